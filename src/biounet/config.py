@@ -220,9 +220,9 @@ class RunConfig(Settings):
 
     @classmethod
     def from_toml(cls, text: str, *, source: str = "config.toml") -> Self:
-        """Read what `to_toml` wrote, or any part of it.
+        r"""Read what `to_toml` wrote, or any part of it.
 
-        >>> RunConfig.from_toml("[train]\\nbatch = 4").train.batch
+        >>> RunConfig.from_toml("[train]\nbatch = 4").train.batch
         4
         """
         return parse(cls, _load_toml(text, source), source)

@@ -112,4 +112,6 @@ def need(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         extra = EXTRAS.get(module, module)
-        raise MissingExtraError(f"this needs {module}, which is not installed; pip install 'biounet[{extra}]'") from error
+        raise MissingExtraError(
+            f"this needs {module}, which is not installed; pip install 'biounet[{extra}]'"
+        ) from error
