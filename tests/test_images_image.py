@@ -1,0 +1,104 @@
+"""Images as arrays with axes; volumes of time series; formats by suffix."""
+
+import numpy as np
+import pytest
+
+from biounet.errors import ImageError, OutputError, ShapeError
+from biounet.geometry import Box
+from biounet.images import (
+    FORMATS,
+    ArrayImage,
+    Image,
+    VolumeReader,
+    VolumeWriter,
+    create,
+    fit_channels,
+    format_of,
+    image_files,
+    open_lazily,
+    read,
+    write,
+)
+from biounet.images.image import check_finite
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "spacing"),
+    [((4, 5), "XY", None), ((4, 5), "ZY", None), ((4, 5), "ZYX", None), ((3, 4, 5), "CYX", (1.0, 1.0, 1.0))],
+)
+def test_axes_must_fit(shape, axes, spacing):
+    with pytest.raises(ShapeError):
+        Image(np.zeros(shape), axes, spacing)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "volume"),
+    [("YX", (4, 5), (1, 4, 5)), ("TZYX", (2, 3, 4, 5), (1, 3, 4, 5)), ("TCYX", (2, 3, 4, 5), (3, 4, 5))],
+)
+def test_a_volume_is_one_time_point_with_channels_first(axes, shape, volume):
+    array = np.arange(np.prod(shape)).reshape(shape)
+    reader = VolumeReader(ArrayImage(Image(array, axes)), time=1 if "T" in axes else 0)
+    assert reader.shape == volume
+    expected = (array[1] if "T" in axes else array).reshape(volume)
+    box = Box(tuple(n // 2 for n in volume), volume)
+    np.testing.assert_array_equal(reader.read(box), expected[box.slices])
+
+
+def test_volumes_are_written_one_time_point_after_the_other(tmp_path):
+    with create(tmp_path / "a.tif", shape=(2, 3, 4), dtype="uint8", axes="TYX") as output:
+        for time in (0, 1):
+            VolumeWriter(output, time).write(Box((0, 1, 0), (1, 2, 4)), np.full((1, 1, 4), time + 7))
+    back = read(tmp_path / "a.tif", axes="TYX").array
+    assert back[:, 1].tolist() == [[7] * 4, [8] * 4]
+    assert back[:, [0, 2]].sum() == 0
+
+
+def test_channels_are_repeated_or_merged_but_never_invented():
+    grey = np.arange(6).reshape(1, 2, 3)
+    colours = fit_channels(grey, 3, "a.png")
+    assert (colours == grey).all()
+    np.testing.assert_array_equal(fit_channels(colours, 1, "a.png"), grey)
+    with pytest.raises(ShapeError, match=r"a\.png: 1 channels are wanted, it has 2"):
+        fit_channels(np.arange(4).reshape(2, 1, 2), 1, "a.png")
+
+
+def test_finite_pixels_whose_sum_overflows_are_fine():
+    check_finite(np.full(4, 1e308), "a.tif")
+    with pytest.raises(ImageError, match="1 of 4"):
+        check_finite(np.array([1e308, 1e308, 1e308, -np.inf]), "a.tif")
+    with pytest.raises(ImageError, match="complex"):
+        check_finite(np.zeros(4, complex), "a.tif")
+
+
+def test_an_unknown_suffix_and_a_missing_file_are_errors(tmp_path):
+    with pytest.raises(ImageError, match=r"cells\.czi: the suffix must be one of .*\.tif"):
+        read(tmp_path / "cells.czi")
+    with pytest.raises(ImageError, match=r"cells\.tif: there is no such file"):
+        read(tmp_path / "cells.tif")
+    with pytest.raises(OutputError, match=r"cells\.bmp: the suffix"):
+        write(tmp_path / "cells.bmp", Image(np.zeros((2, 2)), "YX"))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_has_its_functions(suffix):
+    form = format_of(f"cells{suffix.upper()}")
+    assert callable(form.open_lazily)
+    assert callable(form.write)
+    assert callable(form.create)
+
+
+@pytest.mark.parametrize("suffix", sorted(set(FORMATS) - {".jpg", ".jpeg"}))
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_every_format_gives_back_what_it_got_by_region_too(tmp_path, suffix, dtype):
+    array = np.arange(600).reshape(20, 30).astype(dtype)
+    write(tmp_path / f"a{suffix}", Image(array, "YX", (0.25, 0.5)))
+    with open_lazily(tmp_path / f"a{suffix}") as lazy:
+        assert (lazy.axes, lazy.shape, lazy.dtype) == ("YX", (20, 30), dtype)
+        assert lazy.spacing == pytest.approx((0.25, 0.5))
+        np.testing.assert_array_equal(lazy.read(Box((3, 4), (9, 30))), array[3:9, 4:])
+
+
+def test_images_are_listed_by_name_without_hidden_files(tmp_path):
+    for name in ("b.tif", "a.PNG", ".c.tif", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in image_files(tmp_path)] == ["a.PNG", "b.tif"]
