@@ -19,7 +19,7 @@ from biounet.images import (
     read,
     write,
 )
-from biounet.images.image import check_finite
+from biounet.images.pixels import check_finite
 
 
 @pytest.mark.parametrize(

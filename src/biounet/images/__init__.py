@@ -18,8 +18,8 @@ from biounet.images.image import (
     LazyOutput,
     VolumeReader,
     VolumeWriter,
-    fit_channels,
 )
+from biounet.images.pixels import fit_channels
 
 __all__ = [
     "AXES",

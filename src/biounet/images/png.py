@@ -12,7 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 from biounet.atomic import check_absent, replacing
 from biounet.errors import ImageError, OutputError
 from biounet.geometry import Box
-from biounet.images.image import ArrayImage, Image, fit_spacing, narrow_integers, reading, trust_density
+from biounet.images.image import ArrayImage, Image
+from biounet.images.pixels import fit_spacing, narrow_integers, reading, trust_density
 
 __all__ = ["PngOutput", "create", "open_lazily", "write"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from math import prod
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import tifffile
@@ -15,7 +15,8 @@ from numpy.typing import DTypeLike, NDArray
 from biounet.atomic import replacing, sayable
 from biounet.errors import ImageError, OutputError, ShapeError
 from biounet.geometry import Box
-from biounet.images.image import AXES, Image, check_finite, narrow_integers, reading
+from biounet.images.image import AXES, Image
+from biounet.images.pixels import check_finite, narrow_integers, reading
 from biounet.images.tiff_metadata import name_axes, raising_logged_errors, read_spacing
 from biounet.images.tiff_pages import PageReader
 
@@ -115,7 +116,7 @@ class TiffOutput:
                 place = file.write(None, shape=array.shape, dtype=array.dtype, returnoffset=True, **options)
             assert place is not None  # uncompressed pixels always have one
             self._offset = place[0]
-            self._stream = stack.enter_context(temporary.open("r+b", buffering=0))
+            self._stream: BinaryIO = stack.enter_context(temporary.open("r+b", buffering=0))
             self._files = stack.pop_all()
         return self
 
@@ -140,7 +141,7 @@ class TiffOutput:
                 first = tuple(start + i for start, i in zip(box.start, (*index, *[0] * len(box.start)), strict=False))
                 place = int(np.ravel_multi_index(first, self.shape))
                 self._stream.seek(self._offset + place * array.itemsize)
-                self._stream.write(runs[index].data)
+                _write_all(self._stream, runs[index].data)
 
     def __exit__(self, *error: Any) -> None:
         self._files.__exit__(*error)
@@ -210,6 +211,13 @@ def _only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries
     if first.dataoffset is None and any(page is not None and page.parent is not file for page in first.pages):
         raise ImageError(f"{path.name} is one of several files of one image; save it as a single file")
     return first
+
+
+def _write_all(stream: BinaryIO, data: memoryview) -> None:
+    """Write every byte: one call may write fewer, on a disk that fills up for instance."""
+    data = data.cast("B")
+    while data:
+        data = data[stream.write(data) :]
 
 
 def _imagej_options(image: Image) -> dict[str, Any]:

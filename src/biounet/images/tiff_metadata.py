@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import tifffile
 
 from biounet.errors import ImageError
-from biounet.images.image import AXES, fit_spacing, trust_density
+from biounet.images.image import AXES
+from biounet.images.pixels import fit_spacing, trust_density
 
 __all__ = ["name_axes", "raising_logged_errors", "read_spacing"]
 
