@@ -174,7 +174,9 @@ class Geometry:
         return tuple(pixels - 2 * margin for pixels, margin in zip(size, self.margin, strict=True))
 
 
-def unet_geometry(poolings: Sequence[Sequence[int]], *, padded: bool, reach: int = 2) -> Geometry:
+def unet_geometry(
+    poolings: Sequence[Sequence[int]], *, padded: bool, reach: int = 2, in_phase: bool = False
+) -> Geometry:
     """What a U-Net needs of its input.
 
     Parameters
@@ -184,6 +186,9 @@ def unet_geometry(poolings: Sequence[Sequence[int]], *, padded: bool, reach: int
         Whether convolutions keep the size ("same") or not ("valid").
     reach : pixels
         How far one block of convolutions looks: 2 for two 3x3 convolutions.
+    in_phase : bool
+        For unpadded networks: widen the margin until their poolings meet the pixels in the groups in which
+        those of a padded network would, so that both compute the same.
 
     Notes
     -----
@@ -198,6 +203,11 @@ def unet_geometry(poolings: Sequence[Sequence[int]], *, padded: bool, reach: int
     """
     axes = [_axis_geometry([level[axis] for level in poolings], padded, reach) for axis in range(len(poolings[0]))]
     grid, margin, remainder = (tuple(axis[part] for axis in axes) for part in range(3))
+    if in_phase and not padded:
+        margin = tuple(
+            have + (_lost_before_poolings([level[axis] for level in poolings], reach) - have) % grid[axis]
+            for axis, have in enumerate(margin)
+        )
     return Geometry(grid, margin, remainder, padded)
 
 
@@ -216,6 +226,11 @@ def _axis_geometry(factors: list[int], padded: bool, reach: int) -> tuple[int, i
         first, last = _needed(factors, reach, pixel, pixel)
         widest = max(widest, pixel - first, last - pixel)
     return grid, math.ceil(widest / grid) * grid, 0
+
+
+def _lost_before_poolings(factors: list[int], reach: int) -> int:
+    """Pixels before the first that the innermost pooling of an unpadded U-Net still sees."""
+    return sum(reach * math.prod(factors[:level]) for level in range(len(factors)))
 
 
 def _needed(factors: list[int], reach: int, first: int, last: int) -> tuple[int, int]:

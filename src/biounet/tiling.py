@@ -5,7 +5,6 @@ and its output over the image is kept. So zeros that padded convolutions put aro
 reach a delivered pixel, and one pixel has one value however the image is cut.
 """
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import nn
 from biounet.devices import channels_last, to_channels_last
 from biounet.errors import ShapeError
 from biounet.geometry import ArrayReader, Geometry, plan_tiles, read_mirrored
+from biounet.models.frozen import freeze, fuse_activations
 
 __all__ = ["TileNet", "predict_array"]
 
@@ -42,22 +42,26 @@ class TileNet:
     """
 
     def __init__(self, net: nn.Module, *, device: torch.device, precision: torch.dtype) -> None:
-        if not isinstance(net.geometry, Geometry):
-            raise ShapeError(f"a network with a biounet.geometry.Geometry is wanted, got {type(net.geometry)}")
-        self.geometry: Geometry = net.geometry
+        if not isinstance(getattr(net, "geometry", None), Geometry):
+            raise ShapeError(f"a network with a biounet.geometry.Geometry is wanted, got {type(net).__name__}")
+        net = freeze(net)
+        if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+            net = fuse_activations(net)
+        self.geometry: Geometry = net.geometry  # type: ignore[assignment]
         self.dims = len(self.geometry.grid)
         self.device = device
         self.precision = precision
-        self.net = to_channels_last(copy.deepcopy(net).eval().to(device, precision), self.dims)
+        self.net = to_channels_last(net.to(device, precision), self.dims)
 
     def __call__(self, inputs: NDArray[np.float32], output: Sequence[int]) -> NDArray[np.float32]:
         """Return probabilities (N, classes, *output) of the middle of the inputs (N, C, *spatial)."""
         with torch.inference_mode():
             images = torch.from_numpy(inputs).to(self.device, self.precision, memory_format=channels_last(self.dims))
             scores = self.net(images)
-            # Not the middle: an unpadded network may give a few pixels more than wanted, all at the far end.
+            # Not the middle: the input may have been rounded up at its far end.
             for axis, (size, margin) in enumerate(zip(output, self.geometry.margin, strict=True), start=2):
-                scores = scores.narrow(axis, margin if self.geometry.padded else 0, size)
+                taken = (images.shape[axis] - scores.shape[axis]) // 2
+                scores = scores.narrow(axis, margin - taken, size)
             return torch.softmax(scores.float(), dim=1).cpu().numpy()
 
 
