@@ -1,0 +1,170 @@
+"""Images with their labels: what belongs together, and how to read it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.errors import LabelError, ShapeError
+from biounet.folders.labels import Kind, mark_missing, merge_masks, read_labels, region
+from biounet.images import fit_channels, open_lazily
+
+__all__ = ["Dataset", "Pair", "by_section", "check_sizes", "load", "raw_labels"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image to learn from, and where its labels are.
+
+    Parameters
+    ----------
+    name : str
+        What people call it: the file, and the section in a stack, e.g. ``train-volume.tif[3]``.
+    image : Path
+    labels : one file, or several masks
+    group : str
+        Images of one stack or sequence share it: neighbours are too alike to validate on each other.
+    kind : classes or objects
+        What the numbers of the labels mean.
+    section : from 0
+        Which time point of the file, or Z where there is no time; ``None`` is all of it.
+    rows : first and last but one row
+        Which part along Y; ``None`` is all of it.
+    values : of the label file, those that stand for class 0, 1, ...
+        Empty where the numbers are to be taken as they are.
+    masks : bool
+        Each of the label files is the mask of one object.
+    complete : Path
+        Labels of less quality in which no cell is missing; what only they know is IGNORE.
+    channels : int
+        Those that the image shall have. Grey is repeated, equal colours are merged.
+    shape : (C, Y, X) or (C, Z, Y, X)
+        As `load` gives it.
+    """
+
+    name: str
+    image: Path
+    labels: tuple[Path, ...]
+    group: str
+    kind: Kind = "classes"
+    section: int | None = None
+    rows: tuple[int, int] | None = None
+    values: tuple[int, ...] = ()
+    masks: bool = False
+    complete: Path | None = None
+    channels: int = 1
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels in a folder whose layout was recognised.
+
+    Parameters
+    ----------
+    name : str
+    layout : str
+        A key of `biounet.folders.LAYOUTS`.
+    pairs : tuple[Pair, ...]
+        In the order of their groups, sections and names.
+    notes : tuple[str, ...]
+        What a person should know of how the files were read.
+    """
+
+    name: str
+    layout: str
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...] = ()
+
+    def load(self, pair: Pair) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """Read one image and its labels; see `load`."""
+        return load(pair)
+
+
+def load(pair: Pair) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Read an image and its labels.
+
+    Returns
+    -------
+    image : (C, Y, X) or (C, Z, Y, X), of the type in the file
+    labels : (Y, X) or (Z, Y, X), int32
+        0 is background, above are classes or objects, `IGNORE` is unknown.
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be read, or the image holds NaN.
+    LabelError
+        If the labels are no integers, or hold values that no other label file of the dataset has.
+    ShapeError
+        If image and labels are of different size.
+    """
+    with open_lazily(pair.image) as file:
+        box = region(file, pair.section, pair.rows)
+        image, axes = file.read(box), file.axes
+    if "T" in axes or (pair.section is not None and "Z" in axes):
+        image = image.take(0, axes.index("T" if "T" in axes else "Z"))
+        axes = axes.replace("T" if "T" in axes else "Z", "")
+    image = fit_channels(image if "C" in axes else image[None], pair.channels, pair.name)
+    labels, _ = raw_labels(pair)
+    check_sizes(replace(pair, shape=image.shape), labels.shape)
+    return image, _as_classes(labels, pair) if pair.values else labels
+
+
+def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
+    """Read the labels with the numbers of the file, and say what had to be converted."""
+    if pair.masks:
+        merged = merge_masks(pair.labels)
+        return (merged if pair.rows is None else merged[..., slice(*pair.rows), :]), None
+    labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows)
+    if pair.complete is not None:
+        complete, _ = read_labels(pair.complete, section=pair.section, rows=pair.rows)
+        labels = mark_missing(labels, complete)
+    return labels, note
+
+
+def by_section(pair: Pair) -> tuple[Pair, ...]:
+    """Divide the pair of a stack into one pair per section (or time point), a group of neighbours.
+
+    Raises
+    ------
+    ImageError
+        If the image cannot be opened.
+    """
+    with open_lazily(pair.image) as file:
+        stacked = [size for size, axis in zip(file.shape, file.axes, strict=True) if axis in "TZ"]
+    return tuple(
+        replace(pair, name=f"{pair.name}[{section}]", group=pair.name, section=section)
+        for section in range(stacked[0] if stacked else 1)
+    )
+
+
+def check_sizes(pair: Pair, labels: tuple[int, ...]) -> None:
+    """Refuse labels of another size than their image.
+
+    Raises
+    ------
+    ShapeError
+        If the shape `labels` is not that of the pair without channels.
+    """
+    image = pair.shape[1:]
+    if labels != image:
+        wanted, came = (" x ".join(map(str, shape)) for shape in (image, labels))
+        raise ShapeError(
+            f"{pair.labels[0]} has {came} pixels, its image {pair.image.name} has {wanted}; save both in one size"
+        )
+
+
+def _as_classes(labels: NDArray[np.int32], pair: Pair) -> NDArray[np.int32]:
+    """Replace grey values by the numbers of their classes."""
+    values = np.array(pair.values)
+    number = np.searchsorted(values, labels).clip(max=len(values) - 1)
+    wrong = (values[number] != labels) & (labels >= 0)
+    if wrong.any():
+        raise LabelError(
+            f"{pair.labels[0]} holds {labels[wrong][0]}, the other labels only {', '.join(map(str, pair.values))}; "
+            "save it as they are"
+        )
+    return np.where(labels < 0, labels, number).astype(np.int32)

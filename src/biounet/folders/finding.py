@@ -1,0 +1,147 @@
+"""Finding a dataset: recognise its layout, check that its files fit, say what had to be converted."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from biounet.errors import DatasetError
+from biounet.folders.dataset import Dataset, Pair, by_section, check_sizes, raw_labels
+from biounet.folders.labels import Kind, LabelCensus, choose_kind, choose_values, region
+from biounet.folders.layouts import LAYOUTS, file_pair
+from biounet.images import open_lazily
+
+__all__ = ["find_dataset"]
+
+MIXED = ("images and labels", "two files")
+"""Layouts that do not tell whether labels number objects or classes."""
+
+
+def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
+    """Recognise a dataset and check that its files fit each other.
+
+    Parameters
+    ----------
+    path : a folder in one of `LAYOUTS`, or two files ``IMAGE,LABELS``
+    silver : bool
+        Of the Cell Tracking Challenge, take the computer-made labels of all frames instead of the
+        few by experts. Otherwise cells that experts left out and only those know are unknown.
+
+    Returns
+    -------
+    Dataset
+        With a note on each conversion. All files are opened, label files are read, once.
+
+    Raises
+    ------
+    DatasetError
+        If the layout is none of `LAYOUTS`, a file lacks its partner, or there are no images, or images
+        of different channels.
+    ImageError
+        If a file cannot be read.
+    LabelError
+        If labels are no integers, or there is but one class in all of them.
+    ShapeError
+        If an image and its labels are of different size.
+
+    Examples
+    --------
+    >>> find_dataset("no/such/folder")
+    Traceback (most recent call last):
+    biounet.errors.DatasetError: no/such/folder: there is no such folder; check the name
+    """
+    layout, pairs = _recognise(path, silver)
+    pairs, channel_notes = _measure(pairs)
+    census, label_notes = _read_all_labels(pairs)
+    kind = choose_kind(census) if layout in MIXED else pairs[0].kind
+    values = choose_values(census, kind) if census else ()
+    pairs = [replace(pair, kind=kind, values=values) for pair in pairs]
+    notes = [*channel_notes, *label_notes, *_explain(layout, kind, values, census)]
+    return Dataset(Path(str(path).split(",")[0]).name, layout, tuple(pairs), tuple(notes))
+
+
+def _recognise(path: Path | str, silver: bool) -> tuple[str, list[Pair]]:
+    """Find the layout and pair the files."""
+    folder = Path(path)
+    if not folder.exists() and str(path).count(",") == 1:
+        image, labels = str(path).split(",")
+        return "two files", file_pair(Path(image), Path(labels))
+    if not folder.exists():
+        raise DatasetError(f"{path}: there is no such folder; check the name")
+    if not folder.is_dir():
+        raise DatasetError(f"{path} is a file; give a folder, or an image and its labels as {path},LABELS")
+    for layout, pairs_of in LAYOUTS.items():
+        pairs = pairs_of(folder, silver)
+        if pairs == []:
+            raise DatasetError(f"{path}: it is laid out as {layout}, but there are no images with labels; add some")
+        if pairs is not None:
+            return layout, pairs
+    known = ", ".join(name for name in LAYOUTS if name not in MIXED)
+    raise DatasetError(f"{path} is no dataset: wanted are folders images and labels, or a layout of {known}")
+
+
+def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+    """Open all images: part time series into frames, set the shapes, choose the channels."""
+    found: list[Pair] = []
+    channels: dict[int, Pair] = {}
+    coloured = False
+    for pair in pairs:
+        with open_lazily(pair.image) as file:
+            frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)
+            box = region(file, frames[0].section, pair.rows)
+            count = file.shape[file.axes.index("C")] if "C" in file.axes else 1
+            if count == 3 and not coloured:
+                pixels = np.moveaxis(file.read(box), file.axes.index("C"), 0)
+                coloured = bool((pixels != pixels[:1]).any())
+        channels.setdefault(count, pair)
+        one = "T" if "T" in file.axes else "Z" if frames[0].section is not None else ""
+        spatial = tuple(size for size, axis in zip(box.shape, file.axes, strict=True) if axis not in ("C", one))
+        found += [replace(frame, shape=(count, *spatial)) for frame in frames]
+    if len(channels) > 1 and not set(channels) <= {1, 3}:
+        (few, first), *_, (many, last) = sorted(channels.items())
+        raise DatasetError(f"{first.name} has {few} channels, {last.name} has {many}; bring all images to the same")
+    wanted = (3 if coloured else 1) if set(channels) <= {1, 3} else next(iter(channels))
+    notes = []
+    others = sum(pair.shape[0] != wanted for pair in found)
+    if others:
+        how = "grey and repeated in 3 channels, to fit those in colour" if coloured else "in colours that are all grey"
+        notes.append(f"{others} of {len(found)} images are {how}")
+    return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in found], notes
+
+
+def _read_all_labels(pairs: Sequence[Pair]) -> tuple[list[LabelCensus], list[str]]:
+    """Count the labels, check their sizes, and collect what had to be converted."""
+    census: list[LabelCensus] = []
+    converted: dict[str, list[Path]] = defaultdict(list)
+    unknown = pixels = 0
+    for pair in pairs:
+        if pair.masks:  # many small files, each an object: `load` checks them
+            continue
+        labels, note = raw_labels(pair)
+        check_sizes(pair, labels.shape)
+        census.append(LabelCensus.of(pair.labels[0], labels))
+        unknown, pixels = unknown + int((labels < 0).sum()), pixels + labels.size
+        if note is not None:
+            converted[note].append(pair.labels[0])
+    notes = [f"{len(set(files))} label files hold {note}, e.g. {files[0].name}" for note, files in converted.items()]
+    if unknown:
+        notes.append(f"{unknown / pixels:.1%} of all label pixels are unknown: they are neither trained on nor scored")
+    return census, notes
+
+
+def _explain(layout: str, kind: Kind, values: tuple[int, ...], census: Sequence[LabelCensus]) -> list[str]:
+    """Say what the labels were taken for."""
+    notes = []
+    if values:
+        classes = ", ".join(str(number) for number in range(len(values)))
+        notes.append(f"label values {', '.join(map(str, values))} are read as classes {classes}")
+    if layout in MIXED:
+        pieces = sum(image.pieces for image in census)
+        meaning = "a class" if kind == "classes" else "one object"
+        other = "foreground" if kind == "classes" else "classes"
+        notes.append(
+            f"each label number is taken for {meaning} ({pieces} pieces in all); train.target={other} says otherwise"
+        )
+    return notes

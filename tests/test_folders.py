@@ -1,0 +1,446 @@
+"""Datasets: the layouts, what is converted and what is refused, holding out for validation."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from biounet.config import IGNORE
+from biounet.errors import DatasetError, ImageError, LabelError, ShapeError
+from biounet.folders import Dataset, Pair, find_dataset, folds, load, split
+from biounet.folders.labels import LabelCensus, choose_kind, mark_missing
+
+DATA = os.environ.get("BIOUNET_DATA")
+needs_data = pytest.mark.skipif(DATA is None, reason="BIOUNET_DATA does not name the folder of real images")
+
+IMAGE = np.arange(8 * 10, dtype=np.uint8).reshape(8, 10)
+CELLS = np.zeros((8, 10), np.uint16)
+CELLS[1:3, 1:3], CELLS[1:3, 3:5], CELLS[5:7, 1:9] = 1, 2, 7
+
+
+def save(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".png":
+        PIL.Image.fromarray(array).save(path)
+    else:
+        tifffile.imwrite(path, array, photometric="minisblack", **options)
+
+
+def make_set(folder, labels, *, images=None, labels_folder="labels", suffix=".tif"):
+    for number, array in enumerate(labels):
+        save(folder / "images" / f"cell{number}{suffix}", IMAGE if images is None else images[number])
+        save(folder / labels_folder / f"cell{number}.tif", array)
+    return folder
+
+
+# Layouts
+
+
+@pytest.mark.parametrize("labels_folder", ["labels", "masks"])
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_images_and_labels_pair_by_name(tmp_path, labels_folder, suffix):
+    dataset = find_dataset(make_set(tmp_path, [CELLS, CELLS * 2], labels_folder=labels_folder, suffix=suffix))
+    assert dataset.layout == "images and labels"
+    assert [pair.name for pair in dataset.pairs] == [f"cell0{suffix}", f"cell1{suffix}"]
+    assert dataset.pairs[0].kind == "objects"
+    image, labels = dataset.load(dataset.pairs[1])
+    np.testing.assert_array_equal(image, IMAGE[None])
+    np.testing.assert_array_equal(labels, CELLS * 2)
+    assert labels.dtype == np.int32
+
+
+def test_isbi_2012_is_classes_by_section(tmp_path):
+    volume = np.stack([IMAGE + z for z in range(6)])
+    truth = np.zeros((6, 8, 10), np.uint8)
+    truth[:, 2:5, 3:] = 255
+    truth[4] = 0
+    save(tmp_path / "train-volume.tif", volume)
+    save(tmp_path / "train-labels.tif", truth)
+    dataset = find_dataset(tmp_path)
+    assert dataset.layout == "ISBI 2012"
+    assert len(dataset.pairs) == 6
+    assert {pair.kind for pair in dataset.pairs} == {"classes"}
+    image, labels = dataset.load(dataset.pairs[3])
+    np.testing.assert_array_equal(image, IMAGE[None] + 3)
+    np.testing.assert_array_equal(labels, truth[3] // 255)
+    assert dataset.load(dataset.pairs[4])[1].max() == 0  # a section without an interior is fine
+    assert any("0, 255 are read as classes 0, 1" in note for note in dataset.notes)
+
+
+def test_one_mask_per_nucleus_becomes_numbers(tmp_path):
+    for case in ("a", "b"):
+        save(tmp_path / case / "images" / f"{case}.png", np.stack([IMAGE, IMAGE, IMAGE, 0 * IMAGE + 255], -1))
+        save(tmp_path / case / "masks" / "x.png", ((CELLS == 1) * 255).astype(np.uint8))
+        if case == "a":
+            save(tmp_path / case / "masks" / "y.png", ((CELLS == 7) * 255).astype(np.uint8))
+    dataset = find_dataset(tmp_path)
+    assert dataset.layout == "DSB 2018"
+    image, labels = dataset.load(dataset.pairs[0])
+    np.testing.assert_array_equal(image, IMAGE[None])  # equal colours are one grey channel
+    np.testing.assert_array_equal(labels, (CELLS == 1) + 2 * (CELLS == 7))
+    assert dataset.load(dataset.pairs[1])[1].max() == 1
+    assert split(dataset, 0.5).validation == (dataset.pairs[1],)
+
+
+def make_tracking_set(folder):
+    for frame in range(4):
+        for sequence in ("01", "02"):
+            save(folder / sequence / f"t{frame:03}.tif", IMAGE + frame)
+            save(folder / f"{sequence}_ST" / "SEG" / f"man_seg{frame:03}.tif", CELLS)
+    for frame in (1, 3):
+        save(folder / "01_GT" / "SEG" / f"man_seg{frame:03}.tif", np.where(CELLS == 7, 0, CELLS))
+    return folder
+
+
+def test_tracking_challenge_takes_experts_where_there_are_any(tmp_path):
+    dataset = find_dataset(make_tracking_set(tmp_path))
+    assert dataset.layout == "Cell Tracking Challenge"
+    assert [pair.name for pair in dataset.pairs if pair.group == "01"] == ["01/t001.tif", "01/t003.tif"]
+    assert sum(pair.group == "02" for pair in dataset.pairs) == 4  # no expert has seen them
+    image, labels = dataset.load(dataset.pairs[1])
+    np.testing.assert_array_equal(image, IMAGE[None] + 3)
+    # The expert left out cell 7: whether it is background, nobody knows.
+    np.testing.assert_array_equal(labels, np.where(CELLS == 7, IGNORE, CELLS.astype(int)))
+    assert any("unknown" in note for note in dataset.notes)
+
+
+def test_tracking_challenge_with_silver_truth_takes_all_frames(tmp_path):
+    dataset = find_dataset(make_tracking_set(tmp_path), silver=True)
+    assert len(dataset.pairs) == 8
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[1])[1], CELLS)
+
+
+def test_single_annotated_sections_of_a_volume(tmp_path):
+    save(tmp_path / "01" / "t000.tif", np.stack([IMAGE, IMAGE + 1, IMAGE + 2]))
+    save(tmp_path / "01_GT" / "SEG" / "man_seg_000_002.tif", CELLS)
+    (pair,) = find_dataset(tmp_path).pairs
+    image, labels = load(pair)
+    assert pair.name == "01/t000.tif[2]"
+    np.testing.assert_array_equal(image, IMAGE[None] + 2)
+    np.testing.assert_array_equal(labels, CELLS)
+
+
+def test_two_files_are_a_dataset(tmp_path):
+    make_set(tmp_path, [CELLS])
+    dataset = find_dataset(f"{tmp_path}/images/cell0.tif,{tmp_path}/labels/cell0.tif")
+    assert dataset.layout == "two files"
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[0])[1], CELLS)
+
+
+def test_volumes_keep_their_sections_and_movies_become_frames(tmp_path):
+    stack, cells = np.stack([IMAGE, IMAGE + 1, IMAGE + 2]), np.stack([CELLS] * 3)
+    (pair,) = find_dataset(make_set(tmp_path / "volume", [cells], images=[stack])).pairs
+    assert pair.shape == (1, 3, 8, 10)
+    image, labels = load(pair)
+    np.testing.assert_array_equal(image, stack[None])
+    np.testing.assert_array_equal(labels, cells)
+
+    save(tmp_path / "movie" / "images" / "m.tif", stack, imagej=True, metadata={"axes": "TYX"})
+    save(tmp_path / "movie" / "labels" / "m.tif", cells)
+    dataset = find_dataset(tmp_path / "movie")
+    assert [pair.name for pair in dataset.pairs] == ["m.tif[0]", "m.tif[1]", "m.tif[2]"]
+    image, labels = dataset.load(dataset.pairs[2])
+    np.testing.assert_array_equal(image, stack[None, 2])
+    np.testing.assert_array_equal(labels, CELLS)
+
+
+# Conversions, all said
+
+
+def test_grey_images_among_colours_are_repeated_and_said(tmp_path):
+    colour = np.stack([IMAGE, IMAGE // 2, IMAGE], -1)
+    for name, image in (("a", colour), ("b", IMAGE)):
+        save(tmp_path / "images" / f"{name}.png", image)
+        save(tmp_path / "labels" / f"{name}.tif", CELLS)
+    dataset = find_dataset(tmp_path)
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[0])[0], np.moveaxis(colour, -1, 0))
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[1])[0], [IMAGE] * 3)
+    assert any("1 of 2 images are grey" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "note"),
+    [
+        (CELLS.astype(np.float32), "floats that are whole numbers"),
+        (np.stack([CELLS] * 3), "equal colour channels"),
+    ],
+)
+def test_labels_in_the_wrong_type_are_converted_and_said(tmp_path, labels, note):
+    options = {"imagej": True, "metadata": {"axes": "CYX"}} if labels.ndim == 3 else {}
+    save(tmp_path / "images" / "a.tif", IMAGE)
+    save(tmp_path / "labels" / "a.tif", labels, **options)
+    dataset = find_dataset(tmp_path)
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[0])[1], CELLS)
+    assert any(note in text and "a.tif" in text for text in dataset.notes)
+
+
+@pytest.mark.parametrize("values", [(0, 255), (0, 128, 255)])
+def test_grey_values_of_classes_become_their_numbers(tmp_path, values):
+    # Many pieces of each class, as classes have.
+    numbers = np.add.outer(np.arange(8), np.arange(10)) % len(values)
+    grey = np.array(values, np.uint8)[numbers]
+    dataset = find_dataset(make_set(tmp_path, [grey, grey]))
+    assert dataset.pairs[0].kind == "classes"
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[0])[1], numbers)
+    assert any(", ".join(map(str, values)) in note for note in dataset.notes)
+
+
+def test_negative_labels_are_unknown(tmp_path):
+    labels = CELLS.astype(np.int16)
+    labels[0] = -7
+    dataset = find_dataset(make_set(tmp_path, [labels]))
+    assert (dataset.load(dataset.pairs[0])[1][0] == IGNORE).all()
+
+
+def test_labels_of_class_numbers_are_classes(tmp_path):
+    stripes = (np.add.outer(np.arange(8), np.arange(10)) % 4).astype(np.uint8)
+    dataset = find_dataset(make_set(tmp_path, [stripes]))
+    assert dataset.pairs[0].kind == "classes"
+    assert dataset.pairs[0].values == ()
+
+
+@pytest.mark.parametrize(
+    ("images", "kind"),
+    [
+        ([((0, 1), 40)], "classes"),
+        ([((0, 1), 1)], "classes"),
+        ([((0, 1, 2, 3), 3)], "objects"),
+        ([((0, 1, 2, 3), 60)], "classes"),
+        ([((0, 1, 2), 2), ((0, 1, 2), 2)], "classes"),
+        ([((0, 1, 2), 2), ((0, 1, 2, 3, 4), 4)], "objects"),
+        ([((0, *range(1, 200)), 230)], "objects"),
+    ],
+)
+def test_classes_and_objects_are_told_by_their_pieces(images, kind):
+    assert choose_kind([LabelCensus(Path("a.tif"), values, pieces) for values, pieces in images]) == kind
+
+
+def test_a_cell_that_the_truth_covers_in_part_is_not_missing():
+    truth, other = np.array([[0, 1, 1, 0, 0, 0]]), np.array([[2, 2, 2, 0, 3, 3]])
+    assert mark_missing(truth, other).tolist() == [[0, 1, 1, 0, IGNORE, IGNORE]]
+
+
+# Refusals, all with the name of the file
+
+
+def test_labels_that_another_file_shows_to_be_wrong_are_refused(tmp_path):
+    find_dataset(make_set(tmp_path, [(CELLS > 0).astype(np.uint8) * 255] * 2))
+    pair = find_dataset(tmp_path).pairs[1]
+    save(tmp_path / "labels" / "cell1.tif", (CELLS > 0).astype(np.uint8) * 254)
+    with pytest.raises(LabelError, match=r"cell1\.tif holds 254, the other labels only 0, 255"):
+        load(pair)
+
+
+def bad(name, error, match):
+    return pytest.param(name, error, match, id=name)
+
+
+def spoil(folder, name):
+    """Make a good dataset of two images and break it in one way."""
+    make_set(folder, [CELLS, CELLS])
+    image, labels = folder / "images" / "cell1.tif", folder / "labels" / "cell1.tif"
+    nan = IMAGE.astype(np.float32)
+    nan[2, 3] = np.nan
+    breaks = {
+        "missing label": lambda: labels.unlink(),
+        "extra label": lambda: image.unlink(),
+        "same name": lambda: save(image.with_suffix(".png"), IMAGE),
+        "size": lambda: save(labels, CELLS[:, :-1]),
+        "truncated image": lambda: image.write_bytes(image.read_bytes()[:100]),
+        "empty label": lambda: labels.write_bytes(b""),
+        "fractions": lambda: save(labels, CELLS / 7),
+        "colours": lambda: save(labels, np.stack([CELLS, CELLS * 2]), imagej=True, metadata={"axes": "CYX"}),
+        "large number": lambda: save(labels, CELLS.astype(np.uint32) * 2**31),
+        "nan in labels": lambda: save(labels, nan),
+        "nan": lambda: save(image, nan),
+        "channels": lambda: save(image, np.stack([IMAGE] * 2), imagej=True, metadata={"axes": "CYX"}),
+        "one class": lambda: [save(folder / "labels" / f"cell{i}.tif", CELLS * 0) for i in (0, 1)],
+        "all foreground": lambda: [save(folder / "labels" / f"cell{i}.tif", CELLS * 0 + 3) for i in (0, 1)],
+    }
+    breaks[name]()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "match"),
+    [
+        bad("missing label", DatasetError, r"cell1\.tif has no labels; add labels/cell1"),
+        bad("extra label", DatasetError, r"labels/cell1\.tif has no image"),
+        bad("same name", DatasetError, r"cell1\.tif and cell1\.png have one name"),
+        bad("size", ShapeError, r"labels/cell1\.tif has 8 x 9 pixels, its image cell1\.tif has 8 x 10"),
+        bad("truncated image", ImageError, r"images/cell1\.tif cannot be read"),
+        bad("empty label", ImageError, r"labels/cell1\.tif cannot be read .*the file is empty"),
+        bad("fractions", LabelError, r"labels/cell1\.tif: labels are integers, this holds 0\.14"),
+        bad("colours", LabelError, r"labels/cell1\.tif: .*colours"),
+        bad("large number", LabelError, r"labels/cell1\.tif: label \d+ does not fit"),
+        bad("nan in labels", ImageError, r"cell1\.tif: 1 of 80 pixels are NaN"),
+        bad("nan", ImageError, r"cell1\.tif: 1 of 80 pixels are NaN"),
+        bad("channels", DatasetError, r"cell0\.tif has 1 channels, cell1\.tif has 2"),
+        bad("one class", LabelError, r"labels/cell0\.tif: all labels are 0, in every file"),
+        bad("all foreground", LabelError, r"all labels are 3"),
+    ],
+)
+def test_bad_datasets_are_refused_in_one_line_that_names_the_file(tmp_path, name, error, match):
+    spoil(tmp_path, name)
+    with pytest.raises(error, match=match) as caught:
+        list(map(load, find_dataset(tmp_path).pairs))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_smoothed_mask_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    save(tmp_path / "images" / "a.tif", np.zeros((40, 40), np.uint8))
+    save(tmp_path / "labels" / "a.tif", rng.integers(0, 40, (40, 40)).astype(np.uint8) * 6)
+    with pytest.raises(LabelError, match=r"a\.tif: 40 values in \d+ pieces are neither classes nor objects"):
+        find_dataset(tmp_path)
+
+
+def test_jpeg_labels_are_refused(tmp_path):
+    save(tmp_path / "images" / "a.png", IMAGE)
+    (tmp_path / "labels").mkdir()
+    PIL.Image.fromarray(CELLS.astype(np.uint8)).save(tmp_path / "labels" / "a.jpg")
+    with pytest.raises(LabelError, match=r"a\.jpg: JPEG changes label numbers"):
+        find_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "match"),
+    [
+        ([], "is no dataset: wanted are folders images and labels"),
+        (["images/a.tif"], "has images but neither labels nor masks"),
+        (["images/notes.txt", "labels/notes.txt"], "there are no images with labels"),
+        (["train-volume.tif"], "no train-labels.tif"),
+        (["01/t000.tif", "01_GT/SEG/notes.txt"], "there are no images with labels"),
+        (["01/t000.tif", "01_GT/SEG/mask000.tif"], "its name must be man_seg"),
+        (["01/t000.tif", "01_GT/SEG/man_seg001.tif"], r"man_seg001\.tif has no image"),
+        (["a/images/a.png", "a/masks/1.png", "b/images/b.png"], "b has an image but no masks"),
+        (["a/images/a.png", "a/images/b.png", "a/masks/1.png"], "must hold one image, it holds 2"),
+    ],
+)
+def test_incomplete_folders_are_refused(tmp_path, files, match):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DatasetError, match=match) as caught:
+        find_dataset(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_what_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="there is no such folder"):
+        find_dataset(tmp_path / "nowhere")
+    save(tmp_path / "a.tif", IMAGE)
+    with pytest.raises(DatasetError, match=r"a\.tif is a file; give a folder"):
+        find_dataset(tmp_path / "a.tif")
+    with pytest.raises(DatasetError, match=r"b\.tif: there is no such file"):
+        find_dataset(f"{tmp_path}/a.tif,{tmp_path}/b.tif")
+
+
+# Holding out
+
+
+def singles(count):
+    return tuple(Pair(f"{i}.tif", Path(f"{i}.tif"), (Path("l.tif"),), f"{i}", shape=(1, 8, 8)) for i in range(count))
+
+
+def stack(count, name="stack"):
+    return tuple(
+        Pair(f"{name}[{i}]", Path(name), (Path("l.tif"),), name, section=i, shape=(1, 8, 8)) for i in range(count)
+    )
+
+
+def test_the_last_sections_of_each_stack_are_held_out():
+    both = Dataset("two", "ISBI 2012", stack(24, "a") + stack(6, "b"))
+    held = split(both, 1 / 6)
+    assert [pair.name for pair in held.validation] == ["a[20]", "a[21]", "a[22]", "a[23]", "b[5]"]
+    assert len(held.train) == 25
+    assert "5 of 30 images (a[20], a[21], ..., b[5])" in held.notes[0]
+
+
+def test_single_images_are_held_out_evenly():
+    held = split(Dataset("set", "images and labels", singles(9)), 1 / 3)
+    assert [pair.name for pair in held.validation] == ["1.tif", "4.tif", "7.tif"]
+
+
+@given(st.integers(2, 40), st.floats(0, 1, exclude_max=True), st.booleans())
+def test_every_image_is_either_trained_on_or_held_out(count, fraction, stacked):
+    pairs = stack(count) if stacked else singles(count)
+    held = split(Dataset("set", "any", pairs), fraction)
+    assert sorted(held.train + held.validation, key=pairs.index) == list(pairs)
+    assert held.train
+    assert bool(held.validation) == (fraction > 0)
+
+
+@given(st.integers(2, 5), st.integers(5, 30), st.integers(1, 10))
+def test_folds_hold_out_every_image_once_and_neighbours_together(count, sections, others):
+    pairs = stack(sections) + singles(others)
+    parts = folds(Dataset("set", "any", pairs), count)
+    held = [pair for part in parts for pair in part.validation]
+    assert sorted(held, key=pairs.index) == list(pairs)
+    for part in parts:
+        block = [pair.section for pair in part.validation if pair.section is not None]
+        assert block == list(range(block[0], block[0] + len(block)))
+
+
+def test_folds_need_images():
+    with pytest.raises(DatasetError, match="between 2 and 3 folds are possible, got 4"):
+        folds(Dataset("set", "any", singles(3)), 4)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0])
+def test_an_impossible_share_is_refused(fraction):
+    with pytest.raises(DatasetError, match="share of images"):
+        split(Dataset("set", "any", singles(3)), fraction)
+
+
+def test_of_a_single_image_the_last_rows_are_held_out(tmp_path):
+    dataset = find_dataset(make_set(tmp_path, [CELLS]))
+    held = split(dataset, 0.2)
+    (train,), (validation,) = held.train, held.validation
+    np.testing.assert_array_equal(load(train)[0], IMAGE[None, :6])
+    np.testing.assert_array_equal(load(train)[1], CELLS[:6])
+    np.testing.assert_array_equal(load(validation)[0], IMAGE[None, 6:])
+    assert "last 2 of 8 rows" in held.notes[0]
+
+
+# Real sets
+
+
+@needs_data
+def test_real_isbi_2012():
+    dataset = find_dataset(Path(DATA) / "isbi2012")
+    held = split(dataset, 1 / 6)
+    assert [pair.section for pair in held.train] == list(range(20))
+    assert [pair.section for pair in held.validation] == [20, 21, 22, 23]
+    image, labels = dataset.load(held.validation[0])
+    truth = tifffile.imread(Path(DATA) / "isbi2012" / "train-labels.tif")[20]
+    np.testing.assert_array_equal(image[0], tifffile.imread(Path(DATA) / "isbi2012" / "train-volume.tif")[20])
+    np.testing.assert_array_equal(labels, truth == 255)
+
+
+@needs_data
+def test_real_tracking_challenge():
+    dataset = find_dataset(Path(DATA) / "DIC-C2DH-HeLa")
+    assert [pair.name for pair in dataset.pairs] == [f"01/t{n:03}.tif" for n in (2, 5, 21, 31, 33, 34, 39, 54, 67)]
+    unknown = [(dataset.load(pair)[1] == IGNORE).mean() for pair in dataset.pairs]
+    assert max(unknown[:-1]) == 0
+    assert 0.4 < unknown[-1] < 0.6  # three of 17 cells are annotated there
+    assert len(find_dataset(Path(DATA) / "DIC-C2DH-HeLa", silver=True).pairs) == 84
+
+
+@needs_data
+def test_real_nuclei():
+    dataset = find_dataset(Path(DATA) / "dsb2018")
+    assert len(dataset.pairs) == 120
+    assert {pair.kind for pair in dataset.pairs} == {"objects"}
+    assert {pair.channels for pair in dataset.pairs} == {3}
+    held = split(dataset, 0.2)
+    # Every size of which there are several is held out too.
+    assert {pair.shape for pair in held.validation} >= {(3, 256, 256), (3, 256, 320), (3, 360, 360), (3, 520, 696)}
+    for pair in held.validation[:5]:
+        image, labels = dataset.load(pair)
+        assert image.shape == (3, *labels.shape) == pair.shape
