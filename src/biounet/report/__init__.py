@@ -1,0 +1,7 @@
+"""One self-contained HTML page about a run: curves, pictures, tables, settings; no network, no scripts."""
+
+from biounet.report.page import write_report
+from biounet.report.pictures import Picture
+from biounet.report.runlog import health, load_log
+
+__all__ = ["Picture", "health", "load_log", "write_report"]

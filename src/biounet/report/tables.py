@@ -1,0 +1,112 @@
+"""Tables of a run: scores per image, which class is taken for which, and how much is labelled."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+
+from biounet.report.pictures import Picture
+
+__all__ = ["confusion_table", "coverage", "facts_list", "number", "score_table", "title_of"]
+
+
+def number(value: float) -> str:
+    """Write a score; a dash where there is none.
+
+    >>> number(0.95214), number(0.000353), number(float("nan")), number(31030658)
+    ('0.9521', '0.000353', '–', '31,030,658')
+    """
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
+
+
+def title_of(name: str, class_names: Sequence[str]) -> str:
+    """Name a score for people.
+
+    >>> title_of("dice_1", ["background", "cell"]), title_of("rand_error", [])
+    ('dice, cell', 'rand error')
+    """
+    stem, _, last = name.rpartition("_")
+    if stem and last.isdecimal() and int(last) < len(class_names):
+        return f"{stem.replace('_', ' ')}, {class_names[int(last)]}"
+    return name.replace("_", " ")
+
+
+def facts_list(facts: Mapping[str, str]) -> str:
+    """Lay out name and value pairs."""
+    rows = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
+    return f'<dl class="facts">{"".join(rows)}</dl>' if facts else ""
+
+
+def score_table(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
+    """Tabulate the scores of every image, with their mean below."""
+    names = list(dict.fromkeys(name for picture in pictures for name in picture.scores))
+    if not names:
+        return ""
+    head = "".join(f'<th scope="col">{escape(title_of(name, class_names))}</th>' for name in names)
+    rows, columns = [], {name: [picture.scores.get(name, math.nan) for picture in pictures] for name in names}
+    for place, picture in enumerate(pictures):
+        cells = "".join(f"<td>{number(columns[name][place])}</td>" for name in names)
+        rows.append(f'<tr><th scope="row">{escape(picture.name)}</th>{cells}</tr>')
+    means = "".join(f"<td>{number(_mean(values))}</td>" for values in columns.values())
+    return (
+        f'<div class="scroll"><table class="scores"><thead><tr><th scope="col">image</th>{head}</tr></thead>'
+        f'<tbody>{"".join(rows)}</tbody><tfoot><tr><th scope="row">mean</th>{means}</tr></tfoot></table></div>'
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of those that are numbers."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def confusion_table(confusion: np.ndarray, class_names: Sequence[str]) -> str:
+    """Tabulate how the pixels of each true class were classified: share of the row, and count."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in class_names)
+    rows = []
+    for name, counts in zip(class_names, confusion, strict=True):
+        total = int(counts.sum())
+        cells = []
+        for count in counts:
+            share = int(count) / total if total else math.nan
+            written = "–" if math.isnan(share) else f"{share:.1%}"
+            strength = 0 if math.isnan(share) else round(0.08 + 0.62 * share, 3) if count else 0
+            cells.append(f'<td style="--share:{strength}"><b>{written}</b><small>{int(count):,}</small></td>')
+        rows.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}<td class="total">{total:,}</td></tr>')
+    return (
+        '<div class="scroll"><table class="confusion"><thead>'
+        f'<tr><th rowspan="2" scope="col">truth</th><th colspan="{len(class_names)}">result</th>'
+        f'<th rowspan="2" scope="col">pixels</th></tr><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def coverage(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
+    """Draw the share of each class and of unknown pixels in the truth of the pictures, as one bar."""
+    truths = [picture for picture in pictures if picture.truth is not None]
+    if not truths:
+        return ""
+    counts = np.zeros(len(class_names) + 1, np.int64)
+    objects = 0
+    for picture in truths:
+        assert picture.truth is not None
+        objects += int(np.count_nonzero(np.unique(picture.truth) > 0)) if picture.objects else 0
+        classes = np.minimum(picture.truth, 1) if picture.objects else picture.truth
+        counts += np.bincount(np.where(classes < 0, len(class_names), classes).ravel(), minlength=len(counts))
+    shares = counts / max(int(counts.sum()), 1)
+    bar, key = [], []
+    for place, (name, share) in enumerate(zip([*class_names, "not labelled"], shares, strict=True)):
+        kind = "unknown" if place == len(class_names) else f"k{place % 8}"
+        if share > 0:
+            bar.append(f'<i class="{kind}" style="flex:{share:.6f}"></i>')
+        key.append(f'<span><i class="chip {kind}"></i>{escape(name)} <b>{share:.1%}</b></span>')
+    if objects:
+        key.append(f"<span><b>{objects:,}</b> objects</span>")
+    return f'<div class="bar">{"".join(bar)}</div><p class="key">{"".join(key)}</p>'
