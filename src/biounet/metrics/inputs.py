@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from biounet.errors import ImageError, LabelError, ShapeError
 
-__all__ = ["EightBitWarning", "as_probabilities", "check_labels", "check_shapes"]
+__all__ = ["EightBitWarning", "as_probabilities", "check_labels", "check_shapes", "known_pixels"]
 
 
 class EightBitWarning(UserWarning):
@@ -99,3 +99,12 @@ def check_shapes(truth: np.ndarray, result: np.ndarray) -> None:
         )
     if truth.size == 0:
         raise ShapeError(f"nothing to compare in an array of shape {truth.shape}; pass at least one pixel")
+
+
+def known_pixels(truth: np.ndarray) -> NDArray[np.bool_]:
+    """Where the truth is not IGNORE.
+
+    >>> known_pixels(np.array([3, 0, -1]))
+    array([ True,  True, False])
+    """
+    return np.ones(truth.shape, bool) if truth.dtype.kind in "bu" else truth >= 0

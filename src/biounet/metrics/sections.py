@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.errors import LabelError, ShapeError
-from biounet.metrics.inputs import as_probabilities, check_shapes
+from biounet.metrics.inputs import as_probabilities, check_shapes, known_pixels
 from biounet.metrics.table import Groups, group_pixels
 
 __all__ = ["Section", "components", "framed", "sections"]
@@ -107,5 +107,5 @@ def framed(image: np.ndarray, value: int) -> np.ndarray:
 def _section(truth: np.ndarray, probability: NDArray[np.float32]) -> Section:
     """Turn one section, (Y, X), so that x comes first, and blank what is IGNORE."""
     turned = np.ascontiguousarray(truth.T)
-    known = np.ones(turned.shape, bool) if turned.dtype.kind in "bu" else turned >= 0
+    known = known_pixels(turned)
     return Section(turned > 0, known, np.where(known, probability.T, 0.0).astype(np.float64))
