@@ -1,5 +1,7 @@
 """Where networks run and in what precision: decided by what the hardware can do, never by hope."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -13,6 +15,7 @@ __all__ = [
     "channels_last",
     "choose_device",
     "choose_precision",
+    "exact_kernels",
     "has_bfloat16",
     "to_channels_last",
 ]
@@ -96,3 +99,10 @@ def channels_last(dims: int) -> torch.memory_format:
 def to_channels_last(net: nn.Module, dims: int) -> nn.Module:
     """Bring the weights of a network to `channels_last`, in place."""
     return net.to(memory_format=channels_last(dims))  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def exact_kernels() -> Iterator[None]:
+    """Forbid GPU kernels that round float32 to fewer bits, or that differ from one call to the next."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield

@@ -5,22 +5,30 @@ and its output over the image is kept. So zeros that padded convolutions put aro
 reach a delivered pixel, and one pixel has one value however the image is cut.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice, product
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
-from biounet.devices import channels_last, to_channels_last
-from biounet.errors import ShapeError
-from biounet.geometry import ArrayReader, Geometry, plan_tiles, read_mirrored
+from biounet.devices import channels_last, exact_kernels, to_channels_last
+from biounet.errors import ConfigError, ShapeError
+from biounet.geometry import ArrayReader, Box, Geometry, plan_tiles, read_mirrored
 from biounet.models.frozen import freeze, fuse_activations
 
-__all__ = ["TileNet", "predict_array"]
+__all__ = ["TileNet", "Work", "predict_array", "run_tiles"]
 
-WHOLE = {2: (1024, 1024), 3: (64, 128, 128)}
+LARGEST = {2: (1024, 1024), 3: (64, 128, 128)}
 """Largest tile, per dimension, where nobody has planned one."""
+
+Floats = NDArray[np.float32]
+Symmetry = tuple[bool, bool, bool]
+"""Whether to transpose Y and X, then to flip Y, then to flip X."""
+SYMMETRIES: Sequence[Symmetry] = [(t, y, x) for t, y, x in product((False, True), repeat=3)]
 
 
 class TileNet:
@@ -32,6 +40,8 @@ class TileNet:
         It is copied, never changed.
     device, precision
         As `biounet.devices` chooses them.
+    tta : bool
+        Average over the 8 symmetries of the plane YX (test-time augmentation), for 8 times the work.
 
     Examples
     --------
@@ -41,39 +51,153 @@ class TileNet:
     (1, 2, 388, 388)
     """
 
-    def __init__(self, net: nn.Module, *, device: torch.device, precision: torch.dtype) -> None:
+    def __init__(self, net: nn.Module, *, device: torch.device, precision: torch.dtype, tta: bool = False) -> None:
         if not isinstance(getattr(net, "geometry", None), Geometry):
             raise ShapeError(f"a network with a biounet.geometry.Geometry is wanted, got {type(net).__name__}")
         net = freeze(net)
-        if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-            net = fuse_activations(net)
         self.geometry: Geometry = net.geometry  # type: ignore[assignment]
         self.dims = len(self.geometry.grid)
         self.device = device
         self.precision = precision
+        self.symmetries: Sequence[Symmetry] = SYMMETRIES if tta else SYMMETRIES[:1]
+        if tta and len({self.geometry.grid[-2:], self.geometry.grid[:-3:-1]}) > 1:
+            raise ConfigError(f"--tta turns images, but the network pools Y and X apart: {self.geometry.grid}")
+        if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+            net = fuse_activations(net)
         self.net = to_channels_last(net.to(device, precision), self.dims)
 
-    def __call__(self, inputs: NDArray[np.float32], output: Sequence[int]) -> NDArray[np.float32]:
-        """Return probabilities (N, classes, *output) of the middle of the inputs (N, C, *spatial)."""
-        with torch.inference_mode():
-            images = torch.from_numpy(inputs).to(self.device, self.precision, memory_format=channels_last(self.dims))
-            scores = self.net(images)
-            # Not the middle: the input may have been rounded up at its far end.
-            for axis, (size, margin) in enumerate(zip(output, self.geometry.margin, strict=True), start=2):
-                taken = (images.shape[axis] - scores.shape[axis]) // 2
-                scores = scores.narrow(axis, margin - taken, size)
-            return torch.softmax(scores.float(), dim=1).cpu().numpy()
+    def __call__(self, inputs: Floats, output: Sequence[int]) -> Floats:
+        """Return probabilities of a batch of tiles.
+
+        Parameters
+        ----------
+        inputs : (N, C, *spatial), normalised
+            Of a size that the geometry takes; it begins one margin before the output.
+        output : pixels per spatial axis
+
+        Returns
+        -------
+        (N, classes, *output), float32, in [0, 1]
+        """
+        with torch.inference_mode(), exact_kernels():
+            images = torch.from_numpy(inputs).to(self.device, self.precision)
+            total = self._probabilities(images, output, self.symmetries[0])
+            for symmetry in self.symmetries[1:]:
+                total += self._probabilities(images, output, symmetry)
+            return total.div_(len(self.symmetries)).cpu().numpy()
+
+    def _probabilities(self, images: Tensor, output: Sequence[int], symmetry: Symmetry) -> Tensor:
+        """Probabilities under one symmetry, turned back."""
+        scores = self.net(_turn(images, symmetry).contiguous(memory_format=channels_last(self.dims)))
+        scores = _turn_back(scores, symmetry)
+        # Not the middle: the input may have been rounded up at its far end.
+        for axis, (size, margin) in enumerate(zip(output, self.geometry.margin, strict=True), start=2):
+            taken = (images.shape[axis] - scores.shape[axis]) // 2
+            scores = scores.narrow(axis, margin - taken, size)
+        return torch.softmax(scores.float(), dim=1)
+
+
+def _turn(images: Tensor, symmetry: Symmetry) -> Tensor:
+    transpose, flip_y, flip_x = symmetry
+    images = images.transpose(-2, -1) if transpose else images
+    return images.flip([axis for axis, flip in ((-2, flip_y), (-1, flip_x)) if flip])
+
+
+def _turn_back(images: Tensor, symmetry: Symmetry) -> Tensor:
+    transpose, flip_y, flip_x = symmetry
+    images = images.flip([axis for axis, flip in ((-2, flip_y), (-1, flip_x)) if flip])
+    return images.transpose(-2, -1) if transpose else images
+
+
+class Work:
+    """One tile to do: how to get its input and where to put its output.
+
+    Parameters
+    ----------
+    load : () -> (C, *spatial), float32, normalised
+    store : (classes, *output) -> None
+    """
+
+    def __init__(self, load: Callable[[], Floats], store: Callable[[Floats], None]) -> None:
+        self.load = load
+        self.store = store
+
+
+def run_tiles(net: TileNet, work: Iterable[Work], output: Sequence[int], *, batch: int = 1) -> Iterator[int]:
+    """Predict tiles; while some are computed, the next are read and the last are written.
+
+    Parameters
+    ----------
+    net : TileNet
+    work : Iterable of Work
+        Consumed as it goes. All inputs are of one shape.
+    output : pixels per spatial axis that the network delivers per tile
+    batch : int
+        Tiles sent through the network together. The last batch is filled up, so that every tile meets
+        the same arithmetic.
+
+    Yields
+    ------
+    int
+        How many tiles have been stored since the last time. At most one batch is read ahead, and
+        one is being written.
+    """
+    items = iter(work)
+    groups = iter(lambda: list(islice(items, batch)), [])
+    with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
+        ahead = deque(_submit_load(reading, groups, batch))
+        behind: deque[tuple[Future[None], int]] = deque()
+        while ahead:
+            group, coming = ahead.popleft()
+            inputs = coming.result()
+            del coming  # or it would hold the inputs until the next
+            ahead.extend(_submit_load(reading, groups, batch))
+            results = net(inputs, output)
+            del inputs
+            while behind:
+                yield _finish(behind)
+            behind.append((writing.submit(_store, group, results), len(group)))
+            del results
+        while behind:
+            yield _finish(behind)
+
+
+def _submit_load(
+    reading: ThreadPoolExecutor, groups: Iterator[list[Work]], batch: int
+) -> Iterator[tuple[list[Work], "Future[Floats]"]]:
+    """Begin to read the next batch, if there is one."""
+    for group in islice(groups, 1):
+        yield group, reading.submit(_load, group, batch)
+
+
+def _load(group: list[Work], batch: int) -> Floats:
+    inputs = [item.load() for item in group]
+    inputs += inputs[-1:] * (batch - len(group))
+    return inputs[0][np.newaxis] if batch == 1 else np.stack(inputs)
+
+
+def _store(group: list[Work], results: Floats) -> None:
+    for item, result in zip(group, results, strict=False):
+        item.store(result)
+
+
+def _finish(behind: "deque[tuple[Future[None], int]]") -> int:
+    """Wait until a batch is written."""
+    writing, count = behind.popleft()
+    writing.result()
+    return count
 
 
 def predict_array(
     net: nn.Module,
-    image: NDArray[np.float32],
+    image: Floats,
     *,
     device: torch.device,
     precision: torch.dtype,
     tile: int | Sequence[int] | None = None,
     batch: int = 1,
-) -> NDArray[np.float32]:
+    tta: bool = False,
+) -> Floats:
     """Predict an image in memory.
 
     Parameters
@@ -87,6 +211,8 @@ def predict_array(
         Largest tile delivered at once, one number or one per spatial axis. The result does not depend on it.
     batch : int
         Tiles sent through the network together.
+    tta : bool
+        Average over the 8 symmetries of the plane YX.
 
     Returns
     -------
@@ -98,22 +224,21 @@ def predict_array(
     ShapeError
         If the image does not have the axes or channels of the network.
     """
-    ready = TileNet(net, device=device, precision=precision)
-    spatial = image.shape[1:]
-    wanted = WHOLE[ready.dims] if tile is None else (tile,) * ready.dims if isinstance(tile, int) else tuple(tile)
-    plan = plan_tiles(spatial, wanted, ready.geometry)
+    ready = TileNet(net, device=device, precision=precision, tta=tta)
+    wanted = LARGEST[ready.dims] if tile is None else (tile,) * ready.dims if isinstance(tile, int) else tuple(tile)
+    plan = plan_tiles(image.shape[1:], wanted, ready.geometry)
     reader = ArrayReader(image)
-    result: NDArray[np.float32] | None = None
-    tiles = list(plan)
-    for first in range(0, len(tiles), batch):
-        group = tiles[first : first + batch]
-        inputs = np.stack([read_mirrored(reader, one.input) for one in group])
-        outputs = ready(inputs, plan.step)
-        if result is None:
-            result = np.empty((outputs.shape[1], *spatial), np.float32)
-        for one, output in zip(group, outputs, strict=True):
-            result[(slice(None), *one.output.slices)] = output[
-                (slice(None), *(slice(size) for size in one.output.shape))
-            ]
-    assert result is not None
-    return result
+    result: list[Floats] = []  # made when the number of classes is known
+
+    def work(input_: Box, output: Box) -> Work:
+        def store(probabilities: Floats) -> None:
+            if not result:
+                result.append(np.empty((len(probabilities), *plan.shape), np.float32))
+            inside = tuple(slice(size) for size in output.shape)
+            result[0][(slice(None), *output.slices)] = probabilities[(slice(None), *inside)]
+
+        return Work(lambda: read_mirrored(reader, input_), store)
+
+    for _ in run_tiles(ready, (work(tile.input, tile.output) for tile in plan), plan.step, batch=batch):
+        pass
+    return result[0]
