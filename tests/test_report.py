@@ -249,6 +249,13 @@ def test_overlay_of_another_class_and_of_the_unknown():
     assert len(set(as_objects[4, 3])) == 1, "numbers of objects mean nothing"
 
 
+def test_objects_found_in_a_truth_of_classes_are_not_wrong():
+    item = picture(truth=np.ones((12, 16), int), labels=np.full((12, 16), 7))
+    assert not item.objects
+    assert not item.classes
+    assert picture().classes
+
+
 def test_outlines_of_truth_and_result_and_of_both():
     truth, result = np.zeros((9, 9), int), np.zeros((9, 9), int)
     truth[:, 3:], result[:, 3:] = 1, 1

@@ -168,7 +168,7 @@ def _panels(picture: Picture, shown: View, class_names: Sequence[str]) -> Iterat
         yield "Truth", panels.draw_truth(shown.truth, objects=picture.objects)
     what = class_names[1] if len(class_names) == 2 else "foreground"
     yield f"Probability of {what}", panels.draw_probability(shown.foreground)
-    yield "Overlay", panels.draw_overlay(shown, classes=not picture.objects)
+    yield "Overlay", panels.draw_overlay(shown, classes=picture.classes)
 
 
 def _panel(caption: str, source: str, name: str) -> str:

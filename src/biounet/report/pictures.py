@@ -62,9 +62,13 @@ class Picture:
 
     @property
     def objects(self) -> bool:
-        """Whether truth or result number objects rather than classes."""
-        classes = len(self.probabilities)
-        return any(array is not None and array.max(initial=0) >= classes for array in (self.truth, self.labels))
+        """Whether the truth numbers objects rather than classes."""
+        return self.truth is not None and bool(self.truth.max(initial=0) >= len(self.probabilities))
+
+    @property
+    def classes(self) -> bool:
+        """Whether truth and result are both classes, and can be compared by number."""
+        return not self.objects and (self.labels is None or bool(self.labels.max(initial=0) < len(self.probabilities)))
 
 
 def badness(picture: Picture) -> float:
