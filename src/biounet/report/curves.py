@@ -105,7 +105,7 @@ def _figure(title: str, columns: Mapping[str, str], log: Log) -> str:
         key = f'<i class="line c{place % 8}"></i>{escape(label)} ' if len(columns) > 1 else ""
         notes.append(f"<span>{key}<b>{_written(log[-1].get(column, math.nan))}</b></span>")
         if best is not None and len(columns) == 1 and column not in NOT_SCORES:
-            notes.append(f"<span>best model {_written(best.get(column, math.nan))}</span>")
+            notes.append(f"<span>best {_written(best.get(column, math.nan))}</span>")
     name = "name many" if len(columns) > 1 else "name"
     head = f'<figcaption><span class="{name}">{escape(title)}</span>{"".join(notes)}</figcaption>'
     return f'<figure class="plot">{head}{_svg(title, list(columns), log)}</figure>'
