@@ -13,7 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, V
 
 from biounet.errors import ConfigError
 
-__all__ = ["IGNORE", "PRESETS", "AugmentConfig", "ModelConfig", "RunConfig", "TileConfig", "TrainConfig"]
+__all__ = [
+    "IGNORE",
+    "PRESETS",
+    "AugmentConfig",
+    "ModelConfig",
+    "RunConfig",
+    "TileConfig",
+    "TrainConfig",
+    "toml_value",
+]
 
 IGNORE = -1
 """The label of pixels nobody knows: never trained on, never scored. Any negative label means the same."""
@@ -151,13 +160,19 @@ class TrainConfig(Settings):
     """Largest norm of the gradient."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay per step of the running average of the weights that is validated and saved; 0 turns it off."""
-    validation: Fraction = 1 / 6
-    """Share of the images held out for validation, where no validation set is given."""
+    validation: Fraction | str = 1 / 6
+    """Share of the images held out for validation, or the path of another dataset."""
     reports: PositiveInt = 10
     """How often to validate and report in a run."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     target: Literal["auto", "classes", "foreground"] = "auto"
     """What labels mean: class numbers, or objects of one foreground class. ``auto`` decides by the layout."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.steps is not None and self.minutes is not None:
+            raise ValueError(f"give either steps or minutes, not both ({self.steps} and {self.minutes})")
+        return self
 
 
 class TileConfig(Settings):
@@ -201,6 +216,19 @@ class RunConfig(Settings):
             data.setdefault(section, {})[field] = value
         return parse(type(self), data, "settings")
 
+    def differences(self, other: Self) -> list[str]:
+        """Names of the settings that differ.
+
+        >>> RunConfig().differences(RunConfig().updated({"train.batch": 4}))
+        ['train.batch']
+        """
+        return [
+            f"{section}.{field}"
+            for section, settings in self
+            for field, value in settings
+            if value != getattr(getattr(other, section), field)
+        ]
+
     def to_toml(self, *, reasons: Mapping[str, str] | None = None) -> str:
         """Return the settings as TOML, with a reason beside those that have one.
 
@@ -237,7 +265,20 @@ def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{source}: unknown setting {key!r}; {_known(kind, first['loc'][:-1])}") from error
-        raise ConfigError(f"{source}: {key}: {first['msg']}, got {first['input']!r}") from error
+        given = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+        raise ConfigError(f"{source}: {key}: {first['msg']}{given}") from error
+
+
+def toml_value(text: str) -> Any:
+    """Read a value as TOML writes it; what is no TOML is text.
+
+    >>> toml_value("[1, 2]"), toml_value("dice")
+    ([1, 2], 'dice')
+    """
+    try:
+        return tomlkit.parse(f"value = {text}").unwrap()["value"]
+    except tomlkit.exceptions.ParseError:
+        return text
 
 
 def _load_toml(text: str, source: str) -> dict[str, Any]:

@@ -1,0 +1,160 @@
+"""The command line: words and options become calls of the floors below; errors become one line."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from biounet.errors import BiounetError, ConfigError
+
+if TYPE_CHECKING:
+    from biounet.config import RunConfig
+
+__all__ = ["app", "main"]
+
+# Heavy libraries are imported inside the commands, so that `biounet --help` answers at once.
+app = typer.Typer(
+    name="biounet",
+    help="U-Net for microscopy: train on a few annotated images, predict images of any size, score as the field does.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+MINUTES = 20.0
+"""Budget of a training that says none."""
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Seed = Annotated[int | None, typer.Option(help="Of all chance in the run; 0 if not given.")]
+
+
+@app.command()
+def demo(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for images, model, results and report.")] = Path("demo"),
+    minutes: Annotated[float, typer.Option(help="Minutes of training.")] = 2.0,
+    seed: Annotated[int, typer.Option(help="Of the drawn images and of training.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw images, train on them, predict others, score, and write a report: nothing is needed."""
+    from biounet.cli.demo import run_demo
+
+    run_demo(out, minutes=minutes, seed=seed, overwrite=overwrite)
+
+
+@app.command()
+def check(
+    dataset: Annotated[Path, typer.Argument(help="Folder of images and labels.")],
+    *,
+    validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+) -> None:
+    """Say what a dataset holds, what is wrong with it, and what training would do."""
+    from biounet.cli.train import describe
+
+    for line in describe(dataset, _settings(preset, None, _given(validation=validation))):
+        typer.echo(line)
+
+
+@app.command()
+def train(
+    dataset: Annotated[Path, typer.Argument(help="Folder of images and labels.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the run; new, unless --resume.")],
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
+    minutes: Annotated[float | None, typer.Option(help=f"Wall-clock budget; {MINUTES:g} if nothing is said.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of updates, for runs that repeat exactly.")] = None,
+    validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings in TOML, as a run writes them.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeat at will.")] = None,
+    device: Device = "auto",
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    seed: Seed = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+) -> None:
+    """Train a network on annotated images."""
+    changes = _given(model=model, minutes=minutes, steps=steps, validation=validation, precision=precision, seed=seed)
+    changes |= _assignments(set_ or [])
+    settings = _settings(preset, out / "config.toml" if resume else config, changes)
+    if settings.train.minutes is None and settings.train.steps is None:
+        settings = settings.updated({"train.minutes": MINUTES})
+    from biounet.cli.train import run_training
+
+    run_training(dataset, out, settings, device=device, resume=resume)
+
+
+@app.command()
+def evaluate(
+    result: Annotated[Path, typer.Argument(help="File or folder of results.")],
+    truth: Annotated[Path, typer.Argument(help="File or folder of annotations, or a dataset.")],
+    *,
+    metrics: Annotated[str, typer.Option(help="isbi2012, overlap, objects; separated by commas.")] = "overlap",
+    json_: Annotated[Path | None, typer.Option("--json", help="Write the scores here, too.")] = None,
+    per_image: Annotated[Path | None, typer.Option(help="Write a CSV with a row per image.")] = None,
+    sections: Annotated[str | None, typer.Option(help="Sections of a stack, as in 20:24.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Score results against annotations."""
+
+
+def _given(**options: object) -> dict[str, Any]:
+    """Options that were given, under the names of the settings that they are."""
+    from biounet.config import toml_value
+
+    names = {"model": "model.name"}
+    changes = {names.get(name, f"train.{name}"): value for name, value in options.items() if value is not None}
+    for budget, other in (("train.minutes", "train.steps"), ("train.steps", "train.minutes")):
+        if budget in changes:  # takes the place of the other one in a file
+            changes.setdefault(other, None)
+    if "train.validation" in changes:
+        changes["train.validation"] = toml_value(str(changes["train.validation"]))
+    return changes
+
+
+def _settings(preset: str, config: Path | None, changes: dict[str, Any]) -> "RunConfig":
+    """Settings of a preset or a file, with changes on top."""
+    from biounet.config import RunConfig
+
+    if config is None:
+        return RunConfig.preset(preset).updated(changes)
+    if not config.is_file():
+        raise ConfigError(f"{config} is missing; give a TOML file, such as the config.toml of a run")
+    return RunConfig.from_toml(config.read_text(), source=str(config)).updated(changes)
+
+
+def _assignments(texts: list[str]) -> dict[str, Any]:
+    """What `--set section.key=value` says; values are read as TOML, bare words as text."""
+    from biounet.config import toml_value
+
+    changes = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set wants section.key=value, got {text!r}")
+        changes[key.strip()] = toml_value(value.strip())
+    return changes
+
+
+def main() -> None:
+    """Run the command line. Status 0: done; 2: wrong use or bad input, said in one line; 1: a fault of ours."""
+    try:
+        app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
+        _fail(f"{said.rstrip('.')}; see 'biounet --help' or 'biounet COMMAND --help'")
+    except BiounetError as error:
+        _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped", status=130)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(message: str, *, status: int = 2) -> None:
+    print(f"biounet: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,101 @@
+"""What `biounet demo` does: draw images, train, predict others, score and report, with nothing given."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from biounet.atomic import check_absent, sayable
+from biounet.chance import generator
+from biounet.cli.progress import say
+from biounet.cli.train import run_training
+from biounet.config import RunConfig
+from biounet.folders import find_dataset
+from biounet.images import Image, write
+from biounet.metrics import average_precision, dice, isbi2012
+from biounet.predict import load_model
+from biounet.report import Picture, load_log, write_report
+from biounet.synthetic import draw_membranes
+
+__all__ = ["run_demo"]
+
+PARTS = ("training", "held-out", "run", "result", "report.html")
+SIZE = (256, 256)
+
+
+def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool = False) -> Path:
+    """Draw images, train, predict images that training never saw, score them, and return the report.
+
+    Parameters
+    ----------
+    out : Path
+        ``training/`` and ``held-out/`` with images and labels, ``run/``, ``result/`` and ``report.html``
+        are written into it.
+    minutes : float
+        Of training.
+    seed : int
+    overwrite : bool
+        Whether an earlier demo in the folder may be removed.
+
+    Raises
+    ------
+    OutputError
+        If there is something already.
+    """
+    for part in PARTS:
+        check_absent(out / part, overwrite=overwrite)
+    for part in PARTS[:-1]:
+        shutil.rmtree(out / part, ignore_errors=True)
+    say("drawing 16 sections of tissue, 256 x 256 px, with every cell numbered")
+    with sayable(out):
+        draw_dataset(out / "training", seed=seed, numbers=range(12))
+        draw_dataset(out / "held-out", seed=seed, numbers=range(12, 16))
+    settings = RunConfig.preset("default").updated({"train.minutes": minutes, "train.seed": seed})
+    run_training(out / "training", out / "run", settings)
+    say("predicting the four sections that training never saw")
+    pictures = predict_held_out(out)
+    means = {name: float(np.mean([picture.scores[name] for picture in pictures])) for name in pictures[0].scores}
+    say("held-out sections: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
+    write_report(
+        out / "report.html",
+        title="biounet demo: cells drawn, learnt and found",
+        facts={name: f"{value:.3f}" for name, value in means.items()},
+        log=load_log(out / "run" / "log.csv"),
+        pictures=pictures,
+        confusion=None,
+        class_names=["membrane", "cell"],
+        config=(out / "run" / "config.toml").read_text(),
+        finished=True,
+    )
+    say(f"done: {out / 'report.html'}")
+    return out / "report.html"
+
+
+def draw_dataset(folder: Path, *, seed: int, numbers: Sequence[int]) -> None:
+    """Write images and labels, where section number n is the same in every demo of that seed."""
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    for number in numbers:
+        image, labels = draw_membranes(generator(seed, 0, number, stream="demo"), size=SIZE)
+        write(folder / "images" / f"section_{number:02d}.png", Image(image, "YX"))
+        write(folder / "labels" / f"section_{number:02d}.tif", Image(labels, "YX"))
+
+
+def predict_held_out(out: Path) -> list[Picture]:
+    """Predict, write and score the held-out sections."""
+    model = load_model(out / "run")
+    dataset = find_dataset(out / "held-out")
+    pictures = []
+    (out / "result").mkdir()
+    for pair in dataset.pairs:
+        image, truth = dataset.load(pair)
+        probabilities, labels = model.predict(image), model.segment(image)
+        write(out / "result" / f"{pair.image.stem}.tif", Image(labels, "YX"))
+        scores = {
+            "dice": dice(truth > 0, labels > 0),
+            "average_precision": average_precision(truth, labels),
+            "v_rand": isbi2012(truth > 0, probabilities[1])["v_rand"],
+        }
+        pictures.append(Picture(pair.image.stem, image, truth, probabilities, scores, labels))
+    return pictures

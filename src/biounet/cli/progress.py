@@ -1,0 +1,55 @@
+"""Progress with the time left: a moving bar on a terminal, plain lines now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+__all__ = ["Show", "progress", "say"]
+
+PLAIN_EVERY = 30.0  # seconds between lines where there is no terminal
+
+
+class Show(Protocol):
+    """Show how far a job is."""
+
+    def __call__(self, share: float, text: str) -> None:
+        """Take a share in [0, 1] of the work, and a few words."""
+
+
+def say(line: str) -> None:
+    """Print a line for the person at the terminal; results proper go to standard output."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False)
+
+
+@contextmanager
+def progress(job: str) -> Iterator[Show]:
+    """Show the progress of a job while the block runs.
+
+    Examples
+    --------
+    >>> with progress("counting") as show:
+    ...     show(0.5, "half")
+    """
+    if sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[text]}"))
+        with Progress(*columns, *times, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(job, total=1.0, text="")
+            yield lambda share, text: bar.update(task, completed=share, text=text)
+        return
+    began = said = time.monotonic()
+
+    def plain(share: float, text: str) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= PLAIN_EVERY and share > 0:
+            said = now
+            left = (now - began) * (1 - share) / share
+            say(f"{job}: {share:.0%}, {left / 60:.1f} min left {text}")
+
+    yield plain

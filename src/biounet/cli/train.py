@@ -1,0 +1,144 @@
+"""What `biounet train` and `biounet check` do: read, say, train, show, report."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from biounet.cli.progress import progress, say
+from biounet.config import RunConfig
+from biounet.experiment import Experiment
+from biounet.geometry import Geometry
+from biounet.models import build
+from biounet.normalize import Normalization
+from biounet.patches import network_input_size
+from biounet.report import Picture, health, load_log, write_report
+from biounet.train import Step
+from biounet.training_data import TrainingData, fit_to_data, load_training_data
+
+__all__ = ["describe", "run_training"]
+
+
+def prepare(dataset: Path, settings: RunConfig) -> tuple[RunConfig, TrainingData, Normalization]:
+    """Read a dataset and complete the settings with what it holds."""
+    normalization = Normalization()
+    data = load_training_data(
+        dataset, normalization, validation=settings.train.validation, target=settings.train.target
+    )
+    return fit_to_data(settings, data), data, normalization
+
+
+def describe(dataset: Path, settings: RunConfig) -> Iterator[str]:
+    """Say what a dataset holds and what training would do, line by line."""
+    config, data, _ = prepare(dataset, settings)
+    yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
+    yield from (f"note: {note}" for note in data.notes)
+    yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
+    yield f"labels: {data.kind}, {data.classes} classes; " + coverage(data)
+    net = build(config.model)
+    assert isinstance(net.geometry, Geometry)
+    size = network_input_size(config, net.geometry, data.largest)
+    weights = sum(weight.numel() for weight in net.parameters())
+    yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} x {size} px"
+
+
+def coverage(data: TrainingData) -> str:
+    """How much of the training pixels each class holds, in words."""
+    unknown, *shares = data.coverage
+    parts = [f"class {number} {share:.1%}" for number, share in enumerate(shares)]
+    return ", ".join([*parts, f"unknown {unknown:.1%}"] if unknown else parts)
+
+
+def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str = "auto", resume: bool = False) -> Path:
+    """Train on a dataset and keep a report of it; return the model file.
+
+    Parameters
+    ----------
+    dataset : Path
+    out : Path
+        Folder of the run.
+    settings : RunConfig
+        What the data say is added.
+    device : auto, cpu, cuda or cuda:N
+    resume : bool
+        Go on with the run in `out`.
+    """
+    began = time.monotonic()
+    config, data, normalization = prepare(dataset, settings)
+    for note in data.notes:
+        say(f"note: {note}")
+    experiment = Experiment(config, data, normalization, out, device, began)
+    say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
+    stopped = False
+    with progress("training") as show, stop_on_interrupt() as interrupted:
+        steps = experiment.run(resume=resume)
+        for step in steps:
+            show(step.progress, f"step {step.number}")
+            if step.report is not None:
+                tell(step)
+                report(experiment, finished=step.progress >= 1)
+            if interrupted.is_set():
+                steps.close()  # writes the state, and a model if there is none yet
+                stopped = True
+                break
+    model = out / "model.safetensors"
+    if stopped:
+        say(f"stopped; the best model so far is {model}; go on with: biounet train {dataset} --out {out} --resume")
+    else:
+        say(f"done: {model}, {out / 'report.html'}")
+    return model
+
+
+def tell(step: Step) -> None:
+    """Print a line about a validation."""
+    assert step.report is not None
+    scores = " ".join(f"{name} {value:.4f}" for name, value in step.report.scores.items())
+    best = " best so far" if step.report.best else ""
+    say(f"{step.seconds / 60:5.1f} min step {step.number:5d} loss {step.report.loss:.4f} {scores}{best}")
+
+
+def report(experiment: Experiment, *, finished: bool) -> None:
+    """Write the report of a run as it stands."""
+    validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
+    pictures = [
+        Picture(item.name, item.image, item.target, probabilities, {})
+        for item, probabilities in zip(validation.items, validation.probabilities, strict=True)
+    ]
+    best = max(log, key=lambda row: row["score"])
+    facts = {
+        "best score": f"{best['score']:.4f} (mean Dice), at step {best['step']:.0f}",
+        "images": f"{len(experiment.data.train)} to train on, {len(validation.items)} to validate on",
+        "minutes": f"{log[-1]['seconds'] / 60:.1f}",
+    }
+    write_report(
+        experiment.folder / "report.html",
+        title=experiment.folder.name,
+        facts=facts,
+        log=log,
+        pictures=pictures,
+        confusion=validation.confusion,
+        class_names=[f"class {number}" for number in range(experiment.config.model.classes)],
+        config=experiment.config.to_toml(),
+        warnings=health(log, validation.confusion),
+        finished=finished,
+    )
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[threading.Event]:
+    """Turn Ctrl-C into an event, so that a run stops between two steps; a second one ends it at once."""
+    interrupted = threading.Event()
+
+    def interrupt(*_: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        say("stopping after this step; Ctrl-C again to stop at once")
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,134 @@
+"""A model is one file: safetensors weights, with everything else as JSON in the header. Nothing executable.
+
+Whoever opens such a file with any safetensors reader sees the weights; the key ``biounet`` of the
+header's metadata holds the `ModelCard`.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+import biounet
+from biounet.atomic import replacing
+from biounet.config import ModelConfig, Settings
+from biounet.errors import ModelFileError
+from biounet.models import build
+from biounet.normalize import Normalization
+
+__all__ = ["FORMAT", "ModelCard", "load_network", "read_card", "save_network"]
+
+FORMAT = 1
+"""Version of the file format; a reader refuses files of a later one."""
+
+
+class ModelCard(Settings):
+    """All that is known of a trained network beside its weights."""
+
+    format: int = FORMAT
+    biounet: str = biounet.__version__
+    """Version of the software that wrote the file."""
+    model: ModelConfig
+    normalization: Normalization
+    """How images are brought to the range the network was trained on."""
+    target: Literal["classes", "foreground"] = "classes"
+    """What a segmentation holds: class numbers, or numbered objects of one foreground class."""
+    spacing: tuple[float, ...] | None = None
+    """Micrometres per pixel of the training images, per spatial axis."""
+    threshold: float = 0.5
+    """Probability above which a pixel is foreground, where there are two classes."""
+    training: Mapping[str, Any] = Field(default_factory=dict)
+    """Settings, data and scores of the run that made the weights."""
+
+
+def save_network(path: Path, net: torch.nn.Module, card: ModelCard, *, overwrite: bool = False) -> None:
+    """Write a model file; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    net : torch.nn.Module
+    card : ModelCard
+    overwrite : bool
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or cannot be written.
+    """
+    weights = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    with replacing(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(save(weights, {"biounet": card.model_dump_json()}))
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read what a model file says of itself, without its weights.
+
+    Parameters
+    ----------
+    path : Path
+        A model file, or the folder of a run that holds ``model.safetensors``.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing, torn, not ours, or of a newer version.
+    """
+    return _open(_model_path(path))[0]
+
+
+def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
+    """Read a model file or a run folder; the network comes in evaluation mode, on the CPU.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing, torn, not ours, or of a newer version.
+    """
+    path = _model_path(path)
+    card, weights = _open(path)
+    net = build(card.model)
+    try:
+        net.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise ModelFileError(f"{path}: the weights are not those of {card.model.name}: {_line(error)}") from error
+    return net.eval(), card
+
+
+def _model_path(path: Path) -> Path:
+    """A run folder stands for the model in it."""
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise ModelFileError(f"{path} is missing; give a model file (.safetensors) or the folder of a training run")
+    return path
+
+
+def _open(path: Path) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("biounet")
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path} is torn or no model file ({_line(error)}); copy or train it again") from error
+    if text is None:
+        raise ModelFileError(f"{path} is no model of biounet: its header has no entry 'biounet'")
+    try:
+        data = json.loads(text)
+        written = data.get("format")
+        if isinstance(written, int) and written > FORMAT:
+            raise ModelFileError(
+                f"{path} has format {written}, this biounet {biounet.__version__} reads up to {FORMAT}; upgrade biounet"
+            )
+        return ModelCard.model_validate_json(text), weights
+    except (ValidationError, json.JSONDecodeError, AttributeError) as error:
+        raise ModelFileError(f"{path}: the entry 'biounet' of its header cannot be read: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

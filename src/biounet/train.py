@@ -1,0 +1,253 @@
+"""Training: a plain loop that yields after every step; the caller prints, plots or stops.
+
+A run is a function of its settings and its data: patches, drop-out and schedule follow from the number
+of the step, so a run that was killed and resumed ends with the same bytes as one that was not.
+"""
+
+import copy
+import csv
+import math
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from biounet.config import RunConfig, TrainConfig
+from biounet.devices import channels_last, to_channels_last
+from biounet.errors import TrainingError
+from biounet.losses import LOSSES
+from biounet.modelfile import ModelCard, save_network
+from biounet.models import build
+from biounet.optimize import average_weights, learning_rate, make_optimizer
+from biounet.patches import Batch, PatchSource
+from biounet.statefile import load_state, save_state
+
+__all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
+
+Validate = Callable[[nn.Module], Mapping[str, float]]
+"""Scores of a network on images it was not trained on; the entry ``score`` says which network is best."""
+
+SAVE_EVERY = 300.0  # seconds; at least this often the state is written, and at every report
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run stands: what a row of ``log.csv`` holds."""
+
+    step: int
+    seconds: float
+    loss: float
+    """Mean training loss since the report before."""
+    learning_rate: float
+    scores: Mapping[str, float]
+    best: bool
+    """Whether this network is the best so far, and so the one in ``model.safetensors``."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the loop yields: where the run is, and a report after a validation."""
+
+    number: int
+    seconds: float
+    progress: float
+    """Share of the run that lies behind, in [0, 1]."""
+    report: Report | None
+
+
+@dataclass
+class State:
+    """All that a run carries from step to step."""
+
+    net: nn.Module
+    average: nn.Module
+    """Running average of the weights, the network that is validated and saved."""
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -math.inf
+
+    @classmethod
+    def begin(cls, config: RunConfig, device: torch.device) -> Self:
+        """Build the network, draw its weights, and make the optimiser."""
+        net = to_channels_last(build(config.model, seed=config.train.seed).to(device), config.model.dims)
+        return cls(net, copy.deepcopy(net).eval(), make_optimizer(net, config.train))
+
+    def save(self, folder: Path) -> None:
+        """Write everything to a state file."""
+        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items() if value is not None}
+        save_state(folder, self.step, tensors, {"step": self.step, "seconds": self.seconds, "best": self.best})
+
+    def resume(self, folder: Path) -> None:
+        """Take up what `save` wrote."""
+        tensors, facts = load_state(folder)
+        self.net.load_state_dict(_below("net.", tensors))
+        self.average.load_state_dict(_below("average.", tensors))
+        optimizer: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below("optimizer.", tensors).items():
+            number, _, name = key.partition(".")
+            optimizer.setdefault(int(number), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        self.step, self.seconds, self.best = facts["step"], facts["seconds"], facts["best"]
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def train_step(state: State, batch: Batch, config: TrainConfig, *, fabric: Fabric, progress: float) -> Tensor:
+    """Update the weights once.
+
+    Parameters
+    ----------
+    state : State, changed in place
+    batch : Batch
+    config : TrainConfig
+    fabric : Fabric
+        For the precision, and for gradients that are shared between processes.
+    progress : in [0, 1]
+        Where in the schedule this step stands.
+
+    Returns
+    -------
+    Tensor, a scalar without gradient
+        The loss before the update. It is not waited for, so that a GPU need not stop.
+    """
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(config, progress)
+    # Drop-out draws from the global generator of torch: set it, so that it too is a function of the step.
+    torch.manual_seed((config.seed * 1_000_003 + state.step) * 1009 + fabric.global_rank)
+    state.net.train()
+    with fabric.autocast():
+        scores = state.net(batch.image.contiguous(memory_format=channels_last(batch.image.ndim - 2)))
+    loss: Tensor = LOSSES[config.loss](scores.float(), batch.labels, batch.weights)
+    state.optimizer.zero_grad()
+    fabric.backward(loss)
+    if config.clip is not None:
+        nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
+    state.optimizer.step()
+    average_weights(state.average.state_dict(), state.net, decay=config.ema, step=state.step)
+    state.step += 1
+    return loss.detach()
+
+
+def fit(
+    config: RunConfig,
+    source: PatchSource,
+    validate: Validate,
+    card: ModelCard,
+    folder: Path,
+    *,
+    fabric: Fabric,
+    resume: bool = False,
+    began: float | None = None,
+) -> Generator[Step]:
+    """Train, validate now and then, and keep the best network; yield after every step.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Either ``train.steps`` or ``train.minutes`` says when to stop; with minutes, the schedule follows
+        the clock.
+    source : PatchSource
+    validate : (Module) -> scores
+    card : ModelCard
+        What is written beside the weights.
+    folder : Path
+        Of the run: ``model.safetensors``, ``last/`` and ``log.csv`` are written into it.
+    fabric : Fabric
+        Devices and precision.
+    resume : bool
+        Go on from ``last/``.
+    began : seconds of `time.monotonic`
+        When the minutes began to count; now, if not given.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is no number any more, or there is nothing to resume.
+    """
+    state = State.begin(config, fabric.device)
+    if resume:
+        state.resume(folder / "last")
+    began = (time.monotonic() if began is None else began) - state.seconds
+    closing = 0.0  # seconds that a validation takes: the one at the end must fit into the minutes too
+    saved = state.seconds
+    pending: list[Tensor] = []
+    progress = _progress(config.train, state, closing)
+    try:
+        while progress < 1:
+            batch = source.batch(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
+            pending.append(train_step(state, batch, config.train, fabric=fabric, progress=progress))
+            state.seconds = time.monotonic() - began
+            before, progress = progress, max(progress, _progress(config.train, state, closing))
+            report = None
+            if int(progress * config.train.reports) > int(before * config.train.reports):
+                report = _keep_best(state, _mean_loss(pending, state), validate(state.average), card, folder)
+                closing = time.monotonic() - began - state.seconds
+            if report is not None or state.seconds - saved > SAVE_EVERY:
+                state.save(folder / "last")
+                saved = state.seconds
+            yield Step(state.step, state.seconds, progress, report)
+    except GeneratorExit:  # the caller stops between two steps
+        state.save(folder / "last")
+        if not (folder / "model.safetensors").exists():
+            save_network(folder / "model.safetensors", state.average, card)
+        raise
+
+
+def _progress(config: TrainConfig, state: State, closing: float) -> float:
+    """Share of the run that lies behind."""
+    if config.steps is not None:
+        return min(1.0, state.step / config.steps)
+    if config.minutes is None:
+        raise TrainingError("say how long to train: --minutes M or --steps N")
+    # The first step is always made, so that there is a model at the end of any budget.
+    return min(1.0, state.seconds / max(60 * config.minutes - closing, 1e-9)) if state.step else 0.0
+
+
+def _mean_loss(pending: list[Tensor], state: State) -> float:
+    """Mean of the losses since the report before, which are then forgotten."""
+    losses = [float(loss) for loss in pending]
+    pending.clear()
+    if not all(map(math.isfinite, losses)):
+        step = state.step - len(losses) + next(at for at, loss in enumerate(losses) if not math.isfinite(loss))
+        raise TrainingError(
+            f"the loss is no number since step {step}; the learning rate is likely too high: "
+            "try --set train.learning_rate with a tenth of it, or --set train.clip=1"
+        )
+    return sum(losses) / len(losses)
+
+
+def _keep_best(state: State, loss: float, scores: Mapping[str, float], card: ModelCard, folder: Path) -> Report:
+    """Save the network if it is the best so far, and log a row."""
+    best = scores["score"] >= state.best
+    if best:
+        state.best = scores["score"]
+        facts = {**card.training, "step": state.step, "scores": dict(scores)}
+        path = folder / "model.safetensors"
+        save_network(path, state.average, card.model_copy(update={"training": facts}), overwrite=True)
+    report = Report(state.step, state.seconds, loss, state.optimizer.param_groups[0]["lr"], scores, best)
+    _log(folder / "log.csv", report)
+    return report
+
+
+def _log(path: Path, report: Report) -> None:
+    """Append a row to the log; the first time, with a heading."""
+    row = {"step": report.step, "seconds": round(report.seconds, 1), "loss": report.loss}
+    row |= {"learning_rate": report.learning_rate, **report.scores, "best": int(report.best)}
+    new = not path.exists()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)

@@ -1,0 +1,73 @@
+"""Settings refuse what they do not know and come back from TOML unchanged."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from biounet.config import PRESETS, ModelConfig, RunConfig
+from biounet.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_come_back_from_toml(name):
+    config = RunConfig.preset(name)
+    assert RunConfig.from_toml(config.to_toml()) == config
+
+
+def test_paper_preset_is_the_paper():
+    config = RunConfig.preset("paper")
+    assert config.model.channels == (64, 128, 256, 512, 1024)
+    assert (config.model.padding, config.model.norm) == ("valid", "none")
+    train = config.train
+    assert (train.optimizer, train.momentum, train.batch, train.patch) == ("sgd", 0.99, 1, 572)
+    assert (train.border_weight, train.border_sigma, train.loss) == (10.0, 5.0, "cross-entropy")
+    assert (config.augment.elastic_grid, config.augment.elastic_sigma) == (3, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"train.learning_rat": 1}, "unknown setting 'train.learning_rat'; known are"),
+        ({"trian.batch": 1}, "unknown setting 'trian.batch'; known are augment, model, train"),
+        ({"train": 1}, "unknown setting 'train'"),
+        ({"train.batch": 0}, "train.batch: .*greater than 0, got 0"),
+        ({"train.batch": "many"}, "train.batch: .*got 'many'"),
+        ({"model.pooling": [[2, 2]]}, "pooling needs 4 rows of 2 factors"),
+    ],
+)
+def test_wrong_settings_are_said_in_one_line(changes, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        RunConfig().updated(changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_preset_and_torn_toml():
+    with pytest.raises(ConfigError, match="one of paper, default, got 'papr'"):
+        RunConfig.preset("papr")
+    with pytest.raises(ConfigError, match=r"my.toml is not TOML"):
+        RunConfig.from_toml("[train", source="my.toml")
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        ModelConfig().width = 3
+
+
+@given(st.integers(1, 64), st.integers(1, 6), st.integers(1, 512))
+def test_channels_double_up_to_the_limit(width, depth, most):
+    channels = ModelConfig(width=width, depth=depth, max_width=most).channels
+    assert len(channels) == depth + 1
+    assert all(after in (2 * before, most) for before, after in pairwise(channels))
+
+
+def test_differences_are_named():
+    assert RunConfig().differences(RunConfig().updated({"train.seed": 3, "model.width": 8})) == [
+        "model.width",
+        "train.seed",
+    ]
+
+
+def test_reasons_stand_beside_settings():
+    assert "width = 64 # because" in RunConfig().to_toml(reasons={"model.width": "because"})

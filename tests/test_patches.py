@@ -1,0 +1,104 @@
+"""Patches are a function of (seed, step, sample), fit the network, and hold labels."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from biounet.augment import Sample
+from biounet.config import IGNORE, AugmentConfig, RunConfig, TrainConfig
+from biounet.geometry import unet_geometry
+from biounet.patches import PatchSource, network_input_size
+
+STILL = AugmentConfig(elastic=0, rotate=0, mirror=False)
+VALID = unet_geometry(((2, 2),) * 2, padded=False)
+SAME = unet_geometry(((2, 2),) * 2, padded=True)
+
+
+def numbered(*shapes, labels=None):
+    """Images whose pixels are their own positions, so that a patch tells where it came from."""
+    samples = []
+    for shape in shapes:
+        image = torch.arange(np.prod(shape), dtype=torch.float32).view(1, *shape)
+        samples.append(Sample(image, image[0].long() if labels is None else labels, None))
+    return samples
+
+
+def source(samples, *, geometry=SAME, size=(16, 16), augment=STILL, **train):
+    return PatchSource(samples, geometry, size, augment, TrainConfig(**train))
+
+
+def test_labels_of_an_unpadded_network_are_the_middle_of_its_image():
+    size = VALID.input_size((5, 5))
+    batch = source(numbered((64, 64)), geometry=VALID, size=size, batch=2).batch(0)
+    margin = VALID.margin[0]
+    middle = batch.image[:, 0, margin:-margin, margin:-margin]
+    assert batch.labels.shape[1:] == VALID.output_size(size)
+    assert torch.equal(middle.long(), batch.labels)
+
+
+def test_labels_stay_inside_the_image_where_context_is_mirrored():
+    """Without movement, every label patch is a piece of the image itself: rows grow by one row."""
+    patches = source(numbered((40, 40)), geometry=VALID, size=VALID.input_size((5, 5)), batch=8)
+    for step in range(5):
+        labels = patches.batch(step).labels
+        assert (labels.diff(dim=1) == 40).all()
+        assert (labels.diff(dim=2) == 1).all()
+
+
+def test_every_position_can_be_drawn():
+    patches = source(numbered((20, 20)), batch=16)
+    firsts = {int(first) for step in range(30) for first in patches.batch(step).labels[:, 0, 0]}
+    assert firsts == {row * 20 + column for row in range(5) for column in range(5)}
+
+
+@given(st.integers(0, 5), st.integers(0, 50), st.integers(2, 4))
+def test_processes_together_draw_what_one_draws(seed, step, ranks):
+    patches = source(numbered((24, 24), (32, 16)), augment=AugmentConfig(noise=0.1), batch=2 * ranks, seed=seed)
+    alone = patches.batch(step)
+    for rank in range(ranks):
+        part = patches.batch(step, rank=rank, ranks=ranks)
+        assert torch.equal(part.image, alone.image[rank::ranks])
+        assert torch.equal(part.labels, alone.labels[rank::ranks])
+
+
+def test_every_image_comes_once_before_any_comes_again():
+    samples = [Sample(torch.full((1, 16, 16), float(number)), torch.zeros(16, 16).long(), None) for number in range(6)]
+    patches = source(samples, batch=2)
+    seen = [int(value) for step in range(9) for value in patches.batch(step).image[:, 0, 0, 0]]
+    assert [sorted(seen[first : first + 6]) for first in (0, 6, 12)] == [list(range(6))] * 3
+
+
+def test_patches_lie_where_sparse_labels_are():
+    labels = torch.full((200, 200), IGNORE)
+    labels[150, 30] = 1
+    patches = source(numbered((200, 200), labels=labels), batch=8)
+    assert all((patch >= 0).any() for step in range(5) for patch in patches.batch(step).labels)
+
+
+def test_images_smaller_than_the_patch_are_mirrored():
+    batch = source(numbered((10, 10)), size=(16, 16)).batch(0)
+    assert torch.equal(batch.image[0, 0, 3:13, 3:13], torch.arange(100.0).view(10, 10))
+    assert torch.equal(batch.image[0, 0, 2], batch.image[0, 0, 4])
+
+
+@pytest.mark.parametrize(
+    ("geometry", "patch", "image", "expected"),
+    [
+        (unet_geometry(((2, 2),) * 4, padded=False), 572, (512, 512), (572, 572)),
+        (unet_geometry(((2, 2),) * 4, padded=False), 571, (512, 512), (556, 556)),
+        (unet_geometry(((2, 2),) * 4, padded=False), 50, (512, 512), (188, 188)),
+        (unet_geometry(((2, 2),) * 4, padded=True), 256, (512, 100), (256, 112)),
+        (unet_geometry(((2, 2),) * 4, padded=True), 5, (512, 100), (16, 16)),
+    ],
+)
+def test_patch_size_is_one_that_the_network_takes(geometry, patch, image, expected):
+    config = RunConfig().updated({"train.patch": patch})
+    assert network_input_size(config, geometry, image) == expected
+
+
+def test_depth_of_volumes_is_set_apart():
+    geometry = unet_geometry(((1, 2, 2), (2, 2, 2)), padded=True)
+    config = RunConfig().updated({"train.patch": 64, "train.patch_z": 8})
+    assert network_input_size(config, geometry, (30, 100, 100)) == (8, 64, 64)
