@@ -1,27 +1,73 @@
-"""The scores of the field, exact and without torch: arrays in, numbers out."""
+"""The scores of the field, exact and without torch: truth first, result second, numbers out."""
 
+from biounet.metrics.clustering import SplitMerge, adapted_rand, variation_of_information
+from biounet.metrics.ctc import det, seg
+from biounet.metrics.distance import hausdorff95, mean_surface_distance, surface_distances
+from biounet.metrics.groups import METRICS, MetricGroup
 from biounet.metrics.inputs import EightBitWarning
 from biounet.metrics.isbi import isbi2012, pixel_error, pixel_scores
+from biounet.metrics.matching import Matching, match_objects
+from biounet.metrics.objects import (
+    IOU_THRESHOLDS,
+    Detection,
+    ObjectErrors,
+    Panoptic,
+    aggregated_jaccard,
+    average_precision,
+    detection,
+    object_errors,
+    panoptic,
+    panoptic_quality,
+)
+from biounet.metrics.overlap import ClassScores, accuracy, class_scores, confusion, dice, iou
 from biounet.metrics.partition import rand_error, rand_scores, v_info, v_info_scores, v_rand, v_rand_scores
 from biounet.metrics.table import OverlapTable, overlap_table
 from biounet.metrics.thresholds import THRESHOLDS, Sweep
 from biounet.metrics.warping import warping_error, warping_scores
 
 __all__ = [
+    "IOU_THRESHOLDS",
+    "METRICS",
     "THRESHOLDS",
+    "ClassScores",
+    "Detection",
     "EightBitWarning",
+    "Matching",
+    "MetricGroup",
+    "ObjectErrors",
     "OverlapTable",
+    "Panoptic",
+    "SplitMerge",
     "Sweep",
+    "accuracy",
+    "adapted_rand",
+    "aggregated_jaccard",
+    "average_precision",
+    "class_scores",
+    "confusion",
+    "det",
+    "detection",
+    "dice",
+    "hausdorff95",
+    "iou",
     "isbi2012",
+    "match_objects",
+    "mean_surface_distance",
+    "object_errors",
     "overlap_table",
+    "panoptic",
+    "panoptic_quality",
     "pixel_error",
     "pixel_scores",
     "rand_error",
     "rand_scores",
+    "seg",
+    "surface_distances",
     "v_info",
     "v_info_scores",
     "v_rand",
     "v_rand_scores",
+    "variation_of_information",
     "warping_error",
     "warping_scores",
 ]

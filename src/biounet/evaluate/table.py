@@ -1,0 +1,90 @@
+"""The table of scores, as JSON and as CSV."""
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from biounet.metrics import Sweep
+
+__all__ = ["Scores", "to_csv", "to_json"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of all images together and of each.
+
+    Attributes
+    ----------
+    scores : name to value
+        Pooled over all images; NaN where a score is undefined.
+    images : name to name to value
+        The same for each image alone. Sections of a stack are images, for scores of sections.
+    sweeps : name to `biounet.metrics.Sweep`
+        Scores of all images at every threshold, where there are thresholds.
+    notes : tuple[str, ...]
+        What a person should know of how the files were read.
+    """
+
+    scores: Mapping[str, float]
+    images: Mapping[str, Mapping[str, float]]
+    sweeps: Mapping[str, Sweep]
+    notes: tuple[str, ...]
+
+
+def to_json(scores: Scores) -> dict[str, Any]:
+    """Return what ``--json`` writes; what is undefined or infinite becomes ``None``, as JSON has neither.
+
+    Returns
+    -------
+    ``{"scores": {name: value}, "images": [{"name": ..., name: value}], "thresholds": {name: {...}}}``
+        ``thresholds`` holds, for each score with thresholds, ``threshold``, ``value`` and its parts as lists,
+        and ``best_threshold``; it is left out where there are none. So is ``notes``.
+
+    Examples
+    --------
+    >>> to_json(Scores({"dice": 0.5, "seg": math.nan}, {"a.tif": {"dice": 0.5}}, {}, ()))
+    {'scores': {'dice': 0.5, 'seg': None}, 'images': [{'name': 'a.tif', 'dice': 0.5}]}
+    """
+    document: dict[str, Any] = {
+        "scores": _finite(scores.scores),
+        "images": [{"name": name, **_finite(row)} for name, row in scores.images.items()],
+    }
+    if scores.sweeps:
+        document["thresholds"] = {name: _sweep_to_json(sweep) for name, sweep in scores.sweeps.items()}
+    if scores.notes:
+        document["notes"] = list(scores.notes)
+    return document
+
+
+def to_csv(scores: Scores) -> str:
+    """Return the table of images, a row each; empty where a score is undefined or not of that image.
+
+    Examples
+    --------
+    >>> print(to_csv(Scores({}, {"a.tif": {"dice": 0.5}, "b.tif": {"dice": math.nan}}, {}, ())))
+    name,dice
+    a.tif,0.5
+    b.tif,
+    """
+    columns = list(dict.fromkeys(name for row in scores.images.values() for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["name", *columns], restval="", lineterminator="\n")
+    writer.writeheader()
+    for name, row in scores.images.items():
+        writer.writerow({"name": name, **{key: "" if value is None else value for key, value in _finite(row).items()}})
+    return text.getvalue()
+
+
+def _finite(row: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in row.items()}
+
+
+def _sweep_to_json(sweep: Sweep) -> dict[str, Any]:
+    columns = {"value": sweep.values, **sweep.parts}
+    lists = {
+        name: [float(value) if math.isfinite(value) else None for value in values] for name, values in columns.items()
+    }
+    return {"threshold": list(sweep.thresholds), **lists, "best_threshold": sweep.best_threshold}
