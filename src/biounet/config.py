@@ -314,7 +314,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "blur": 1.0,
             },
             "train": {
-                "batch": 4,
+                "batch": 2,
                 "patch": 256,
                 "loss": "cross-entropy+dice",
                 "border_weight": 0.0,

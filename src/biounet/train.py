@@ -91,11 +91,14 @@ class State:
         tensors, facts = load_state(folder)
         self.net.load_state_dict(_below("net.", tensors))
         self.average.load_state_dict(_below("average.", tensors))
+        groups = self.optimizer.state_dict()["param_groups"]
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         optimizer: dict[int, dict[str, Tensor]] = {}
         for key, value in _below("optimizer.", tensors).items():
             number, _, name = key.partition(".")
+            if value.ndim:  # in the memory order of its weight: another order would round otherwise
+                value = torch.empty_like(weights[int(number)]).copy_(value)
             optimizer.setdefault(int(number), {})[name] = value
-        groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
         self.step, self.seconds, self.best = facts["step"], facts["seconds"], facts["best"]
 

@@ -1,0 +1,146 @@
+"""The loop: learns, resumes to the same bytes, keeps the best, stops cleanly, and says what went wrong."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from biounet.augment import Sample
+from biounet.config import RunConfig
+from biounet.errors import TrainingError
+from biounet.modelfile import ModelCard, load_network, read_card
+from biounet.models import build
+from biounet.normalize import Normalization
+from biounet.patches import PatchSource
+from biounet.train import State, fit, train_step
+
+TINY = {
+    **{"model.width": 4, "model.depth": 2, "model.dropout": 0.3},
+    **{"train.patch": 32, "train.batch": 2, "train.reports": 2, "train.steps": 8, "train.precision": "float32"},
+}
+
+
+def squares() -> list[Sample]:
+    """Bright squares on dark ground: a task that a few steps get better at."""
+    rng = np.random.default_rng(0)
+    samples = []
+    for _ in range(3):
+        labels = np.zeros((48, 48), np.int64)
+        for row, column in rng.integers(0, 40, (4, 2)):
+            labels[row : row + 8, column : column + 8] = 1
+        image = labels + rng.normal(0, 0.2, labels.shape)
+        samples.append(Sample(torch.from_numpy(image[None].astype(np.float32)), torch.from_numpy(labels), None))
+    return samples
+
+
+def run(folder, *, preset="default", scores=None, stop=None, resume=False, **changes):
+    """Train the tiny network; return what the loop yielded."""
+    config = RunConfig.preset(preset).updated(
+        {**TINY, **{key.replace("__", "."): value for key, value in changes.items()}}
+    )
+    geometry = build(config.model).geometry
+    size = (32, 32) if geometry.padded else geometry.input_size((8, 8))
+    source = PatchSource(squares(), geometry, size, config.augment, config.train)
+    card = ModelCard(model=config.model, normalization=Normalization())
+    given = iter(scores or [0.5] * 100)
+    folder.mkdir(exist_ok=True)
+    steps = fit(
+        config,
+        source,
+        lambda net: {"score": next(given)},
+        card,
+        folder,
+        fabric=Fabric(accelerator="cpu", devices=1),
+        resume=resume,
+    )
+    yielded = []
+    for step in steps:
+        yielded.append(step)
+        if step.number == stop:
+            steps.close()
+            break
+    return yielded
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_loss_falls(tmp_path, preset):
+    changes = {"train__steps": 40, "train__learning_rate": 1e-2} | (
+        {"train__momentum": 0.9, "train__class_balance": False} if preset == "paper" else {}
+    )
+    reports = [step.report for step in run(tmp_path / "run", preset=preset, **changes) if step.report]
+    assert reports[-1].loss < reports[0].loss
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_a_resumed_run_ends_with_the_same_bytes(tmp_path, preset):
+    run(tmp_path / "whole", preset=preset)
+    run(tmp_path / "broken", preset=preset, stop=5)
+    run(tmp_path / "broken", preset=preset, resume=True)
+    whole, broken = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken"))
+    assert whole == broken
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
+    files = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(tmp_path / name, train__seed=seed)
+        files.append(load_network(tmp_path / name)[0].state_dict()["head.weight"])
+    assert torch.equal(files[0], files[1])
+    assert not torch.equal(files[0], files[2])
+
+
+def test_the_best_network_is_kept(tmp_path):
+    reports = [step.report for step in run(tmp_path / "run", scores=[0.9, 0.1]) if step.report]
+    assert [report.best for report in reports] == [True, False]
+    assert read_card(tmp_path / "run").training["scores"] == {"score": 0.9}
+
+
+def test_the_log_has_a_row_per_report(tmp_path):
+    run(tmp_path / "run", scores=[0.25, 0.75])
+    with (tmp_path / "run" / "log.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["step"], row["score"], row["best"]) for row in rows] == [("4", "0.25", "1"), ("8", "0.75", "1")]
+
+
+def test_minutes_end_a_run_and_leave_a_model(tmp_path):
+    steps = run(tmp_path / "run", train__steps=None, train__minutes=0.02)
+    assert steps[-1].progress == 1
+    assert steps[-1].report is not None
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_stopped_run_leaves_a_usable_model(tmp_path):
+    run(tmp_path / "run", stop=1)
+    net, _ = load_network(tmp_path / "run")
+    assert net(torch.zeros(1, 1, 16, 16)).shape == (1, 2, 16, 16)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_its_cause(tmp_path):
+    with pytest.raises(TrainingError, match="learning rate is likely too high"):
+        run(tmp_path / "run", train__learning_rate=1e30, train__optimizer="sgd", train__clip=None)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_run_without_a_budget_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="--minutes M or --steps N"):
+        run(tmp_path / "run", train__steps=None)
+
+
+def test_drop_out_does_not_depend_on_the_global_generator():
+    config = RunConfig.preset("paper").updated({**TINY, "model.dropout": 0.5})
+    losses = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        state = State.begin(config, torch.device("cpu"))
+        geometry = state.net.geometry
+        source = PatchSource(squares(), geometry, geometry.input_size((8, 8)), config.augment, config.train)
+        fabric = Fabric(accelerator="cpu", devices=1)
+        losses.append(
+            [
+                train_step(state, source.batch(step), config.train, fabric=fabric, progress=0.0).item()
+                for step in range(3)
+            ]
+        )
+    assert losses[0] == losses[1]
