@@ -331,7 +331,9 @@ class TilePlan:
         return (self.tile(index) for index in product(*(range(count) for count in self.counts)))
 
 
-def plan_tiles(shape: Sequence[int], output: Sequence[int], geometry: Geometry) -> TilePlan:
+def plan_tiles(
+    shape: Sequence[int], output: Sequence[int], geometry: Geometry, *, align: Sequence[int] | None = None
+) -> TilePlan:
     """Cut an image into tiles that deliver at most about `output` pixels per axis.
 
     Parameters
@@ -340,6 +342,8 @@ def plan_tiles(shape: Sequence[int], output: Sequence[int], geometry: Geometry) 
     output : pixels per spatial axis
         The largest tile wanted. It is brought to the grid of the network, at least once the grid, and
         evened out, so that the last tile is not a sliver.
+    align : pixels per spatial axis
+        Where tiles this large are wanted and more than one is needed along an axis, they begin at multiples of it.
 
     Returns
     -------
@@ -348,17 +352,21 @@ def plan_tiles(shape: Sequence[int], output: Sequence[int], geometry: Geometry) 
 
     Examples
     --------
-    >>> plan = plan_tiles((512, 512), (300, 512), unet_geometry(((2, 2),) * 4, padded=False))
-    >>> [tile.output.shape for tile in plan]
+    >>> geometry = unet_geometry(((2, 2),) * 4, padded=False)
+    >>> [tile.output.shape for tile in plan_tiles((512, 512), (300, 512), geometry)]
     [(256, 512), (256, 512)]
+    >>> plan_tiles((1000, 200), (700, 700), geometry, align=(128, 128)).step
+    (512, 208)
     """
     if len(shape) != len(geometry.grid):
         raise ShapeError(f"the network takes {len(geometry.grid)} spatial axes, the image has {len(shape)}: {shape}")
     step = []
-    for size, wanted, grid in zip(shape, output, geometry.grid, strict=True):
-        largest = max(grid, wanted // grid * grid)
-        count = math.ceil(size / largest)
-        step.append(math.ceil(size / count / grid) * grid)
+    for size, wanted, grid, unit in zip(shape, output, geometry.grid, align or geometry.grid, strict=True):
+        unit = math.lcm(unit, grid)
+        if size <= wanted or wanted < unit:
+            unit = grid
+        count = 1 if size <= wanted else math.ceil(size / max(unit, wanted // unit * unit))
+        step.append(math.ceil(size / count / unit) * unit)
     return TilePlan(tuple(shape), tuple(step), geometry)
 
 

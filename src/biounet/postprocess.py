@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from biounet.errors import ShapeError
 
-__all__ = ["segment"]
+__all__ = ["label_objects", "segment"]
 
 
 def segment(
@@ -20,8 +20,8 @@ def segment(
     ----------
     probabilities : (classes, Y, X) or (classes, Z, Y, X), in [0, 1]
     target
-        ``classes``: the number of the most probable class. ``foreground``: objects, that is parts of all that is
-        not class 0 which hang together by the sides of their pixels, numbered from 1.
+        ``classes``: the number of the most probable class. ``foreground``: objects of all that is not class 0,
+        see `label_objects`.
     threshold : probability
         With two classes a pixel is foreground above it. With more, the most probable class wins.
 
@@ -42,8 +42,26 @@ def segment(
     kind = np.uint8 if len(probabilities) <= 256 else np.uint16
     two = len(probabilities) == 2
     classes: NDArray[Any] = (probabilities[1] > threshold if two else probabilities.argmax(axis=0)).astype(kind)
-    if target == "classes":
-        return classes
-    faces = 4 if classes.ndim == 2 else 6
-    objects: NDArray[np.uint32] = cc3d.connected_components(classes > 0, connectivity=faces, out_dtype=np.uint32)
+    return classes if target == "classes" else label_objects(classes > 0)
+
+
+def label_objects(mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """Number the parts of a mask that hang together by the sides of their pixels.
+
+    Parameters
+    ----------
+    mask : (Y, X) or (Z, Y, X)
+
+    Returns
+    -------
+    uint32 of the shape of `mask`
+        0 is background, objects count from 1.
+
+    Examples
+    --------
+    >>> label_objects(np.array([[True, False], [False, True]]))
+    array([[1, 0], [0, 2]], dtype=uint32)
+    """
+    faces = 4 if mask.ndim == 2 else 6
+    objects: NDArray[np.uint32] = cc3d.connected_components(mask, connectivity=faces, out_dtype=np.uint32)
     return objects

@@ -1,20 +1,27 @@
-"""Predict images of any size with a trained network."""
+"""Predict images of any size with a trained network: arrays in memory, files, and whole folders."""
 
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from biounet.atomic import check_absent
 from biounet.devices import choose_device, choose_precision
 from biounet.errors import ShapeError
+from biounet.jobs import Job, OpenJob, Predictor, Save, Store, Task
 from biounet.modelfile import ModelCard, load_network
+from biounet.outputs import Result, name_outputs
+from biounet.plan import Plan, measure_speed, plan_prediction
 from biounet.postprocess import segment
 from biounet.tiling import predict_array
+from biounet.verify import largest_difference
 
-__all__ = ["Model", "load_model"]
+__all__ = ["Model", "Run", "load_model", "predict_files", "run_here"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,13 @@ class Model:
     card: ModelCard
 
     def predict(
-        self, image: NDArray[Any], *, tile: int | None = None, device: str = "auto", precision: str = "auto"
+        self,
+        image: NDArray[Any],
+        *,
+        tile: int | None = None,
+        tta: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
     ) -> NDArray[np.float32]:
         """Return the probability of every class at every pixel.
 
@@ -36,6 +49,8 @@ class Model:
             by section.
         tile : pixels
             Largest tile delivered at once; the result does not depend on it.
+        tta : bool
+            Average over the 8 symmetries of the plane YX.
         device, precision
             As for `biounet.devices.choose_device` and `choose_precision`.
 
@@ -53,28 +68,29 @@ class Model:
         dims, channels = self.card.model.dims, self.card.model.in_channels
         if image.ndim == dims:
             image = image[np.newaxis]
-        elif image.ndim == dims + 1 and image.shape[0] != channels and channels == 1 and dims == 2:
-            sections = [self.predict(section, tile=tile, device=device, precision=precision) for section in image]
-            return np.stack(sections, axis=1)
+        elif image.ndim == dims + 1 and dims == 2 and channels == 1 and image.shape[0] != 1:
+            options: dict[str, Any] = {"tile": tile, "tta": tta, "device": device, "precision": precision}
+            return np.stack([self.predict(section, **options) for section in image], axis=1)
         if image.ndim != dims + 1 or image.shape[0] != channels:
             raise ShapeError(
                 f"the network takes {channels} channels and {dims} spatial axes, got an image of shape {image.shape}"
             )
-        normalised = self.card.normalization.apply(image)
-        return predict_array(self.net, normalised, device=where, precision=what, tile=tile)
+        normalised = self.card.normalization.measured(image).apply(image)
+        return predict_array(self.net, normalised, device=where, precision=what, tile=tile, tta=tta)
 
-    def segment(self, image: NDArray[Any], *, tile: int | None = None) -> NDArray[Any]:
+    def segment(self, image: NDArray[Any], *, tile: int | None = None, tta: bool = False) -> NDArray[Any]:
         """Return labels: class numbers, or numbered objects where the network was trained on objects.
 
         Parameters
         ----------
-        image : as for `predict`
+        image, tile, tta : as for `predict`
 
         Returns
         -------
         integers, (Z)YX, 0 is background
         """
-        return segment(self.predict(image, tile=tile), target=self.card.target, threshold=self.card.threshold)
+        probabilities = self.predict(image, tile=tile, tta=tta)
+        return segment(probabilities, target=self.card.target, threshold=self.card.threshold)
 
 
 def load_model(path: str | Path) -> Model:
@@ -91,3 +107,128 @@ def load_model(path: str | Path) -> Model:
         If it is missing, torn, not ours, or of a newer version.
     """
     return Model(*load_network(Path(path)))
+
+
+class Run(Protocol):
+    """Something that computes tasks: this process, or a cluster."""
+
+    def __call__(self, job: OpenJob, tasks: Iterable[Task], store: Store, *, batch: int) -> Iterator[int]:
+        """Compute tasks, hand each result to `store`, and yield how many were stored."""
+
+
+def run_here(job: OpenJob, tasks: Iterable[Task], store: Store, *, batch: int = 1) -> Iterator[int]:
+    """Compute tasks in this process."""
+    return job.run(tasks, store, batch=batch)
+
+
+def predict_files(
+    model: Path,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    save: Save = "labels",
+    memory: int = 4 * 2**30,
+    tile: int | None = None,
+    batch: int = 1,
+    tta: bool = False,
+    device: str = "auto",
+    precision: str = "auto",
+    axes: str | None = None,
+    verify: bool = False,
+    overwrite: bool = False,
+    resume: bool = False,
+    run: Run = run_here,
+    report: Callable[[str], None] = lambda line: None,
+    progress: Callable[[float, str], None] = lambda share, text: None,
+) -> list[Path]:
+    """Predict image files of any size.
+
+    Parameters
+    ----------
+    model : Path
+        A model file or the folder of a training run.
+    inputs : files, or folders of images
+    out : Path
+        A file if there is one input and the name ends in a known suffix, else a folder in which results have
+        the names of their inputs.
+    save : labels, classes or probabilities
+        What to write; of the probabilities of two classes only those of the foreground.
+    memory : bytes
+        That a process may hold; tiles are planned so that it does.
+    tile : pixels
+        Largest tile, if it should not be chosen.
+    batch : int
+        Tiles sent through the network together.
+    tta : bool
+        Average over the 8 symmetries of the plane YX.
+    device, precision
+        As for `biounet.devices.choose_device` and `choose_precision`.
+    axes : str
+        Axes of the inputs, where the files do not tell.
+    verify : bool
+        Predict sample tiles at a second tiling, and report the largest difference.
+    overwrite, resume : bool
+        Replace results that exist, or keep what is finished of them.
+    run : Run
+        Who computes.
+    report, progress
+        Take lines for a person, and how much of the work is done.
+
+    Returns
+    -------
+    list of Path
+        What was written, in the order of the inputs.
+
+    Raises
+    ------
+    BiounetError
+        One line each, see `biounet.errors`.
+    """
+    pairs = name_outputs(inputs, out)
+    for _, path in pairs:
+        check_absent(path, overwrite=overwrite or resume)
+    jobs = [Job(model, source, axes, save, device, precision, tta) for source, _ in pairs]
+    predictor = Predictor(jobs[0])
+    speed = measure_speed(predictor.net, predictor.card.model.in_channels)
+    for number, (job, (source, path)) in enumerate(zip(jobs, pairs, strict=True)):
+        if resume and path.is_file():
+            report(f"{path} is complete already")
+            continue
+        with OpenJob(job, predictor) as opened:
+            plan = _plan(opened, memory, tile, batch, speed)
+            report(f"{source.name}: {plan}")
+            opened.cut(plan.tiles.step)
+            if verify:
+                report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(opened):.1e}")
+            total = len(plan.tiles) * plan.frames
+            with Result(opened, path, overwrite=overwrite) as result:
+                for done, _ in enumerate(_compute(opened, result, run, batch), start=1):
+                    progress((number + done / total) / len(pairs), f"{source.name}: tile {done} of {total}")
+    return [path for _, path in pairs]
+
+
+def _plan(job: OpenJob, memory: int, tile: int | None, batch: int, speed: float) -> Plan:
+    """Plan the tiles of an image."""
+    first = job.frames[0]
+    # Where objects are numbered, their mask, their numbers and the table of the numbering are whole in memory.
+    kept = math.prod(first.shape[1:]) * (1 + 4 + 4) if job.save_objects else 0
+    return plan_prediction(
+        job.net,
+        first.shape,
+        classes=job.card.model.classes,
+        itemsize=job.image.dtype.itemsize,
+        budget=memory,
+        frames=len(job.frames),
+        kept=kept,
+        tile=tile,
+        batch=batch,
+        seconds_per_operation=speed,
+    )
+
+
+def _compute(job: OpenJob, result: Result, run: Run, batch: int) -> Iterator[None]:
+    """Compute what is missing of a result; yield once for every tile."""
+    for frames in result.rounds():
+        tasks = (task for frame in frames for task in job.tasks(frame))
+        for count in run(job, result.missing(tasks), result.store, batch=batch):
+            yield from [None] * count

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from biounet.devices import channels_last, exact_kernels, to_channels_last
 from biounet.errors import ConfigError, ShapeError
+from biounet.footprint import Cost, count_cost, meta_copy
 from biounet.geometry import ArrayReader, Box, Geometry, plan_tiles, read_mirrored
 from biounet.models.frozen import freeze, fuse_activations
 
@@ -55,6 +56,7 @@ class TileNet:
         if not isinstance(getattr(net, "geometry", None), Geometry):
             raise ShapeError(f"a network with a biounet.geometry.Geometry is wanted, got {type(net).__name__}")
         net = freeze(net)
+        self._shapes = meta_copy(net)
         self.geometry: Geometry = net.geometry  # type: ignore[assignment]
         self.dims = len(self.geometry.grid)
         self.device = device
@@ -64,7 +66,7 @@ class TileNet:
             raise ConfigError(f"--tta turns images, but the network pools Y and X apart: {self.geometry.grid}")
         if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             net = fuse_activations(net)
-        self.net = to_channels_last(net.to(device, precision), self.dims)
+        self._net = to_channels_last(net.to(device, precision), self.dims)
 
     def __call__(self, inputs: Floats, output: Sequence[int]) -> Floats:
         """Return probabilities of a batch of tiles.
@@ -81,14 +83,23 @@ class TileNet:
         """
         with torch.inference_mode(), exact_kernels():
             images = torch.from_numpy(inputs).to(self.device, self.precision)
-            total = self._probabilities(images, output, self.symmetries[0])
-            for symmetry in self.symmetries[1:]:
-                total += self._probabilities(images, output, symmetry)
-            return total.div_(len(self.symmetries)).cpu().numpy()
+            return self._probabilities(self._net, images, output).cpu().numpy()
 
-    def _probabilities(self, images: Tensor, output: Sequence[int], symmetry: Symmetry) -> Tensor:
+    def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
+        """Count what a batch takes, without computing it."""
+        shape = (batch, channels, *self.geometry.input_size(output))
+        return count_cost(lambda images: self._probabilities(self._shapes, images, output), shape, self.precision)
+
+    def _probabilities(self, net: nn.Module, images: Tensor, output: Sequence[int]) -> Tensor:
+        """Mean over the symmetries."""
+        total = self._turned(net, images, output, self.symmetries[0])
+        for symmetry in self.symmetries[1:]:
+            total += self._turned(net, images, output, symmetry)
+        return total.div_(len(self.symmetries))
+
+    def _turned(self, net: nn.Module, images: Tensor, output: Sequence[int], symmetry: Symmetry) -> Tensor:
         """Probabilities under one symmetry, turned back."""
-        scores = self.net(_turn(images, symmetry).contiguous(memory_format=channels_last(self.dims)))
+        scores = net(_turn(images, symmetry).contiguous(memory_format=channels_last(self.dims)))
         scores = _turn_back(scores, symmetry)
         # Not the middle: the input may have been rounded up at its far end.
         for axis, (size, margin) in enumerate(zip(output, self.geometry.margin, strict=True), start=2):

@@ -1,0 +1,181 @@
+"""One image to predict: what has to be done, in words that can be sent to another process, and doing it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.devices import choose_device, choose_precision
+from biounet.frames import frames_of, measure
+from biounet.geometry import Box, Tile, TilePlan, read_mirrored
+from biounet.images import open_lazily
+from biounet.modelfile import load_network
+from biounet.normalize import Normalization
+from biounet.postprocess import segment
+from biounet.tiling import TileNet, Work, run_tiles
+
+__all__ = ["Job", "OpenJob", "Predictor", "Save", "Store", "Task"]
+
+Save = Literal["labels", "classes", "probabilities"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One tile of one frame."""
+
+    frame: int
+    index: tuple[int, ...]
+    normalization: Normalization
+    """With the statistics of the frame."""
+
+
+Store = Callable[[Task, NDArray[Any]], None]
+"""What becomes of the pixels (C, *spatial) of a task."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be predicted and how: all that a worker on another machine must know.
+
+    Parameters
+    ----------
+    model, input : Path
+    axes : of the input, where the file does not tell
+    save : what is stored
+    device, precision : as `biounet.devices` takes them
+    tta : average over symmetries
+    """
+
+    model: Path
+    input: Path
+    axes: str | None = None
+    save: Save = "labels"
+    device: str = "auto"
+    precision: str = "auto"
+    tta: bool = False
+
+
+class Predictor:
+    """The network of a job on its device; it serves for all jobs that differ in their input only.
+
+    Raises
+    ------
+    ModelFileError, ConfigError
+    """
+
+    def __init__(self, job: Job) -> None:
+        net, self.card = load_network(job.model)
+        device = choose_device(job.device)
+        self.net = TileNet(net, device=device, precision=choose_precision(job.precision, device), tta=job.tta)
+
+
+class OpenJob:
+    """A job with its network and its image at hand.
+
+    Parameters
+    ----------
+    job : Job
+    predictor : Predictor
+    step : pixels per spatial axis that a tile delivers
+        May be given later by `cut`.
+
+    Raises
+    ------
+    ImageError
+        If the image cannot be opened.
+    ShapeError
+        If it does not have the axes or channels of the network.
+    """
+
+    def __init__(self, job: Job, predictor: Predictor, *, step: tuple[int, ...] | None = None) -> None:
+        self.job, self.net, self.card = job, predictor.net, predictor.card
+        model = self.card.model
+        with ExitStack() as stack:
+            self.image = stack.enter_context(open_lazily(job.input, axes=job.axes))
+            self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=job.input.name)
+            self._files = stack.pop_all()
+        self.cut(step or self.net.geometry.grid)
+
+    def cut(self, step: tuple[int, ...]) -> None:
+        """Cut the image into tiles that deliver `step` pixels per spatial axis."""
+        self.tiles = TilePlan(self.frames[0].shape[1:], step, self.net.geometry)
+
+    @property
+    def channels(self) -> int:
+        """Channels that are stored: of two classes only the foreground, of labels one."""
+        classes = self.card.model.classes
+        return classes if self.job.save == "probabilities" and classes > 2 else 1
+
+    @property
+    def save_objects(self) -> bool:
+        """Whether objects are to be numbered, which takes a whole frame."""
+        return self.job.save == "labels" and self.card.target == "foreground"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels that tasks deliver."""
+        if self.job.save == "probabilities":
+            return np.dtype(np.float32)
+        return np.dtype(np.uint8 if self.card.model.classes <= 256 else np.uint16)
+
+    @property
+    def axes(self) -> str:
+        """Axes of the result: those of the image, the channel axis only where it is needed."""
+        plain = self.image.axes.replace("C", "")
+        return plain if self.channels == 1 else "T" * ("T" in plain) + "C" + plain.replace("T", "")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis of the result."""
+        sizes = {**dict(zip(self.image.axes, self.image.shape, strict=True)), "C": self.channels}
+        return tuple(sizes[axis] for axis in self.axes)
+
+    def tasks(self, frame: int) -> Iterator[Task]:
+        """All that there is to do of a frame; its statistics are measured first."""
+        normalization = measure(self.frames[frame], self.card.normalization)
+        return (Task(frame, index, normalization) for index in np.ndindex(self.tiles.counts))
+
+    def tile(self, task: Task) -> Tile:
+        """Return the regions that a task reads and delivers."""
+        return self.tiles.tile(task.index)
+
+    def run(self, tasks: Iterable[Task], store: Store, *, batch: int = 1) -> Iterator[int]:
+        """Predict tiles in this process; see `biounet.tiling.run_tiles`."""
+        return run_tiles(self.net, (self._work(task, store) for task in tasks), self.tiles.step, batch=batch)
+
+    def probabilities(self, task: Task, box: Box) -> NDArray[np.float32]:
+        """Probabilities (classes, *spatial) of any region of the frame of a task that begins on the grid."""
+        geometry = self.net.geometry
+        before = tuple(start - margin for start, margin in zip(box.start, geometry.margin, strict=True))
+        after = tuple(start + size for start, size in zip(before, geometry.input_size(box.shape), strict=True))
+        pixels = read_mirrored(self.frames[task.frame], Box(before, after))
+        result: NDArray[np.float32] = self.net(task.normalization.apply(pixels)[np.newaxis], box.shape)[0]
+        return result
+
+    def _work(self, task: Task, store: Store) -> Work:
+        tile, frame = self.tile(task), self.frames[task.frame]
+        inside = tuple(slice(size) for size in tile.output.shape)
+
+        def load() -> NDArray[np.float32]:
+            return task.normalization.apply(read_mirrored(frame, tile.input))
+
+        def finish(probabilities: NDArray[np.float32]) -> None:
+            store(task, self._encode(probabilities[(slice(None), *inside)]))
+
+        return Work(load, finish)
+
+    def _encode(self, probabilities: NDArray[np.float32]) -> NDArray[Any]:
+        """What is stored of the probabilities (classes, *spatial)."""
+        if self.job.save == "probabilities":
+            return probabilities[1:] if len(probabilities) == 2 else probabilities
+        return segment(probabilities, target="classes", threshold=self.card.threshold)[np.newaxis]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._files.close()

@@ -1,0 +1,219 @@
+"""How images are cut so that prediction stays inside a memory budget, and what that will take."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from biounet.errors import MemoryBudgetError
+from biounet.footprint import resident_bytes
+from biounet.geometry import TilePlan, plan_tiles
+from biounet.tiling import TileNet
+
+__all__ = ["Plan", "format_bytes", "measure_speed", "parse_bytes", "plan_prediction"]
+
+ALIGN = {2: 256, 3: 32}
+"""Tiles of large images begin at multiples of this, so that they can be stored in chunks of it."""
+
+SLACK_BYTES = 128 * 2**20
+SLACK_SHARE = 0.05
+"""What allocators and libraries hold beyond feature maps: as measured by benchmarks/memory.py."""
+
+GPU_SHARE = 1.3
+"""The same on a GPU, where convolutions need a workspace."""
+
+UNITS = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the images of one shape are cut, and what that is expected to take.
+
+    Parameters
+    ----------
+    tiles : TilePlan
+    batch : tiles sent through the network together
+    frames : images of this shape
+    bytes : most memory that the process will hold
+    seconds : of computing
+    """
+
+    tiles: TilePlan
+    batch: int
+    frames: int
+    bytes: int
+    seconds: float
+
+    @property
+    def chunk(self) -> tuple[int, ...]:
+        """Chunks of an output store, such that each lies in one tile of the plan."""
+        align = ALIGN[len(self.tiles.step)]
+        return tuple(
+            step if step % align else (2 * align if step % (2 * align) == 0 else align) for step in self.tiles.step
+        )
+
+    def __str__(self) -> str:
+        count = len(self.tiles) * self.frames
+        return (
+            f"{_times(self.tiles.shape)} px{f' x {self.frames}' if self.frames > 1 else ''}: "
+            f"{count} tile{'s' * (count > 1)} of {_times(self.tiles.step)} px, {_times(self.tiles.input_shape)} read "
+            f"(redundancy {self.tiles.redundancy:.2f}); about {_duration(self.seconds)}, "
+            f"at most {format_bytes(self.bytes)} of memory"
+        )
+
+
+def plan_prediction(
+    net: TileNet,
+    shape: Sequence[int],
+    *,
+    classes: int,
+    itemsize: int,
+    budget: int,
+    frames: int = 1,
+    kept: int = 0,
+    tile: int | Sequence[int] | None = None,
+    batch: int = 1,
+    seconds_per_operation: float = 0.0,
+) -> Plan:
+    """Choose tiles: the least redundant ones that stay inside the budget.
+
+    Parameters
+    ----------
+    net : TileNet
+        Its feature maps are counted for each candidate, see `biounet.footprint`.
+    shape : (C, *spatial) of each image
+    classes : int
+    itemsize : bytes per pixel and channel of the input
+    budget : bytes
+        For everything that the process holds, and as much on the GPU.
+    frames : number of images of this shape
+    kept : bytes
+        What is held beside tiles, such as a whole result.
+    tile : pixels
+        Largest tile, if it should not be chosen.
+    batch : tiles sent through the network together
+    seconds_per_operation : as measured by `measure_speed`
+
+    Raises
+    ------
+    MemoryBudgetError
+        If the smallest tile needs more than the budget, or the tile that was asked for does; it says how much.
+    ShapeError
+        If the image does not have the axes of the network.
+    """
+    channels, *spatial = shape
+    already = resident_bytes() + kept
+
+    def planned(side: int | Sequence[int]) -> Plan:
+        sides = (side,) * net.dims if isinstance(side, int) else tuple(side)
+        tiles = plan_tiles(spatial, sides, net.geometry, align=(ALIGN[net.dims],) * net.dims)
+        cost = net.cost(tiles.step, channels=channels, batch=batch)
+        read = batch * channels * math.prod(tiles.input_shape)
+        delivered = batch * classes * math.prod(tiles.step)
+        # While one batch is computed, the next is read and normalised, and the last is converted and written.
+        buffers = read * (2 * itemsize + 4) + delivered * 4 * 2
+        seconds = math.ceil(len(tiles) * frames / batch) * cost.operations * seconds_per_operation
+        return Plan(tiles, batch, frames, already + _total(net, cost.bytes, buffers), seconds)
+
+    if tile is not None:
+        wanted = planned(tile)
+        if wanted.bytes > budget:
+            raise MemoryBudgetError(
+                f"tiles of {_times(wanted.tiles.step)} px need {_at_least(wanted.bytes)}, the budget is "
+                f"{format_bytes(budget)}; give a smaller --tile or more --memory"
+            )
+        return wanted
+    sides = list(_sides(max(spatial), net))
+    low, high = 0, len(sides)  # sides[:low] are known to fit, sides[high:] not to
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if planned(sides[middle]).bytes <= budget else (low, middle)
+    if not low:
+        raise MemoryBudgetError(
+            f"the smallest tile needs {_at_least(planned(sides[0]).bytes)}, the budget is {format_bytes(budget)}; "
+            "give more --memory"
+        )
+    candidates = sorted((planned(side) for side in sides[:low][-8:]), key=lambda plan: plan.tiles.redundancy)
+    return next(plan for plan in candidates if plan.bytes <= budget)
+
+
+def _sides(largest: int, net: TileNet) -> Iterator[int]:
+    """Sizes of tiles worth a try, rising."""
+    grid, align = max(net.geometry.grid), math.lcm(ALIGN[net.dims], *net.geometry.grid)
+    yield from range(grid, align, grid)
+    yield from range(align, largest + align, align)
+
+
+def _total(net: TileNet, features: int, buffers: int) -> int:
+    """Bytes of feature maps and buffers, with what libraries need beside them."""
+    if net.device.type == "cuda":
+        return max(buffers, int(features * GPU_SHARE))
+    return int((buffers + features) * (1 + SLACK_SHARE)) + SLACK_BYTES
+
+
+def measure_speed(net: TileNet, channels: int) -> float:
+    """Predict a small tile of noise: libraries warm up, and we learn how fast the machine is.
+
+    Returns
+    -------
+    seconds per arithmetic operation
+    """
+    output = (4 * max(net.geometry.grid) if net.dims == 2 else max(net.geometry.grid),) * net.dims
+    inputs = np.random.default_rng(0).normal(size=(1, channels, *net.geometry.input_size(output)))
+    net(inputs.astype(np.float32), output)
+    began = time.perf_counter()
+    net(inputs.astype(np.float32), output)
+    return (time.perf_counter() - began) / net.cost(output, channels=channels).operations
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size of memory.
+
+    Raises
+    ------
+    MemoryBudgetError
+        If it is none.
+
+    Examples
+    --------
+    >>> parse_bytes("4GiB"), parse_bytes("1.5 GB"), parse_bytes("2000000")
+    (4294967296, 1500000000, 2000000)
+    """
+    number = text.strip().rstrip("bBiIkKmMgGtT").strip()
+    unit = text.strip()[len(number) :].strip().lower() or "b"
+    unit = unit if unit.endswith("b") else f"{unit}ib"
+    try:
+        size = float(number) * UNITS[unit]
+    except (ValueError, KeyError):
+        size = 0.0
+    if not 0 < size < math.inf:
+        raise MemoryBudgetError(f"memory must be a size such as 4GiB or 500MB, got {text!r}")
+    return int(size)
+
+
+def format_bytes(size: float) -> str:
+    """Write a size of memory.
+
+    >>> format_bytes(2 * 2**30), format_bytes(300 * 2**20)
+    ('2.00 GiB', '300 MiB')
+    """
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def _at_least(size: int) -> str:
+    """A size that, given as a budget, is enough."""
+    return f"{math.ceil(size * 1.02 / 2**20)}MiB"
+
+
+def _times(sizes: Sequence[int]) -> str:
+    return " x ".join(str(size) for size in sizes)
+
+
+def _duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
