@@ -13,7 +13,7 @@ FLOORS = [
         *("optimize", "devices", "tiling", "footprint"),
     },
     {"images", "folders", "modelfile", "statefile"},
-    {"patches", "training_data", "train", "experiment", "predict", "cluster", "evaluate"},
+    {"patches", "training_data", "train", "budget", "experiment", "predict", "cluster", "evaluate"},
     {"report", "cli"},
 ]
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
@@ -22,7 +22,8 @@ SIDEWAYS = {
     *(("tiling", part) for part in ("devices", "models", "footprint")),
     ("folders", "images"),
     ("train", "patches"),
-    *(("experiment", part) for part in ("training_data", "patches", "train")),
+    *(("budget", part) for part in ("patches", "train")),
+    *(("experiment", part) for part in ("training_data", "patches", "train", "budget")),
     ("cluster", "predict"),
     ("cli", "report"),
 }

@@ -141,6 +141,8 @@ class TrainConfig(Settings):
     """Pixels per axis of the network's input, brought to the nearest size that the network takes."""
     patch_z: PositiveInt | None = None
     """The same along Z, for volumes; ``None`` means `patch`."""
+    auto_width: bool = False
+    """Choose `model.width` by what the minutes pay for on this machine."""
     loss: str = "cross-entropy"
     """A key of `biounet.losses.LOSSES`."""
     border_weight: NonNegativeFloat = 10.0
@@ -304,7 +306,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
         # The best result for few images in little time, as measured in docs/recipes.md.
         "default": {
-            "model": {"width": 16, "max_width": 256, "depth": 4, "padding": "same", "norm": "batch", "dropout": 0.0},
+            "model": {"width": 16, "max_width": 512, "depth": 4, "padding": "same", "norm": "batch", "dropout": 0.0},
             "augment": {
                 "scale": 1.2,
                 "brightness": 0.3,
@@ -316,6 +318,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "train": {
                 "batch": 2,
                 "patch": 256,
+                "auto_width": True,
                 "loss": "cross-entropy+dice",
                 "border_weight": 0.0,
                 "class_balance": False,

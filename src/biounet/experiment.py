@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biounet.atomic import replacing
+from biounet.budget import choose_width
 from biounet.config import RunConfig
 from biounet.devices import choose_device, choose_precision
 from biounet.errors import OutputError, TrainingError
@@ -76,7 +77,8 @@ def dice_per_class(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """Dice of each class from pooled counts; not a number for a class that is neither there nor given."""
     both = confusion.sum(0) + confusion.sum(1)
     dice = np.full(len(both), np.nan)
-    return np.divide(2 * np.diag(confusion), both, out=dice, where=both > 0)
+    np.divide(2 * np.diag(confusion), both, out=dice, where=both > 0)
+    return dice
 
 
 @dataclass
@@ -103,6 +105,8 @@ class Experiment:
     folder: Path
     device: str = "auto"
     began: float = field(default_factory=time.monotonic)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why settings are what they are, for those that were not given by hand."""
 
     def __post_init__(self) -> None:
         where = choose_device(self.device)
@@ -114,6 +118,20 @@ class Experiment:
         )
         self.precision = precision
         self.validation = Validation(self.data.validation, where, precision)
+
+    def settle(self) -> dict[str, str]:
+        """Settle what the settings leave to the machine; return the reasons, by setting."""
+        if self.config.train.auto_width and self.config.train.minutes is not None:
+            size = network_input_size(self.config, self._geometry, self.data.largest)
+            self.config, reason = choose_width(self.config, size, fabric=self.fabric)
+            self.reasons["model.width"] = reason
+        return self.reasons
+
+    @property
+    def _geometry(self) -> Geometry:
+        geometry = build(self.config.model).geometry
+        assert isinstance(geometry, Geometry)
+        return geometry
 
     def run(self, *, resume: bool = False) -> Generator[Step]:
         """Train; yield after every step.
@@ -131,12 +149,10 @@ class Experiment:
             If there is nothing to resume, or the settings have changed.
         """
         self._open_folder(resume)
-        geometry = build(self.config.model).geometry
-        assert isinstance(geometry, Geometry)
         source = PatchSource(
             to_samples(self.data, self.config, self.fabric.device),
-            geometry,
-            network_input_size(self.config, geometry, self.data.largest),
+            self._geometry,
+            network_input_size(self.config, self._geometry, self.data.largest),
             self.config.augment,
             self.config.train,
         )
@@ -165,7 +181,7 @@ class Experiment:
         if self.folder.exists() and any(self.folder.iterdir()):
             raise OutputError(f"{self.folder} is not empty; choose another --out, or go on with --resume")
         with replacing(settings) as temporary:
-            temporary.write_text(self.config.to_toml())
+            temporary.write_text(self.config.to_toml(reasons=self.reasons))
 
     def _card(self) -> ModelCard:
         return ModelCard(

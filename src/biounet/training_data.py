@@ -57,7 +57,8 @@ class TrainingData:
         counts = np.zeros(1 + self.classes)
         for item in self.train:
             counts += np.bincount(np.maximum(item.target, -1).ravel() + 1, minlength=len(counts))
-        return counts / counts.sum()
+        counts /= counts.sum()
+        return counts
 
     @property
     def channels(self) -> int:

@@ -93,13 +93,24 @@ def evaluate(
     result: Annotated[Path, typer.Argument(help="File or folder of results.")],
     truth: Annotated[Path, typer.Argument(help="File or folder of annotations, or a dataset.")],
     *,
-    metrics: Annotated[str, typer.Option(help="isbi2012, overlap, objects; separated by commas.")] = "overlap",
+    metrics: Annotated[str | None, typer.Option(help="isbi2012, overlap, objects, ctc, ...; with commas.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write the scores here, too.")] = None,
     per_image: Annotated[Path | None, typer.Option(help="Write a CSV with a row per image.")] = None,
     sections: Annotated[str | None, typer.Option(help="Sections of a stack, as in 20:24.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Score results against annotations."""
+    from biounet.cli.evaluate import run_evaluation
+
+    run_evaluation(
+        result,
+        truth,
+        metrics=metrics,
+        json_file=json_,
+        csv_file=per_image,
+        sections=sections,
+        overwrite=overwrite,
+    )
 
 
 def _given(**options: object) -> dict[str, Any]:

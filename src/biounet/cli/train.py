@@ -71,6 +71,9 @@ def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str =
         say(f"note: {note}")
     experiment = Experiment(config, data, normalization, out, device, began)
     say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
+    for name, reason in experiment.settle().items():
+        section, _, field = name.partition(".")
+        say(f"{name} = {getattr(getattr(experiment.config, section), field)}: {reason}")
     stopped = False
     with progress("training") as show, stop_on_interrupt() as interrupted:
         steps = experiment.run(resume=resume)
@@ -120,7 +123,7 @@ def report(experiment: Experiment, *, finished: bool) -> None:
         pictures=pictures,
         confusion=validation.confusion,
         class_names=[f"class {number}" for number in range(experiment.config.model.classes)],
-        config=experiment.config.to_toml(),
+        config=experiment.config.to_toml(reasons=experiment.reasons),
         warnings=health(log, validation.confusion),
         finished=finished,
     )

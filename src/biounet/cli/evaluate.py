@@ -1,0 +1,85 @@
+"""What `biounet evaluate` does: score, print a table, and write JSON and CSV."""
+
+import json
+import math
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from biounet.atomic import check_absent, replacing
+from biounet.cli.progress import progress, say
+from biounet.errors import ConfigError
+from biounet.evaluate import Scores, evaluate, to_csv, to_json
+
+__all__ = ["run_evaluation"]
+
+
+def run_evaluation(
+    result: Path,
+    truth: Path,
+    *,
+    metrics: str | None = None,
+    json_file: Path | None = None,
+    csv_file: Path | None = None,
+    sections: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Score results against annotations.
+
+    Parameters
+    ----------
+    result, truth : Path
+    metrics : names separated by commas
+        What suits the data, if not given.
+    json_file, csv_file : where to write the scores, too
+    sections : first:stop of a stack
+    overwrite : bool
+        Whether those files may be replaced.
+    """
+    for path in (json_file, csv_file):
+        if path is not None:
+            check_absent(path, overwrite=overwrite)
+    names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    with progress("scoring") as show:
+        scores = evaluate(
+            result, truth, metrics=names, sections=read_sections(sections), progress=lambda share: show(share, "")
+        )
+    for note in scores.notes:
+        say(f"note: {note}")
+    if json_file is not None:
+        with replacing(json_file, overwrite=overwrite) as temporary:
+            temporary.write_text(json.dumps(to_json(scores), indent=1) + "\n")
+    if csv_file is not None:
+        with replacing(csv_file, overwrite=overwrite) as temporary:
+            temporary.write_text(to_csv(scores))
+    print_table(scores, f"{result} against {truth}")
+
+
+def print_table(scores: Scores, title: str) -> None:
+    """Print a row per score: pooled over all images, and the range over single ones."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("score")
+    table.add_column("all", justify="right")
+    table.add_column("best threshold", justify="right")
+    table.add_column(f"lowest and highest of {len(scores.images)}", justify="right")
+    for name, value in scores.scores.items():
+        sweep = scores.sweeps.get(name)
+        single = [row[name] for row in scores.images.values() if name in row and not math.isnan(row[name])]
+        spread = f"{min(single):.4f} {max(single):.4f}" if single else ""
+        table.add_row(name, f"{value:.6g}", f"{sweep.best_threshold:.1f}" if sweep else "", spread)
+    Console().print(table)
+
+
+def read_sections(text: str | None) -> slice | None:
+    """Read ``20:24`` as a slice.
+
+    >>> read_sections("20:24"), read_sections(":4")
+    (slice(20, 24, None), slice(None, 4, None))
+    """
+    if text is None:
+        return None
+    first, colon, stop = text.partition(":")
+    if not colon or not all(part == "" or part.lstrip("-").isdecimal() for part in (first, stop)):
+        raise ConfigError(f"--sections wants first:stop, as in 20:24, got {text!r}")
+    return slice(int(first) if first else None, int(stop) if stop else None)
