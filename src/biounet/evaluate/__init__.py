@@ -131,7 +131,7 @@ def _count(case: Case, groups: Sequence[str], notes: dict[str, None]) -> Iterato
     """Count image by image for each group: share done, group, name of the image, count."""
     try:
         scaled = None
-        if "isbi2012" in groups or case.result.dtype.kind == "f":
+        if "isbi2012" in groups or ("overlap" in groups and case.result.dtype.kind == "f"):
             scaled, said = case.probabilities()
             notes |= dict.fromkeys(said)
         for position, group in enumerate(groups):
