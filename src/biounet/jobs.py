@@ -105,6 +105,16 @@ class OpenJob:
         self.tiles = TilePlan(self.frames[0].shape[1:], step, self.net.geometry)
 
     @property
+    def model_file(self) -> Path:
+        """The file that the network came from."""
+        return self.job.model / "model.safetensors" if self.job.model.is_dir() else self.job.model
+
+    @property
+    def spatial_axes(self) -> str:
+        """The axes of tiles."""
+        return "ZYX"[-self.net.dims :]
+
+    @property
     def channels(self) -> int:
         """Channels that are stored: of two classes only the foreground, of labels one."""
         classes = self.card.model.classes

@@ -1,19 +1,25 @@
 """Where results go: names for them, and files that are written tile by tile."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.atomic import replacing
 from biounet.errors import ImageError, OutputError
 from biounet.geometry import Box
-from biounet.images import FORMATS, create, image_files
+from biounet.images import FORMATS, LazyOutput, create, format_of, image_files, ome_zarr
 from biounet.jobs import OpenJob, Task
 from biounet.postprocess import label_objects
 
-__all__ = ["Result", "name_outputs"]
+__all__ = ["RECORD", "Result", "name_outputs", "read_record"]
+
+RECORD = "biounet.json"
+"""File in a store that tells how its chunks were made."""
 
 
 def name_outputs(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
@@ -38,7 +44,7 @@ def name_outputs(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     ['results/a.tif', 'results/b.tif']
     """
     images = [path for given in inputs for path in _images_in(given)]
-    if out.suffix.lower() in FORMATS:
+    if out.suffix.lower() in FORMATS or out.parent.name == "labels":  # labels of an OME-Zarr image need no suffix
         if len(images) > 1:
             raise OutputError(f"{out} is one file, there are {len(images)} images; give a folder as --out")
         pairs = [(images[0], out)]
@@ -72,11 +78,15 @@ def _suffix(path: Path) -> str:
 class Result:
     """The result of a job on its way into a file.
 
+    Only an OME-Zarr store can be resumed: it keeps whole chunks, each of which lies in one tile. Beside them it
+    keeps `RECORD`, which tells how they were made; so what is added later is made in the same way.
+
     Parameters
     ----------
     job : OpenJob, cut into tiles
     path : Path
-    overwrite : bool
+    chunk : pixels per spatial axis of chunks, where the format has some
+    overwrite, resume : bool
 
     Raises
     ------
@@ -84,26 +94,41 @@ class Result:
         If the file exists, cannot be written, or its format cannot hold such a result.
     """
 
-    def __init__(self, job: OpenJob, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, job: OpenJob, path: Path, chunk: Sequence[int], *, overwrite: bool = False, resume: bool = False
+    ) -> None:
         self._job = job
         self._objects = job.save_objects
-        if path.suffix.lower() == ".png" and (job.axes != "YX" or job.job.save == "probabilities"):
-            raise OutputError(
-                f"{path}: PNG holds labels of one section, not {job.job.save} {job.axes}; save it as .tif"
-            )
-        self._output = create(
-            path,
-            shape=job.shape,
-            dtype=np.uint32 if self._objects else job.dtype,
-            axes=job.axes,
-            spacing=job.image.spacing,
-            overwrite=overwrite,
-        )
-        self._mask: NDArray[Any] = np.zeros(0)
+        shape, axes, spacing = job.shape, job.axes, job.image.spacing
+        dtype = np.dtype(np.uint32) if self._objects else job.dtype
+        self._output: LazyOutput
+        self.store_path: Path | None = None
+        if format_of(path) is ome_zarr:
+            sizes = dict(zip(job.spatial_axes, chunk, strict=True))
+            chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
+            labels = job.job.save != "probabilities"
+            self._output = ome_zarr.create(
+                path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, chunks=chunks, labels=labels,
+                overwrite=overwrite, resume=resume,
+            )  # fmt: skip
+            write_record(path, job)
+            self.store_path = None if self._objects else path
+        else:
+            _check_png(path, job)
+            self._output = create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite)
 
-    def missing(self, tasks: Iterable[Task]) -> Iterator[Task]:
-        """Tasks whose pixels are not in the file."""
-        return iter(tasks)
+    def rounds(self) -> Iterator[Iterator[Task]]:
+        """Tasks that are not done yet, in rounds; what follows from a whole round is done when the next begins."""
+        frames = range(len(self._job.frames))
+        if not self._objects:
+            yield (task for frame in frames for task in self._job.tasks(frame) if not self._holds(task))
+            return
+        self._mask = np.zeros(self._job.tiles.shape, bool)
+        whole = Box((0,) * self._mask.ndim, self._mask.shape)
+        for frame in frames:
+            if not self._holds_box(self._place(frame, whole, 1)):
+                yield self._job.tasks(frame)
+                self._write(frame, whole, label_objects(self._mask)[np.newaxis])
 
     def store(self, task: Task, pixels: NDArray[Any]) -> None:
         """Put the pixels (C, *spatial) of a task where they belong."""
@@ -113,20 +138,17 @@ class Result:
         else:
             self._write(task.frame, box, pixels)
 
-    def rounds(self) -> Iterator[Sequence[int]]:
-        """Frames to compute together; what follows from a whole frame is done when the next are asked for."""
-        frames = range(len(self._job.frames))
-        if not self._objects:
-            yield frames
-            return
-        self._mask = np.zeros(self._job.tiles.shape, bool)
-        for frame in frames:
-            yield [frame]
-            objects = label_objects(self._mask)
-            self._write(frame, Box((0,) * objects.ndim, objects.shape), objects[np.newaxis])
+    def _holds(self, task: Task) -> bool:
+        return self._holds_box(self._place(task.frame, self._job.tile(task).output, self._job.channels))
+
+    def _holds_box(self, box: Box) -> bool:
+        return isinstance(self._output, ome_zarr.ZarrOutput) and self._output.holds(box)
+
+    def _place(self, frame: int, box: Box, channels: int) -> Box:
+        return self._job.frames[frame].place(self._output.axes, box, channels)
 
     def _write(self, frame: int, box: Box, pixels: NDArray[Any]) -> None:
-        full = self._job.frames[frame].place(self._output.axes, box, len(pixels))
+        full = self._place(frame, box, len(pixels))
         self._output.write(full, np.ascontiguousarray(pixels).reshape(full.shape))
 
     def __enter__(self) -> Self:
@@ -135,3 +157,51 @@ class Result:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._output.__exit__(kind, *error)
+
+
+def write_record(path: Path, job: OpenJob) -> None:
+    """Write down in a store how its chunks are made; refuse if others were made in another way.
+
+    Raises
+    ------
+    OutputError
+        It says what differs.
+    """
+    found, wanted = read_record(path), _record(job)
+    for key in sorted(set(found) & set(wanted)):
+        if found[key] != wanted[key]:
+            raise OutputError(
+                f"{path} was begun with {key} {found[key]}, this run has {wanted[key]}; use the same or --overwrite"
+            )
+    with replacing(path / RECORD, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(wanted, indent=1))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read how the chunks of a store were made; nothing if there are none."""
+    try:
+        found: dict[str, Any] = json.loads((path / RECORD).read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise OutputError(f"{path / RECORD} is torn; give --overwrite to begin again") from error
+    return found
+
+
+def _record(job: OpenJob) -> dict[str, Any]:
+    """All that the bytes of a result depend on, other than the pixels of the image."""
+    return {
+        "model": hashlib.sha256(job.model_file.read_bytes()).hexdigest(),
+        "shape": list(job.image.shape),
+        "save": job.job.save,
+        "tile": list(job.tiles.step),
+        "device": job.net.device.type,
+        "precision": str(job.net.precision).removeprefix("torch."),
+        "tta": job.job.tta,
+    }
+
+
+def _check_png(path: Path, job: OpenJob) -> None:
+    """Refuse at once what could not be written at the end."""
+    if path.suffix.lower() == ".png" and (job.axes != "YX" or job.job.save == "probabilities"):
+        raise OutputError(f"{path}: PNG holds labels YX, not {job.job.save} {job.axes}; save it as .tif")

@@ -48,11 +48,13 @@ class Plan:
 
     @property
     def chunk(self) -> tuple[int, ...]:
-        """Chunks of an output store, such that each lies in one tile of the plan."""
+        """Pixels per spatial axis of chunks, such that each lies in one tile."""
         align = ALIGN[len(self.tiles.step)]
-        return tuple(
-            step if step % align else (2 * align if step % (2 * align) == 0 else align) for step in self.tiles.step
-        )
+        chunk = []
+        for step, count in zip(self.tiles.step, self.tiles.counts, strict=True):
+            fits = [size for size in (2 * align, align) if size <= step and (count == 1 or step % size == 0)]
+            chunk.append(fits[0] if fits else step)
+        return tuple(chunk)
 
     def __str__(self) -> str:
         count = len(self.tiles) * self.frames

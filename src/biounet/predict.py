@@ -15,7 +15,7 @@ from biounet.devices import choose_device, choose_precision
 from biounet.errors import ShapeError
 from biounet.jobs import Job, OpenJob, Predictor, Save, Store, Task
 from biounet.modelfile import ModelCard, load_network
-from biounet.outputs import Result, name_outputs
+from biounet.outputs import Result, name_outputs, read_record
 from biounet.plan import Plan, measure_speed, plan_prediction
 from biounet.postprocess import segment
 from biounet.tiling import predict_array
@@ -194,20 +194,21 @@ def predict_files(
         if resume and path.is_file():
             report(f"{path} is complete already")
             continue
+        begun = read_record(path) if resume else {}
         with OpenJob(job, predictor) as opened:
-            plan = _plan(opened, memory, tile, batch, speed)
+            plan = _plan(opened, memory, begun.get("tile", tile), batch, speed)
             report(f"{source.name}: {plan}")
             opened.cut(plan.tiles.step)
             if verify:
                 report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(opened):.1e}")
             total = len(plan.tiles) * plan.frames
-            with Result(opened, path, overwrite=overwrite) as result:
+            with Result(opened, path, plan.chunk, overwrite=overwrite, resume=resume) as result:
                 for done, _ in enumerate(_compute(opened, result, run, batch), start=1):
                     progress((number + done / total) / len(pairs), f"{source.name}: tile {done} of {total}")
     return [path for _, path in pairs]
 
 
-def _plan(job: OpenJob, memory: int, tile: int | None, batch: int, speed: float) -> Plan:
+def _plan(job: OpenJob, memory: int, tile: int | Sequence[int] | None, batch: int, speed: float) -> Plan:
     """Plan the tiles of an image."""
     first = job.frames[0]
     # Where objects are numbered, their mask, their numbers and the table of the numbering are whole in memory.
@@ -228,7 +229,6 @@ def _plan(job: OpenJob, memory: int, tile: int | None, batch: int, speed: float)
 
 def _compute(job: OpenJob, result: Result, run: Run, batch: int) -> Iterator[None]:
     """Compute what is missing of a result; yield once for every tile."""
-    for frames in result.rounds():
-        tasks = (task for frame in frames for task in job.tasks(frame))
-        for count in run(job, result.missing(tasks), result.store, batch=batch):
+    for tasks in result.rounds():
+        for count in run(job, tasks, result.store, batch=batch):
             yield from [None] * count
