@@ -15,8 +15,9 @@ from biounet.atomic import replacing
 from biounet.budget import choose_width
 from biounet.config import RunConfig
 from biounet.devices import choose_device, choose_precision
-from biounet.errors import OutputError, TrainingError
+from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.geometry import Geometry
+from biounet.losses import LOSSES
 from biounet.modelfile import ModelCard
 from biounet.models import build
 from biounet.normalize import Normalization
@@ -81,6 +82,12 @@ def dice_per_class(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     return dice
 
 
+def check_loss(name: str) -> None:
+    """Refuse a loss that is not in the table."""
+    if name not in LOSSES:
+        raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}, got {name!r}")
+
+
 @dataclass
 class Experiment:
     """Settings, data and folder of a run, ready to be trained.
@@ -116,7 +123,7 @@ class Experiment:
             devices=1 if where.index is None else [where.index],
             precision="bf16-mixed" if precision == torch.bfloat16 else "32-true",
         )
-        self.precision = precision
+        check_loss(self.config.train.loss)
         self.validation = Validation(self.data.validation, where, precision)
 
     def settle(self) -> dict[str, str]:
@@ -148,11 +155,12 @@ class Experiment:
         TrainingError
             If there is nothing to resume, or the settings have changed.
         """
+        geometry = self._geometry  # an unknown model is refused here, before anything is written
         self._open_folder(resume)
         source = PatchSource(
             to_samples(self.data, self.config, self.fabric.device),
-            self._geometry,
-            network_input_size(self.config, self._geometry, self.data.largest),
+            geometry,
+            network_input_size(self.config, geometry, self.data.largest),
             self.config.augment,
             self.config.train,
         )

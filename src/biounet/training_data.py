@@ -110,7 +110,7 @@ def load_training_data(
 def _item(dataset: Dataset, pair: Pair, normalization: Normalization, kind: str) -> Item:
     """Read one image. Objects become one class, with a line of background between those that touch."""
     image, labels = dataset.load(pair)
-    target = separate_touching(labels) if kind == "objects" else np.where(labels < 0, IGNORE, labels)
+    target = np.maximum(separate_touching(labels) if kind == "objects" else labels, IGNORE)
     return Item(pair.name, normalization.measured(image).apply(image), labels, target.astype(np.int64))
 
 
