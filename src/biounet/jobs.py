@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from biounet.normalize import Normalization
 from biounet.postprocess import segment
 from biounet.tiling import TileNet, Work, run_tiles
 
-__all__ = ["Job", "OpenJob", "Predictor", "Save", "Store", "Task"]
+__all__ = ["Job", "OpenJob", "Predictor", "Save", "Sink", "Task"]
 
 Save = Literal["labels", "classes", "probabilities"]
 
@@ -33,8 +33,15 @@ class Task:
     """With the statistics of the frame."""
 
 
-Store = Callable[[Task, NDArray[Any]], None]
-"""What becomes of the pixels (C, *spatial) of a task."""
+class Sink(Protocol):
+    """Where the pixels of tasks go."""
+
+    @property
+    def path(self) -> Path | None:
+        """A store that other processes may write whole tiles to, as `store` would."""
+
+    def store(self, task: Task, pixels: NDArray[Any]) -> None:
+        """Take the pixels (C, *spatial) of a task."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,13 @@ class OpenJob:
         """Return the regions that a task reads and delivers."""
         return self.tiles.tile(task.index)
 
-    def run(self, tasks: Iterable[Task], store: Store, *, batch: int = 1) -> Iterator[int]:
+    def place(self, task: Task, axes: str) -> Box:
+        """Where the pixels of a task belong in an output with these axes."""
+        return self.frames[task.frame].place(axes, self.tile(task).output, self.channels)
+
+    def run(
+        self, tasks: Iterable[Task], store: Callable[[Task, NDArray[Any]], None], *, batch: int = 1
+    ) -> Iterator[int]:
         """Predict tiles in this process; see `biounet.tiling.run_tiles`."""
         return run_tiles(self.net, (self._work(task, store) for task in tasks), self.tiles.step, batch=batch)
 
@@ -166,7 +179,7 @@ class OpenJob:
         result: NDArray[np.float32] = self.net(task.normalization.apply(pixels)[np.newaxis], box.shape)[0]
         return result
 
-    def _work(self, task: Task, store: Store) -> Work:
+    def _work(self, task: Task, store: Callable[[Task, NDArray[Any]], None]) -> Work:
         tile, frame = self.tile(task), self.frames[task.frame]
         inside = tuple(slice(size) for size in tile.output.shape)
 

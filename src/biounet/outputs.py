@@ -102,7 +102,7 @@ class Result:
         shape, axes, spacing = job.shape, job.axes, job.image.spacing
         dtype = np.dtype(np.uint32) if self._objects else job.dtype
         self._output: LazyOutput
-        self.store_path: Path | None = None
+        self.path: Path | None = None
         if format_of(path) is ome_zarr:
             sizes = dict(zip(job.spatial_axes, chunk, strict=True))
             chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
@@ -112,7 +112,7 @@ class Result:
                 overwrite=overwrite, resume=resume,
             )  # fmt: skip
             write_record(path, job)
-            self.store_path = None if self._objects else path
+            self.path = None if self._objects else path.absolute()  # objects are numbered when a frame is whole
         else:
             _check_png(path, job)
             self._output = create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite)
@@ -121,35 +121,27 @@ class Result:
         """Tasks that are not done yet, in rounds; what follows from a whole round is done when the next begins."""
         frames = range(len(self._job.frames))
         if not self._objects:
-            yield (task for frame in frames for task in self._job.tasks(frame) if not self._holds(task))
+            every = (task for frame in frames for task in self._job.tasks(frame))
+            yield (task for task in every if not self._holds(self._job.place(task, self._output.axes)))
             return
         self._mask = np.zeros(self._job.tiles.shape, bool)
         whole = Box((0,) * self._mask.ndim, self._mask.shape)
         for frame in frames:
-            if not self._holds_box(self._place(frame, whole, 1)):
+            box = self._job.frames[frame].place(self._output.axes, whole, 1)
+            if not self._holds(box):
                 yield self._job.tasks(frame)
-                self._write(frame, whole, label_objects(self._mask)[np.newaxis])
+                self._output.write(box, label_objects(self._mask).reshape(box.shape))
 
     def store(self, task: Task, pixels: NDArray[Any]) -> None:
         """Put the pixels (C, *spatial) of a task where they belong."""
-        box = self._job.tile(task).output
         if self._objects:
-            self._mask[box.slices] = pixels[0]
+            self._mask[self._job.tile(task).output.slices] = pixels[0]
         else:
-            self._write(task.frame, box, pixels)
+            box = self._job.place(task, self._output.axes)
+            self._output.write(box, np.ascontiguousarray(pixels).reshape(box.shape))
 
-    def _holds(self, task: Task) -> bool:
-        return self._holds_box(self._place(task.frame, self._job.tile(task).output, self._job.channels))
-
-    def _holds_box(self, box: Box) -> bool:
+    def _holds(self, box: Box) -> bool:
         return isinstance(self._output, ome_zarr.ZarrOutput) and self._output.holds(box)
-
-    def _place(self, frame: int, box: Box, channels: int) -> Box:
-        return self._job.frames[frame].place(self._output.axes, box, channels)
-
-    def _write(self, frame: int, box: Box, pixels: NDArray[Any]) -> None:
-        full = self._place(frame, box, len(pixels))
-        self._output.write(full, np.ascontiguousarray(pixels).reshape(full.shape))
 
     def __enter__(self) -> Self:
         self._output.__enter__()

@@ -13,7 +13,7 @@ from torch import nn
 from biounet.atomic import check_absent
 from biounet.devices import choose_device, choose_precision
 from biounet.errors import ShapeError
-from biounet.jobs import Job, OpenJob, Predictor, Save, Store, Task
+from biounet.jobs import Job, OpenJob, Predictor, Save, Sink, Task
 from biounet.modelfile import ModelCard, load_network
 from biounet.outputs import Result, name_outputs, read_record
 from biounet.plan import Plan, measure_speed, plan_prediction
@@ -112,13 +112,13 @@ def load_model(path: str | Path) -> Model:
 class Run(Protocol):
     """Something that computes tasks: this process, or a cluster."""
 
-    def __call__(self, job: OpenJob, tasks: Iterable[Task], store: Store, *, batch: int) -> Iterator[int]:
-        """Compute tasks, hand each result to `store`, and yield how many were stored."""
+    def __call__(self, job: OpenJob, tasks: Iterable[Task], sink: Sink, *, batch: int) -> Iterator[int]:
+        """Compute tasks, hand each result to the sink, and yield how many it has got."""
 
 
-def run_here(job: OpenJob, tasks: Iterable[Task], store: Store, *, batch: int = 1) -> Iterator[int]:
+def run_here(job: OpenJob, tasks: Iterable[Task], sink: Sink, *, batch: int = 1) -> Iterator[int]:
     """Compute tasks in this process."""
-    return job.run(tasks, store, batch=batch)
+    return job.run(tasks, sink.store, batch=batch)
 
 
 def predict_files(
@@ -187,7 +187,8 @@ def predict_files(
     pairs = name_outputs(inputs, out)
     for _, path in pairs:
         check_absent(path, overwrite=overwrite or resume)
-    jobs = [Job(model, source, axes, save, device, precision, tta) for source, _ in pairs]
+    # Absolute, for workers that were started elsewhere.
+    jobs = [Job(model.absolute(), source.absolute(), axes, save, device, precision, tta) for source, _ in pairs]
     predictor = Predictor(jobs[0])
     speed = measure_speed(predictor.net, predictor.card.model.in_channels)
     for number, (job, (source, path)) in enumerate(zip(jobs, pairs, strict=True)):
@@ -230,5 +231,5 @@ def _plan(job: OpenJob, memory: int, tile: int | Sequence[int] | None, batch: in
 def _compute(job: OpenJob, result: Result, run: Run, batch: int) -> Iterator[None]:
     """Compute what is missing of a result; yield once for every tile."""
     for tasks in result.rounds():
-        for count in run(job, tasks, result.store, batch=batch):
+        for count in run(job, tasks, result, batch=batch):
             yield from [None] * count
