@@ -9,8 +9,6 @@ from biounet.images import (
     FORMATS,
     ArrayImage,
     Image,
-    VolumeReader,
-    VolumeWriter,
     create,
     fit_channels,
     format_of,
@@ -29,28 +27,6 @@ from biounet.images.pixels import check_finite
 def test_axes_must_fit(shape, axes, spacing):
     with pytest.raises(ShapeError):
         Image(np.zeros(shape), axes, spacing)
-
-
-@pytest.mark.parametrize(
-    ("axes", "shape", "volume"),
-    [("YX", (4, 5), (1, 4, 5)), ("TZYX", (2, 3, 4, 5), (1, 3, 4, 5)), ("TCYX", (2, 3, 4, 5), (3, 4, 5))],
-)
-def test_a_volume_is_one_time_point_with_channels_first(axes, shape, volume):
-    array = np.arange(np.prod(shape)).reshape(shape)
-    reader = VolumeReader(ArrayImage(Image(array, axes)), time=1 if "T" in axes else 0)
-    assert reader.shape == volume
-    expected = (array[1] if "T" in axes else array).reshape(volume)
-    box = Box(tuple(n // 2 for n in volume), volume)
-    np.testing.assert_array_equal(reader.read(box), expected[box.slices])
-
-
-def test_volumes_are_written_one_time_point_after_the_other(tmp_path):
-    with create(tmp_path / "a.tif", shape=(2, 3, 4), dtype="uint8", axes="TYX") as output:
-        for time in (0, 1):
-            VolumeWriter(output, time).write(Box((0, 1, 0), (1, 2, 4)), np.full((1, 1, 4), time + 7))
-    back = read(tmp_path / "a.tif", axes="TYX").array
-    assert back[:, 1].tolist() == [[7] * 4, [8] * 4]
-    assert back[:, [0, 2]].sum() == 0
 
 
 def test_channels_are_repeated_or_merged_but_never_invented():

@@ -9,15 +9,13 @@ from numpy.typing import DTypeLike
 
 from biounet.errors import ImageError, OutputError
 from biounet.geometry import Box
-from biounet.images import png, tiff
+from biounet.images import ome_zarr, png, tiff
 from biounet.images.image import (
     AXES,
     ArrayImage,
     Image,
     LazyImage,
     LazyOutput,
-    VolumeReader,
-    VolumeWriter,
 )
 from biounet.images.pixels import fit_channels
 
@@ -29,8 +27,6 @@ __all__ = [
     "Image",
     "LazyImage",
     "LazyOutput",
-    "VolumeReader",
-    "VolumeWriter",
     "create",
     "fit_channels",
     "format_of",
@@ -70,6 +66,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         ".png": png,
         ".tif": tiff,
         ".tiff": tiff,
+        ".zarr": ome_zarr,
     }
 )
 """Suffix of a file, in lower case -> the module that reads and writes it."""
@@ -89,9 +86,12 @@ def format_of(path: Path | str) -> Format:
     'biounet.images.tiff'
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
+    # Inside an OME-Zarr folder, image.zarr/labels/cells for instance, names need no suffix.
+    inside = any(parent.suffix.lower() == ".zarr" for parent in path.parents)
+    suffix = ".zarr" if inside else path.suffix.lower()
+    if suffix not in FORMATS:
         raise ImageError(f"{path}: the suffix must be one of {', '.join(FORMATS)}; save it as .tif")
-    return FORMATS[path.suffix.lower()]
+    return FORMATS[suffix]
 
 
 def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = False) -> LazyImage:

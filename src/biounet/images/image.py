@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.errors import ShapeError
+from biounet.errors import ImageError, ShapeError
 from biounet.geometry import Box
 
 __all__ = [
@@ -15,8 +15,7 @@ __all__ = [
     "Image",
     "LazyImage",
     "LazyOutput",
-    "VolumeReader",
-    "VolumeWriter",
+    "name_axes",
 ]
 
 AXES = "TCZYX"
@@ -161,58 +160,39 @@ class ArrayImage:
         return
 
 
-@dataclass(frozen=True, eq=False)
-class VolumeReader:
-    """One time point of an image as a `biounet.geometry.Reader`: axes C(Z)YX, the channel axis always there.
+def name_axes(stored: str, wanted: str | None, name: str) -> str:
+    """Give every axis of a file its letter of ``TCZYX``.
+
+    Parameters
+    ----------
+    stored : str
+        Axes as tifffile names them: S for colour samples, I and Q for pages of unknown meaning.
+    wanted : str
+        What the user says they are, in the order of the file; ``None`` trusts the file.
+    name : str
+        Of the file, for the error.
+
+    Raises
+    ------
+    ImageError
+        If they cannot be told, or what the user says does not fit.
 
     Examples
     --------
-    >>> movie = ArrayImage(Image(np.arange(12).reshape(3, 2, 2), "TYX"))
-    >>> VolumeReader(movie, time=2).read(Box((0, 0, 0), (1, 1, 2)))
-    array([[[8, 9]]])
+    >>> name_axes("IYXS", None, "pages of a plain stack are sections.tif")
+    'ZYXC'
+    >>> name_axes("IYX", "TYX", "movie.tif")
+    'TYX'
     """
-
-    source: LazyImage
-    time: int = 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Pixels per axis, channels first."""
-        return _volume_shape(self.source)
-
-    def read(self, box: Box) -> NDArray[Any]:
-        """Return the pixels of a region, axes C(Z)YX."""
-        return self.source.read(_full_box(box, self.source.axes, self.time)).reshape(box.shape)
-
-
-@dataclass(frozen=True, eq=False)
-class VolumeWriter:
-    """One time point of an output as a `biounet.geometry.Writer`: axes C(Z)YX, the channel axis always there."""
-
-    target: LazyOutput
-    time: int = 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Pixels per axis, channels first."""
-        return _volume_shape(self.target)
-
-    def write(self, box: Box, array: NDArray[Any]) -> None:
-        """Store the pixels of a region, axes C(Z)YX."""
-        full = _full_box(box, self.target.axes, self.time)
-        self.target.write(full, array.reshape(full.shape))
-
-
-def _volume_shape(image: LazyImage | LazyOutput) -> tuple[int, ...]:
-    """Sizes of C(Z)YX; an image without channels has one."""
-    spatial = tuple(size for size, axis in zip(image.shape, image.axes, strict=True) if axis in "ZYX")
-    channels = image.shape[image.axes.index("C")] if "C" in image.axes else 1
-    return (channels, *spatial)
-
-
-def _full_box(box: Box, axes: str, time: int) -> Box:
-    """Give a box of C(Z)YX the axes of the file."""
-    outer = [(time, time + 1)] if "T" in axes else []
-    inner = list(zip(box.start, box.stop, strict=True))[0 if "C" in axes else 1 :]
-    start, stop = zip(*outer, *inner, strict=True)
-    return Box(start, stop)
+    if wanted is not None:
+        letters = wanted.upper()
+        if len(letters) != len(stored):
+            raise ImageError(f"{name}: it has {len(stored)} axes ({stored}), but {wanted!r} names {len(letters)}")
+    else:
+        letters = stored.replace("S", "C")
+        unknown = [letter for letter in letters if letter in "IQ"]
+        if len(unknown) == 1 and "Z" not in letters:
+            letters = letters.replace(unknown[0], "Z")
+    if len(set(letters)) < len(letters) or not set("YX") <= set(letters) <= set(AXES):
+        raise ImageError(f"{name}: cannot tell what its axes {letters} are; give --axes, letters of {AXES}, e.g. ZYX")
+    return letters

@@ -15,9 +15,9 @@ from numpy.typing import DTypeLike, NDArray
 from biounet.atomic import replacing, sayable
 from biounet.errors import ImageError, OutputError, ShapeError
 from biounet.geometry import Box
-from biounet.images.image import AXES, Image
+from biounet.images.image import AXES, Image, name_axes
 from biounet.images.pixels import check_finite, narrow_integers, reading
-from biounet.images.tiff_metadata import name_axes, raising_logged_errors, read_spacing
+from biounet.images.tiff_metadata import raising_logged_errors, read_spacing
 from biounet.images.tiff_pages import PageReader
 
 __all__ = ["TiffImage", "TiffOutput", "create", "open_lazily", "write"]

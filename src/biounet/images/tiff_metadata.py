@@ -9,11 +9,9 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from biounet.errors import ImageError
-from biounet.images.image import AXES
 from biounet.images.pixels import fit_spacing, trust_density
 
-__all__ = ["name_axes", "raising_logged_errors", "read_spacing"]
+__all__ = ["raising_logged_errors", "read_spacing"]
 
 MICROMETRES = {
     "pm": 1e-6,
@@ -33,44 +31,6 @@ MICROMETRES = {
 
 RESOLUTION_UNITS = {2: 25_400.0, 3: 10_000.0}
 """The TIFF tag ResolutionUnit (inch, centimetre) in micrometres."""
-
-
-def name_axes(stored: str, wanted: str | None, name: str) -> str:
-    """Give every axis of a file its letter of ``TCZYX``.
-
-    Parameters
-    ----------
-    stored : str
-        Axes as tifffile names them: S for colour samples, I and Q for pages of unknown meaning.
-    wanted : str
-        What the user says they are, in the order of the file; ``None`` trusts the file.
-    name : str
-        Of the file, for the error.
-
-    Raises
-    ------
-    ImageError
-        If they cannot be told, or what the user says does not fit.
-
-    Examples
-    --------
-    >>> name_axes("IYXS", None, "pages of a plain stack are sections.tif")
-    'ZYXC'
-    >>> name_axes("IYX", "TYX", "movie.tif")
-    'TYX'
-    """
-    if wanted is not None:
-        letters = wanted.upper()
-        if len(letters) != len(stored):
-            raise ImageError(f"{name}: it has {len(stored)} axes ({stored}), but {wanted!r} names {len(letters)}")
-    else:
-        letters = stored.replace("S", "C")
-        unknown = [letter for letter in letters if letter in "IQ"]
-        if len(unknown) == 1 and "Z" not in letters:
-            letters = letters.replace(unknown[0], "Z")
-    if len(set(letters)) < len(letters) or not set("YX") <= set(letters) <= set(AXES):
-        raise ImageError(f"{name}: cannot tell what its axes {letters} are; give --axes, letters of {AXES}, e.g. ZYX")
-    return letters
 
 
 def read_spacing(file: tifffile.TiffFile, axes: str) -> tuple[float, ...] | None:
