@@ -108,7 +108,7 @@ def test_mirrored_indices_are_those_of_numpy(size, pixels):
     [
         (ValueError, "order", {"order": 3}),
         (ValueError, "finite", {"field": torch.full((2, 4, 4), torch.nan)}),
-        (ValueError, "uint8", {"image": torch.zeros(4, 4, dtype=torch.uint8), "outside": IGNORE}),
+        (ValueError, "uint8", {"image": torch.zeros(4, 4, dtype=torch.uint8), "outside": IGNORE, "order": 0}),
         (ShapeError, "axes", {"field": torch.zeros(3, 4, 4)}),
         (ShapeError, "axes", {"image": torch.zeros(4)}),
         (ShapeError, "axes", {"image": torch.zeros(0, 4)}),

@@ -1,5 +1,7 @@
 """Weight maps: against the textbook, by hand, and by their laws."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -78,10 +80,12 @@ def test_fewer_than_two_cells_have_no_border(labels):
     assert not border_weights(labels).any()
 
 
-def test_numbers_of_cells_may_be_of_any_size():
-    small, large = boxes((40, 40), 6), boxes((40, 40), 6)
-    large[large > 0] += 2**62
-    assert np.array_equal(border_weights(small), border_weights(large))
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+@pytest.mark.parametrize("function", [border_weights, touching, partial(separate_touching, width=2)])
+def test_numbers_of_cells_may_be_of_any_size(function, dtype):
+    small = np.maximum(boxes((40, 40), 6), 0).astype(dtype)
+    large = np.where(small > 0, small + dtype(2**62), dtype(0))
+    assert np.array_equal(function(small), function(large))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint64])
@@ -169,19 +173,25 @@ def test_touching_is_side_by_side_or_corner_by_corner_or_across_a_gap():
 @LAWS
 @given(labels=label_images, width=st.sampled_from([1, 2]))
 def test_after_separation_each_piece_is_of_one_object_and_only_contacts_changed(labels, width):
-    apart = separate_touching(labels, width=width)
-    assert not touching(apart)
-    assert np.array_equal(apart[apart != 0], labels[apart != 0])
-    pieces, count = label(apart > 0, structure=np.ones((3,) * labels.ndim))
+    target = separate_touching(labels, width=width)
+    assert np.array_equal(target[labels <= 0], labels[labels <= 0])
+    assert set(np.unique(target[labels > 0])) <= {0, 1}
+    pieces, count = label(target == 1, structure=np.ones((3,) * labels.ndim))
     for piece in range(1, count + 1):
-        assert len(np.unique(apart[pieces == piece])) == 1
+        assert len(np.unique(labels[pieces == piece])) == 1
     if not touching(labels):
-        assert np.array_equal(apart, labels)
+        assert np.array_equal(target, np.minimum(labels, 1))
+
+
+def test_the_ridge_between_touching_cells_weighs_most():
+    objects = np.array([[1, 1, 1, 2, 2, 2]])
+    weights = weight_map(separate_touching(objects), objects=objects, balance=np.ones(2))
+    assert weights[0] == pytest.approx([1, 1, 1 + 10 * np.exp(-4 / 50), 1, 1, 1])
 
 
 def test_a_ridge_has_the_width_asked_for():
     labels = np.array([[1, 1, 1, 2, 2, 2]] * 3)
-    assert separate_touching(labels).tolist() == [[1, 1, 0, 2, 2, 2]] * 3
-    assert separate_touching(labels, width=2).tolist() == [[1, 1, 0, 0, 2, 2]] * 3
+    assert separate_touching(labels).tolist() == [[1, 1, 0, 1, 1, 1]] * 3
+    assert separate_touching(labels, width=2).tolist() == [[1, 1, 0, 0, 1, 1]] * 3
     with pytest.raises(ValueError, match="1 or 2"):
         separate_touching(labels, width=3)

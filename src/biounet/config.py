@@ -103,7 +103,7 @@ class AugmentConfig(Settings):
     elastic_grid: Annotated[int, Field(ge=2)] = 3
     """Displacement vectors per axis of the coarse grid."""
     elastic_sigma: NonNegativeFloat = 10.0
-    """Standard deviation of the displacement vectors."""
+    """Standard deviation of the displacement vectors; on small patches at most an eighth of their distance."""
     rotate: NonNegativeFloat = 180.0
     """Largest rotation in the plane YX, in degrees."""
     mirror: bool = True
@@ -125,7 +125,7 @@ class AugmentConfig(Settings):
     blur: NonNegativeFloat = 0.0
     """Largest sigma of a Gaussian blur, in pixels."""
     intensity_probability: Fraction = 0.5
-    """Probability of each of the intensity changes."""
+    """Probability of each of the intensity changes; how strong, each channel draws for itself."""
 
 
 class TrainConfig(Settings):

@@ -61,7 +61,6 @@ def border_weights(
     >>> border_weights(np.array([[1, 1, 0, 2, 2]])).round(2)[0, 2]      # 10 exp(-(1 + 1)**2 / 50)
     np.float32(9.23)
     """
-    _check_labels(labels)
     if not sigma > 0 or not w0 >= 0:
         raise ValueError(f"sigma must be positive and w0 at least 0, got sigma={sigma} and w0={w0}")
     steps = np.full(labels.ndim, spacing) if np.ndim(spacing) == 0 else np.asarray(spacing)
@@ -137,7 +136,8 @@ def weight_map(
     target : (Y, X) or (Z, Y, X), integers
         Class numbers from 0; negative is unknown.
     objects : of the shape of `target`, integers, or None
-        Number of the object that each pixel is of, 0 background; None: no border weights.
+        Number of the object that each pixel is of, 0 background; None: no border weights. What the
+        target calls background, as `separate_touching` does, is so here too.
     balance : (classes,), or None
         Weight of each class; None: `class_weights` of this target. Take those of the training set.
     w0, sigma, spacing : as in `border_weights`
@@ -168,7 +168,8 @@ def weight_map(
     if objects is not None:
         if objects.shape != target.shape:
             raise ShapeError(f"target and objects must have one shape, got {target.shape} and {objects.shape}")
-        border = border_weights(objects, w0=w0, sigma=sigma, spacing=spacing)
+        apart = np.where(target == 0, np.minimum(objects, 0), objects)
+        border = border_weights(apart, w0=w0, sigma=sigma, spacing=spacing)
         np.add(weights, border, out=weights, where=target >= 0)
     return weights
 
@@ -179,14 +180,13 @@ def touching(labels: np.ndarray, *, gap: int = 0) -> bool:
     >>> touching(np.array([[1, 1, 0, 2]])), touching(np.array([[1, 1, 0, 2]]), gap=1)
     (False, True)
     """
-    _check_labels(labels)
-    objects = np.maximum(labels, 0)
+    objects = _numbered(labels)
     highest = maximum_filter(objects, size=2 * (gap + 1) + 1)
     return bool(((objects > 0) & (highest > objects)).any())
 
 
 def separate_touching(labels: np.ndarray, *, width: int = 1) -> np.ndarray:
-    """Draw background between objects that touch, so that they stay apart as one foreground class.
+    """Foreground of all objects as one class, with a ridge of background between those that touch.
 
     Parameters
     ----------
@@ -197,23 +197,22 @@ def separate_touching(labels: np.ndarray, *, width: int = 1) -> np.ndarray:
 
     Returns
     -------
-    a new array of the type and shape of `labels`
-        No two objects touch, not even diagonally. A thin object may vanish.
+    new array of the type and shape of `labels`: 0, 1, or negative as before
+        No piece of foreground, however connected, is of two objects. A thin object may vanish.
 
     Examples
     --------
-    >>> separate_touching(np.array([[1, 1, 2, 2]])), separate_touching(np.array([[1, 1, 2, 2]]), width=2)
-    (array([[1, 0, 2, 2]]), array([[1, 0, 0, 2]]))
+    >>> separate_touching(np.array([[1, 1, 2, 2, -1]])), separate_touching(np.array([[1, 1, 2, 2, -1]]), width=2)
+    (array([[ 1,  0,  1,  1, -1]]), array([[ 1,  0,  0,  1, -1]]))
     """
-    _check_labels(labels)
     if width not in (1, 2):
         raise ValueError(f"width must be 1 or 2 pixels, got {width}")
-    objects = np.maximum(labels, 0)
+    objects = _numbered(labels)
     ridge = maximum_filter(objects, size=3) > objects
     if width == 2:
-        most = np.iinfo(labels.dtype).max
+        most = np.iinfo(objects.dtype).max
         ridge |= minimum_filter(np.where(objects > 0, objects, most), size=3) < objects
-    return np.where(ridge & (objects > 0), labels.dtype.type(0), labels)
+    return np.where(labels > 0, ~ridge, labels).astype(labels.dtype)
 
 
 def _check_labels(labels: np.ndarray) -> None:
@@ -222,13 +221,19 @@ def _check_labels(labels: np.ndarray) -> None:
         raise LabelError(f"labels must be integers, got {labels.dtype}; number the cells first")
 
 
-def _two_nearest(labels: np.ndarray, steps: Sequence[float], reach: float) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances of background pixels to the two nearest cells, no higher than that of `reach`."""
+def _numbered(labels: np.ndarray) -> np.ndarray:
+    """Numbers of cells as int32, 0 for background and unknown; other numbers where they are too large."""
+    _check_labels(labels)
     cells = np.where(labels > 0, labels, 0)
     if cells.max(initial=0) > np.iinfo(np.int32).max:
-        cells = np.unique(cells, return_inverse=True)[1].reshape(labels.shape)  # 0 comes first and stays 0
+        cells = np.unique(np.append(cells, cells.dtype.type(0)), return_inverse=True)[1][:-1].reshape(labels.shape)
+    return cells.astype(np.int32)
+
+
+def _two_nearest(labels: np.ndarray, steps: Sequence[float], reach: float) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances of background pixels to the two nearest cells, no higher than that of `reach`."""
     found = [np.full(labels.shape, value, kind) for value, kind in ((0, np.int32), (reach**2, np.float32)) * 2]
-    _scan_lines(_lines(cells.astype(np.int32)), *map(_lines, found), steps[-1])
+    _scan_lines(_lines(_numbered(labels)), *map(_lines, found), steps[-1])
     for axis, step in enumerate(steps[:-1]):
         # Pixels of cells are asked by other pixels what is near them, but along the last axis not any more.
         wanted = np.ones(labels.shape, bool) if axis < labels.ndim - 2 else labels == 0

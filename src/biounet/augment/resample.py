@@ -1,4 +1,4 @@
-"""Take an image apart along a field of displacements: exact for labels, on any device, with true surroundings."""
+"""Resample images along a field of displacements: exact for labels, on any device, with true surroundings."""
 
 import math
 from collections.abc import Sequence
@@ -91,8 +91,8 @@ def _check(image: Tensor, field: Tensor, order: int, outside: Outside) -> None:
     if field.ndim != dims + 1 or image.ndim < dims or not all(image.shape[-dims:]) or not field.numel():
         shapes = f"field {tuple(field.shape)} and image {tuple(image.shape)}"
         raise ShapeError(f"a field (D, ...) of D axes bends the last D axes of an image, got {shapes}")
-    if outside != "mirror" and outside < 0 and image.dtype == torch.uint8:
-        raise ValueError(f"{outside} outside does not fit labels of uint8; convert them to int64")
+    if order == 0 and outside != "mirror" and outside < 0 and not image.dtype.is_signed:
+        raise ValueError(f"{outside} outside does not fit labels of {image.dtype}; convert them to int64")
 
 
 def _nearest(image: Tensor, positions: Tensor, origin: Sequence[int], outside: Outside) -> Tensor:
