@@ -1,0 +1,87 @@
+"""Scores of validation by hand, and a run that does not write before it knows that it can."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from biounet.config import RunConfig
+from biounet.errors import ConfigError, OutputError, TrainingError
+from biounet.experiment import Experiment, Validation
+from biounet.geometry import Geometry
+from biounet.normalize import Normalization
+from biounet.training_data import Item, TrainingData
+
+TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 2, "train.reports": 1}
+
+
+class Echo(nn.Module):
+    """Two classes: bright is class 1, with certainty e to one."""
+
+    geometry = Geometry((1, 1), (0, 0), (0, 0), padded=True)
+
+    def forward(self, image):
+        return torch.cat([torch.zeros_like(image), torch.where(image > 0, 1.0, -1.0)], dim=1)
+
+
+def validation(image, target):
+    item = Item("a", np.array(image, np.float32)[None], np.array(target), np.array(target))
+    return Validation([item], torch.device("cpu"), torch.float32)
+
+
+def test_scores_by_hand():
+    scored = validation([[1, 1, -1, -1]], [[1, 0, 0, -1]])
+    scores = scored(Echo())
+    # Class 1: once right, once wrongly given, 2 * 1 / (1 + 2); class 0: once right, once missed; unknown: not counted.
+    assert scored.confusion.tolist() == [[1, 1], [0, 1]]
+    assert scores["dice_1"] == scores["dice_0"] == pytest.approx(2 / 3)
+    assert scores["score"] == pytest.approx(2 / 3)
+    sure, unsure = np.log1p(np.exp(-1)), np.log1p(np.exp(1))
+    assert scores["log_loss"] == pytest.approx((2 * sure + unsure) / 3, rel=1e-5)
+
+
+def test_a_class_that_does_not_occur_is_not_in_the_mean():
+    scores = validation([[-1, -1]], [[0, 0]])(Echo())
+    assert scores["score"] == 1
+    assert np.isnan(scores["dice_1"])
+
+
+def test_without_held_out_images_every_network_is_kept():
+    assert Validation([], torch.device("cpu"), torch.float32)(Echo()) == {"score": 0.0}
+
+
+def experiment(folder, **changes):
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 2, (16, 16))
+    items = [Item("a", rng.normal(size=(1, 16, 16)).astype(np.float32), target, target)]
+    config = RunConfig.preset("default").updated({**TINY, **changes})
+    return Experiment(config, TrainingData(items, items, "classes", ()), Normalization(), folder, device="cpu")
+
+
+def test_a_run_writes_its_settings_and_its_model(tmp_path):
+    steps = list(experiment(tmp_path / "run").run())
+    assert [step.number for step in steps] == [1, 2]
+    assert RunConfig.from_toml((tmp_path / "run" / "config.toml").read_text()).model.width == 2
+
+
+def test_reasons_are_written_beside_settings(tmp_path):
+    run = experiment(tmp_path / "run", **{"train.steps": None, "train.minutes": 0.01})
+    run.settle()
+    list(run.run())
+    text = (tmp_path / "run" / "config.toml").read_text()
+    assert "s a step" in next(line for line in text.splitlines() if line.startswith("width"))
+
+
+@pytest.mark.parametrize("changes", [{"train.loss": "no-such"}, {"model.name": "no-such"}])
+def test_unknown_names_are_refused_before_anything_is_written(tmp_path, changes):
+    with pytest.raises(ConfigError, match="must be one of"):
+        list(experiment(tmp_path / "run", **changes).run())
+    assert not (tmp_path / "run").exists()
+
+
+def test_folders_that_are_not_empty_and_runs_that_are_not_there(tmp_path):
+    with pytest.raises(TrainingError, match="no run to resume"):
+        list(experiment(tmp_path / "run").run(resume=True))
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="not empty"):
+        list(experiment(tmp_path).run())

@@ -1,0 +1,91 @@
+"""Datasets become items: targets from objects, weights where asked for, settings that fit."""
+
+import numpy as np
+import pytest
+import torch
+
+from biounet.config import IGNORE, RunConfig
+from biounet.errors import ConfigError, ShapeError
+from biounet.images import Image, write
+from biounet.normalize import Normalization
+from biounet.training_data import Item, TrainingData, fit_to_data, load_training_data, to_samples
+
+TWO_CELLS = np.array([[1, 1, 0, 2, 2], [1, 1, 0, 2, 2]])
+
+
+def item(labels, *, channels=1, target=None):
+    target = np.minimum(labels, 1) if target is None else target
+    return Item("a.tif", np.zeros((channels, *labels.shape), np.float32), labels, target.astype(np.int64))
+
+
+def dataset(folder, labels, *, images=3):
+    for number in range(images):
+        image = np.arange(labels.size, dtype=np.uint8).reshape(labels.shape)
+        write(folder / "images" / f"{number}.tif", Image(image, "YX"))
+        write(folder / "labels" / f"{number}.tif", Image(labels.astype(np.int16), "YX"))
+    return folder
+
+
+def test_touching_objects_get_a_line_of_background_and_unknown_stays_unknown(tmp_path):
+    labels = np.array([[1, 1, 2, 2, 0, -3]] * 3)
+    data = load_training_data(dataset(tmp_path, labels), Normalization(), validation=0.34, target="foreground")
+    assert (data.kind, data.classes, data.channels, data.largest) == ("objects", 2, 1, (3, 6))
+    assert data.train[0].target.tolist() == [[1, 0, 1, 1, 0, IGNORE]] * 3
+
+
+def test_images_are_normalised_each_by_its_own_statistics(tmp_path):
+    data = load_training_data(dataset(tmp_path, np.array([[0, 1, 2]] * 3)), Normalization(), validation=0.34)
+    image = data.train[0].image
+    assert image.mean() == pytest.approx(0, abs=1e-6)
+    assert image.std() == pytest.approx(1, rel=1e-5)
+
+
+def test_another_dataset_can_be_the_validation(tmp_path):
+    labels = np.array([[0, 1, 1]] * 3)
+    ours, theirs = dataset(tmp_path / "a", labels), dataset(tmp_path / "b", labels, images=2)
+    data = load_training_data(ours, Normalization(), validation=str(theirs))
+    assert (len(data.train), len(data.validation)) == (3, 2)
+
+
+def test_a_validation_set_of_other_channels_is_named(tmp_path):
+    labels = np.array([[0, 1, 1]] * 3)
+    ours, theirs = dataset(tmp_path / "a", labels), dataset(tmp_path / "b", labels, images=1)
+    write(theirs / "images" / "0.tif", Image(np.zeros((2, 3, 3), np.uint8), "CYX"), overwrite=True)
+    with pytest.raises(ShapeError, match=r"^0.tif has shape \(2, 3, 3\)"):
+        load_training_data(ours, Normalization(), validation=str(theirs))
+
+
+def test_settings_take_what_the_data_say_and_refuse_the_contrary():
+    data = TrainingData([item(TWO_CELLS, channels=3)], [], "objects", ())
+    config = fit_to_data(RunConfig.preset("default"), data)
+    assert (config.model.in_channels, config.model.classes, config.model.dims) == (3, 2, 2)
+    with pytest.raises(ConfigError, match="in_channels is set to 1, the images and labels have 3"):
+        fit_to_data(RunConfig().updated({"model.in_channels": 1}), data)
+
+
+def test_coverage_counts_unknown_first():
+    labels = np.array([[0, 1, 1, IGNORE]])
+    data = TrainingData([item(labels, target=labels)], [], "classes", ())
+    assert data.coverage.tolist() == [0.25, 0.25, 0.5]
+
+
+def test_weights_are_those_of_the_paper():
+    data = TrainingData([item(TWO_CELLS)], [], "objects", ())
+    config = RunConfig().updated({"train.class_balance": False, "train.border_weight": 10.0})
+    (sample,) = to_samples(data, config, torch.device("cpu"))
+    assert sample.weights[0, 2].item() == pytest.approx(1 + 10 * np.exp(-((1 + 1) ** 2) / 50), rel=1e-5)
+    assert sample.weights[0, 0].item() == 1
+
+
+def test_weights_balance_the_classes_of_the_whole_set():
+    labels = np.array([[0, 0, 0, 1]])
+    data = TrainingData([item(labels, target=labels)], [], "classes", ())
+    (sample,) = to_samples(data, RunConfig(), torch.device("cpu"))
+    weights = sample.weights[0]
+    assert 3 * weights[0] == pytest.approx(weights[3].item())
+
+
+def test_no_weights_are_kept_where_none_are_asked_for():
+    data = TrainingData([item(TWO_CELLS)], [], "classes", ())
+    config = RunConfig().updated({"train.class_balance": False})
+    assert to_samples(data, config, torch.device("cpu"))[0].weights is None
