@@ -173,9 +173,8 @@ def _interpolate(nodes: np.ndarray, size: Sequence[int]) -> Tensor:
     """Bring vectors (D, ...) on a coarse grid to every pixel, one small matrix product per axis."""
     field = torch.from_numpy(nodes).float()
     for pixels, count in zip(size, nodes.shape[1:], strict=True):
-        field = torch.tensordot(
-            field, _bicubic(pixels, count), dims=([1], [1])
-        )  # takes the first axis, appends it last
+        # Takes the first spatial axis away and appends it as the last, so each has its turn.
+        field = torch.tensordot(field, _bicubic(pixels, count), dims=([1], [1]))
     return field
 
 
