@@ -1,7 +1,6 @@
 """OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; the store itself tells how far a run came."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ from biounet.atomic import check_absent, replacing, sayable
 from biounet.errors import ImageError, OutputError, ShapeError, need
 from biounet.geometry import Box
 from biounet.images.image import AXES, Image, name_axes
-from biounet.images.ome_metadata import Multiscale, describe_image, describe_labels, label_names, parse
+from biounet.images.ome_metadata import describe_image, describe_labels, label_names, parse
 from biounet.images.pixels import check_finite, fit_spacing, narrow_integers, reading
 from biounet.images.pyramid import halve, level_factors, level_shape
 from biounet.images.zarr_layout import (
@@ -22,6 +21,7 @@ from biounet.images.zarr_layout import (
     check_same,
     chunks_of,
     default_chunks,
+    find_image,
     is_label,
     is_whole,
     root_of,
@@ -36,7 +36,7 @@ class ZarrImage:
     def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
         self.path = path
         with reading(path, "OME-Zarr"):
-            self._array, multiscale = _find(need("zarr").open(path, mode="r"), path, labels)
+            self._array, multiscale = find_image(need("zarr").open(path, mode="r"), path, labels)
             stored = name_axes(multiscale.axes, axes, str(path))
             self.axes = "".join(axis for axis in AXES if axis in stored)
             self._order = [stored.index(axis) for axis in self.axes]
@@ -237,30 +237,6 @@ def create(
 def attach(path: Path) -> ZarrOutput:
     """Open an OME-Zarr image that another process has created, to write other regions of it."""
     return ZarrOutput(path)
-
-
-def _find(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
-    """Find the array with all pixels of an image, and what is known of it."""
-    if not hasattr(node, "members"):  # an array alone: its axes are asked for
-        return node, Multiscale("?" * node.ndim, "", 1, {}, labels=False)
-    multiscale = parse(node.attrs)
-    if labels and not (multiscale and multiscale.labels) and "labels" in node:
-        names = label_names(node["labels"].attrs)
-        if len(names) != 1:
-            raise ImageError(f"{path} holds the labels {', '.join(names) or 'none'}; give one as {path}/labels/NAME")
-        return _find(node["labels"][names[0]], path / "labels" / names[0], labels)
-    if multiscale is None and "0" in node and "1" not in node:  # as bioformats2raw writes a single image
-        return _find(node["0"], path / "0", labels)
-    if multiscale is None:
-        raise ImageError(
-            f"{path} holds no image but {', '.join(sorted(node.keys())) or 'nothing'}; give the path of one"
-        )
-    if node.attrs.get(OURS, {}).get("complete") is False:
-        raise ImageError(f"{path} is not complete; run again what wrote it, with --resume")
-    array = node[multiscale.path]
-    if len(multiscale.axes) != array.ndim:
-        multiscale = replace(multiscale, axes="?" * array.ndim, spacing={})
-    return array, multiscale
 
 
 def _surroundings(path: Path, version: str) -> tuple[str, int | None]:

@@ -106,7 +106,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BiounetError, MemoryError):
+    except (BiounetError, MemoryError, NameError):
         raise
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such file; check the name") from error

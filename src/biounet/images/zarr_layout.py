@@ -1,14 +1,38 @@
-"""Where things lie in an OME-Zarr folder, as far as names and numbers tell."""
+"""Where things lie in an OME-Zarr folder, as far as names and attributes tell."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from biounet.errors import OutputError
+from biounet.errors import ImageError, OutputError
 from biounet.geometry import Box
+from biounet.images.ome_metadata import Multiscale, label_names, parse
 
-__all__ = ["FORMAT", "OURS", "VERSION", "check_same", "chunks_of", "default_chunks", "is_label", "is_whole", "root_of"]
+__all__ = [
+    "FORMAT",
+    "OURS",
+    "VERSION",
+    "check_same",
+    "chunks_of",
+    "default_chunks",
+    "find_image",
+    "is_label",
+    "is_whole",
+    "root_of",
+]
+    "FORMAT",
+    "OURS",
+    "VERSION",
+    "check_same",
+    "chunks_of",
+    "default_chunks",
+    "find_image",
+    "is_label",
+    "is_whole",
+    "root_of",
+]
 
 OURS = "biounet"
 """The attribute under which a store says whether it is complete."""
@@ -83,3 +107,40 @@ def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
             raise OutputError(
                 f"{path} was begun with {what} {found[what]}, this run has {value}; give another name or --overwrite"
             )
+
+
+def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
+    """Find the array with all pixels of an image, and what is known of it.
+
+    Parameters
+    ----------
+    node : a Zarr group or array
+    path : its path, for errors
+    labels : bool
+        Whether labels of the image are meant, if it has any.
+
+    Raises
+    ------
+    ImageError
+        If there is no image, several labels, or the image is not complete.
+    """
+    if not hasattr(node, "members"):  # an array alone: its axes are asked for
+        return node, Multiscale("?" * node.ndim, "", 1, {}, labels=False)
+    multiscale = parse(node.attrs)
+    if labels and not (multiscale and multiscale.labels) and "labels" in node:
+        names = label_names(node["labels"].attrs)
+        if len(names) != 1:
+            raise ImageError(f"{path} holds the labels {', '.join(names) or 'none'}; give one as {path}/labels/NAME")
+        return find_image(node["labels"][names[0]], path / "labels" / names[0], labels)
+    if multiscale is None and "0" in node and "1" not in node:  # as bioformats2raw writes a single image
+        return find_image(node["0"], path / "0", labels)
+    if multiscale is None:
+        raise ImageError(
+            f"{path} holds no image but {', '.join(sorted(node.keys())) or 'nothing'}; give the path of one"
+        )
+    if node.attrs.get(OURS, {}).get("complete") is False:
+        raise ImageError(f"{path} is not complete; run again what wrote it, with --resume")
+    array = node[multiscale.path]
+    if len(multiscale.axes) != array.ndim:
+        multiscale = replace(multiscale, axes="?" * array.ndim, spacing={})
+    return array, multiscale
