@@ -22,17 +22,6 @@ __all__ = [
     "is_whole",
     "root_of",
 ]
-    "FORMAT",
-    "OURS",
-    "VERSION",
-    "check_same",
-    "chunks_of",
-    "default_chunks",
-    "find_image",
-    "is_label",
-    "is_whole",
-    "root_of",
-]
 
 OURS = "biounet"
 """The attribute under which a store says whether it is complete."""
