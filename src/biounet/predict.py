@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from torch import nn
 
 from biounet.atomic import check_absent
 from biounet.devices import choose_device, choose_precision
-from biounet.errors import ShapeError
+from biounet.errors import ConfigError, ShapeError
 from biounet.jobs import Job, OpenJob, Predictor, Save, Sink, Task
 from biounet.modelfile import ModelCard, load_network
 from biounet.outputs import Result, name_outputs, read_record
@@ -90,7 +90,10 @@ class Model:
         integers, (Z)YX, 0 is background
         """
         probabilities = self.predict(image, tile=tile, tta=tta)
-        return segment(probabilities, target=self.card.target, threshold=self.card.threshold)
+        options: dict[str, Any] = {"target": self.card.target, "threshold": self.card.threshold}
+        if probabilities.ndim - 1 > self.card.model.dims:  # sections of a stack
+            return np.stack([segment(section, **options) for section in np.moveaxis(probabilities, 1, 0)])
+        return segment(probabilities, **options)
 
 
 def load_model(path: str | Path) -> Model:
@@ -184,6 +187,8 @@ def predict_files(
     BiounetError
         One line each, see `biounet.errors`.
     """
+    if save not in get_args(Save):
+        raise ConfigError(f"what to save must be one of {', '.join(get_args(Save))}, got {save!r}")
     pairs = name_outputs(inputs, out)
     for _, path in pairs:
         check_absent(path, overwrite=overwrite or resume)

@@ -89,6 +89,35 @@ def train(
 
 
 @app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model file, or folder of a training run.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
+    *,
+    out: Annotated[Path, typer.Option(help="File for one image, else a folder.")],
+    save: Annotated[str, typer.Option(help="labels, classes or probabilities.")] = "labels",
+    memory: Annotated[str, typer.Option(help="Most memory to use, for all local processes together.")] = "4GiB",
+    tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
+    batch: Annotated[int, typer.Option(help="Tiles sent through the network together.")] = 1,
+    tta: Annotated[bool, typer.Option("--tta", help="Average over 8 turned and mirrored copies.")] = False,
+    axes: Annotated[str | None, typer.Option(help="Axes of the images where files do not tell, as in TYX.")] = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Local processes.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a running dask scheduler.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Cut sample tiles elsewhere and compare.")] = False,
+    overwrite: Overwrite = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what an earlier run has finished.")] = False,
+) -> None:
+    """Predict images of any size."""
+    from biounet.cli.predict import run_prediction
+
+    run_prediction(
+        model, inputs, out, save=save, memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch,
+        tta=tta, axes=axes, device=device, precision=precision, verify=verify, overwrite=overwrite, resume=resume,
+    )  # fmt: skip
+
+
+@app.command()
 def evaluate(
     result: Annotated[Path, typer.Argument(help="File or folder of results.")],
     truth: Annotated[Path, typer.Argument(help="File or folder of annotations, or a dataset.")],
