@@ -1,0 +1,168 @@
+"""Tiles equal the whole: for every architecture, any size, any cut."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from biounet.config import ModelConfig
+from biounet.errors import ConfigError, ShapeError
+from biounet.models import MODELS, build
+from biounet.tiling import TileNet, Work, predict_array, run_tiles
+
+CPU = {"device": torch.device("cpu"), "precision": torch.float32}
+KINDS = list(product(MODELS, ("valid", "same"), (2, 3)))
+
+
+def make(name: str = "unet", padding: str = "same", dims: int = 2, **settings) -> torch.nn.Module:
+    options = {"width": 2, "depth": 2, "norm": "batch"} | settings
+    net = build(ModelConfig(name=name, padding=padding, dims=dims, **options)).eval()
+    generator = torch.Generator().manual_seed(0)
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2.0, generator=generator)
+            torch.nn.init.normal_(layer.running_mean, 0, 0.2, generator=generator)
+    return net
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def by_definition(net: torch.nn.Module, image: np.ndarray) -> np.ndarray:
+    """Mirror the image by numpy, apply the network as it was trained, keep what lies over the image."""
+    geometry = net.geometry
+    sizes = geometry.input_size(image.shape[1:])
+    around = [
+        (margin, size - margin - pixels)
+        for margin, size, pixels in zip(geometry.margin, sizes, image.shape[1:], strict=True)
+    ]
+    mirrored = np.pad(image, [(0, 0), *around], mode="reflect")
+    with torch.inference_mode():
+        scores = net(torch.from_numpy(mirrored)[None])[0]
+    first = geometry.margin if geometry.padded else (0,) * len(sizes)
+    inside = tuple(slice(start, start + size) for start, size in zip(first, image.shape[1:], strict=True))
+    return torch.softmax(scores, dim=0).numpy()[(slice(None), *inside)]
+
+
+@pytest.mark.parametrize(("name", "padding", "dims"), KINDS)
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_tiles_equal_the_whole(name, padding, dims, data):
+    net = make(name, padding, dims)
+    largest = 90 if dims == 2 else 20
+    shape = data.draw(st.tuples(*[st.integers(2, largest)] * dims))
+    tile = data.draw(st.tuples(*[st.integers(1, 40)] * dims))
+    image = noise(1, *shape)
+    whole = by_definition(net, image)
+    tiled = predict_array(net, image, tile=tile, **CPU)
+    assert tiled.shape == whole.shape
+    assert np.abs(tiled - whole).max() <= 1e-5
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_anisotropic_poolings(padding):
+    net = make("unet", padding, 3, pooling=((1, 2, 2), (2, 2, 2)))
+    image = noise(1, 5, 30, 21)
+    tiled = predict_array(net, image, tile=(4, 8, 12), **CPU)
+    assert np.abs(tiled - by_definition(net, image)).max() <= 1e-5
+
+
+def test_a_single_pixel_is_an_image():
+    result = predict_array(make(), noise(1, 1, 1), **CPU)
+    assert result.shape == (2, 1, 1)
+    assert result.sum() == pytest.approx(1)
+
+
+def test_the_same_tiles_give_the_same_bytes_in_any_batch():
+    net, image = make(), noise(1, 70, 50)
+    one = predict_array(net, image, tile=16, **CPU)
+    assert one.tobytes() == predict_array(net, image, tile=16, **CPU).tobytes()
+    assert np.abs(one - predict_array(net, image, tile=16, batch=3, **CPU)).max() <= 1e-6
+
+
+def test_bfloat16_changes_hardly_any_class():
+    net = make(width=4)
+    image = noise(1, 320, 320)
+    options = {"device": torch.device("cpu"), "precision": torch.bfloat16}
+    whole = predict_array(net, image, tile=320, **options).argmax(axis=0)
+    tiled = predict_array(net, image, tile=100, **options).argmax(axis=0)
+    assert (whole != tiled).mean() <= 1e-5
+
+
+@pytest.mark.parametrize("turn", [lambda a: a[..., ::-1, :], lambda a: a[..., ::-1], lambda a: a.swapaxes(-2, -1)])
+def test_symmetric_prediction_turns_with_the_image(turn):
+    # On a multiple of the grid, mirroring keeps the poolings in step.
+    net, image = make(), noise(1, 32, 32)
+    plain = predict_array(net, image, **CPU)
+    averaged = predict_array(net, image, tta=True, **CPU)
+    turned = predict_array(net, np.ascontiguousarray(turn(image)), tta=True, **CPU)
+    np.testing.assert_allclose(turned, turn(averaged), atol=1e-5)
+    assert np.abs(averaged - plain).max() > 1e-3
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_symmetric_prediction_is_exact_too(padding):
+    net, image = make(padding=padding), noise(1, 45, 61)
+    whole = predict_array(net, image, tta=True, **CPU)
+    tiled = predict_array(net, image, tta=True, tile=(12, 20), batch=2, **CPU)
+    assert np.abs(whole - tiled).max() <= 1e-5
+
+
+def test_symmetries_need_equal_pooling_in_the_plane():
+    net = make(depth=2, pooling=((1, 2), (2, 2)))
+    with pytest.raises(ConfigError, match="pools Y and X apart"):
+        TileNet(net, tta=True, **CPU)
+
+
+def test_a_network_without_geometry_is_refused():
+    with pytest.raises(ShapeError, match="geometry"):
+        TileNet(torch.nn.Conv2d(1, 2, 3), **CPU)
+
+
+class Counted:
+    """Work that notes how far reading runs ahead of writing."""
+
+    def __init__(self, inputs: np.ndarray) -> None:
+        self.inputs, self.read, self.written, self.farthest = inputs, 0, 0, 0
+
+    def load(self) -> np.ndarray:
+        self.read += 1
+        self.farthest = max(self.farthest, self.read - self.written)
+        return self.inputs
+
+    def store(self, result: np.ndarray) -> None:
+        self.written += 1
+
+
+def test_reading_runs_ahead_by_a_bounded_number_of_tiles():
+    net = TileNet(make(), **CPU)
+    counted = Counted(noise(1, *net.geometry.input_size((4, 4))))
+    work = (Work(counted.load, counted.store) for _ in range(20))
+    assert sum(run_tiles(net, work, (4, 4))) == 20
+    assert counted.written == 20
+    assert 1 < counted.farthest <= 4  # one computed, one read ahead, one written, one just begun
+
+
+@pytest.mark.parametrize("fails", ["load", "store"])
+def test_what_fails_while_reading_or_writing_is_raised(fails):
+    net = TileNet(make(), **CPU)
+    counted = Counted(noise(1, *net.geometry.input_size((4, 4))))
+
+    def fail(*_):
+        raise OSError("the disk is on fire")
+
+    def work():
+        for number in range(6):
+            broken = number == 3
+            yield Work(
+                fail if broken and fails == "load" else counted.load,
+                fail if broken and fails == "store" else counted.store,
+            )
+
+    with pytest.raises(OSError, match="on fire"):
+        list(run_tiles(net, work(), (4, 4)))
+    assert counted.written >= 3
