@@ -14,6 +14,7 @@ from biounet.config import IGNORE
 from biounet.errors import DatasetError, ImageError, LabelError, ShapeError
 from biounet.folders import Dataset, Pair, find_dataset, folds, load, split
 from biounet.folders.labels import LabelCensus, choose_kind, mark_missing
+from biounet.images import Image, write
 
 DATA = os.environ.get("BIOUNET_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="BIOUNET_DATA does not name the folder of real images")
@@ -147,6 +148,20 @@ def test_volumes_keep_their_sections_and_movies_become_frames(tmp_path):
     image, labels = dataset.load(dataset.pairs[2])
     np.testing.assert_array_equal(image, stack[None, 2])
     np.testing.assert_array_equal(labels, CELLS)
+
+
+def test_an_ome_zarr_image_with_its_labels_is_a_dataset(tmp_path):
+    pytest.importorskip("zarr", reason="the extra zarr is not installed")
+    store = tmp_path / "a.zarr"
+    write(store, Image(IMAGE, "YX"))
+    write(store / "labels" / "cells", Image(CELLS, "YX"))
+    for pair in (f"{store},{store}", f"{store},{store}/labels/cells"):
+        image, labels = load(find_dataset(pair).pairs[0])
+        np.testing.assert_array_equal(image, IMAGE[None])
+        np.testing.assert_array_equal(labels, CELLS)
+    for folder, array in (("images", IMAGE), ("labels", CELLS)):
+        write(tmp_path / "set" / folder / "b.zarr", Image(array, "YX"))
+    np.testing.assert_array_equal(load(find_dataset(tmp_path / "set").pairs[0])[1], CELLS)
 
 
 # Conversions, all said

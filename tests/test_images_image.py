@@ -1,4 +1,4 @@
-"""Images as arrays with axes; volumes of time series; formats by suffix."""
+"""Images as arrays with axes; channels; formats by suffix."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,7 @@ from biounet.errors import ImageError, OutputError, ShapeError
 from biounet.geometry import Box
 from biounet.images import (
     FORMATS,
-    ArrayImage,
     Image,
-    create,
     fit_channels,
     format_of,
     image_files,
@@ -72,6 +70,10 @@ def test_every_format_gives_back_what_it_got_by_region_too(tmp_path, suffix, dty
         assert (lazy.axes, lazy.shape, lazy.dtype) == ("YX", (20, 30), dtype)
         assert lazy.spacing == pytest.approx((0.25, 0.5))
         np.testing.assert_array_equal(lazy.read(Box((3, 4), (9, 30))), array[3:9, 4:])
+
+
+def test_names_inside_an_ome_zarr_folder_need_no_suffix():
+    assert format_of("a.zarr/labels/cells") is FORMATS[".zarr"]
 
 
 def test_images_are_listed_by_name_without_hidden_files(tmp_path):
