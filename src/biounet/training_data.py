@@ -72,7 +72,7 @@ class TrainingData:
 
 
 def load_training_data(
-    dataset: Path, normalization: Normalization, *, validation: float | str, target: str = "auto"
+    dataset: Path, normalization: Normalization, *, validation: float | str, target: str = "auto", silver: bool = False
 ) -> TrainingData:
     """Read annotated images and divide them into training and validation.
 
@@ -83,13 +83,15 @@ def load_training_data(
     validation : a fraction to hold out, or another dataset
     target : auto, classes or foreground
         What labels mean. ``auto`` believes the layout of the dataset.
+    silver : bool
+        Whether computer-made annotations count, where the layout has them.
 
     Raises
     ------
     DatasetError, ImageError, LabelError, ShapeError
         One line each, naming the file.
     """
-    found = find_dataset(dataset)
+    found = find_dataset(dataset, silver=silver)
     if isinstance(validation, str):
         other = find_dataset(Path(validation))
         parts, notes = ((found, found.pairs), (other, other.pairs)), [*found.notes, *other.notes]

@@ -24,8 +24,9 @@ __all__ = ["describe", "run_training"]
 def prepare(dataset: Path, settings: RunConfig) -> tuple[RunConfig, TrainingData, Normalization]:
     """Read a dataset and complete the settings with what it holds."""
     normalization = Normalization()
+    train = settings.train
     data = load_training_data(
-        dataset, normalization, validation=settings.train.validation, target=settings.train.target
+        dataset, normalization, validation=train.validation, target=train.target, silver=train.silver
     )
     return fit_to_data(settings, data), data, normalization
 

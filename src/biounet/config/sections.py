@@ -1,28 +1,10 @@
-"""Settings: frozen, checked at birth, unknown keys refused; read from and written to TOML.
+"""The sections of a configuration: model, augmentation, training, tiles."""
 
-A run is described by one `RunConfig` with a section for each concern. ``--set train.loss=dice``
-on the command line, a ``config.toml`` and Python code all go through the same checks.
-"""
+from typing import Annotated, Literal, Self
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, TypeVar
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
-
-from biounet.errors import ConfigError
-
-__all__ = [
-    "IGNORE",
-    "PRESETS",
-    "AugmentConfig",
-    "ModelConfig",
-    "RunConfig",
-    "TileConfig",
-    "TrainConfig",
-    "toml_value",
-]
+__all__ = ["IGNORE", "AugmentConfig", "ModelConfig", "Settings", "TileConfig", "TrainConfig"]
 
 IGNORE = -1
 """The label of pixels nobody knows: never trained on, never scored. Any negative label means the same."""
@@ -36,9 +18,6 @@ class Settings(BaseModel):
     """What all sections share: frozen, checked, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-S = TypeVar("S", bound=Settings)
 
 
 class ModelConfig(Settings):
@@ -166,6 +145,8 @@ class TrainConfig(Settings):
     """Share of the images held out for validation, or the path of another dataset."""
     reports: PositiveInt = 10
     """How often to validate and report in a run."""
+    silver: bool = False
+    """Learn from computer-made annotations too, where a Cell Tracking Challenge set has them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     target: Literal["auto", "classes", "foreground"] = "auto"
     """What labels mean: class numbers, or objects of one foreground class. ``auto`` decides by the layout."""
@@ -184,152 +165,3 @@ class TileConfig(Settings):
     batch: PositiveInt = 1
     memory: PositiveInt = 4 * 2**30
     """Bytes that prediction may use altogether."""
-
-
-class RunConfig(Settings):
-    """Everything that a training run needs to know, as written to ``config.toml``."""
-
-    model: ModelConfig = ModelConfig()
-    augment: AugmentConfig = AugmentConfig()
-    train: TrainConfig = TrainConfig()
-
-    @classmethod
-    def preset(cls, name: str) -> Self:
-        """One of `PRESETS`.
-
-        >>> RunConfig.preset("paper").model.channels
-        (64, 128, 256, 512, 1024)
-        """
-        if name not in PRESETS:
-            raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
-        return parse(cls, PRESETS[name], "preset")
-
-    def updated(self, changes: Mapping[str, Any]) -> Self:
-        """Return a copy with ``{"train.loss": "dice", ...}`` changed, checked as at birth.
-
-        >>> RunConfig().updated({"train.batch": 4}).train.batch
-        4
-        """
-        data = self.model_dump(exclude_unset=True)
-        for key, value in changes.items():
-            section, _, field = key.partition(".")
-            if section not in type(self).model_fields or not field:
-                raise ConfigError(f"unknown setting {key!r}; {_known(type(self))}")
-            data.setdefault(section, {})[field] = value
-        return parse(type(self), data, "settings")
-
-    def differences(self, other: Self) -> list[str]:
-        """Names of the settings that differ.
-
-        >>> RunConfig().differences(RunConfig().updated({"train.batch": 4}))
-        ['train.batch']
-        """
-        return [
-            f"{section}.{field}"
-            for section, settings in self
-            for field, value in settings
-            if value != getattr(getattr(other, section), field)
-        ]
-
-    def to_toml(self, *, reasons: Mapping[str, str] | None = None) -> str:
-        """Return the settings as TOML, with a reason beside those that have one.
-
-        >>> print(RunConfig().to_toml(reasons={"train.batch": "one large tile"}).splitlines()[-1])
-        target = "auto"
-        """
-        document = tomlkit.document()
-        for section, settings in self:
-            table = tomlkit.table()
-            for field, value in settings.model_dump(mode="json", exclude_none=True).items():
-                table.add(field, value)
-                reason = (reasons or {}).get(f"{section}.{field}")
-                if reason:
-                    table[field].comment(reason)
-            document.add(section, table)
-        return tomlkit.dumps(document)
-
-    @classmethod
-    def from_toml(cls, text: str, *, source: str = "config.toml") -> Self:
-        r"""Read what `to_toml` wrote, or any part of it.
-
-        >>> RunConfig.from_toml("[train]\nbatch = 4").train.batch
-        4
-        """
-        return parse(cls, _load_toml(text, source), source)
-
-
-def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
-    """Build settings, turning the checker's report into one line."""
-    try:
-        return kind.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{source}: unknown setting {key!r}; {_known(kind, first['loc'][:-1])}") from error
-        given = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-        raise ConfigError(f"{source}: {key}: {first['msg']}{given}") from error
-
-
-def toml_value(text: str) -> Any:
-    """Read a value as TOML writes it; what is no TOML is text.
-
-    >>> toml_value("[1, 2]"), toml_value("dice")
-    ([1, 2], 'dice')
-    """
-    try:
-        return tomlkit.parse(f"value = {text}").unwrap()["value"]
-    except tomlkit.exceptions.ParseError:
-        return text
-
-
-def _load_toml(text: str, source: str) -> dict[str, Any]:
-    try:
-        return tomlkit.parse(text).unwrap()
-    except tomlkit.exceptions.ParseError as error:
-        raise ConfigError(f"{source} is not TOML: {error}") from error
-
-
-def _known(kind: type[Settings], path: tuple[int | str, ...] = ()) -> str:
-    for part in path:
-        kind = kind.model_fields[str(part)].annotation  # type: ignore[assignment]
-    return f"known are {', '.join(sorted(kind.model_fields))}"
-
-
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        # Ronneberger et al. 2015 to the letter. Where the paper is silent (learning rate, number of
-        # steps, strength of the drop-out) the values are those of the authors' published Caffe solver
-        # or the customary ones; docs/recipes.md says which.
-        "paper": {
-            "augment": {"labels_outside": "mirror"},
-        },
-        # The best result for few images in little time, as measured in docs/recipes.md.
-        "default": {
-            "model": {"width": 16, "max_width": 512, "depth": 4, "padding": "same", "norm": "batch", "dropout": 0.0},
-            "augment": {
-                "scale": 1.2,
-                "brightness": 0.3,
-                "contrast": 1.3,
-                "gamma": 1.3,
-                "noise": 0.1,
-                "blur": 1.0,
-            },
-            "train": {
-                "batch": 2,
-                "patch": 256,
-                "auto_width": True,
-                "loss": "cross-entropy+dice",
-                "border_weight": 0.0,
-                "class_balance": False,
-                "optimizer": "adamw",
-                "learning_rate": 3e-3,
-                "weight_decay": 1e-2,
-                "schedule": "one-cycle",
-                "clip": 1.0,
-                "ema": 0.99,
-            },
-        },
-    }
-)
-"""Starting points of a run: what differs from the field defaults, which are those of the paper."""

@@ -1,0 +1,45 @@
+"""Starting points of a run."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["PRESETS"]
+
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        # Ronneberger et al. 2015 to the letter. Where the paper is silent (learning rate, number of
+        # steps, strength of the drop-out) the values are those of the authors' published Caffe solver
+        # or the customary ones; docs/recipes.md says which.
+        "paper": {
+            "augment": {"labels_outside": "mirror"},
+        },
+        # The best result for few images in little time, as measured in docs/recipes.md.
+        "default": {
+            "model": {"width": 16, "max_width": 512, "depth": 4, "padding": "same", "norm": "batch", "dropout": 0.0},
+            "augment": {
+                "scale": 1.2,
+                "brightness": 0.3,
+                "contrast": 1.3,
+                "gamma": 1.3,
+                "noise": 0.1,
+                "blur": 1.0,
+            },
+            "train": {
+                "batch": 2,
+                "patch": 256,
+                "auto_width": True,
+                "loss": "cross-entropy+dice",
+                "border_weight": 0.0,
+                "class_balance": False,
+                "optimizer": "adamw",
+                "learning_rate": 3e-3,
+                "weight_decay": 1e-2,
+                "schedule": "one-cycle",
+                "clip": 1.0,
+                "ema": 0.99,
+            },
+        },
+    }
+)
+"""Starting points of a run: what differs from the field defaults, which are those of the paper."""

@@ -1,0 +1,30 @@
+"""Boxes, tiles and sizes: which input pixels a network needs for which output pixels.
+
+The overlap-tile strategy (Ronneberger et al. 2015, figure 2) in three ideas:
+
+* A network says what it needs in a `Geometry`: a ``margin`` of context on every side, and a ``grid``,
+  the product of its poolings, on which tile origins must lie to meet the same phase of every pooling.
+* Outside the image stands its mirror image, so a pixel has one value wherever a tile begins.
+* So every pixel is computed from the same numbers however the image is cut.
+"""
+
+from biounet.geometry.boxes import ArrayReader, ArrayWriter, Box, Reader, Writer
+from biounet.geometry.network import Geometry, nearest_sizes, unet_geometry, valid_output_size
+from biounet.geometry.tiles import Tile, TilePlan, mirrored_indices, plan_tiles, read_mirrored
+
+__all__ = [
+    "ArrayReader",
+    "ArrayWriter",
+    "Box",
+    "Geometry",
+    "Reader",
+    "Tile",
+    "TilePlan",
+    "Writer",
+    "mirrored_indices",
+    "nearest_sizes",
+    "plan_tiles",
+    "read_mirrored",
+    "unet_geometry",
+    "valid_output_size",
+]
