@@ -250,6 +250,8 @@ def test_what_is_scored_where_nobody_chose(tmp_path, membranes):
     labels = save(tmp_path / "t.tif", truth)
     assert "v_info" in evaluate(save(tmp_path / "p.tif", probabilities), labels).scores
     assert set(evaluate(save(tmp_path / "m.tif", truth // 255), labels).scores) == {"iou", "dice", "accuracy"}
+    one = save(tmp_path / "one.tif", (CELLS == 1).astype(np.uint8))
+    assert "panoptic_quality" in evaluate(one, one).scores, "a single object has number 1 too"
     cells = save(tmp_path / "c.tif", CELLS)
     assert {"dice", "panoptic_quality"} < set(evaluate(save(tmp_path / "f.tif", FOUND), cells).scores)
 

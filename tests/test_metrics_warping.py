@@ -86,7 +86,7 @@ def kind_of(labels: np.ndarray, x: int, y: int, radius: int) -> str:
 
 
 @given(sections(), st.sampled_from([1, 2, 20]))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_warping_equals_its_definition(section, radius):
     rows = warping_counts(section, radius=radius)
     for row, threshold in ((0, 0.0), (5, 0.5)):

@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biounet.errors import ConfigError, ImageError, LabelError, ShapeError
 from biounet.evaluate.pairing import FilePair
-from biounet.folders.labels import merge_masks, read_labels
+from biounet.folders.labels import LabelCensus, merge_masks, read_labels
 from biounet.images import Image, open_lazily, read
 from biounet.metrics.inputs import EightBitWarning, as_probabilities
 
@@ -43,8 +44,11 @@ class Case:
 
     @property
     def has_mask(self) -> bool:
-        """Whether truth or result tell foreground only: one value, 1 or 255."""
-        return _is_mask(self.truth) or _is_mask(self.result)
+        """Whether truth or result tell foreground only: 255, or a 1 in several pieces."""
+        return any(
+            _is_mask(labels) and (labels.max() == 255 or LabelCensus.of(Path(self.name), labels).pieces > 1)
+            for labels in (self.truth, self.result.astype(np.int32))
+        )
 
     def probabilities(self) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """The result as probabilities, and what had to be converted."""

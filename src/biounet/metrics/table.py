@@ -137,6 +137,8 @@ def _sums(groups: NDArray[np.int64], values: NDArray[np.int64], size: int) -> ND
 
 def _number(labels: np.ndarray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Number labels by their first pixel, -1 for IGNORE: flat image of numbers, label of each number."""
+    if labels.dtype.kind == "i":
+        labels = np.maximum(labels, -1)
     top = int(labels.max())
     if top <= 4 * labels.size:
         flat, names = _first_seen(labels.ravel().astype(np.int32), top)
