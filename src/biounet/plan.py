@@ -2,6 +2,7 @@
 
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -108,9 +109,11 @@ def plan_prediction(
     channels, *spatial = shape
     already = resident_bytes() + kept
 
-    def planned(side: int | Sequence[int]) -> Plan:
+    def cut(side: int | Sequence[int]) -> TilePlan:
         sides = (side,) * net.dims if isinstance(side, int) else tuple(side)
-        tiles = plan_tiles(spatial, sides, net.geometry, align=(ALIGN[net.dims],) * net.dims)
+        return plan_tiles(spatial, sides, net.geometry, align=(ALIGN[net.dims],) * net.dims)
+
+    def price(tiles: TilePlan) -> Plan:
         cost = net.cost(tiles.step, channels=channels, batch=batch)
         read = batch * channels * math.prod(tiles.input_shape)
         delivered = batch * classes * math.prod(tiles.step)
@@ -120,25 +123,23 @@ def plan_prediction(
         return Plan(tiles, batch, frames, already + _total(net, cost.bytes, buffers), seconds)
 
     if tile is not None:
-        wanted = planned(tile)
+        wanted = price(cut(tile))
         if wanted.bytes > budget:
             raise MemoryBudgetError(
                 f"tiles of {_times(wanted.tiles.step)} px need {_at_least(wanted.bytes)}, the budget is "
                 f"{format_bytes(budget)}; give a smaller --tile or more --memory"
             )
         return wanted
-    sides = list(_sides(max(spatial), net))
-    low, high = 0, len(sides)  # sides[:low] are known to fit, sides[high:] not to
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if planned(sides[middle]).bytes <= budget else (low, middle)
-    if not low:
+    cuts = {tiles.step: tiles for tiles in map(cut, _sides(max(spatial), net))}
+    rising = sorted(cuts.values(), key=lambda tiles: math.prod(tiles.input_shape))
+    fitting = bisect_left(rising, True, key=lambda tiles: price(tiles).bytes > budget)
+    if not fitting:
         raise MemoryBudgetError(
-            f"the smallest tile needs {_at_least(planned(sides[0]).bytes)}, the budget is {format_bytes(budget)}; "
+            f"the smallest tile needs {_at_least(price(rising[0]).bytes)}, the budget is {format_bytes(budget)}; "
             "give more --memory"
         )
-    candidates = sorted((planned(side) for side in sides[:low][-8:]), key=lambda plan: plan.tiles.redundancy)
-    return next(plan for plan in candidates if plan.bytes <= budget)
+    # Not always the largest: its last row of tiles may hang far over the edge.
+    return price(min(rising[:fitting], key=lambda tiles: tiles.redundancy))
 
 
 def _sides(largest: int, net: TileNet) -> Iterator[int]:

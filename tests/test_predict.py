@@ -1,0 +1,226 @@
+"""Prediction of arrays and files: axes, formats, names, bad input."""
+
+import re
+
+import numpy as np
+import pytest
+import tifffile
+
+from biounet.config import ModelConfig
+from biounet.errors import ConfigError, ImageError, MemoryBudgetError, ModelFileError, OutputError, ShapeError
+from biounet.images import Image, read, write
+from biounet.modelfile import ModelCard, save_network
+from biounet.models import build
+from biounet.normalize import Normalization
+from biounet.outputs import name_outputs
+from biounet.predict import load_model, predict_files
+
+SHARP = {"width": 4, "depth": 2, "padding": "same", "norm": "batch"}
+
+
+def save_model(path, *, target="classes", **settings):
+    config = ModelConfig(**(SHARP | settings))
+    save_network(path, build(config), ModelCard(model=config, normalization=Normalization(), target=target))
+    return path
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 255, shape).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models")
+    save_model(path / "classes.safetensors")
+    save_model(path / "objects.safetensors", target="foreground")
+    save_model(path / "volumes.safetensors", dims=3, depth=1)
+    save_model(path / "three.safetensors", classes=3, in_channels=2)
+    return path
+
+
+def predict(folder, model, *inputs, out, **options):
+    return predict_files(folder / f"{model}.safetensors", list(inputs), out, **options)
+
+
+def test_a_model_predicts_and_segments_arrays(folder):
+    model = load_model(folder / "objects.safetensors")
+    image = noise(40, 50)
+    probabilities = model.predict(image)
+    assert probabilities.shape == (2, 40, 50)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-6)
+    labels = model.segment(image)
+    assert labels.shape == (40, 50)
+    np.testing.assert_array_equal(labels > 0, probabilities[1] > 0.5)
+
+
+def test_results_do_not_depend_on_brightness_and_contrast(folder):
+    model, image = load_model(folder / "classes.safetensors"), noise(40, 50)
+    np.testing.assert_allclose(model.predict(image), model.predict(image * 7.0 - 3), atol=1e-4)
+
+
+def test_a_stack_is_predicted_section_by_section(folder):
+    model, stack = load_model(folder / "objects.safetensors"), noise(3, 40, 50)
+    together = model.predict(stack)
+    assert together.shape == (2, 3, 40, 50)
+    np.testing.assert_array_equal(together[:, 1], model.predict(stack[1]))
+    np.testing.assert_array_equal(model.segment(stack)[1], model.segment(stack[1]))
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 50), (40,), (2, 3, 40, 50)])
+def test_arrays_of_other_axes_or_channels_are_refused(folder, shape):
+    with pytest.raises(ShapeError, match="2 channels and 2 spatial axes"):
+        load_model(folder / "three.safetensors").predict(noise(*shape))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".zarr"])
+@pytest.mark.parametrize("save", ["labels", "classes", "probabilities"])
+def test_files_hold_what_arrays_give(folder, tmp_path, suffix, save):
+    write(tmp_path / "in.tif", Image(noise(70, 50), "YX", (0.5, 0.25)))
+    out = tmp_path / f"out{suffix}"
+    options = {"out": out, "save": save, "tile": 32}
+    if suffix == ".png" and save == "probabilities":
+        with pytest.raises(OutputError, match=r"save it as \.tif"):
+            predict(folder, "objects", tmp_path / "in.tif", **options)
+        assert not out.exists()
+        return
+    assert predict(folder, "objects", tmp_path / "in.tif", **options) == [out]
+    got = read(out, labels=save != "probabilities")
+    assert got.axes == "YX"
+    assert got.spacing == pytest.approx((0.5, 0.25), rel=1e-3)
+    model = load_model(folder / "objects.safetensors")
+    probabilities = model.predict(noise(70, 50))
+    expected = {
+        "labels": model.segment(noise(70, 50)),
+        "classes": probabilities[1] > 0.5,
+        "probabilities": probabilities[1],
+    }[save]
+    np.testing.assert_allclose(got.array, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "axes", "result"),
+    [
+        ("classes", (2, 3, 40, 30), "TZYX", ((2, 3, 40, 30), "TZYX")),
+        ("volumes", (2, 6, 40, 30), "TZYX", ((2, 6, 40, 30), "TZYX")),
+        ("three", (2, 40, 30), "CYX", ((3, 40, 30), "CYX")),
+        ("three", (2, 2, 3, 40, 30), "TCZYX", ((2, 3, 3, 40, 30), "TCZYX")),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_time_channels_and_sections(folder, tmp_path, model, shape, axes, result, suffix):
+    array = noise(*shape)
+    write(tmp_path / "in.tif", Image(array, axes))
+    (out,) = predict(folder, model, tmp_path / "in.tif", out=tmp_path / f"o{suffix}", save="probabilities", tile=24)
+    got = read(out)
+    assert (got.array.shape, got.axes) == result
+    network = load_model(folder / f"{model}.safetensors")
+    if model == "three":
+        first = array[0, :, 0] if axes == "TCZYX" else array
+        written = got.array[0, :, 0] if axes == "TCZYX" else got.array
+        np.testing.assert_allclose(written, network.predict(first), atol=1e-6)
+    else:
+        np.testing.assert_allclose(got.array[1], network.predict(array[1])[1], atol=1e-6)
+
+
+def test_folders_keep_the_names_of_their_images(folder, tmp_path):
+    for name in ("b.tif", "a.png"):
+        write(tmp_path / "in" / name, Image(noise(30, 30), "YX"))
+    lines = []
+    made = predict(folder, "classes", tmp_path / "in", out=tmp_path / "out", report=lines.append)
+    assert made == [tmp_path / "out" / "a.tif", tmp_path / "out" / "b.tif"]
+    assert all(path.exists() for path in made)
+    assert [line.split(":")[0] for line in lines] == ["a.png", "b.tif"]
+
+
+def test_names_that_clash_are_said(tmp_path):
+    for name in ("a.tif", "a.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(OutputError, match="would both become"):
+        name_outputs([tmp_path / "a.tif", tmp_path / "a.png"], tmp_path / "out")
+    with pytest.raises(OutputError, match="is an image to predict"):
+        name_outputs([tmp_path / "a.tif"], tmp_path)
+    with pytest.raises(OutputError, match="is one file, there are 2 images"):
+        name_outputs([tmp_path / "a.tif", tmp_path / "a.png"], tmp_path / "out.tif")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match="holds no images"):
+        name_outputs([tmp_path / "empty"], tmp_path / "out")
+
+
+def test_nothing_is_overwritten_unasked(folder, tmp_path):
+    write(tmp_path / "in.tif", Image(noise(30, 30), "YX"))
+    out = tmp_path / "out.tif"
+    predict(folder, "classes", tmp_path / "in.tif", out=out)
+    before = out.read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        predict(folder, "classes", tmp_path / "in.tif", out=out, save="probabilities")
+    assert out.read_bytes() == before
+    lines = []
+    predict(folder, "classes", tmp_path / "in.tif", out=out, save="probabilities", resume=True, report=lines.append)
+    assert out.read_bytes() == before
+    assert lines == [f"{out} is complete already"]
+    predict(folder, "classes", tmp_path / "in.tif", out=out, save="probabilities", overwrite=True)
+    assert read(out).array.dtype == np.float32
+
+
+def test_the_plan_is_said_first_and_verified(folder, tmp_path):
+    write(tmp_path / "in.tif", Image(noise(300, 280), "YX"))
+    lines, shares = [], []
+    predict(
+        folder,
+        "classes",
+        tmp_path / "in.tif",
+        out=tmp_path / "out.tif",
+        tile=64,
+        verify=True,
+        report=lines.append,
+        progress=lambda share, text: shares.append(share),
+    )
+    assert "300 x 280 px: 25 tiles of 60 x 56 px" in lines[0]
+    assert float(re.search(r"differ by at most (\S+)", lines[1])[1]) <= 1e-5
+    assert len(shares) == 25
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(folder, tmp_path):
+    good = tmp_path / "in.tif"
+    write(good, Image(noise(30, 30), "YX"))
+    out = tmp_path / "out.tif"
+    cases = [
+        (ModelFileError, "missing", folder / "nothing", good, {}),
+        (ImageError, "no such file", folder / "classes.safetensors", tmp_path / "nothing.tif", {}),
+        (ShapeError, "--axes", folder / "volumes.safetensors", good, {}),
+        (MemoryBudgetError, "more --memory", folder / "classes.safetensors", good, {"memory": 2**20}),
+        (ConfigError, "must be one of", folder / "classes.safetensors", good, {"save": "everything"}),
+        (ConfigError, "precision", folder / "classes.safetensors", good, {"precision": "half"}),
+    ]
+    for error, words, model, image, options in cases:
+        with pytest.raises(error, match=words) as caught:
+            predict_files(model, [image], out, **options)
+        assert "\n" not in str(caught.value)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif"]
+
+
+def test_a_stack_whose_axes_cannot_be_told_asks_for_them(folder, tmp_path):
+    path = tmp_path / "in.tif"
+    tifffile.imwrite(path, noise(4, 5, 30, 30))
+    with pytest.raises(ImageError, match="--axes"):
+        predict(folder, "classes", path, out=tmp_path / "out.tif")
+    (out,) = predict(folder, "classes", path, out=tmp_path / "out.tif", axes="TZYX")
+    assert read(out).axes == "TZYX"
+
+
+def test_wrong_channels_are_said(folder, tmp_path):
+    write(tmp_path / "in.tif", Image(noise(3, 30, 30), "CYX"))
+    with pytest.raises(ShapeError, match=r"takes 2 channels, the image has 3"):
+        predict(folder, "three", tmp_path / "in.tif", out=tmp_path / "out.tif")
+
+
+def test_nan_in_an_image_leaves_no_file(folder, tmp_path):
+    image = noise(90, 90).astype(np.float32)
+    image[80, 80] = np.nan
+    tifffile.imwrite(tmp_path / "in.tif", image)
+    with pytest.raises(ImageError, match="NaN"):
+        predict(folder, "classes", tmp_path / "in.tif", out=tmp_path / "out.tif", tile=32)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif"]
