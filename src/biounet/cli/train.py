@@ -107,8 +107,8 @@ def report(experiment: Experiment, *, finished: bool) -> None:
     """Write the report of a run as it stands."""
     validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
     pictures = [
-        Picture(item.name, item.image, item.target, probabilities, {})
-        for item, probabilities in zip(validation.items, validation.probabilities, strict=True)
+        Picture(item.name, item.image, item.target, probabilities, scores)
+        for item, probabilities, scores in zip(validation.items, validation.probabilities, validation.each, strict=True)
     ]
     best = max(log, key=lambda row: row["score"])
     facts = {

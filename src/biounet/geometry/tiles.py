@@ -83,6 +83,7 @@ def plan_tiles(
 
     Examples
     --------
+    >>> from biounet.geometry import unet_geometry
     >>> geometry = unet_geometry(((2, 2),) * 4, padded=False)
     >>> [tile.output.shape for tile in plan_tiles((512, 512), (300, 512), geometry)]
     [(256, 512), (256, 512)]
