@@ -85,7 +85,6 @@ def match_objects(truth: np.ndarray, result: np.ndarray) -> Matching:
     """
     table = overlap_table(truth, result)
     is_truth, is_result = table.truth_labels > 0, table.result_labels > 0
-    is_result &= table.result_pixels > 0  # an object that lies on IGNORE alone is no object
     truth_number, result_number = np.cumsum(is_truth) - 1, np.cumsum(is_result) - 1
     both = is_truth[table.truth] & is_result[table.result]
     return Matching(

@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from biounet.metrics.inputs import check_labels
+from biounet.config import IGNORE
+from biounet.metrics.inputs import check_labels, known_pixels
 
 __all__ = ["Groups", "OverlapTable", "count_overlaps", "group_pixels", "overlap_table"]
 
@@ -98,6 +99,9 @@ def overlap_table(truth: np.ndarray, result: np.ndarray) -> OverlapTable:
     (array([7, 7, 0]), array([5, 0, 0]), array([1, 1, 1]))
     """
     check_labels(truth, result)
+    known = known_pixels(truth)
+    if not known.all():
+        result = np.where(known, result.astype(np.int64), IGNORE)
     return count_overlaps(group_pixels(truth), *_number(result))
 
 
