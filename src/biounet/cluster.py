@@ -1,5 +1,6 @@
 """The same tiles on many processes: local ones, or those of a running dask cluster."""
 
+import logging
 import os
 import threading
 from collections import Counter
@@ -166,7 +167,8 @@ def local_workers(count: int) -> Iterator[Cluster]:
         If they do not start.
     """
     distributed = need("distributed")
-    options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
+    # What matters is raised; dask's own words on how workers come and go are not for the user.
+    options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
     try:
         cluster = distributed.LocalCluster(n_workers=count, processes=True, **options)
     except (OSError, RuntimeError, TimeoutError) as error:
