@@ -1,0 +1,104 @@
+"""Peak memory of `biounet predict` on large OME-Zarr images, measured from outside, and how time grows with pixels.
+
+python benchmarks/memory.py [--sizes 1024 2048 4096] [--memory 2GiB] [--volume]
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from biounet.config import ModelConfig
+from biounet.geometry import Box
+from biounet.images import create
+from biounet.modelfile import ModelCard, save_network
+from biounet.models import build
+from biounet.normalize import Normalization
+from biounet.plan import parse_bytes
+
+WIDTH = 16
+PREDICT = "import sys; from biounet.cli import main; sys.argv[0] = 'biounet'; main()"
+
+
+def write_model(path, dims):
+    """Save an untrained network: what it computes costs the same."""
+    config = ModelConfig(
+        dims=dims, width=WIDTH, max_width=16 * WIDTH, depth=4 if dims == 2 else 3, padding="same", norm="batch"
+    )
+    save_network(path, build(config), ModelCard(model=config, normalization=Normalization()))
+    return path
+
+
+def write_noise(path, shape):
+    """Write an 8-bit OME-Zarr of noise, strip by strip."""
+    rng = np.random.default_rng(0)
+    strip = 32 if len(shape) == 3 else 256
+    with create(path, shape=shape, dtype="uint8", axes="ZYX"[-len(shape) :]) as output:
+        for top in range(0, shape[0], strip):
+            bottom = min(top + strip, shape[0])
+            pixels = rng.integers(0, 256, (bottom - top, *shape[1:]), dtype=np.uint8)
+            output.write(Box((top, *[0] * len(shape[1:])), (bottom, *shape[1:])), pixels)
+    return path
+
+
+def predict(model, image, out, memory):
+    """Run the command; return what it planned, how long it took and the most memory that it held."""
+    arguments = ["predict", str(model), str(image), "--out", str(out), "--memory", memory, "--save", "classes"]
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-c", PREDICT, *arguments], stderr=subprocess.PIPE, text=True)
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(said)
+    (tiles, redundancy, planned) = re.search(
+        r": (\d+) tiles?.*redundancy ([\d.]+)\).*at most ([\d.]+ \wiB)", said
+    ).groups()
+    return {
+        "tiles": int(tiles),
+        "redundancy": float(redundancy),
+        "planned_bytes": parse_bytes(planned),
+        "peak_bytes": usage.ru_maxrss * 1024,
+        "seconds": round(time.perf_counter() - began, 1),
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1024, 2048, 4096])
+    parser.add_argument("--memory", default="2GiB")
+    parser.add_argument("--volume", action="store_true", help="a 256x1024x1024 volume through a 3D network as well")
+    given = parser.parse_args()
+    shapes = [(size, size) for size in given.sizes] + [(256, 1024, 1024)] * given.volume
+    rows = []
+    for shape in shapes:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            model = write_model(place / "model.safetensors", len(shape))
+            image = write_noise(place / "image.zarr", shape)
+            row = predict(model, image, place / "out.zarr", given.memory)
+        pixels = int(np.prod(shape))
+        rows.append({"shape": shape, **row, "processor_seconds_per_megapixel": row["processor_seconds"] / pixels * 1e6})
+    budget = parse_bytes(given.memory)
+    result = {
+        "benchmark": "memory",
+        "width": WIDTH,
+        "threads": torch.get_num_threads(),
+        "budget_bytes": budget,
+        "inside_budget": all(row["peak_bytes"] <= budget for row in rows),
+        "rows": rows,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
