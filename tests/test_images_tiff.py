@@ -324,3 +324,13 @@ def test_a_region_of_another_shape_is_refused(tmp_path):
         create(tmp_path / "a.tif", shape=(8, 9), dtype="uint8", axes="YX") as output,
     ):
         output.write(Box((0, 0), (2, 2)), np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("sections", [3, 4])
+def test_few_sections_that_a_writer_took_for_planes_of_colour_are_read_whole(tmp_path, sections):
+    stack = np.arange(sections * 6 * 5, dtype=np.uint8).reshape(sections, 6, 5)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="rgb", planarconfig="separate")
+    image = read(tmp_path / "stack.tif", axes="ZYX")
+    assert image.axes == "ZYX"
+    np.testing.assert_array_equal(image.array, stack)
+    np.testing.assert_array_equal(read(tmp_path / "stack.tif").array, stack)

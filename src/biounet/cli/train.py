@@ -20,6 +20,8 @@ from biounet.training_data import TrainingData, fit_to_data, load_training_data
 
 __all__ = ["describe", "run_training"]
 
+LISTED = 6  # classes whose shares are told one by one
+
 
 def prepare(dataset: Path, settings: RunConfig) -> tuple[RunConfig, TrainingData, Normalization]:
     """Read a dataset and complete the settings with what it holds."""
@@ -48,8 +50,10 @@ def describe(dataset: Path, settings: RunConfig) -> Iterator[str]:
 def coverage(data: TrainingData) -> str:
     """How much of the training pixels each class holds, in words."""
     unknown, *shares = data.coverage
-    parts = [f"class {number} {share:.1%}" for number, share in enumerate(shares)]
-    return ", ".join([*parts, f"unknown {unknown:.1%}"] if unknown else parts)
+    parts = [f"class {number} {share:.1%}" for number, share in enumerate(shares[:LISTED])]
+    parts += [f"{len(shares) - LISTED} more classes {sum(shares[LISTED:]):.1%}"] if len(shares) > LISTED else []
+    parts += [f"unknown {unknown:.1%}"] if unknown else []
+    return ", ".join(parts)
 
 
 def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str = "auto", resume: bool = False) -> Path:
@@ -98,7 +102,8 @@ def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str =
 def tell(step: Step) -> None:
     """Print a line about a validation."""
     assert step.report is not None
-    scores = " ".join(f"{name} {value:.4f}" for name, value in step.report.scores.items())
+    named = {name: value for name, value in step.report.scores.items() if not name.startswith("dice_")}
+    scores = " ".join(f"{name} {value:.4f}" for name, value in named.items())
     best = " best so far" if step.report.best else ""
     say(f"{step.seconds / 60:5.1f} min step {step.number:5d} loss {step.report.loss:.4f} {scores}{best}")
 
@@ -122,10 +127,10 @@ def report(experiment: Experiment, *, finished: bool) -> None:
         facts=facts,
         log=log,
         pictures=pictures,
-        confusion=validation.confusion,
+        confusion=validation.confusion if validation.items else None,
         class_names=[f"class {number}" for number in range(experiment.config.model.classes)],
         config=experiment.config.to_toml(reasons=experiment.reasons),
-        warnings=health(log, validation.confusion),
+        warnings=health(log, validation.confusion if validation.items else None),
         finished=finished,
     )
 

@@ -49,7 +49,9 @@ class TiffImage:
         outer = len(series.axes) - len(frame.axes)
         letters = name_axes(series.axes, axes, self._path.name)
         in_page = dict(zip(frame.axes, letters[outer:], strict=True))
-        self._alpha = self._pages.samples in (2, 4) and frame.extrasamples[-1:] in ALPHA
+        # Separate planes are no colours with an alpha channel: writers that were given 4 sections make such files.
+        interleaved = frame.planarconfig == tifffile.PLANARCONFIG.CONTIG
+        self._alpha = self._pages.samples in (2, 4) and interleaved and frame.extrasamples[-1:] in ALPHA
         samples = self._pages.samples - self._alpha
         self._colour = samples > 1
         self._page_shape = series.shape[:outer]
