@@ -19,7 +19,7 @@ ALIGN = {2: 256, 3: 32}
 """Tiles of large images begin at multiples of this, so that they can be stored in chunks of it."""
 
 SLACK_BYTES = 128 * 2**20
-SLACK_SHARE = 0.05
+SLACK_SHARE = 0.08
 """What allocators and libraries hold beyond feature maps: as measured by benchmarks/memory.py."""
 
 GPU_SHARE = 1.3

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from biounet.geometry import unet_geometry
-from biounet.models.blocks import ConvBlock
+from biounet.models.blocks import ConvBlock, crop_center
 from biounet.models.unet import UNet
 
-__all__ = ["FusedConv", "fold_batch_norm", "freeze", "fuse_activations", "unpad"]
+__all__ = ["FrugalUNet", "FusedConv", "fold_batch_norm", "freeze", "fuse_activations", "unpad"]
 
 Convolution = nn.Conv2d | nn.Conv3d
 
@@ -29,7 +29,8 @@ def freeze(net: nn.Module) -> nn.Module:
     torch.nn.Module
         On the device of `net`. Its ``geometry`` may differ from that of `net`.
     """
-    return unpad(fold_batch_norm(copy.deepcopy(net).eval())).requires_grad_(False)
+    net = unpad(fold_batch_norm(copy.deepcopy(net).eval())).requires_grad_(False)
+    return FrugalUNet(net) if isinstance(net, UNet) and _is_plain(net) else net
 
 
 def fold_batch_norm(net: nn.Module) -> nn.Module:
@@ -55,9 +56,7 @@ def unpad(net: nn.Module) -> nn.Module:
     as well be left out: every layer then computes what is needed of it and no more. Networks that are
     no U-Nets of plain blocks stay as they are.
     """
-    if not isinstance(net, UNet) or not net.geometry.padded:
-        return net
-    if not all(isinstance(block, ConvBlock) for block in (*net.contracting, net.bottom, *net.expanding)):
+    if not isinstance(net, UNet) or not _is_plain(net) or not net.geometry.padded:
         return net
     for layer in net.modules():
         if isinstance(layer, Convolution):
@@ -65,6 +64,46 @@ def unpad(net: nn.Module) -> nn.Module:
     poolings = [layer.kernel_size for layer in net.pools if isinstance(layer, nn.MaxPool2d | nn.MaxPool3d)]
     net.geometry = unet_geometry(poolings, padded=False, in_phase=True)  # type: ignore[arg-type]
     return net
+
+
+def _is_plain(net: UNet) -> bool:
+    """Whether all blocks are two convolutions."""
+    return all(isinstance(block, ConvBlock) for block in (*net.contracting, net.bottom, *net.expanding))
+
+
+class FrugalUNet(nn.Module):
+    """A U-Net that lets go of every feature map as soon as nothing needs it.
+
+    Parameters
+    ----------
+    net : UNet of plain blocks, frozen
+        Its layers are used, not copied.
+    """
+
+    def __init__(self, net: UNet) -> None:
+        super().__init__()
+        self.geometry = net.geometry
+        self.contracting, self.pools, self.bottom = net.contracting, net.pools, net.bottom
+        self.widening, self.expanding, self.head = net.widening, net.expanding, net.head
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return class scores, as `biounet.models.unet.UNet.forward` does."""
+        skips, x = [], image
+        # Layer by layer: a call of a whole block would hold its input until the end of the block.
+        for contract, pool in zip(self.contracting, self.pools, strict=True):
+            for layer in contract.children():
+                x = layer(x)
+            skips.append(x)
+            x = pool(x)
+        for layer in self.bottom.children():
+            x = layer(x)
+        for widen, expand in zip(self.widening, self.expanding, strict=True):
+            for layer in widen.children():
+                x = layer(x)
+            x = torch.cat([crop_center(skips.pop(), x.shape[2:]), x], dim=1)
+            for layer in expand.children():
+                x = layer(x)
+        return self.head(x)  # type: ignore[no-any-return]
 
 
 class FusedConv(nn.Module):
