@@ -17,8 +17,14 @@ from biounet.patches import PatchSource
 from biounet.train import State, fit, train_step
 
 TINY = {
-    **{"model.width": 4, "model.depth": 2, "model.dropout": 0.3},
-    **{"train.patch": 32, "train.batch": 2, "train.reports": 2, "train.steps": 8, "train.precision": "float32"},
+    "model.width": 4,
+    "model.depth": 2,
+    "model.dropout": 0.3,
+    "train.patch": 32,
+    "train.batch": 2,
+    "train.reports": 2,
+    "train.steps": 8,
+    "train.precision": "float32",
 }
 
 
