@@ -87,7 +87,7 @@ def test_train_predict_evaluate(biounet, dataset, tmp_path):
     assert status == 0, said
     assert "dice" in table
     written = json.loads(scores.read_text())
-    assert set(written) == {"scores", "images"}
+    assert {"scores", "images"} <= set(written)
     assert len(written["images"]) == 6
     assert 0 <= written["scores"]["dice"] <= 1
 
