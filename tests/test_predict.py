@@ -176,7 +176,7 @@ def test_the_plan_is_said_first_and_verified(folder, tmp_path):
         report=lines.append,
         progress=lambda share, text: shares.append(share),
     )
-    assert "300 x 280 px: 25 tiles of 60 x 56 px" in lines[0]
+    assert "300 x 280 px: 25 tiles of 64 x 64 px" in lines[0]
     assert float(re.search(r"differ by at most (\S+)", lines[1])[1]) <= 1e-5
     assert len(shares) == 25
     assert shares == sorted(shares)

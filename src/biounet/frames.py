@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.errors import ShapeError
-from biounet.geometry import Box, Reader
+from biounet.geometry import Box
 from biounet.images import LazyImage, fit_channels
 from biounet.normalize import Normalization
 
@@ -18,6 +18,9 @@ __all__ = ["Frame", "frames_of", "measure"]
 
 MOST_SAMPLES = 2**22
 """Pixels per channel from which statistics are taken, as in `biounet.normalize.subsample`."""
+
+STRIP_BYTES = 2**25
+"""About how much of an image is read at a time to take statistics."""
 
 Position = tuple[tuple[str, int], ...]
 """Where a frame stands: ``(("T", 3),)`` is the fourth time point; () is an image that is one frame."""
@@ -98,7 +101,7 @@ def frames_of(image: LazyImage, *, dims: int, channels: int, name: str) -> list[
     return [Frame(tuple(zip(counting, index, strict=True)), image, channels, name) for index in product(*ranges)]
 
 
-def measure(reader: Reader, normalization: Normalization) -> Normalization:
+def measure(frame: Frame, normalization: Normalization) -> Normalization:
     """Take the statistics of a whole image, strip by strip; the same as of the image in memory.
 
     Raises
@@ -108,20 +111,19 @@ def measure(reader: Reader, normalization: Normalization) -> Normalization:
     """
     if normalization.offset is not None:
         return normalization
-    channels, *spatial = reader.shape
+    channels, *spatial = frame.shape
     step = 1
     while math.prod(-(-size // step) for size in spatial) > MOST_SAMPLES:
         step += 1
     skip = (slice(None), *(slice(None, None, step),) * len(spatial))
     # Copied, or the samples would hold the strips that they are taken from.
-    strips = [reader.read(strip)[skip].copy() for strip in _strips(channels, spatial, step)]
+    height = max(1, STRIP_BYTES * spatial[0] // (math.prod(frame.shape) * frame.source.dtype.itemsize) // step) * step
+    strips = [frame.read(strip)[skip].copy() for strip in _strips(channels, spatial, height)]
     return normalization.measured(np.concatenate(strips, axis=1))
 
 
-def _strips(channels: int, spatial: list[int], step: int) -> Iterator[Box]:
-    """Cut an image along its first spatial axis, each strip beginning at a multiple of `step`."""
-    rest = math.prod(spatial[1:]) * channels
-    height = max(1, MOST_SAMPLES // rest // step) * step
+def _strips(channels: int, spatial: list[int], height: int) -> Iterator[Box]:
+    """Cut an image along its first spatial axis."""
     for top in range(0, spatial[0], height):
         bottom = min(top + height, spatial[0])
         yield Box((0, top, *(0 for _ in spatial[1:])), (channels, bottom, *spatial[1:]))

@@ -15,8 +15,13 @@ from biounet.tiling import TileNet
 
 __all__ = ["Plan", "format_bytes", "measure_speed", "parse_bytes", "plan_prediction"]
 
-ALIGN = {2: 256, 3: 32}
-"""Tiles of large images begin at multiples of this, so that they can be stored in chunks of it."""
+ALIGN = {2: 64, 3: 16}
+"""Sides of large tiles are multiples of this, so that they divide evenly into chunks."""
+
+LONGEST_CHUNK = {2: 512, 3: 64}
+
+LARGEST = {2: 1536, 3: 256}
+"""Tiles with longer sides are not quicker: what they save at their borders they lose in the processor's caches."""
 
 SLACK_BYTES = 128 * 2**20
 SLACK_SHARE = 0.08
@@ -50,18 +55,16 @@ class Plan:
     @property
     def chunk(self) -> tuple[int, ...]:
         """Pixels per spatial axis of chunks, such that each lies in one tile."""
-        align = ALIGN[len(self.tiles.step)]
-        chunk = []
-        for step, count in zip(self.tiles.step, self.tiles.counts, strict=True):
-            fits = [size for size in (2 * align, align) if size <= step and (count == 1 or step % size == 0)]
-            chunk.append(fits[0] if fits else step)
-        return tuple(chunk)
+        longest = LONGEST_CHUNK[len(self.tiles.step)]
+        return tuple(
+            _part(step, longest, even=tiles > 1) for step, tiles in zip(self.tiles.step, self.tiles.counts, strict=True)
+        )
 
     def __str__(self) -> str:
-        count = len(self.tiles) * self.frames
+        number = len(self.tiles) * self.frames
         return (
             f"{_times(self.tiles.shape)} px{f' x {self.frames}' if self.frames > 1 else ''}: "
-            f"{count} tile{'s' * (count > 1)} of {_times(self.tiles.step)} px, {_times(self.tiles.input_shape)} read "
+            f"{number} tile{'s' * (number > 1)} of {_times(self.tiles.step)} px, {_times(self.tiles.input_shape)} read "
             f"(redundancy {self.tiles.redundancy:.2f}); about {_duration(self.seconds)}, "
             f"at most {format_bytes(self.bytes)} of memory"
         )
@@ -146,7 +149,15 @@ def _sides(largest: int, net: TileNet) -> Iterator[int]:
     """Sizes of tiles worth a try, rising."""
     grid, align = max(net.geometry.grid), math.lcm(ALIGN[net.dims], *net.geometry.grid)
     yield from range(grid, align, grid)
-    yield from range(align, largest + align, align)
+    yield from range(align, min(largest + align, LARGEST[net.dims] + 1), align)
+
+
+def _part(step: int, longest: int, *, even: bool) -> int:
+    """Divide a length into equal parts of about `longest` at most; the last may be shorter unless `even`."""
+    parts = math.ceil(step / longest)
+    while even and step % parts:
+        parts += 1
+    return math.ceil(step / parts)
 
 
 def _total(net: TileNet, features: int, buffers: int) -> int:
