@@ -17,6 +17,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from biounet.atomic import sayable
 from biounet.config import RunConfig, TrainConfig
 from biounet.devices import channels_last, to_channels_last
 from biounet.errors import TrainingError
@@ -249,7 +250,7 @@ def _log(path: Path, report: Report) -> None:
     row = {"step": report.step, "seconds": round(report.seconds, 1), "loss": report.loss}
     row |= {"learning_rate": report.learning_rate, **report.scores, "best": int(report.best)}
     new = not path.exists()
-    with path.open("a", newline="") as stream:
+    with sayable(path), path.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(row))
         if new:
             writer.writeheader()

@@ -249,5 +249,5 @@ def _check_room(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < size:
         raise OutputError(
-            f"{path} needs {size / 1e9:.1f} GB, but the disk has {free / 1e9:.1f} GB left; free some room"
+            f"{path} needs {size / 2**20:,.0f} MiB, but the disk has {free / 2**20:,.0f} MiB left; free some room"
         )
