@@ -9,6 +9,7 @@ from biounet.config import RunConfig
 from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.experiment import Experiment, Validation
 from biounet.geometry import Geometry
+from biounet.modelfile import load_network
 from biounet.normalize import Normalization
 from biounet.training_data import Item, TrainingData
 
@@ -85,3 +86,9 @@ def test_folders_that_are_not_empty_and_runs_that_are_not_there(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match="not empty"):
         list(experiment(tmp_path).run())
+
+
+def test_training_in_bfloat16_writes_weights_in_float32(tmp_path):
+    list(experiment(tmp_path / "run", **{"train.precision": "bfloat16"}).run())
+    net, _ = load_network(tmp_path / "run")
+    assert {weight.dtype for weight in net.parameters()} == {torch.float32}

@@ -224,3 +224,15 @@ def test_nan_in_an_image_leaves_no_file(folder, tmp_path):
     with pytest.raises(ImageError, match="NaN"):
         predict(folder, "classes", tmp_path / "in.tif", out=tmp_path / "out.tif", tile=32)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif"]
+
+
+def test_files_are_predicted_in_bfloat16_too(folder, tmp_path):
+    """As a processor with AMX does by itself; where bfloat16 is imitated, the numbers are the same."""
+    write(tmp_path / "a.png", Image(noise(40, 50), "YX"))
+    results = []
+    for precision in ("float32", "bfloat16"):
+        out = tmp_path / f"{precision}.tif"
+        predict(folder, "classes", tmp_path / "a.png", out=out, save="probabilities", precision=precision, verify=True)
+        results.append(read(out).array)
+    assert not np.array_equal(*results)
+    np.testing.assert_allclose(*results, atol=0.05)

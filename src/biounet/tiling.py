@@ -56,7 +56,7 @@ class TileNet:
         if not isinstance(getattr(net, "geometry", None), Geometry):
             raise ShapeError(f"a network with a biounet.geometry.Geometry is wanted, got {type(net).__name__}")
         net = freeze(net)
-        self._shapes = meta_copy(net)
+        self._shapes = meta_copy(net).to(precision)
         self.geometry: Geometry = net.geometry  # type: ignore[assignment]
         self.dims = len(self.geometry.grid)
         self.device = device
@@ -95,7 +95,7 @@ class TileNet:
         total = self._turned(net, images, output, self.symmetries[0])
         for symmetry in self.symmetries[1:]:
             total += self._turned(net, images, output, symmetry)
-        return total.div_(len(self.symmetries))
+        return total if len(self.symmetries) == 1 else total.div_(len(self.symmetries))
 
     def _turned(self, net: nn.Module, images: Tensor, output: Sequence[int], symmetry: Symmetry) -> Tensor:
         """Probabilities under one symmetry, turned back."""
