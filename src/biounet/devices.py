@@ -1,5 +1,6 @@
 """Where networks run and in what precision: decided by what the hardware can do, never by hope."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -19,6 +20,10 @@ __all__ = [
     "has_bfloat16",
     "to_channels_last",
 ]
+
+# Torch asks for memory anew for every feature map, and the system hands it over page by page. With large pages
+# that is a quarter of the time of a network on large tiles. Torch reads this when it first needs memory.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]

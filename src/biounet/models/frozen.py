@@ -139,6 +139,9 @@ def fuse_activations(net: nn.Module) -> nn.Module:
             else:
                 layers.append(layer)
         _refill(chain, layers)
+    head = getattr(net, "head", None)
+    if isinstance(head, Convolution):  # with so few channels torch would not give it to oneDNN
+        net.head = FusedConv(head, relu=False)
     return net
 
 
