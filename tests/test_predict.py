@@ -1,6 +1,9 @@
 """Prediction of arrays and files: axes, formats, names, bad input."""
 
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -236,3 +239,18 @@ def test_files_are_predicted_in_bfloat16_too(folder, tmp_path):
         results.append(read(out).array)
     assert not np.array_equal(*results)
     np.testing.assert_allclose(*results, atol=0.05)
+
+
+def test_the_least_memory_is_a_promise_that_is_kept(folder, tmp_path):
+    write(tmp_path / "in.zarr", Image(noise(300, 400), "YX"))
+    command = [sys.executable, "-c", "from biounet.cli import main; main()", "predict"]
+    command += [folder / "classes.safetensors", tmp_path / "in.zarr", "--out", tmp_path / "out.zarr", "--memory"]
+    refused = subprocess.run([*command, "100MiB"], stderr=subprocess.PIPE, text=True, check=False)
+    assert refused.returncode == 2
+    assert len(refused.stderr.splitlines()) == 1
+    least = re.search(r"the smallest tile needs (\d+)MiB", refused.stderr)[1]
+    process = subprocess.Popen([*command, f"{least}MiB"], stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss * 1024 <= int(least) * 2**20

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from biounet.errors import MemoryBudgetError
 from biounet.footprint import resident_bytes
@@ -23,7 +24,7 @@ LONGEST_CHUNK = {2: 512, 3: 64}
 LARGEST = {2: 1536, 3: 256}
 """Tiles with longer sides are not quicker: what they save at their borders they lose in the processor's caches."""
 
-SLACK_BYTES = 128 * 2**20
+SLACK_BYTES = 160 * 2**20
 SLACK_SHARE = 0.08
 """What allocators and libraries hold beyond feature maps: as measured by benchmarks/memory.py."""
 
@@ -111,6 +112,7 @@ def plan_prediction(
     """
     channels, *spatial = shape
     already = resident_bytes() + kept
+    budget = _affordable(net, budget)
 
     def cut(side: int | Sequence[int]) -> TilePlan:
         sides = (side,) * net.dims if isinstance(side, int) else tuple(side)
@@ -123,7 +125,7 @@ def plan_prediction(
         # While one batch is computed, the next is read and normalised, and the last is converted and written.
         buffers = read * (2 * itemsize + 4) + delivered * 4 * 2
         seconds = math.ceil(len(tiles) * frames / batch) * cost.operations * seconds_per_operation
-        return Plan(tiles, batch, frames, already + _total(net, cost.bytes, buffers), seconds)
+        return Plan(tiles, batch, frames, _total(net, already, cost.bytes, buffers), seconds)
 
     if tile is not None:
         wanted = price(cut(tile))
@@ -160,11 +162,16 @@ def _part(step: int, longest: int, *, even: bool) -> int:
     return math.ceil(step / parts)
 
 
-def _total(net: TileNet, features: int, buffers: int) -> int:
-    """Bytes of feature maps and buffers, with what libraries need beside them."""
+def _total(net: TileNet, already: int, features: int, buffers: int) -> int:
+    """Bytes that the process will hold, or the GPU, whichever is more."""
     if net.device.type == "cuda":
-        return max(buffers, int(features * GPU_SHARE))
-    return int((buffers + features) * (1 + SLACK_SHARE)) + SLACK_BYTES
+        return max(already + buffers + SLACK_BYTES, int(features * GPU_SHARE))
+    return already + int((buffers + features) * (1 + SLACK_SHARE)) + SLACK_BYTES
+
+
+def _affordable(net: TileNet, budget: int) -> int:
+    """The budget, or what is free on the GPU if that is less."""
+    return min(budget, int(torch.cuda.mem_get_info(net.device)[0] / GPU_SHARE)) if net.device.type == "cuda" else budget
 
 
 def measure_speed(net: TileNet, channels: int) -> float:
