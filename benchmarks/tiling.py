@@ -5,6 +5,7 @@ python benchmarks/tiling.py [--size 2048] [--width 32]
 
 import argparse
 import json
+import math
 import time
 
 import numpy as np
@@ -67,7 +68,7 @@ def main():
     precision = choose_precision("auto", CPU)
     ready = TileNet(net, device=CPU, precision=precision)
     step = (min(TILE, given.size),) * 2
-    operations = ready.cost(step, channels=1).operations * -((-given.size // step[0]) ** 2)
+    operations = ready.cost(step, channels=1).operations * math.ceil(given.size / step[0]) ** 2
     predict_array(net, image[:, :64, :64], device=CPU, precision=precision)  # libraries warm up
 
     rate = matrix_rate(precision)
