@@ -18,7 +18,7 @@ def test_the_widest_network_with_enough_steps_is_chosen(monkeypatch, minutes, wi
     config = RunConfig.preset("default").updated({"train.minutes": minutes})
     chosen, reason = budget.choose_width(config, (64, 64), fabric=FABRIC)
     assert chosen.model.width == width
-    assert not chosen.train.auto_width
+    assert "model.width" not in chosen.train.auto
     assert f"{width:.2f} s a step" in reason
 
 

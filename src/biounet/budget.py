@@ -51,7 +51,7 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
     Parameters
     ----------
     config : RunConfig
-        With ``train.minutes``; its ``train.auto_width`` becomes false in the result.
+        With ``train.minutes``; its width is no longer ``train.auto`` in the result.
     size : pixels per axis of the network's input
     fabric : Fabric
         Of the run, so that what is measured is what will be done.
@@ -65,7 +65,7 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
     assert config.train.minutes is not None
     seconds, chosen, reason = 60 * config.train.minutes, config, ""
     for width in WIDTHS:
-        wider = config.updated({"model.width": width, "train.auto_width": False})
+        wider = config.updated({"model.width": width})
         needed = seconds_per_step(wider, size, fabric=fabric)
         if reason and seconds / needed < ENOUGH:
             break

@@ -131,7 +131,7 @@ class Experiment:
 
     def settle(self) -> dict[str, str]:
         """Settle what the settings leave to the machine; return the reasons, by setting."""
-        if self.config.train.auto_width and self.config.train.minutes is not None:
+        if "model.width" in self.config.train.auto and self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reason = choose_width(self.config, size, fabric=self.fabric)
             self.reasons["model.width"] = reason

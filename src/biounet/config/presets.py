@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
+
+from biounet.config.sections import Chosen
 
 __all__ = ["PRESETS"]
 
@@ -28,7 +30,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "train": {
                 "batch": 2,
                 "patch": 256,
-                "auto_width": True,
+                "auto": get_args(Chosen),
                 "loss": "cross-entropy",
                 "border_weight": 0.0,
                 "class_balance": False,

@@ -36,10 +36,17 @@ class RunConfig(Settings):
     def updated(self, changes: Mapping[str, Any]) -> Self:
         """Return a copy with ``{"train.loss": "dice", ...}`` changed, checked as at birth.
 
+        What is changed is no longer left to the images or the machine.
+
         >>> RunConfig().updated({"train.batch": 4}).train.batch
         4
+        >>> "model.depth" in RunConfig.preset("default").updated({"model.depth": 3}).train.auto
+        False
         """
         data = self.model_dump(exclude_unset=True)
+        left = tuple(name for name in self.train.auto if name not in changes)
+        if left != self.train.auto and "train.auto" not in changes:
+            data.setdefault("train", {})["auto"] = left
         for key, value in changes.items():
             section, _, field = key.partition(".")
             if section not in type(self).model_fields or not field:

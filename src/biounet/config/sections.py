@@ -9,6 +9,17 @@ __all__ = ["IGNORE", "AugmentConfig", "ModelConfig", "Settings", "TileConfig", "
 IGNORE = -1
 """The label of pixels nobody knows: never trained on, never scored. Any negative label means the same."""
 
+Chosen = Literal[
+    "model.width",
+    "model.depth",
+    "model.pooling",
+    "train.patch",
+    "train.batch",
+    "train.class_balance",
+    "train.border_weight",
+]
+"""Settings that can be chosen from the images, see `biounet.fingerprint`, and from the minutes, see `biounet.budget`."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -120,8 +131,8 @@ class TrainConfig(Settings):
     """Pixels per axis of the network's input, brought to the nearest size that the network takes."""
     patch_z: PositiveInt | None = None
     """The same along Z, for volumes; ``None`` means `patch`."""
-    auto_width: bool = False
-    """Choose `model.width` by what the minutes pay for on this machine."""
+    auto: tuple[Chosen, ...] = ()
+    """Settings left to what the images say and what the machine can do; naming one by hand takes it off the list."""
     loss: str = "cross-entropy"
     """A key of `biounet.losses.LOSSES`."""
     border_weight: NonNegativeFloat = 10.0
