@@ -9,7 +9,21 @@ The overlap-tile strategy (Ronneberger et al. 2015, figure 2) in three ideas:
 """
 
 from biounet.geometry.boxes import ArrayReader, ArrayWriter, Box, Reader, Writer
-from biounet.geometry.network import Geometry, nearest_sizes, unet_geometry, valid_output_size
+from biounet.geometry.network import (
+    Geometry,
+    Needs,
+    Span,
+    above_linear,
+    around,
+    hull,
+    nearest_sizes,
+    pooled,
+    traced_geometry,
+    unet_geometry,
+    unet_needs,
+    unpooled,
+    valid_output_size,
+)
 from biounet.geometry.tiles import Tile, TilePlan, mirrored_indices, plan_tiles, read_mirrored
 
 __all__ = [
@@ -17,14 +31,23 @@ __all__ = [
     "ArrayWriter",
     "Box",
     "Geometry",
+    "Needs",
     "Reader",
+    "Span",
     "Tile",
     "TilePlan",
     "Writer",
+    "above_linear",
+    "around",
+    "hull",
     "mirrored_indices",
     "nearest_sizes",
     "plan_tiles",
+    "pooled",
     "read_mirrored",
+    "traced_geometry",
     "unet_geometry",
+    "unet_needs",
+    "unpooled",
     "valid_output_size",
 ]

@@ -1,12 +1,32 @@
 """Sizes in and out of a network, and the context that it needs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from biounet.errors import ShapeError
 
-__all__ = ["Geometry", "nearest_sizes", "unet_geometry", "valid_output_size"]
+__all__ = [
+    "Geometry",
+    "Needs",
+    "Span",
+    "above_linear",
+    "around",
+    "hull",
+    "nearest_sizes",
+    "pooled",
+    "traced_geometry",
+    "unet_geometry",
+    "unet_needs",
+    "unpooled",
+    "valid_output_size",
+]
+
+Span = tuple[int, int]
+"""First and last pixel along an axis."""
+Needs = Callable[[Sequence[int], Span], Span]
+"""Which input pixels a padded network uses for these output pixels, given its pooling factors along an axis."""
 
 
 @dataclass(frozen=True)
@@ -88,46 +108,151 @@ def unet_geometry(
     >>> unet_geometry(((2, 2),) * 4, padded=False).margin       # (572 - 388) / 2
     (92, 92)
     """
-    axes = [_axis_geometry([level[axis] for level in poolings], padded, reach) for axis in range(len(poolings[0]))]
+    if padded:
+        levels = len(poolings)
+        return traced_geometry(
+            poolings, partial(unet_needs, contract=(reach,) * (levels + 1), expand=(reach,) * levels)
+        )
+    axes = [_valid_axis(factors, reach) for factors in zip(*poolings, strict=True)]
     grid, margin, remainder = (tuple(axis[part] for axis in axes) for part in range(3))
-    if in_phase and not padded:
+    if in_phase:
         margin = tuple(
-            have + (_lost_before_poolings([level[axis] for level in poolings], reach) - have) % grid[axis]
-            for axis, have in enumerate(margin)
+            have + (_lost_before_poolings(factors, reach) - have) % math.prod(factors)
+            for have, factors in zip(margin, zip(*poolings, strict=True), strict=True)
         )
     return Geometry(grid, margin, remainder, padded)
 
 
-def _axis_geometry(factors: list[int], padded: bool, reach: int) -> tuple[int, int, int]:
-    """Grid, margin and remainder of one axis."""
+def _valid_axis(factors: Sequence[int], reach: int) -> tuple[int, int, int]:
+    """Grid, margin and remainder of one axis of an unpadded U-Net."""
     grid = math.prod(factors)
-    if not padded:
-        taken = 2 * reach  # in pixels of the level at hand: the bottom first, then level by level outwards
-        remainder = 0
-        for factor in reversed(factors):
-            taken = factor * taken + 4 * reach
-            remainder = factor * remainder + 2 * reach
-        return grid, taken // 2, remainder % grid
-    widest = 0
-    for pixel in range(grid):
-        first, last = _needed(factors, reach, pixel, pixel)
-        widest = max(widest, pixel - first, last - pixel)
-    return grid, math.ceil(widest / grid) * grid, 0
+    taken = 2 * reach  # in pixels of the level at hand: the bottom first, then level by level outwards
+    remainder = 0
+    for factor in reversed(factors):
+        taken = factor * taken + 4 * reach
+        remainder = factor * remainder + 2 * reach
+    return grid, taken // 2, remainder % grid
 
 
-def _lost_before_poolings(factors: list[int], reach: int) -> int:
+def _lost_before_poolings(factors: Sequence[int], reach: int) -> int:
     """Pixels before the first that the innermost pooling of an unpadded U-Net still sees."""
     return sum(reach * math.prod(factors[:level]) for level in range(len(factors)))
 
 
-def _needed(factors: list[int], reach: int, first: int, last: int) -> tuple[int, int]:
-    """Input pixels that a padded U-Net uses for the output pixels first..last."""
+def traced_geometry(poolings: Sequence[Sequence[int]], needs: Needs) -> Geometry:
+    """What a padded network needs of its input, if `needs` follows an output pixel backwards through it.
+
+    Parameters
+    ----------
+    poolings : factors per level and axis, outermost level first
+        Their product is the grid.
+    needs : (factors along an axis, span of output pixels) -> span of input pixels
+        Asked for every phase of the poolings; the widest answer is the margin.
+
+    Examples
+    --------
+    >>> traced_geometry(((2,),), lambda factors, span: around(span, 3)).margin       # the grid of 2 makes 3 into 4
+    (4,)
+    """
+    grid, margin = [], []
+    for factors in zip(*poolings, strict=True):
+        period = math.prod(factors)
+        spans = [(pixel, needs(factors, (pixel, pixel))) for pixel in range(period)]
+        widest = max(max(pixel - first, last - pixel) for pixel, (first, last) in spans)
+        grid.append(period)
+        margin.append(math.ceil(widest / period) * period)
+    return Geometry(tuple(grid), tuple(margin), (0,) * len(grid), padded=True)
+
+
+def around(span: Span, reach: int) -> Span:
+    """Pixels that convolutions use which look `reach` pixels to each side."""
+    return span[0] - reach, span[1] + reach
+
+
+def pooled(span: Span, factor: int) -> Span:
+    """Pixels that a pooling uses.
+
+    >>> pooled((1, 2), 2)
+    (2, 5)
+    """
+    return span[0] * factor, span[1] * factor + factor - 1
+
+
+def unpooled(span: Span, factor: int) -> Span:
+    """Pixels that an up-convolution uses whose stride is its size, or repetition of pixels.
+
+    >>> unpooled((1, 2), 2)
+    (0, 1)
+    """
+    return span[0] // factor, span[1] // factor
+
+
+def above_linear(span: Span, factor: int) -> Span:
+    """Pixels that linear interpolation to `factor` (1 or 2) times the size uses: one more on the nearer side.
+
+    The transposed convolution of size 4 and stride 2 uses the same.
+
+    >>> above_linear((1, 1), 2), above_linear((2, 2), 2)
+    ((0, 1), (0, 1))
+    """
+    return (span[0] - factor + 1) // factor, (span[1] + factor - 1) // factor
+
+
+def hull(*spans: Span) -> Span:
+    """All pixels from the first to the last of some spans.
+
+    >>> hull((0, 3), (2, 5))
+    (0, 5)
+    """
+    return min(first for first, _ in spans), max(last for _, last in spans)
+
+
+def unet_needs(
+    factors: Sequence[int],
+    span: Span,
+    *,
+    contract: Sequence[int],
+    expand: Sequence[int],
+    strided: bool = False,
+    linear: bool = False,
+    gated: Sequence[bool] = (),
+) -> Span:
+    """Input pixels that a padded U-Net uses for the output pixels of a span, along one axis.
+
+    Parameters
+    ----------
+    factors : pooling factors, outermost level first
+    span : first and last output pixel
+    contract : pixels
+        Reach of the blocks of the contracting path, outermost first, the bottom last.
+    expand : pixels
+        Reach of the blocks of the expanding path, outermost first.
+    strided : bool
+        The first convolution of a block takes the place of the pooling, and looks at one pixel more, before them.
+    linear : bool
+        Feature maps are interpolated linearly on the way up, not up-convolved.
+    gated : per level, outermost first
+        Whether the skip is gated by a signal of the level below, linearly interpolated.
+
+    Examples
+    --------
+    >>> unet_needs((2,), (0, 0), contract=(2, 2), expand=(2,))      # -2..2; below -1..1; -3..3; above -6..7; -8..9
+    (-8, 9)
+    """
     if not factors:
-        return first - reach, last + reach
-    factor, first, last = factors[0], first - reach, last + reach
-    below_first, below_last = _needed(factors[1:], reach, first // factor, last // factor)
-    first, last = min(first, below_first * factor), max(last, below_last * factor + factor - 1)
-    return first - reach, last + reach
+        return around(span, contract[0])
+    factor, span = factors[0], around(span, expand[0])
+    below = above_linear(span, factor) if linear else unpooled(span, factor)
+    if any(gated[:1]):
+        gate = above_linear(span, factor)
+        span, below = hull(span, pooled(gate, factor)), hull(below, gate)
+    below = unet_needs(
+        factors[1:], below, contract=contract[1:], expand=expand[1:], strided=strided, linear=linear, gated=gated[1:]
+    )
+    first, last = pooled(below, factor)
+    if strided:
+        first, last = first - 1, last + (factor == 1)
+    return around(hull(span, (first, last)), contract[0])
 
 
 def valid_output_size(size: int, *, depth: int = 4) -> int:
