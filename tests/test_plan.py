@@ -6,12 +6,12 @@ import torch
 
 from biounet.config import ModelConfig
 from biounet.errors import MemoryBudgetError, ShapeError
-from biounet.footprint import resident_bytes
 from biounet.models import build
-from biounet.plan import format_bytes, measure_speed, parse_bytes, plan_prediction
+from biounet.plan import Stopwatch, format_bytes, parse_bytes, plan_prediction, warm_up
 from biounet.tiling import TileNet
 
 GIB = 2**30
+HELD = 3 * 10**8
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +20,19 @@ def net() -> TileNet:
 
 
 def plan(net, shape=(1, 8000, 8000), **options):
-    return plan_prediction(net, shape, **({"classes": 2, "itemsize": 1, "budget": resident_bytes() + GIB} | options))
+    return plan_prediction(net, shape, **({"classes": 2, "itemsize": 1, "held": HELD, "budget": HELD + GIB} | options))
 
 
 @pytest.mark.parametrize("extra", [GIB // 4, GIB // 2, GIB, 4 * GIB])
 def test_plans_stay_inside_the_budget_and_use_it(net, extra):
-    budget = resident_bytes() + extra
+    budget = HELD + extra
     found = plan(net, budget=budget)
     assert found.bytes <= budget
-    assert found.bytes > resident_bytes() + min(extra, GIB // 2) * 0.4
+    assert found.bytes > HELD + min(extra, GIB // 2) * 0.4
 
 
 def test_more_memory_means_less_redundancy(net):
-    redundancies = [plan(net, budget=resident_bytes() + extra).tiles.redundancy for extra in (GIB // 4, GIB, 4 * GIB)]
+    redundancies = [plan(net, budget=HELD + extra).tiles.redundancy for extra in (GIB // 4, GIB, 4 * GIB)]
     assert sorted(redundancies, reverse=True) == redundancies
     assert redundancies[-1] < 1.45
 
@@ -54,7 +54,7 @@ def test_redundancy_is_that_counted(net):
 @pytest.mark.parametrize("shape", [(1, 8000, 8000), (1, 300, 300), (1, 5000, 200)])
 @pytest.mark.parametrize("tile", [None, 60, 256, 700, 2000])
 def test_each_chunk_lies_in_one_tile(net, shape, tile):
-    found = plan(net, shape, tile=tile, budget=resident_bytes() + 8 * GIB)
+    found = plan(net, shape, tile=tile, budget=HELD + 8 * GIB)
     for step, chunk, count in zip(found.tiles.step, found.chunk, found.tiles.counts, strict=True):
         assert step % chunk == 0 or count == 1
         assert min(step, 200) <= chunk <= 512
@@ -62,7 +62,7 @@ def test_each_chunk_lies_in_one_tile(net, shape, tile):
 
 def test_too_small_a_budget_names_the_least_which_is_enough(net):
     with pytest.raises(MemoryBudgetError, match="the smallest tile needs") as caught:
-        plan(net, budget=resident_bytes() + 2**20)
+        plan(net, budget=HELD + 2**20)
     least = parse_bytes(str(caught.value).split("needs ")[1].split(",")[0])
     assert plan(net, budget=least).bytes <= least
 
@@ -72,8 +72,12 @@ def test_a_tile_that_is_too_large_names_what_it_needs(net):
         plan(net, tile=4096)
 
 
-def test_what_is_kept_counts(net):
-    assert plan(net, tile=256, kept=10**8).bytes - plan(net, tile=256).bytes == pytest.approx(10**8, abs=5 * 10**7)
+def test_what_is_held_counts(net):
+    assert plan(net, tile=256, held=HELD + 10**8).bytes - plan(net, tile=256).bytes == 10**8
+
+
+def test_a_warm_process_is_measured(net):
+    assert warm_up(net, 1) > 100 * 2**20  # torch alone is more
 
 
 def test_wrong_axes_are_said(net):
@@ -82,11 +86,22 @@ def test_wrong_axes_are_said(net):
 
 
 def test_time_follows_operations(net):
-    speed = measure_speed(net, 1)
-    assert speed > 0
-    one, four = (plan(net, (1, 512, 512), tile=512, frames=n, seconds_per_operation=speed).seconds for n in (1, 4))
-    assert four == 4 * one
-    assert one == pytest.approx(net.cost((512, 512), channels=1).operations * speed)
+    stopwatch = Stopwatch(net, 1)
+    one, four = (stopwatch.time(plan(net, (1, 32, 32), tile=32, frames=frames)) for frames in (1, 4))
+    assert one.operations == net.cost((32, 32), channels=1).operations
+    assert four.operations == 4 * one.operations
+    assert four.seconds == 4 * one.seconds > 0
+
+
+def test_no_tile_of_noise_is_larger_than_those_of_the_plan(net, monkeypatch):
+    taken = []
+    monkeypatch.setattr("biounet.plan._predict_noise", lambda net, channels, output: taken.append(output) or 0.01)
+    Stopwatch(net, 1).time(plan(net, (1, 200, 50), tile=(100, 50)))
+    assert max(taken) == (64, 64)  # doubled from 16 x 16 inside 112 x 64
+    monkeypatch.setattr("biounet.plan._predict_noise", lambda net, channels, output: taken.append(output) or 1.0)
+    taken.clear()
+    Stopwatch(net, 1).time(plan(net, (1, 200, 50), tile=(100, 50)))
+    assert set(taken) == {(16, 16)}  # slow enough to tell
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from biounet.footprint import resident_bytes
 from biounet.geometry import TilePlan, plan_tiles
 from biounet.tiling import TileNet
 
-__all__ = ["Plan", "format_bytes", "measure_speed", "parse_bytes", "plan_prediction"]
+__all__ = ["Plan", "Stopwatch", "format_bytes", "parse_bytes", "plan_prediction", "warm_up"]
 
 ALIGN = {2: 64, 3: 16}
 """Sides of large tiles are multiples of this, so that they divide evenly into chunks."""
@@ -31,6 +31,9 @@ SLACK_SHARE = 0.08
 GPU_SHARE = 1.3
 """The same on a GPU, where convolutions need a workspace."""
 
+SAMPLE_SECONDS = 0.1
+"""What a tile takes by which the speed of a machine is measured: smaller ones are slower per operation."""
+
 UNITS = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
 
 
@@ -44,14 +47,16 @@ class Plan:
     batch : tiles sent through the network together
     frames : images of this shape
     bytes : most memory that the process will hold
-    seconds : of computing
+    operations : of arithmetic, altogether
+    seconds : of computing, see `Stopwatch`
     """
 
     tiles: TilePlan
     batch: int
     frames: int
     bytes: int
-    seconds: float
+    operations: int
+    seconds: float = 0.0
 
     @property
     def chunk(self) -> tuple[int, ...]:
@@ -77,12 +82,11 @@ def plan_prediction(
     *,
     classes: int,
     itemsize: int,
+    held: int,
     budget: int,
     frames: int = 1,
-    kept: int = 0,
     tile: int | Sequence[int] | None = None,
     batch: int = 1,
-    seconds_per_operation: float = 0.0,
 ) -> Plan:
     """Choose tiles: the least redundant ones that stay inside the budget.
 
@@ -93,15 +97,14 @@ def plan_prediction(
     shape : (C, *spatial) of each image
     classes : int
     itemsize : bytes per pixel and channel of the input
+    held : bytes
+        What the process holds beside tiles: see `warm_up`; and whole results, if any.
     budget : bytes
         For everything that the process holds, and as much on the GPU.
     frames : number of images of this shape
-    kept : bytes
-        What is held beside tiles, such as a whole result.
     tile : pixels
         Largest tile, if it should not be chosen.
     batch : tiles sent through the network together
-    seconds_per_operation : as measured by `measure_speed`
 
     Raises
     ------
@@ -111,7 +114,6 @@ def plan_prediction(
         If the image does not have the axes of the network.
     """
     channels, *spatial = shape
-    already = resident_bytes() + kept
     budget = _affordable(net, budget)
 
     def cut(side: int | Sequence[int]) -> TilePlan:
@@ -124,8 +126,8 @@ def plan_prediction(
         delivered = batch * classes * math.prod(tiles.step)
         # While one batch is computed, the next is read and normalised, and the last is converted and written.
         buffers = read * (2 * itemsize + 4) + delivered * 4 * 2
-        seconds = math.ceil(len(tiles) * frames / batch) * cost.operations * seconds_per_operation
-        return Plan(tiles, batch, frames, _total(net, already, cost.bytes, buffers), seconds)
+        operations = math.ceil(len(tiles) * frames / batch) * cost.operations
+        return Plan(tiles, batch, frames, _total(net, held, cost.bytes, buffers), operations)
 
     if tile is not None:
         wanted = price(cut(tile))
@@ -162,11 +164,11 @@ def _part(step: int, longest: int, *, even: bool) -> int:
     return math.ceil(step / parts)
 
 
-def _total(net: TileNet, already: int, features: int, buffers: int) -> int:
+def _total(net: TileNet, held: int, features: int, buffers: int) -> int:
     """Bytes that the process will hold, or the GPU, whichever is more."""
     if net.device.type == "cuda":
-        return max(already + buffers + SLACK_BYTES, int(features * GPU_SHARE))
-    return already + int((buffers + features) * (1 + SLACK_SHARE)) + SLACK_BYTES
+        return max(held + buffers + SLACK_BYTES, int(features * GPU_SHARE))
+    return held + int((buffers + features) * (1 + SLACK_SHARE)) + SLACK_BYTES
 
 
 def _affordable(net: TileNet, budget: int) -> int:
@@ -174,21 +176,60 @@ def _affordable(net: TileNet, budget: int) -> int:
     return min(budget, int(torch.cuda.mem_get_info(net.device)[0] / GPU_SHARE)) if net.device.type == "cuda" else budget
 
 
-def measure_speed(net: TileNet, channels: int) -> float:
-    """Predict a small tile of noise: libraries warm up, and we learn how fast the machine is.
+def warm_up(net: TileNet, channels: int) -> int:
+    """Predict the smallest tile, so that libraries load what they need; return what the process holds then.
+
+    Memory of larger tiles is given back only in part, but used again: this is to be measured before them.
 
     Returns
     -------
-    seconds per arithmetic operation
+    bytes
     """
-    output = (max(net.geometry.grid) * (8 if net.dims == 2 else 1),) * net.dims
-    inputs = np.random.default_rng(0).normal(size=(1, channels, *net.geometry.input_size(output))).astype(np.float32)
-    times = []
-    for _ in range(4):  # the first warms up, of the others the quickest is the least disturbed
-        began = time.perf_counter()
-        net(inputs, output)
-        times.append(time.perf_counter() - began)
-    return min(times[1:]) / net.cost(output, channels=channels).operations
+    _predict_noise(net, channels, net.geometry.grid)
+    net.cost(net.geometry.grid, channels=channels)
+    return resident_bytes()
+
+
+class Stopwatch:
+    """How long a network takes on this machine, by tiles of noise.
+
+    Parameters
+    ----------
+    net : TileNet
+    channels : int
+    """
+
+    def __init__(self, net: TileNet, channels: int) -> None:
+        self._net = net
+        self._channels = channels
+        self._taken: dict[tuple[int, ...], float] = {}
+
+    def time(self, plan: Plan) -> Plan:
+        """Add the seconds to a plan. No tile is larger than those of the plan, so that its memory is enough."""
+        sample = self._net.geometry.grid
+        while self._seconds(sample) < SAMPLE_SECONDS and (larger := _doubled(sample, plan.tiles.step)) != sample:
+            sample = larger
+        operations = self._net.cost(sample, channels=self._channels).operations
+        return replace(plan, seconds=plan.operations * self._seconds(sample) / operations)
+
+    def _seconds(self, output: tuple[int, ...]) -> float:
+        """What a tile takes; the quicker of two is the less disturbed."""
+        if output not in self._taken:
+            self._taken[output] = min(_predict_noise(self._net, self._channels, output) for _ in range(2))
+        return self._taken[output]
+
+
+def _doubled(sizes: tuple[int, ...], most: tuple[int, ...]) -> tuple[int, ...]:
+    """Twice the sizes, where that is not too much."""
+    return tuple(2 * size if 2 * size <= limit else size for size, limit in zip(sizes, most, strict=True))
+
+
+def _predict_noise(net: TileNet, channels: int, output: tuple[int, ...]) -> float:
+    """Seconds that a tile takes."""
+    noise = np.random.default_rng(0).normal(size=(1, channels, *net.geometry.input_size(output))).astype(np.float32)
+    began = time.perf_counter()
+    net(noise, output)
+    return time.perf_counter() - began
 
 
 def parse_bytes(text: str) -> int:

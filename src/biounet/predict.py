@@ -12,11 +12,11 @@ from torch import nn
 
 from biounet.atomic import check_absent
 from biounet.devices import choose_device, choose_precision
-from biounet.errors import ConfigError, ShapeError
+from biounet.errors import ConfigError, ShapeError, need
 from biounet.jobs import Job, OpenJob, Predictor, Save, Sink, Task
 from biounet.modelfile import ModelCard, load_network
 from biounet.outputs import Result, name_outputs, read_record
-from biounet.plan import Plan, measure_speed, plan_prediction
+from biounet.plan import Plan, Stopwatch, plan_prediction, warm_up
 from biounet.postprocess import segment
 from biounet.tiling import predict_array
 from biounet.verify import largest_difference
@@ -195,14 +195,17 @@ def predict_files(
     # Absolute, for workers that were started elsewhere.
     jobs = [Job(model.absolute(), source.absolute(), axes, save, device, precision, tta) for source, _ in pairs]
     predictor = Predictor(jobs[0])
-    speed = measure_speed(predictor.net, predictor.card.model.in_channels)
+    if any(path.suffix.lower() == ".zarr" for pair in pairs for path in pair):
+        need("zarr")  # a large library: loaded before memory is measured
+    held = warm_up(predictor.net, predictor.card.model.in_channels)
+    stopwatch = Stopwatch(predictor.net, predictor.card.model.in_channels)
     for number, (job, (source, path)) in enumerate(zip(jobs, pairs, strict=True)):
         if resume and path.is_file():
             report(f"{path} is complete already")
             continue
         begun = read_record(path) if resume else {}
         with OpenJob(job, predictor) as opened:
-            plan = _plan(opened, memory, begun.get("tile", tile), batch, speed)
+            plan = stopwatch.time(_plan(opened, held, memory, begun.get("tile", tile), batch))
             report(f"{source.name}: {plan}")
             opened.cut(plan.tiles.step)
             if verify:
@@ -214,22 +217,21 @@ def predict_files(
     return [path for _, path in pairs]
 
 
-def _plan(job: OpenJob, memory: int, tile: int | Sequence[int] | None, batch: int, speed: float) -> Plan:
+def _plan(job: OpenJob, held: int, memory: int, tile: int | Sequence[int] | None, batch: int) -> Plan:
     """Plan the tiles of an image."""
     first = job.frames[0]
     # Where objects are numbered, their mask, their numbers and the table of the numbering are whole in memory.
-    kept = math.prod(first.shape[1:]) * (1 + 4 + 4) if job.save_objects else 0
+    objects = math.prod(first.shape[1:]) * (1 + 4 + 4) if job.save_objects else 0
     return plan_prediction(
         job.net,
         first.shape,
         classes=job.card.model.classes,
         itemsize=job.image.dtype.itemsize,
+        held=held + objects,
         budget=memory,
         frames=len(job.frames),
-        kept=kept,
         tile=tile,
         batch=batch,
-        seconds_per_operation=speed,
     )
 
 
