@@ -16,6 +16,7 @@ from biounet.budget import choose_width
 from biounet.config import RunConfig
 from biounet.devices import choose_device, choose_precision
 from biounet.errors import ConfigError, OutputError, TrainingError
+from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.geometry import Geometry
 from biounet.losses import LOSSES
 from biounet.modelfile import ModelCard
@@ -130,7 +131,9 @@ class Experiment:
         self.validation = Validation(self.data.validation, where, precision)
 
     def settle(self) -> dict[str, str]:
-        """Settle what the settings leave to the machine; return the reasons, by setting."""
+        """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
+        if self.config.train.auto:
+            self.config, self.reasons = choose_settings(self.config, Fingerprint.of(self.data))
         if "model.width" in self.config.train.auto and self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reason = choose_width(self.config, size, fabric=self.fabric)

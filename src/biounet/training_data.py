@@ -13,6 +13,7 @@ from biounet.augment import Sample
 from biounet.config import IGNORE, RunConfig
 from biounet.errors import ConfigError, ShapeError
 from biounet.folders import Dataset, Pair, find_dataset, split
+from biounet.images import open_lazily
 from biounet.normalize import Normalization
 from biounet.weightmaps import class_weights, separate_touching, weight_map
 
@@ -27,12 +28,14 @@ class Item:
     image : (C, *spatial) float32, normalised
     labels : (*spatial) integers as annotated: classes, or numbered objects; negative = IGNORE
     target : (*spatial) int64, the class to predict; negative = IGNORE
+    spacing : micrometres per pixel and spatial axis, where the file tells
     """
 
     name: str
     image: NDArray[np.float32]
     labels: NDArray[Any]
     target: NDArray[np.int64]
+    spacing: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,9 @@ def _item(dataset: Dataset, pair: Pair, normalization: Normalization, kind: str)
     """Read one image. Objects become one class, with a line of background between those that touch."""
     image, labels = dataset.load(pair)
     target = np.maximum(separate_touching(labels) if kind == "objects" else labels, IGNORE)
-    return Item(pair.name, normalization.measured(image).apply(image), labels, target.astype(np.int64))
+    with open_lazily(pair.image) as file:
+        spacing = file.spacing and file.spacing[-target.ndim :]
+    return Item(pair.name, normalization.measured(image).apply(image), labels, target.astype(np.int64), spacing)
 
 
 def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:

@@ -14,6 +14,7 @@ Chosen = Literal[
     "model.depth",
     "model.pooling",
     "train.patch",
+    "train.patch_z",
     "train.batch",
     "train.class_balance",
     "train.border_weight",

@@ -1,0 +1,192 @@
+"""What the images say about the settings: sizes, spacing, objects, balance; and the settings that follow."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import find_objects
+
+from biounet.config import RunConfig
+from biounet.geometry import unet_geometry
+from biounet.training_data import TrainingData
+from biounet.weightmaps import touching
+
+__all__ = ["Fingerprint", "choose_settings"]
+
+Choices = dict[str, tuple[Any, str]]
+"""Settings by name: value and reason."""
+
+DEPTHS = (4, 5, 6)
+"""That of the paper, and deeper ones for objects that it cannot see whole."""
+
+VOLUME_DEPTH = 3  # of 3D U-Net, Cicek et al. 2016
+VOXELS = 2**17
+"""Pixels of a batch of volumes; of images, the preset says."""
+
+GRID = 8  # pixels: patches of volumes are multiples of it
+LEAST_BOTTOM = 4  # pixels per axis that should be left after all poolings
+LARGEST_PATCH = 512
+THICK = 2.0  # an axis whose pixels are that much longer than the finest is not pooled
+
+RARE = 0.05
+"""A class with a smaller share of the known pixels gets as much weight as the others."""
+
+BORDER_WEIGHT = 10.0  # w0 of the paper
+CLOSE = 2  # pixels between objects that count as touching
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What counts of a training set.
+
+    Parameters
+    ----------
+    smallest, median : pixels per spatial axis of the images
+    spacing : micrometres per pixel and axis, where all images agree
+    objects : number of them; 0 where labels are classes
+    diameter : pixels
+        Longest side of the bounding box that 9 of 10 objects do not exceed; 0 without objects.
+    touching : share of the images in which objects touch, or nearly
+    shares : of the classes among the known pixels
+    unknown : share of the pixels without a label
+    """
+
+    smallest: tuple[int, ...]
+    median: tuple[int, ...]
+    spacing: tuple[float, ...] | None
+    objects: int
+    diameter: float
+    touching: float
+    shares: tuple[float, ...]
+    unknown: float
+
+    @classmethod
+    def of(cls, data: TrainingData) -> "Fingerprint":
+        """Measure the training images."""
+        sizes = np.array([item.target.shape for item in data.train])
+        spacings = {item.spacing for item in data.train}
+        numbered = [item.labels for item in data.train] if data.kind == "objects" else []
+        extents = [
+            max(side.stop - side.start for side in box)
+            for labels in numbered
+            for box in find_objects(np.maximum(labels, 0))
+            if box is not None
+        ]
+        unknown, *shares = data.coverage.tolist()
+        return cls(
+            smallest=tuple(sizes.min(0).tolist()),
+            median=tuple(np.median(sizes, axis=0).astype(int).tolist()),
+            spacing=spacings.pop() if len(spacings) == 1 else None,
+            objects=len(extents),
+            diameter=float(np.percentile(extents, 90)) if extents else 0.0,
+            touching=float(np.mean([touching(labels, gap=CLOSE) for labels in numbered])) if numbered else 0.0,
+            shares=tuple(share / max(1 - unknown, 1e-9) for share in shares),
+            unknown=unknown,
+        )
+
+    def __str__(self) -> str:
+        parts = [f"median size {' x '.join(map(str, self.median))} px"]
+        if self.spacing is not None:
+            parts.append(f"{' x '.join(f'{step:g}' for step in self.spacing)} um per pixel")
+        if self.objects:
+            parts.append(f"{self.objects} objects, most up to {self.diameter:.0f} px long")
+            parts.append(f"touching in {self.touching:.0%} of the images")
+        return ", ".join(parts)
+
+
+def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, dict[str, str]]:
+    """Settle the settings in ``train.auto`` that follow from the images.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Its model has the dimensions of the data.
+    found : Fingerprint
+
+    Returns
+    -------
+    RunConfig
+        Of ``train.auto`` only ``model.width`` is left, which is a matter of minutes.
+    dict
+        For each setting that was chosen the reason, for people.
+
+    Examples
+    --------
+    >>> found = Fingerprint((700, 700), (700, 700), None, 90, 150.0, 1.0, (0.5, 0.5), 0.0)
+    >>> config, reasons = choose_settings(RunConfig.preset("default"), found)
+    >>> config.model.depth, reasons["model.depth"]
+    (5, 'an object of 150 px against the 224 px that a pixel sees to each side')
+    """
+    wanted = set(config.train.auto)
+    chosen = _for_volumes(config, found) if config.model.dims == 3 else _for_images(config, found)
+    if min(found.shares) < RARE:
+        least = min(range(len(found.shares)), key=found.shares.__getitem__)
+        chosen["train.class_balance"] = True, f"class {least} has only {found.shares[least]:.1%} of the pixels"
+    if found.touching:
+        chosen["train.border_weight"] = BORDER_WEIGHT, f"objects touch in {found.touching:.0%} of the images"
+    chosen = {name: choice for name, choice in chosen.items() if name in wanted}
+    left = tuple(name for name in config.train.auto if name == "model.width")
+    settled = config.updated({name: value for name, (value, _) in chosen.items()} | {"train.auto": left})
+    return settled, {name: reason for name, (_, reason) in chosen.items()}
+
+
+def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
+    """Depth and patch such that an object is seen whole."""
+    chosen: Choices = {}
+    if not found.objects:
+        return chosen
+    for depth in DEPTHS:
+        (margin, *_) = unet_geometry(((2, 2),) * depth, padded=True).margin
+        if margin >= found.diameter or min(found.median) < LEAST_BOTTOM * 2 ** (depth + 1):
+            break
+    size = f"an object of {found.diameter:.0f} px"
+    chosen["model.depth"] = depth, f"{size} against the {margin} px that a pixel sees to each side"
+    grid, before = 2**depth, config.train.patch
+    patch = min(math.ceil(1.5 * found.diameter / grid) * grid, LARGEST_PATCH)
+    if patch > before:
+        chosen["train.patch"] = patch, f"{size} fits in"
+        batch = max(1, round(config.train.batch * before**2 / patch**2))
+        chosen["train.batch"] = batch, f"as many pixels as {config.train.batch} patches of {before} px"
+    return chosen
+
+
+def _for_volumes(config: RunConfig, found: Fingerprint) -> Choices:
+    """Patches of as many voxels as a step can take, and poolings that make thick slices cubes."""
+    spacing = found.spacing or (1.0, 1.0, 1.0)
+    depth = VOLUME_DEPTH
+    poolings, steps, patch = [], list(spacing), _patch_of_volume(found.median, spacing)
+    left = list(patch)
+    for _ in range(depth):
+        finest = min(step for step, pixels in zip(steps, left, strict=True) if pixels >= 2 * LEAST_BOTTOM)
+        factors = tuple(
+            2 if step < THICK * finest and pixels >= 2 * LEAST_BOTTOM else 1
+            for step, pixels in zip(steps, left, strict=True)
+        )
+        poolings.append(factors)
+        steps = [step * factor for step, factor in zip(steps, factors, strict=True)]
+        left = [pixels // factor for pixels, factor in zip(left, factors, strict=True)]
+    sizes = " x ".join(map(str, patch))
+    chosen: Choices = {
+        "model.depth": (depth, "volumes: as in Cicek et al. 2016"),
+        "train.patch": (patch[1], f"{sizes} px are what a step can take"),
+        "train.patch_z": (patch[0], f"{sizes} px are what a step can take"),
+        "train.batch": (1, "a patch of a volume has pixels enough"),
+    }
+    if any(1 in factors for factors in poolings):
+        thick = spacing[0] / min(spacing)
+        chosen["model.pooling"] = (
+            tuple(poolings),
+            f"slices {thick:.1f} times as thick as pixels are wide, {patch[0]} of them",
+        )
+    return chosen
+
+
+def _patch_of_volume(median: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
+    """A box, square in YX, of about `VOXELS` that is a cube in the tissue, as far as the images reach."""
+    thick = spacing[0] / spacing[1]
+    deep = min(median[0], (VOXELS / thick**2) ** (1 / 3))
+    deep = max(round(deep / GRID), 1) * GRID
+    wide = int(math.sqrt(VOXELS / deep)) // GRID * GRID
+    return deep, wide, wide

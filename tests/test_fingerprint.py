@@ -1,0 +1,85 @@
+"""Settings follow from the images: worked by hand on small sets."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from biounet.config import IGNORE, RunConfig
+from biounet.fingerprint import Fingerprint, choose_settings
+from biounet.training_data import Item, TrainingData
+
+CELLS = Fingerprint((512, 512), (512, 512), None, 40, 30.0, 0.0, (0.6, 0.4), 0.0)
+STACK = Fingerprint((32, 512, 512), (32, 512, 512), (5.0, 1.0, 1.0), 0, 0.0, 0.0, (0.5, 0.5), 0.0)
+IMAGES, VOLUMES = RunConfig.preset("default"), RunConfig.preset("default").updated({"model.dims": 3})
+
+
+def objects(labels, spacing=None):
+    labels = np.array(labels)
+    image = np.zeros((1, *labels.shape), np.float32)
+    return Item("a", image, labels, np.clip(labels, IGNORE, 1).astype(np.int64), spacing)
+
+
+def test_what_is_measured_is_what_is_there():
+    first = objects([[1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 2], [0, 0, 0, 2]], (0.5, 0.5))
+    second = objects([[3, 4, 0, 0, 0, 0, 0, -1]], (0.5, 0.5))
+    found = Fingerprint.of(TrainingData([first, second], [], "objects", ()))
+    assert (found.smallest, found.median, found.spacing) == ((1, 4), (2, 6), (0.5, 0.5))
+    assert (found.objects, found.touching) == (4, 1.0)  # 1 and 2 have one pixel between them
+    assert found.diameter == pytest.approx(2.7)  # of 1, 1, 2, 3 the 90th percentile
+    assert found.unknown == pytest.approx(1 / 24)
+    assert found.shares == pytest.approx((16 / 23, 7 / 23))
+    assert "4 objects" in str(found)
+
+
+def test_images_of_several_pixel_sizes_have_none():
+    items = [objects([[0, 1]], (1.0, 1.0)), objects([[0, 1]], (2.0, 2.0))]
+    assert Fingerprint.of(TrainingData(items, [], "objects", ())).spacing is None
+
+
+@pytest.mark.parametrize(("diameter", "depth"), [(30, 4), (112, 4), (113, 5), (1000, 6)])
+def test_the_network_is_so_deep_that_it_sees_an_object_whole(diameter, depth):
+    large = replace(CELLS, diameter=float(diameter), median=(4096, 4096))
+    assert choose_settings(IMAGES, large)[0].model.depth == depth
+
+
+def test_small_images_are_not_pooled_to_nothing():
+    small = replace(CELLS, diameter=200.0, median=(100, 100))
+    assert choose_settings(IMAGES, small)[0].model.depth == 4
+
+
+def test_a_larger_patch_takes_the_place_of_several():
+    config, reasons = choose_settings(IMAGES, replace(CELLS, diameter=240.0, median=(2048, 2048)))
+    assert (config.train.patch, config.train.batch) == (384, 1)
+    assert set(reasons) >= {"train.patch", "train.batch"}
+
+
+def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():
+    apart, _ = choose_settings(IMAGES, CELLS)
+    assert (apart.train.border_weight, apart.train.class_balance) == (0, False)
+    close, _ = choose_settings(IMAGES, replace(CELLS, touching=0.2, shares=(0.97, 0.03)))
+    assert (close.train.border_weight, close.train.class_balance) == (10, True)
+
+
+def test_thick_slices_are_pooled_later():
+    config, reasons = choose_settings(VOLUMES, STACK)
+    assert config.model.pooling == ((1, 2, 2), (1, 2, 2), (2, 2, 2))  # 5:1, 5:2, 5:4
+    assert "5.0 times as thick" in reasons["model.pooling"]
+    assert config.train.patch_z < config.train.patch
+
+
+def test_cubes_are_pooled_evenly_in_patches_of_the_promised_size():
+    config, reasons = choose_settings(VOLUMES, replace(STACK, spacing=None, median=(256, 256, 256)))
+    assert config.model.pooling is None
+    assert "model.pooling" not in reasons
+    assert config.train.patch == config.train.patch_z == 48
+    assert config.train.batch == 1
+
+
+def test_what_was_set_by_hand_stays_and_nothing_is_left_to_choose_twice():
+    given = IMAGES.updated({"model.depth": 3, "train.border_weight": 1.0})
+    config, reasons = choose_settings(given, replace(CELLS, diameter=150.0, touching=1.0))
+    assert (config.model.depth, config.train.border_weight) == (3, 1)
+    assert not {"model.depth", "train.border_weight"} & set(reasons)
+    assert config.train.auto == ("model.width",)
+    assert choose_settings(RunConfig(), replace(CELLS, touching=1.0)) == (RunConfig(), {})
