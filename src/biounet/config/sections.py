@@ -61,6 +61,10 @@ class ModelConfig(Settings):
     """Share of channels dropped at the end of the contracting path while training."""
     pooling: tuple[tuple[PositiveInt, ...], ...] | None = None
     """Pooling factors per level and axis, for stacks with thick slices; ``None`` means 2 everywhere."""
+    window: Literal[65, 95] = 95
+    """Side of the window of ``sliding-window``, in pixels."""
+    pretrained: str | None = None
+    """A file of `biounet download` with the weights that training of ``ternausnet`` or an FCN begins with."""
 
     @model_validator(mode="after")
     def _pooling_fits(self) -> Self:

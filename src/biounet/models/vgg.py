@@ -1,0 +1,139 @@
+"""The trunk of VGG (Simonyan and Zisserman 2015), which TernausNet and the FCNs stand on, and its published weights."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from biounet.config import ModelConfig
+from biounet.errors import ConfigError, ModelFileError
+from biounet.geometry.trunk import Step
+
+__all__ = ["LEVELS", "adopt", "check_planar", "trunk_features", "trunk_name", "trunk_steps"]
+
+LEVELS: Mapping[int, Sequence[int]] = MappingProxyType({11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3)})
+"""3x3 convolutions before each pooling (Simonyan and Zisserman 2015, table 1, columns A and D)."""
+
+FACTORS = (1, 2, 4, 8, 8)
+"""Channels per level, as multiples of the first."""
+
+
+def check_planar(config: ModelConfig) -> None:
+    """Refuse what networks that were published for images do not have.
+
+    Raises
+    ------
+    ConfigError
+        For volumes, and for poolings that are not 2 along both axes.
+    """
+    if config.dims != 2:
+        raise ConfigError(f"{config.name} takes images (Y, X), got {config.dims} spatial axes; use model.name=unet")
+    if any(factor != 2 for level in config.poolings for factor in level):
+        raise ConfigError(f"{config.name} pools by 2 along both axes, got model.pooling={config.pooling}; leave it out")
+
+
+def trunk_features(depth: int, config: ModelConfig, *, border: int = 1) -> nn.Sequential:
+    """Build the convolutions and poolings of VGG, with the layer numbers of the public weight files.
+
+    Parameters
+    ----------
+    depth : 11 or 16
+    config : ModelConfig
+        ``width`` is 64 in the paper. With ``norm="batch"`` each convolution is followed by batch normalisation,
+        as in the public files whose names end in ``_bn``; these keep the biases of the convolutions.
+    border : pixels
+        Zeros around the input of the first convolution. Where they are more than the 1 of VGG, the image has
+        an odd number of pixels on some levels, and poolings keep the last one, as those of Caffe do.
+
+    Examples
+    --------
+    >>> [name for name, _ in trunk_features(11, ModelConfig(width=2))[:6].named_parameters()]
+    ['0.weight', '0.bias', '3.weight', '3.bias']
+    """
+    layers: list[nn.Module] = []
+    channels, padding = config.in_channels, border
+    for convolutions, factor in zip(LEVELS[depth], FACTORS, strict=True):
+        for _ in range(convolutions):
+            layers.append(nn.Conv2d(channels, factor * config.width, 3, padding=padding))
+            channels, padding = factor * config.width, 1
+            if config.norm == "batch":
+                layers.append(nn.BatchNorm2d(channels))
+            layers.append(nn.ReLU(inplace=True))
+        layers.append(nn.MaxPool2d(2, ceil_mode=border > 1))
+    return nn.Sequential(*layers)
+
+
+def trunk_steps(depth: int, *, poolings: int, border: int = 1, convolved: bool = False) -> list[Step]:
+    """Layers of the trunk along one axis, up to a number of poolings.
+
+    Parameters
+    ----------
+    depth, border : as in `trunk_features`
+    poolings : int
+    convolved : bool
+        Whether the convolutions that follow the last of these poolings belong to it.
+    """
+    steps: list[Step] = []
+    for level, convolutions in enumerate(LEVELS[depth][: poolings + convolved]):
+        steps += [Step(3, padding=1)] * convolutions
+        if level < poolings:
+            steps.append(Step(2, stride=2))
+    steps[0] = Step(3, padding=border)
+    return steps
+
+
+def trunk_name(depth: int, config: ModelConfig) -> str:
+    """Name of the public weights that fit, as `biounet.download.SOURCES` knows it."""
+    return f"vgg{depth}_bn" if config.norm == "batch" else f"vgg{depth}"
+
+
+def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a network on a VGG trunk the weights of a VGG that was trained to classify photographs.
+
+    Parameters
+    ----------
+    net : torch.nn.Module with ``trunk``, the name of its trunk
+        Its ``features``, and where it has them the two fully connected layers of ``classifier``, are changed
+        in place; everything else keeps its weights.
+    weights : by name
+        In the layout of the public torchvision files.
+
+    Raises
+    ------
+    ConfigError
+        If the network has no VGG trunk.
+    ModelFileError
+        If the weights are those of another network, or of another width.
+
+    Notes
+    -----
+    The first convolution of the files takes red, green and blue. An image of other channels is taken for a grey
+    one: each of its C channels gets the sum of the three filters divided by C. So a grey image has the same
+    responses as its copy in all three colours.
+    """
+    trunk = getattr(net, "trunk", None)
+    if trunk is None:
+        raise ConfigError("model.pretrained holds weights of VGG; use it with ternausnet or an fcn, or leave it out")
+    own = {name: value for name, value in net.state_dict().items() if _is_adopted(name)}
+    theirs = {name: value for name, value in weights.items() if name in own or name.startswith("features.")}
+    theirs = {name: value for name, value in theirs.items() if _is_adopted(name)}
+    strange = sorted(own.keys() ^ theirs.keys())
+    if strange:
+        raise ModelFileError(f"the network stands on {trunk}, the weights are of another network ({strange[0]})")
+    for name, value in own.items():
+        given = theirs[name]
+        if name == "features.0.weight" and value.shape[1] != given.shape[1]:
+            given = given.sum(dim=1, keepdim=True).expand(-1, value.shape[1], -1, -1) / value.shape[1]
+        if given.shape[0] != value.shape[0] or given.numel() != value.numel():
+            raise ModelFileError(
+                f"{name} has the shape {tuple(given.shape)}, the network wants {tuple(value.shape)}; "
+                "public weights need --set model.width=64"
+            )
+        with torch.no_grad():
+            value.copy_(given.reshape(value.shape))  # a fully connected layer becomes a convolution
+
+
+def _is_adopted(name: str) -> bool:
+    """Whether weights of this name come from the classifier: its last layer does not, it knows other classes."""
+    return name.startswith(("features.", "classifier.0.", "classifier.3.")) and not name.endswith("num_batches_tracked")
