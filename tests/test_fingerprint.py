@@ -83,3 +83,12 @@ def test_what_was_set_by_hand_stays_and_nothing_is_left_to_choose_twice():
     assert not {"model.depth", "train.border_weight"} & set(reasons)
     assert config.train.auto == ("model.width",)
     assert choose_settings(RunConfig(), replace(CELLS, touching=1.0)) == (RunConfig(), {})
+
+
+def test_walls_between_cells_count_as_gaps_where_labels_are_classes():
+    wall = np.ones((20, 20), np.int32)
+    wall[:, 9:12] = 0
+    found = Fingerprint.of(TrainingData([objects(wall)], [], "classes", ()))
+    assert (found.objects, found.touching) == (0, 1.0)
+    whole = Fingerprint.of(TrainingData([objects(np.ones((20, 20), np.int32))], [], "classes", ()))
+    assert whole.touching == 0.0

@@ -77,15 +77,22 @@ def test_weights_are_those_of_the_paper():
     assert sample.weights[0, 0].item() == 1
 
 
+def test_where_labels_are_classes_the_parts_of_the_foreground_are_the_objects():
+    membrane = np.array([[1, 1, 0, 1, 1]])
+    data = TrainingData([item(membrane, target=membrane)], [], "classes", ())
+    (sample,) = to_samples(data, RunConfig().updated({"train.class_balance": False}), torch.device("cpu"))
+    assert sample.weights[0, 2].item() == pytest.approx(1 + 10 * np.exp(-((1 + 1) ** 2) / 50), rel=1e-5)
+
+
 def test_weights_balance_the_classes_of_the_whole_set():
     labels = np.array([[0, 0, 0, 1]])
     data = TrainingData([item(labels, target=labels)], [], "classes", ())
-    (sample,) = to_samples(data, RunConfig(), torch.device("cpu"))
+    (sample,) = to_samples(data, RunConfig().updated({"train.border_weight": 0.0}), torch.device("cpu"))
     weights = sample.weights[0]
     assert 3 * weights[0] == pytest.approx(weights[3].item())
 
 
 def test_no_weights_are_kept_where_none_are_asked_for():
     data = TrainingData([item(TWO_CELLS)], [], "classes", ())
-    config = RunConfig().updated({"train.class_balance": False})
+    config = RunConfig().updated({"train.class_balance": False, "train.border_weight": 0.0})
     assert to_samples(data, config, torch.device("cpu"))[0].weights is None

@@ -34,7 +34,8 @@ RARE = 0.05
 """A class with a smaller share of the known pixels gets as much weight as the others."""
 
 BORDER_WEIGHT = 10.0  # w0 of the paper
-CLOSE = 2  # pixels between objects that count as touching
+CLOSE = 8
+"""Pixels between objects that count as touching: what is wider weighs little at the sigma of the paper."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Fingerprint:
     objects : number of them; 0 where labels are classes
     diameter : pixels
         Longest side of the bounding box that 9 of 10 objects do not exceed; 0 without objects.
-    touching : share of the images in which objects touch, or nearly
+    touching : share of the images in which objects, or parts of the foreground, have at most `CLOSE` pixels between
     shares : of the classes among the known pixels
     unknown : share of the pixels without a label
     """
@@ -67,10 +68,10 @@ class Fingerprint:
         """Measure the training images."""
         sizes = np.array([item.target.shape for item in data.train])
         spacings = {item.spacing for item in data.train}
-        numbered = [item.labels for item in data.train] if data.kind == "objects" else []
+        numbered = [data.objects(item) for item in data.train] if data.classes == 2 else []
         extents = [
             max(side.stop - side.start for side in box)
-            for labels in numbered
+            for labels in (numbered if data.kind == "objects" else [])
             for box in find_objects(np.maximum(labels, 0))
             if box is not None
         ]
@@ -92,7 +93,8 @@ class Fingerprint:
             parts.append(f"{' x '.join(f'{step:g}' for step in self.spacing)} um per pixel")
         if self.objects:
             parts.append(f"{self.objects} objects, most up to {self.diameter:.0f} px long")
-            parts.append(f"touching in {self.touching:.0%} of the images")
+        if self.touching:
+            parts.append(f"narrow gaps in {self.touching:.0%} of the images")
         return ", ".join(parts)
 
 
@@ -125,7 +127,7 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
         least = min(range(len(found.shares)), key=found.shares.__getitem__)
         chosen["train.class_balance"] = True, f"class {least} has only {found.shares[least]:.1%} of the pixels"
     if found.touching:
-        chosen["train.border_weight"] = BORDER_WEIGHT, f"objects touch in {found.touching:.0%} of the images"
+        chosen["train.border_weight"] = BORDER_WEIGHT, f"gaps of up to {CLOSE} px in {found.touching:.0%} of the images"
     chosen = {name: choice for name, choice in chosen.items() if name in wanted}
     left = tuple(name for name in config.train.auto if name == "model.width")
     settled = config.updated({name: value for name, (value, _) in chosen.items()} | {"train.auto": left})

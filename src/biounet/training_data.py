@@ -15,6 +15,7 @@ from biounet.errors import ConfigError, ShapeError
 from biounet.folders import Dataset, Pair, find_dataset, split
 from biounet.images import open_lazily
 from biounet.normalize import Normalization
+from biounet.postprocess import label_objects
 from biounet.weightmaps import class_weights, separate_touching, weight_map
 
 __all__ = ["Item", "TrainingData", "fit_to_data", "load_training_data", "to_samples"]
@@ -62,6 +63,10 @@ class TrainingData:
             counts += np.bincount(np.maximum(item.target, -1).ravel() + 1, minlength=len(counts))
         counts /= counts.sum()
         return counts
+
+    def objects(self, item: Item) -> NDArray[Any]:
+        """Numbered objects of an item: as annotated, or the parts of the foreground that hang together."""
+        return item.labels if self.kind == "objects" else label_objects(item.target > 0).astype(np.int32)
 
     @property
     def channels(self) -> int:
@@ -143,13 +148,14 @@ def to_samples(data: TrainingData, config: RunConfig, device: torch.device) -> l
     balance = np.ones(classes, np.float32)
     if train.class_balance:
         balance = class_weights([item.target for item in data.train], classes=classes)
-    borders = train.border_weight if data.kind == "objects" else 0.0
     samples = []
     for item in data.train:
         weights = None
-        if borders or train.class_balance:
-            objects = item.labels if borders else None
-            drawn = weight_map(item.target, objects=objects, balance=balance, w0=borders, sigma=train.border_sigma)
+        if train.border_weight or train.class_balance:
+            objects = data.objects(item) if train.border_weight else None
+            drawn = weight_map(
+                item.target, objects=objects, balance=balance, w0=train.border_weight, sigma=train.border_sigma
+            )
             weights = torch.from_numpy(drawn).to(device)
         image, target = torch.from_numpy(item.image), torch.from_numpy(item.target)
         samples.append(Sample(image.to(device), target.to(device), weights))
