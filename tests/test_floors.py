@@ -12,7 +12,7 @@ FLOORS = [
         *("models", "losses", "weightmaps", "normalize", "augment", "metrics", "postprocess", "synthetic"),
         *("optimize", "devices", "tiling", "footprint"),
     },
-    {"images", "folders", "modelfile", "statefile"},
+    {"images", "folders", "modelfile", "statefile", "pretrained", "download"},
     {"patches", "training_data", "train", "budget", "experiment", "predict", "cluster", "evaluate"}
     | {"frames", "jobs", "outputs", "plan", "verify"},
     {"report", "cli"},

@@ -12,6 +12,7 @@
     ├── MemoryBudgetError (ValueError)   a memory budget that the smallest plan does not fit
     ├── OutputError (OSError)            an output that exists, cannot be written, or a disk that is full
     ├── TrainingError (RuntimeError)     a run that cannot go on: loss not a number, state of another run
+    ├── DownloadError (RuntimeError)     an address that cannot be reached, or does not hold what it should
     ├── ClusterError (RuntimeError)      a scheduler that is not there, workers that were lost
     └── MissingExtraError (ImportError)  an optional library that is not installed
 
@@ -27,6 +28,7 @@ __all__ = [
     "ClusterError",
     "ConfigError",
     "DatasetError",
+    "DownloadError",
     "ImageError",
     "LabelError",
     "MemoryBudgetError",
@@ -77,6 +79,10 @@ class OutputError(BiounetError, OSError):
 
 class TrainingError(BiounetError, RuntimeError):
     """A training run cannot go on."""
+
+
+class DownloadError(BiounetError, RuntimeError):
+    """An address cannot be reached, or does not hold what it should."""
 
 
 class ClusterError(BiounetError, RuntimeError):

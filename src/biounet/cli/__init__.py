@@ -142,6 +142,19 @@ def evaluate(
     )
 
 
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(help="vgg11, vgg11_bn, vgg16 or vgg16_bn.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder that the file is written to.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Fetch public weights that training can begin with."""
+    from biounet.cli.download import run_download
+
+    run_download(name, out, overwrite=overwrite)
+
+
 def _given(**options: object) -> dict[str, Any]:
     """Options that were given, under the names of the settings that they are."""
     from biounet.config import toml_value

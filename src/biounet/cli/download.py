@@ -1,0 +1,18 @@
+"""What `biounet download` does: fetch with progress, and say what can be done with it."""
+
+from pathlib import Path
+
+from biounet.cli.progress import progress, say
+from biounet.download import SOURCES, download
+
+__all__ = ["run_download"]
+
+
+def run_download(name: str, out: Path, *, overwrite: bool) -> None:
+    """Fetch public weights, and say where they are and whose."""
+    with progress(f"downloading {name}") as show:
+        path = download(name, out, sources=SOURCES, overwrite=overwrite, progress=show)
+    say(f"{path} is written ({SOURCES[name].terms})")
+    model = "ternausnet" if name.startswith("vgg11") else "fcn-8s"
+    norm = "batch" if name.endswith("_bn") else "none"
+    say(f"train with --model {model} --set model.pretrained={path} --set model.width=64 --set model.norm={norm}")
