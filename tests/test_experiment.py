@@ -7,11 +7,13 @@ from torch import nn
 
 from biounet.config import RunConfig
 from biounet.errors import ConfigError, OutputError, TrainingError
-from biounet.experiment import Experiment, Validation
+from biounet.experiment import Experiment
 from biounet.geometry import Geometry
 from biounet.modelfile import load_network
 from biounet.normalize import Normalization
+from biounet.processes import make_fabric
 from biounet.training_data import Item, TrainingData
+from biounet.validation import Validation
 
 TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 2, "train.reports": 1}
 
@@ -56,7 +58,8 @@ def experiment(folder, **changes):
     target = rng.integers(0, 2, (16, 16))
     items = [Item("a", rng.normal(size=(1, 16, 16)).astype(np.float32), target, target)]
     config = RunConfig.preset("default").updated({**TINY, **changes})
-    return Experiment(config, TrainingData(items, items, "classes", ()), Normalization(), folder, device="cpu")
+    fabric = make_fabric("cpu", config.train.precision)
+    return Experiment(config, TrainingData(items, items, "classes", ()), Normalization(), folder, fabric)
 
 
 def test_a_run_writes_its_settings_and_its_model(tmp_path):
@@ -66,7 +69,7 @@ def test_a_run_writes_its_settings_and_its_model(tmp_path):
 
 
 def test_reasons_are_written_beside_settings(tmp_path):
-    run = experiment(tmp_path / "run", **{"train.steps": None, "train.minutes": 0.01})
+    run = experiment(tmp_path / "run", **{"train.steps": None, "train.minutes": 0.01, "train.auto": ["model.width"]})
     run.settle()
     list(run.run())
     text = (tmp_path / "run" / "config.toml").read_text()

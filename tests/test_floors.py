@@ -10,21 +10,32 @@ FLOORS = [
     {"errors", "atomic", "geometry", "config", "chance"},
     {
         *("models", "losses", "weightmaps", "normalize", "augment", "metrics", "postprocess", "synthetic"),
-        *("optimize", "devices", "tiling", "footprint"),
+        *("measure", "object_pictures"),
+        *("optimize", "devices", "tiling", "footprint", "targets", "calibration"),
+        *("processes", "batchwise"),
     },
     {"images", "folders", "modelfile", "statefile", "pretrained", "download"},
-    {"patches", "training_data", "train", "budget", "experiment", "predict", "cluster", "evaluate"}
-    | {"frames", "jobs", "outputs", "plan", "verify"},
+    {"patches", "training_data", "fingerprint", "update", "train", "budget", "validation", "experiment"}
+    | {"object_frames", "object_files", "predict", "cluster", "evaluate", "frames", "jobs", "outputs", "plan", "verify"},
     {"report", "cli"},
 ]
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
 SIDEWAYS = {
     *((part, "errors") for part in FLOORS[0]),  # errors is what the rest of the ground floor stands on
     *(("tiling", part) for part in ("devices", "models", "footprint")),
+    ("processes", "devices"),
+    ("batchwise", "processes"),
+    ("object_pictures", "measure"),
+    ("postprocess", "metrics"),
     ("folders", "images"),
-    ("train", "patches"),
-    *(("budget", part) for part in ("patches", "train")),
-    *(("experiment", part) for part in ("training_data", "patches", "train", "budget")),
+    ("object_frames", "frames"),
+    ("object_files", "object_frames"),
+    ("update", "patches"),
+    *(("train", part) for part in ("patches", "update")),
+    *(("budget", part) for part in ("patches", "update")),
+    ("fingerprint", "training_data"),
+    *(("experiment", part) for part in ("fingerprint", "training_data", "patches", "train", "budget", "validation")),
+    ("validation", "training_data"),
     *(("jobs", part) for part in ("frames", "outputs", "plan")),
     ("outputs", "jobs"),
     *(("verify", part) for part in ("frames", "jobs", "plan")),
@@ -33,6 +44,8 @@ SIDEWAYS = {
     ("cli", "report"),
 }
 NO_TORCH = {"geometry", "weightmaps", "normalize", "metrics", "postprocess", "images", "folders", "config", "errors"}
+NO_TORCH |= {"targets", "calibration"}
+NO_TORCH |= {"measure", "object_pictures", "rois", "object_frames", "object_files"}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 OF_ONE_FILE = {"zarr", "distributed", "tomlkit", "tifffile"}
 

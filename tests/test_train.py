@@ -14,7 +14,8 @@ from biounet.modelfile import ModelCard, load_network, read_card
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import PatchSource
-from biounet.train import State, fit, train_step
+from biounet.train import fit, train_step
+from biounet.update import State
 
 TINY = {
     "model.width": 4,

@@ -8,7 +8,8 @@ from lightning_fabric import Fabric
 
 from biounet.config import RunConfig
 from biounet.patches import Batch
-from biounet.train import State, train_step
+from biounet.processes import agree
+from biounet.update import State, train_step
 
 __all__ = ["WIDTHS", "choose_width", "seconds_per_step"]
 
@@ -33,16 +34,18 @@ def seconds_per_step(config: RunConfig, size: Sequence[int], *, fabric: Fabric) 
     float, seconds
     """
     state = State.begin(config, fabric.device)
-    images = torch.zeros(config.train.batch, config.model.in_channels, *size, device=fabric.device)
+    state.join(fabric)
+    share = len(range(fabric.global_rank, config.train.batch, fabric.world_size))
+    images = torch.zeros(share, config.model.in_channels, *size, device=fabric.device)
     with torch.no_grad():
         spatial = state.net.eval()(images[:1]).shape[2:]
-    labels = torch.zeros(config.train.batch, *spatial, dtype=torch.int64, device=fabric.device)
+    labels = torch.zeros(share, *spatial, dtype=torch.int64, device=fabric.device)
     times = []
     for _ in range(3):
         began = time.perf_counter()
         train_step(state, Batch(images, labels, None), config.train, fabric=fabric, progress=0.5).item()
         times.append(time.perf_counter() - began)
-    return min(times[1:])
+    return agree(fabric, min(times[1:]))
 
 
 def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> tuple[RunConfig, str]:

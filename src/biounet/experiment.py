@@ -1,20 +1,16 @@
 """One experiment: a dataset and settings become a run folder with a trained model in it."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
-from torch import nn
 
 from biounet.atomic import replacing
 from biounet.budget import choose_width
 from biounet.config import RunConfig
-from biounet.devices import choose_device, choose_precision
+from biounet.devices import choose_precision
 from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.geometry import Geometry
@@ -23,67 +19,12 @@ from biounet.modelfile import ModelCard
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import PatchSource, network_input_size
-from biounet.tiling import predict_array
+from biounet.processes import agree, check_share
 from biounet.train import Step, fit
-from biounet.training_data import Item, TrainingData, to_samples
+from biounet.training_data import TrainingData, to_samples
+from biounet.validation import Validation
 
-__all__ = ["Experiment", "Validation"]
-
-
-@dataclass
-class Validation:
-    """Scores of a network on held-out images, predicted as `biounet predict` does.
-
-    Parameters
-    ----------
-    items : images and labels that training never sees
-    device, precision : as `biounet.devices` chooses them
-
-    Attributes
-    ----------
-    probabilities : per item (classes, *spatial) float32, of the last validation
-    each : per item its Dice per class, of the last validation
-    confusion : (classes, classes) int64, pixels of a true class (row) given a class (column), of the last validation
-    """
-
-    items: Sequence[Item]
-    device: torch.device
-    precision: torch.dtype
-    probabilities: list[NDArray[np.float32]] = field(default_factory=list)
-    each: list[dict[str, float]] = field(default_factory=list)
-    confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-
-    def __call__(self, net: nn.Module) -> dict[str, float]:
-        """Return ``score`` (mean Dice over the classes that occur), ``log_loss``, and Dice per class.
-
-        Without held-out images every network is as good as the one before, so that the last is kept.
-        """
-        if not self.items:
-            return {"score": 0.0}
-        self.probabilities = [
-            predict_array(net, item.image, device=self.device, precision=self.precision) for item in self.items
-        ]
-        classes = len(self.probabilities[0])
-        counts, surprise = [], 0.0
-        for item, probabilities in zip(self.items, self.probabilities, strict=True):
-            known = item.target >= 0
-            truth, given = item.target[known], probabilities[:, known]
-            pairs = truth * classes + given.argmax(0)
-            counts.append(np.bincount(pairs, minlength=classes**2).reshape(classes, classes))
-            surprise -= float(np.log(np.maximum(given[truth, np.arange(len(truth))], 1e-7)).sum())
-        self.each = [dice_per_class(count) for count in counts]
-        self.confusion = np.sum(counts, axis=0)
-        dice = dice_per_class(self.confusion)
-        score = float(np.nanmean(list(dice.values())))
-        return {"score": score, "log_loss": surprise / max(int(self.confusion.sum()), 1)} | dice
-
-
-def dice_per_class(confusion: NDArray[np.int64]) -> dict[str, float]:
-    """Dice of each class from counts; not a number for a class that is neither there nor given."""
-    both = confusion.sum(0) + confusion.sum(1)
-    dice = np.full(len(both), np.nan)
-    np.divide(2 * np.diag(confusion), both, out=dice, where=both > 0)
-    return {f"dice_{number}": float(value) for number, value in enumerate(dice)}
+__all__ = ["Experiment"]
 
 
 def check_loss(name: str) -> None:
@@ -105,7 +46,8 @@ class Experiment:
         The one that `data` were read with.
     folder : Path
         Of the run.
-    device : auto, cpu, cuda or cuda:N
+    fabric : Fabric
+        As `biounet.processes.make_fabric` makes it.
     began : seconds of `time.monotonic`
         When the minutes of the budget began to count.
     """
@@ -114,21 +56,20 @@ class Experiment:
     data: TrainingData
     normalization: Normalization
     folder: Path
-    device: str = "auto"
+    fabric: Fabric
     began: float = field(default_factory=time.monotonic)
     reasons: dict[str, str] = field(default_factory=dict)
     """Why settings are what they are, for those that were not given by hand."""
 
     def __post_init__(self) -> None:
-        where = choose_device(self.device)
-        precision = choose_precision(self.config.train.precision, where)
-        self.fabric = Fabric(
-            accelerator=where.type,
-            devices=1 if where.index is None else [where.index],
-            precision="bf16-mixed" if precision == torch.bfloat16 else "32-true",
-        )
         check_loss(self.config.train.loss)
-        self.validation = Validation(self.data.validation, where, precision)
+        precision = choose_precision(self.config.train.precision, self.fabric.device)
+        self.validation = Validation(self.data.validation, self.fabric.device, precision)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process, of several that train together, is the one that writes and speaks."""
+        return self.fabric.global_rank == 0
 
     def settle(self) -> dict[str, str]:
         """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
@@ -138,6 +79,7 @@ class Experiment:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reason = choose_width(self.config, size, fabric=self.fabric)
             self.reasons["model.width"] = reason
+        check_share(self.config.train.batch, self.fabric.world_size)
         return self.reasons
 
     @property
@@ -162,7 +104,9 @@ class Experiment:
             If there is nothing to resume, or the settings have changed.
         """
         geometry = self._geometry  # an unknown model is refused here, before anything is written
-        self._open_folder(resume)
+        if self.leads:
+            self._open_folder(resume)
+        agree(self.fabric, 0)  # nobody goes on before the folder is there
         source = PatchSource(
             to_samples(self.data, self.config, self.fabric.device),
             geometry,

@@ -4,29 +4,23 @@ A run is a function of its settings and its data: patches, drop-out and schedule
 of the step, so a run that was killed and resumed ends with the same bytes as one that was not.
 """
 
-import copy
 import csv
 import math
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
-import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from biounet.atomic import sayable
 from biounet.config import RunConfig, TrainConfig
-from biounet.devices import channels_last, to_channels_last
 from biounet.errors import TrainingError
-from biounet.losses import LOSSES
 from biounet.modelfile import ModelCard, save_network
-from biounet.models import build
-from biounet.optimize import average_weights, learning_rate, make_optimizer
-from biounet.patches import Batch, PatchSource
-from biounet.statefile import load_state, save_state
+from biounet.patches import PatchSource
+from biounet.processes import agree
+from biounet.update import State, train_step
 
 __all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
 
@@ -59,89 +53,6 @@ class Step:
     progress: float
     """Share of the run that lies behind, in [0, 1]."""
     report: Report | None
-
-
-@dataclass
-class State:
-    """All that a run carries from step to step."""
-
-    net: nn.Module
-    average: nn.Module
-    """Running average of the weights, the network that is validated and saved."""
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -math.inf
-
-    @classmethod
-    def begin(cls, config: RunConfig, device: torch.device) -> Self:
-        """Build the network, draw its weights, and make the optimiser."""
-        net = to_channels_last(build(config.model, seed=config.train.seed).to(device), config.model.dims)
-        return cls(net, copy.deepcopy(net).eval(), make_optimizer(net, config.train))
-
-    def save(self, folder: Path) -> None:
-        """Write everything to a state file."""
-        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items() if value is not None}
-        save_state(folder, self.step, tensors, {"step": self.step, "seconds": self.seconds, "best": self.best})
-
-    def resume(self, folder: Path) -> None:
-        """Take up what `save` wrote."""
-        tensors, facts = load_state(folder)
-        self.net.load_state_dict(_below("net.", tensors))
-        self.average.load_state_dict(_below("average.", tensors))
-        groups = self.optimizer.state_dict()["param_groups"]
-        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
-        optimizer: dict[int, dict[str, Tensor]] = {}
-        for key, value in _below("optimizer.", tensors).items():
-            number, _, name = key.partition(".")
-            if value.ndim:  # in the memory order of its weight: another order would round otherwise
-                value = torch.empty_like(weights[int(number)]).copy_(value)
-            optimizer.setdefault(int(number), {})[name] = value
-        self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
-        self.step, self.seconds, self.best = facts["step"], facts["seconds"], facts["best"]
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def train_step(state: State, batch: Batch, config: TrainConfig, *, fabric: Fabric, progress: float) -> Tensor:
-    """Update the weights once.
-
-    Parameters
-    ----------
-    state : State, changed in place
-    batch : Batch
-    config : TrainConfig
-    fabric : Fabric
-        For the precision, and for gradients that are shared between processes.
-    progress : in [0, 1]
-        Where in the schedule this step stands.
-
-    Returns
-    -------
-    Tensor, a scalar without gradient
-        The loss before the update. It is not waited for, so that a GPU need not stop.
-    """
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(config, progress)
-    # Drop-out draws from the global generator of torch: set it, so that it too is a function of the step.
-    torch.manual_seed((config.seed * 1_000_003 + state.step) * 1009 + fabric.global_rank)
-    state.net.train()
-    with fabric.autocast():
-        scores = state.net(batch.image.contiguous(memory_format=channels_last(batch.image.ndim - 2)))
-    loss: Tensor = LOSSES[config.loss](scores.float(), batch.labels, batch.weights)
-    state.optimizer.zero_grad()
-    fabric.backward(loss)
-    if config.clip is not None:
-        nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
-    state.optimizer.step()
-    average_weights(state.average.state_dict(), state.net, decay=config.ema, step=state.step)
-    state.step += 1
-    return loss.detach()
 
 
 def fit(
@@ -183,29 +94,34 @@ def fit(
     state = State.begin(config, fabric.device)
     if resume:
         state.resume(folder / "last")
+    state.join(fabric)
+    leads = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
     began = (time.monotonic() if began is None else began) - state.seconds
-    closing = 0.0  # seconds that a validation takes: the one at the end must fit into the minutes too
+    closing = 0.0  # seconds that a report takes: the one at the end must fit into the minutes too
     saved = state.seconds
     pending: list[Tensor] = []
     progress = _progress(config.train, state, closing)
     try:
-        while progress < 1:
+        while (progress := agree(fabric, progress)) < 1:
             batch = source.batch(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
             pending.append(train_step(state, batch, config.train, fabric=fabric, progress=progress))
             state.seconds = time.monotonic() - began
             before, progress = progress, max(progress, _progress(config.train, state, closing))
             report = None
-            if int(progress * config.train.reports) > int(before * config.train.reports):
+            if leads and int(progress * config.train.reports) > int(before * config.train.reports):
                 report = _keep_best(state, _mean_loss(pending, state), validate(state.average), card, folder)
-                closing = time.monotonic() - began - state.seconds
-            if report is not None or state.seconds - saved > SAVE_EVERY:
+            if leads and (report is not None or state.seconds - saved > SAVE_EVERY):
                 state.save(folder / "last")
                 saved = state.seconds
             yield Step(state.step, state.seconds, progress, report)
+            if report is not None:
+                closing = time.monotonic() - began - state.seconds
     except GeneratorExit:  # the caller stops between two steps
-        state.save(folder / "last")
-        if not (folder / "model.safetensors").exists():
-            save_network(folder / "model.safetensors", state.average, card)
+        if leads:
+            state.save(folder / "last")
+            if not (folder / "model.safetensors").exists():
+                save_network(folder / "model.safetensors", state.average, card)
+            agree(fabric, math.inf)  # the others stop here too
         raise
 
 

@@ -73,6 +73,7 @@ def train(
     config: Annotated[Path | None, typer.Option(help="Settings in TOML, as a run writes them.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeat at will.")] = None,
     device: Device = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="GPUs of this machine, or processes on its CPU.")] = 1,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
@@ -83,8 +84,11 @@ def train(
     settings = _settings(preset, out / "config.toml" if resume else config, changes)
     if settings.train.minutes is None and settings.train.steps is None:
         settings = settings.updated({"train.minutes": MINUTES})
+    from biounet.cli.ranks import run_ranks, started
     from biounet.cli.train import run_training
 
+    if devices > 1 and not started():
+        sys.exit(run_ranks(devices, [sys.executable, "-c", "from biounet.cli import main; main()", *sys.argv[1:]]))
     run_training(dataset, out, settings, device=device, resume=resume)
 
 

@@ -14,6 +14,7 @@ from biounet.geometry import Geometry
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import network_input_size
+from biounet.processes import check_share, connected, make_fabric, world_size
 from biounet.report import Picture, health, load_log, write_report
 from biounet.train import Step
 from biounet.training_data import TrainingData, fit_to_data, load_training_data
@@ -59,6 +60,8 @@ def coverage(data: TrainingData) -> str:
 def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str = "auto", resume: bool = False) -> Path:
     """Train on a dataset and keep a report of it; return the model file.
 
+    Several processes may do this together, see `biounet.processes`; the first one speaks and writes.
+
     Parameters
     ----------
     dataset : Path
@@ -72,16 +75,40 @@ def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str =
     """
     began = time.monotonic()
     config, data, normalization = prepare(dataset, settings)
+    check_share(config.train.batch, world_size())
+    with connected():
+        fabric = make_fabric(device, config.train.precision)
+        experiment = Experiment(config, data, normalization, out, fabric, began)
+        if experiment.leads:
+            announce(data)
+        for name, reason in experiment.settle().items():
+            section, _, field = name.partition(".")
+            if experiment.leads:
+                say(f"{name} = {getattr(getattr(experiment.config, section), field)}: {reason}")
+        finished = follow(experiment, resume=resume)
+    model = out / "model.safetensors"
+    if experiment.leads and finished:
+        say(f"done: {model}, {out / 'report.html'}")
+    elif experiment.leads:
+        say(f"stopped; the best model so far is {model}; go on with: biounet train {dataset} --out {out} --resume")
+    return model
+
+
+def announce(data: TrainingData) -> None:
+    """Say what there is to learn from."""
     for note in data.notes:
         say(f"note: {note}")
-    experiment = Experiment(config, data, normalization, out, device, began)
     say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
-    for name, reason in experiment.settle().items():
-        section, _, field = name.partition(".")
-        say(f"{name} = {getattr(getattr(experiment.config, section), field)}: {reason}")
-    stopped = False
+
+
+def follow(experiment: Experiment, *, resume: bool) -> bool:
+    """Train, show progress and keep the report; return whether the run has come to its end."""
+    steps = experiment.run(resume=resume)
+    if not experiment.leads:
+        for _ in steps:
+            pass
+        return True
     with progress("training") as show, stop_on_interrupt() as interrupted:
-        steps = experiment.run(resume=resume)
         for step in steps:
             show(step.progress, f"step {step.number}")
             if step.report is not None:
@@ -89,14 +116,8 @@ def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str =
                 report(experiment, finished=step.progress >= 1)
             if interrupted.is_set():
                 steps.close()  # writes the state, and a model if there is none yet
-                stopped = True
-                break
-    model = out / "model.safetensors"
-    if stopped:
-        say(f"stopped; the best model so far is {model}; go on with: biounet train {dataset} --out {out} --resume")
-    else:
-        say(f"done: {model}, {out / 'report.html'}")
-    return model
+                return False
+    return True
 
 
 def tell(step: Step) -> None:

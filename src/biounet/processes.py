@@ -1,0 +1,178 @@
+"""Several processes that train one network: who they are, what they agree on, and what they add up.
+
+Whoever starts them (`biounet train --devices`, torchrun) says in the environment who is who; Fabric connects them.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
+from torch.nn.functional import pad
+
+from biounet.devices import choose_device, choose_precision
+from biounet.errors import ConfigError, TrainingError
+
+__all__ = ["agree", "check_share", "connected", "gathered", "make_fabric", "summed", "world_size"]
+
+
+def world_size(environment: Mapping[str, str] = os.environ) -> int:
+    """Number of processes that were started together, on all machines; 1 if this one was started alone.
+
+    >>> world_size({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "8"}), world_size({})
+    (8, 1)
+    """
+    return int(environment["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in environment else 1
+
+
+def check_share(batch: int, processes: int) -> None:
+    """Refuse more processes than a batch has samples.
+
+    Raises
+    ------
+    ConfigError
+        If a process would have nothing to do.
+    """
+    if batch < processes:
+        raise ConfigError(
+            f"a batch of {batch} cannot be shared by {processes} processes; "
+            f"use at most {batch} devices, or --set train.batch={processes}"
+        )
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """Connect this process with those that were started together with it.
+
+    Parameters
+    ----------
+    device : auto, cpu, cuda or cuda:N
+        Of several processes of a machine, each takes a GPU of its own.
+    precision : auto, float32 or bfloat16
+
+    Returns
+    -------
+    Fabric
+        Launched. Processes speak over NCCL on GPUs, over gloo on CPUs.
+
+    Raises
+    ------
+    ConfigError
+        If the device or the precision is unknown or not there, or there are fewer GPUs than processes.
+    """
+    where = choose_device(device)
+    kind = "bf16-mixed" if choose_precision(precision, where) == torch.bfloat16 else "32-true"
+    processes = world_size()
+    if processes == 1:
+        devices = 1 if where.index is None else [where.index]
+        return Fabric(accelerator=where.type, devices=devices, precision=kind, plugins=[LightningEnvironment()])  # type: ignore[arg-type]
+    here = int(os.environ["LOCAL_WORLD_SIZE"])
+    if where.type == "cuda" and (":" in device or here > torch.cuda.device_count()):
+        raise ConfigError(
+            f"{here} processes want a GPU each, torch finds {torch.cuda.device_count()}; "
+            "use as many --devices as there are GPUs, and --device cuda without a number"
+        )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    fabric = Fabric(
+        accelerator=where.type,
+        devices=here,
+        num_nodes=processes // here,
+        strategy=DDPStrategy(),
+        precision=kind,  # type: ignore[arg-type]
+        plugins=[TorchElasticEnvironment()],
+    )
+    fabric.launch()
+    return fabric
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Say in one line that another process is gone, where torch would tell of sockets.
+
+    Raises
+    ------
+    TrainingError
+        Instead of the errors of the networks between processes.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if world_size() > 1 and any(word in str(error) for word in ("gloo", "NCCL", "onnection")):
+            raise TrainingError(
+                "the connection to the other processes of this run broke; see why they ended, and go on with --resume"
+            ) from error
+        raise
+
+
+@cache
+def _patient() -> dist.ProcessGroup:
+    """A way to wait without end, while the first process validates or writes; NCCL would give up after minutes."""
+    group = dist.new_group(backend="gloo", timeout=timedelta(days=365))
+    assert isinstance(group, dist.ProcessGroup)
+    return group
+
+
+def agree(fabric: Fabric, value: float) -> float:
+    """Return the number that the first process holds; all processes must ask."""
+    if fabric.world_size == 1:
+        return value
+    told = torch.tensor(value, dtype=torch.float64)
+    dist.broadcast(told, src=0, group=_patient())
+    return float(told)
+
+
+def gathered(own: Tensor, count: int, fabric: Fabric) -> Tensor:
+    """Put the samples of all processes together, in the order of the batch.
+
+    Parameters
+    ----------
+    own : (n, ...)
+        Process r of R holds the samples r, r + R, r + 2 R, ...
+    count : number of samples in the batch
+    fabric : Fabric
+
+    Returns
+    -------
+    (count, ...)
+        Gradients flow into the own samples only: what each process adds to the gradient of a weight is
+        the part that goes through its samples, and the sum over the processes is the whole.
+    """
+    ranks = fabric.world_size
+    most = -(-count // ranks)
+    own = pad(own.contiguous(), (0, 0) * (own.ndim - 1) + (0, most - len(own)))
+    parts = [torch.empty_like(own) for _ in range(ranks)]
+    dist.all_gather(parts, own.detach())
+    parts[fabric.global_rank] = own
+    return torch.stack(parts, dim=1).flatten(0, 1)[:count]
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over processes; since each holds the same sum, its gradient is summed too."""
+
+    @staticmethod
+    def forward(ctx: object, part: Tensor) -> Tensor:
+        """Add up."""
+        total = part.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> Tensor:
+        """Add up the gradients."""
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+def summed(part: Tensor) -> Tensor:
+    """Sum of a tensor over all processes, with its gradient."""
+    total: Tensor = _Sum.apply(part)  # type: ignore[no-untyped-call]
+    return total

@@ -1,0 +1,183 @@
+"""One update of the weights: what a run carries from step to step, and the step that changes it."""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from biounet.batchwise import drop_by_sample, seed_dropout, share_batch_norm
+from biounet.config import RunConfig, TrainConfig
+from biounet.devices import channels_last, to_channels_last
+from biounet.errors import TrainingError
+from biounet.losses import LOSSES
+from biounet.models import build
+from biounet.optimize import average_weights, learning_rate, make_optimizer
+from biounet.patches import Batch
+from biounet.processes import gathered
+from biounet.statefile import load_state, save_state
+
+__all__ = ["State", "train_step"]
+
+
+@dataclass
+class State:
+    """All that a run carries from step to step."""
+
+    net: nn.Module
+    average: nn.Module
+    """Running average of the weights, the network that is validated and saved."""
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -math.inf
+    pieces: int = 1
+    """How many parts a batch is computed in, one after the other; more than one where memory is short."""
+    shared: nn.Module | None = None
+    """The network as one with those of other processes, if there are any."""
+
+    @classmethod
+    def begin(cls, config: RunConfig, device: torch.device) -> Self:
+        """Build the network, draw its weights, and make the optimiser."""
+        net = to_channels_last(build(config.model, seed=config.train.seed).to(device), config.model.dims)
+        average = copy.deepcopy(net).eval()
+        drop_by_sample(net)
+        return cls(net, average, make_optimizer(net, config.train))
+
+    def join(self, fabric: Fabric) -> None:
+        """Train as one with the other processes, if there are any; all must hold the same state."""
+        if fabric.world_size > 1:
+            self.net = share_batch_norm(self.net, fabric.device)
+            self.shared = fabric.setup_module(self.net, move_to_device=False)
+
+    def save(self, folder: Path) -> None:
+        """Write everything to a state file."""
+        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items() if value is not None}
+        numbers = {"step": self.step, "seconds": self.seconds, "best": self.best, "pieces": self.pieces}
+        save_state(folder, self.step, tensors, numbers)
+
+    def resume(self, folder: Path) -> None:
+        """Take up what `save` wrote."""
+        tensors, facts = load_state(folder)
+        self.net.load_state_dict(_below("net.", tensors))
+        self.average.load_state_dict(_below("average.", tensors))
+        groups = self.optimizer.state_dict()["param_groups"]
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        optimizer: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below("optimizer.", tensors).items():
+            number, _, name = key.partition(".")
+            if value.ndim:  # in the memory order of its weight: another order would round otherwise
+                value = torch.empty_like(weights[int(number)]).copy_(value)
+            optimizer.setdefault(int(number), {})[name] = value
+        self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        self.step, self.seconds, self.best, self.pieces = (
+            facts[name] for name in ("step", "seconds", "best", "pieces")
+        )
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def train_step(state: State, batch: Batch, config: TrainConfig, *, fabric: Fabric, progress: float) -> Tensor:
+    """Update the weights once.
+
+    Parameters
+    ----------
+    state : State, changed in place
+    batch : Batch
+        Of several processes, what this one has to do of it.
+    config : TrainConfig
+    fabric : Fabric
+        For the precision, and for what processes have in common.
+    progress : in [0, 1]
+        Where in the schedule this step stands.
+
+    Returns
+    -------
+    Tensor, a scalar without gradient
+        The loss of the whole batch before the update. It is not waited for, so that a GPU need not stop.
+
+    Raises
+    ------
+    TrainingError
+        If the device has too little memory for a single sample.
+    """
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(config, progress)
+    state.net.train()
+    loss = None
+    while loss is None:
+        state.optimizer.zero_grad()
+        try:
+            loss = _add_gradients(state, batch, config, fabric)
+        except torch.OutOfMemoryError as error:
+            _ask_for_less(state, len(batch.image), fabric, error)
+    if config.clip is not None:
+        nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
+    state.optimizer.step()
+    average_weights(state.average.state_dict(), state.net, decay=config.ema, step=state.step)
+    state.step += 1
+    return loss.detach()
+
+
+def _add_gradients(state: State, batch: Batch, config: TrainConfig, fabric: Fabric) -> Tensor:
+    """Compute the loss of the whole batch and its gradient."""
+    net = state.net if state.shared is None else state.shared
+    images = torch.split(batch.image, -(-len(batch.image) // state.pieces))
+    rank, ranks = fabric.global_rank, fabric.world_size
+    samples = range(rank, rank + ranks * len(batch.image), ranks)
+
+    def scores_of(piece: int) -> Tensor:
+        own = samples[piece * len(images[0]) :][: len(images[piece])]
+        seed_dropout(state.net, seed=config.seed, step=state.step, samples=own, device=fabric.device)
+        image = images[piece].contiguous(memory_format=channels_last(batch.image.ndim - 2))
+        with fabric.autocast():
+            scores: Tensor = net(image)
+        return scores.float()
+
+    if len(images) == 1:
+        loss = _whole_loss(scores_of(0), batch, config, fabric)
+        fabric.backward(loss * ranks)  # since the mean over the processes is taken, and the sum is wanted
+        return loss
+    # A loss is of the whole batch: first the scores of all pieces, then the gradients, piece by piece.
+    with torch.no_grad():
+        statistics = [buffer.clone() for buffer in state.net.buffers()]
+        parts = [scores_of(piece) for piece in range(len(images))]
+        for buffer, before in zip(state.net.buffers(), statistics, strict=True):
+            buffer.copy_(before)
+    for piece in range(len(images)):
+        scores = torch.cat([*parts[:piece], scores_of(piece), *parts[piece + 1 :]])
+        loss = _whole_loss(scores, batch, config, fabric)
+        fabric.backward(loss)
+    return loss
+
+
+def _whole_loss(scores: Tensor, batch: Batch, config: TrainConfig, fabric: Fabric) -> Tensor:
+    """Loss of the whole batch, of which each process has computed some of the scores."""
+    labels, weights = batch.labels, batch.weights
+    if fabric.world_size > 1:
+        scores, labels = (gathered(part, config.batch, fabric) for part in (scores, labels))
+        weights = None if weights is None else gathered(weights, config.batch, fabric)
+    return LOSSES[config.loss](scores, labels, weights)
+
+
+def _ask_for_less(state: State, samples: int, fabric: Fabric, error: torch.OutOfMemoryError) -> None:
+    """Halve the parts in which a batch is computed, or say that this cannot help."""
+    if fabric.world_size > 1:  # the others are in the middle of the step, and would wait for ever
+        raise TrainingError(
+            "the GPU is out of memory; with several devices use a smaller train.batch or train.patch, or more devices"
+        ) from error
+    if state.pieces >= samples:
+        raise TrainingError(
+            "the GPU is out of memory for a single sample; use a smaller train.patch or model.width"
+        ) from error
+    state.pieces *= 2

@@ -1,0 +1,110 @@
+"""Two processes that share every batch make the run that one process makes."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from biounet.batchwise import SampleDropout, drop_by_sample, seed_dropout
+from biounet.errors import ConfigError, TrainingError
+from biounet.images import Image, write
+from biounet.modelfile import load_network
+from biounet.processes import agree, check_share, connected, make_fabric
+
+COMMAND = [sys.executable, "-c", "from biounet.cli import main; main()", "train"]
+TINY = [
+    *("--device", "cpu", "--precision", "float32", "--validation", "0", "--set", "train.target=classes"),
+    *("--set", "model.width=2", "--set", "model.depth=1", "--set", "train.patch=16", "--set", "train.batch=3"),
+]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    """Two images in which much is unknown, and unevenly, so that the mean of means is not the mean."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for number, known in enumerate((0.1, 1.0)):
+        image = rng.integers(0, 255, (24, 24)).astype(np.uint8)
+        labels = np.where(rng.random(image.shape) < known, image // 100, -1).astype(np.int16)
+        write(folder / "images" / f"{number}.png", Image(image, "YX"))
+        write(folder / "labels" / f"{number}.tif", Image(labels, "YX"))
+    return folder
+
+
+def losses(run: Path) -> list[float]:
+    with (run / "log.csv").open() as stream:
+        return [float(row["loss"]) for row in csv.DictReader(stream)]
+
+
+def test_two_processes_make_the_run_of_one(dataset, tmp_path):
+    """The default preset: batch normalisation, drop-out, weights, augmentation, a running average."""
+    options = [*TINY, "--steps", "4", "--set", "train.reports=4", "--set", "train.class_balance=true"]
+    both = subprocess.run(
+        [*COMMAND, dataset, "--out", tmp_path / "two", *options, "--devices", "2"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert both.returncode == 0, both.stderr
+    assert "Warning" not in both.stderr
+    main_alone(dataset, tmp_path / "one", options)
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == 4
+    assert np.ptp(one) > 1e-3, "nothing was learnt, so nothing was compared"
+    assert two == pytest.approx(one, rel=2e-6)
+    alone, together = (load_network(tmp_path / name)[0].state_dict() for name in ("one", "two"))
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6)
+
+
+def main_alone(dataset: Path, run: Path, options: list[str]) -> None:
+    """Train in this process."""
+    from typer.testing import CliRunner
+
+    from biounet.cli import app
+
+    done = CliRunner().invoke(app, ["train", str(dataset), "--out", str(run), *options])
+    assert done.exit_code == 0, done.output
+
+
+def test_more_processes_than_samples_are_refused():
+    check_share(2, 2)
+    with pytest.raises(ConfigError, match="at most 2 devices"):
+        check_share(2, 3)
+
+
+def test_one_process_agrees_with_itself():
+    assert agree(make_fabric("cpu", "float32"), 0.25) == 0.25
+
+
+def test_a_lost_connection_is_said_in_one_line(monkeypatch):
+    with pytest.raises(RuntimeError, match="as it is"), connected():
+        raise RuntimeError("as it is: Connection closed by peer")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="--resume"), connected():
+        raise RuntimeError("Connection closed by peer")
+
+
+def test_drop_out_of_a_sample_does_not_depend_on_its_neighbours():
+    net = nn.Sequential(nn.Dropout(0.5), nn.Sequential(nn.Dropout(0.5)))
+    drop_by_sample(net)
+    net.train()
+
+    def masks(samples: range) -> torch.Tensor:
+        seed_dropout(net, seed=1, step=7, samples=samples, device=torch.device("cpu"))
+        return net(torch.ones(len(samples), 3, 8, 8))
+
+    together = masks(range(4))
+    assert torch.equal(masks(range(1, 4, 2)), together[1::2])
+    assert not torch.equal(together[0], together[1])
+    assert set(together.unique().tolist()) == {0.0, 4.0}  # two layers, each doubles what it keeps
+    assert together.mean().item() == pytest.approx(1, abs=0.3)
+
+
+def test_drop_out_is_off_outside_training():
+    layer = SampleDropout(0.5).eval()
+    assert torch.equal(layer(torch.ones(2, 1, 4)), torch.ones(2, 1, 4))
