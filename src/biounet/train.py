@@ -19,6 +19,7 @@ from biounet.config import RunConfig, TrainConfig
 from biounet.errors import TrainingError
 from biounet.modelfile import ModelCard, save_network
 from biounet.patches import PatchSource
+from biounet.pretrained import load_pretrained
 from biounet.processes import agree
 from biounet.update import State, train_step
 
@@ -90,10 +91,15 @@ def fit(
     ------
     TrainingError
         If the loss is no number any more, or there is nothing to resume.
+    ModelFileError
+        If ``model.pretrained`` holds no weights for this network.
     """
     state = State.begin(config, fabric.device)
     if resume:
         state.resume(folder / "last")
+    elif config.model.pretrained is not None:
+        load_pretrained(state.net, Path(config.model.pretrained))
+        state.average.load_state_dict(state.net.state_dict())
     state.join(fabric)
     leads = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
     began = (time.monotonic() if began is None else began) - state.seconds
