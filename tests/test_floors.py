@@ -15,8 +15,9 @@ FLOORS = [
         *("processes", "batchwise"),
     },
     {"images", "folders", "modelfile", "statefile", "pretrained", "download"},
-    {"patches", "training_data", "fingerprint", "update", "train", "budget", "validation", "experiment"}
-    | {"object_frames", "object_files", "predict", "cluster", "evaluate", "frames", "jobs", "outputs", "plan", "verify"},
+    {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation"}
+    | {"experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
+    | {"ensemble", "frames", "jobs", "outputs", "plan", "verify"},
     {"report", "cli"},
 ]
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
@@ -35,11 +36,12 @@ SIDEWAYS = {
     *(("budget", part) for part in ("patches", "update")),
     ("fingerprint", "training_data"),
     *(("experiment", part) for part in ("fingerprint", "training_data", "patches", "train", "budget", "validation")),
-    ("validation", "training_data"),
-    *(("jobs", part) for part in ("frames", "outputs", "plan")),
+    *((part, "training_data") for part in ("digests", "validation")),
+    ("experiment", "digests"),
+    *(("jobs", part) for part in ("ensemble", "frames", "outputs", "plan")),
     ("outputs", "jobs"),
     *(("verify", part) for part in ("frames", "jobs", "plan")),
-    *(("predict", part) for part in ("frames", "jobs", "outputs", "plan", "verify")),
+    *(("predict", part) for part in ("ensemble", "frames", "jobs", "outputs", "plan", "verify")),
     *(("cluster", part) for part in ("jobs", "predict")),
     ("cli", "report"),
 }

@@ -1,4 +1,4 @@
-"""From probabilities to labels."""
+"""What each pixel is, and which pixels hang together."""
 
 from typing import Any, Literal
 
@@ -45,17 +45,18 @@ def segment(
     return classes if target == "classes" else label_objects(classes > 0)
 
 
-def label_objects(mask: NDArray[np.bool_]) -> NDArray[np.uint32]:
+def label_objects(mask: NDArray[Any]) -> NDArray[np.uint32]:
     """Number the parts of a mask that hang together by the sides of their pixels.
 
     Parameters
     ----------
-    mask : (Y, X) or (Z, Y, X)
+    mask : (Y, X) or (Z, Y, X), bool or integers
+        Of integers, pixels with different numbers never hang together; 0 is background.
 
     Returns
     -------
     uint32 of the shape of `mask`
-        0 is background, objects count from 1.
+        0 is background, objects count from 1 in the order of their first pixels, row by row.
 
     Examples
     --------

@@ -1,0 +1,47 @@
+"""From probabilities to labels.
+
+Objects are made in steps, each of which has the same result on a whole image as on its regions:
+
+* `make_relief`: what the network says of a pixel becomes one byte, pixel by pixel.
+* Seeds are the pieces of the relief above a threshold; they grow until they meet (`flood`).
+* Small objects are dropped, holes filled (`drop_small`, `fill_holes`), and numbers put in order.
+
+`segment_objects` does it in memory, `label_out_of_core` region by region; `tune_rules` finds the thresholds.
+"""
+
+from biounet.postprocess.classes import label_objects, segment
+from biounet.postprocess.flooding import flood
+from biounet.postprocess.holes import fill_holes
+from biounet.postprocess.objects import (
+    drop_small,
+    label_relief,
+    number_in_order,
+    segment_objects,
+    separate_pieces,
+)
+from biounet.postprocess.out_of_core import label_out_of_core
+from biounet.postprocess.regions import region_size
+from biounet.postprocess.relief import ReliefReader, make_relief
+from biounet.postprocess.rules import ObjectRules
+from biounet.postprocess.slices import link_slices
+from biounet.postprocess.tuning import score_objects, tune_rules
+
+__all__ = [
+    "ObjectRules",
+    "ReliefReader",
+    "drop_small",
+    "fill_holes",
+    "flood",
+    "label_objects",
+    "label_out_of_core",
+    "label_relief",
+    "link_slices",
+    "make_relief",
+    "number_in_order",
+    "region_size",
+    "score_objects",
+    "segment",
+    "segment_objects",
+    "separate_pieces",
+    "tune_rules",
+]

@@ -1,0 +1,164 @@
+"""The rules that make the best objects of validation images."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.errors import ConfigError, DatasetError, LabelError, ShapeError
+from biounet.metrics import IOU_THRESHOLDS, Matching, detection, match_objects
+from biounet.metrics.ctc import reference_jaccards
+from biounet.postprocess.objects import segment_objects
+from biounet.postprocess.rules import ObjectRules
+
+__all__ = ["SCORES", "Score", "score_objects", "tune_rules"]
+
+Score = Literal["seg", "ap"]
+
+COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
+"""Thresholds, those in the middle first: they win where others are no better."""
+
+FINE = 0.05
+SHARES_OF_SIZE = (0.0, 0.1, 0.2, 0.3, 0.5)
+"""Objects smaller than this share of the median annotated one are dropped."""
+
+
+def tune_rules(
+    probabilities: Sequence[NDArray[Any]], labels: Sequence[NDArray[Any]], rules: ObjectRules, *, metric: Score = "ap"
+) -> tuple[ObjectRules, float]:
+    """Choose thresholds by the objects that they make of validation images.
+
+    Parameters
+    ----------
+    probabilities : (classes, *spatial) each
+        Of images that the network was not trained on.
+    labels : (*spatial) integers each
+        Their objects; 0 is background, negative is IGNORE, which is not scored.
+    rules : ObjectRules
+        Tells the target; where to begin; and what is not tuned: `grow` and `largest_hole`.
+    metric : "seg" or "ap"
+        See `score_objects`.
+
+    Returns
+    -------
+    ObjectRules
+        Best in `foreground`, `seed`, `keep_unseeded` and `least_pixels`, found one after the other: on a coarse grid
+        of both thresholds, on a fine one around the best, then the rest. Of equals the one that comes first, so
+        that what makes no difference stays as it was. The same input gives the same rules.
+    float
+        Their score, in [0, 1].
+
+    Raises
+    ------
+    DatasetError
+        If there are no images, or no objects in them.
+    LabelError, ShapeError, ConfigError
+        If labels are not integers, do not fit, or the metric is unknown.
+
+    Examples
+    --------
+    >>> interior = np.array([[0.0, 0.4, 0.9, 0.6, 0.9, 0.0]])
+    >>> tuned, score = tune_rules([np.stack([1 - interior, interior])], [np.array([[0, 1, 1, 1, 2, 0]])], ObjectRules())
+    >>> tuned.foreground, tuned.seed, score
+    (0.35, 0.65, 1.0)
+    """
+    _check(probabilities, labels, metric)
+
+    def score(candidate: ObjectRules) -> float:
+        results = (segment_objects(one, candidate) for one in probabilities)
+        return score_objects([match_objects(*pair) for pair in zip(labels, results, strict=True)], metric=metric)
+
+    best, best_score = rules, score(rules)
+    for candidates in (_coarse, _fine, _fine, _unseeded, _sizes(labels)):
+        for candidate in candidates(best):
+            if (found := score(candidate)) > best_score:
+                best, best_score = candidate, found
+    return best, best_score
+
+
+def score_objects(matchings: Sequence[Matching], *, metric: Score) -> float:
+    """Score the objects of several images together.
+
+    Parameters
+    ----------
+    matchings : from `biounet.metrics.match_objects`, one per image
+    metric
+        ``seg``: mean of the Jaccard index of all annotated objects (Cell Tracking Challenge). ``ap``: mean over the
+        IoU 0.5, 0.55, ... 0.9 of TP / (TP + FP + FN), each counted over all images.
+
+    Examples
+    --------
+    >>> score_objects([match_objects(np.array([1, 1, 1, 2]), np.array([1, 1, 0, 2]))], metric="seg")      # 2/3, 1
+    0.8333333333333333
+    """
+    return SCORES[metric](matchings)
+
+
+def _mean_jaccard(matchings: Sequence[Matching]) -> float:
+    return float(np.concatenate([reference_jaccards(matching) for matching in matchings]).mean())
+
+
+def _mean_average_precision(matchings: Sequence[Matching]) -> float:
+    shares = []
+    for threshold in IOU_THRESHOLDS[:-1]:
+        found = [detection(matching, threshold=threshold) for matching in matchings]
+        right = sum(one.true_positives for one in found)
+        wrong = sum(one.false_positives + one.false_negatives for one in found)
+        shares.append(right / (right + wrong) if right + wrong else 1.0)
+    return float(np.mean(shares))
+
+
+SCORES: Mapping[str, Callable[[Sequence[Matching]], float]] = MappingProxyType(
+    {"ap": _mean_average_precision, "seg": _mean_jaccard}
+)
+"""Name of a metric -> function of the matchings of all images."""
+
+
+def _coarse(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Both thresholds on a coarse grid; seeds in the foreground alone lie above its threshold."""
+    for foreground, seed in sorted(product(COARSE, COARSE), key=lambda pair: sum(map(COARSE.index, pair))):
+        if rules.target != "foreground" or seed >= foreground:
+            yield rules.model_copy(update={"foreground": foreground, "seed": seed})
+
+
+def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Each threshold a little lower or higher."""
+    for name in ("foreground", "seed"):
+        for shift in (-FINE, FINE):
+            value = round(getattr(rules, name) + shift, 3)
+            if 0 < value < 1:
+                yield rules.model_copy(update={name: value})
+
+
+def _unseeded(rules: ObjectRules) -> Iterator[ObjectRules]:
+    yield rules.model_copy(update={"keep_unseeded": not rules.keep_unseeded})
+
+
+def _sizes(labels: Sequence[NDArray[Any]]) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
+    """Least sizes in shares of the median size of annotated objects."""
+    counts = np.concatenate([np.unique(truth[truth > 0], return_counts=True)[1] for truth in labels])
+    median = float(np.median(counts))
+
+    def candidates(rules: ObjectRules) -> Iterator[ObjectRules]:
+        for share in SHARES_OF_SIZE:
+            yield rules.model_copy(update={"least_pixels": round(share * median)})
+
+    return candidates
+
+
+def _check(probabilities: Sequence[NDArray[Any]], labels: Sequence[NDArray[Any]], metric: str) -> None:
+    """Refuse what cannot be scored."""
+    if metric not in get_args(Score):
+        raise ConfigError(f"the metric must be one of {', '.join(get_args(Score))}, got {metric!r}")
+    for one, truth in zip(probabilities, labels, strict=True):
+        if truth.dtype.kind not in "iu":
+            raise LabelError(f"labels must be integers, got {truth.dtype}; number the objects first")
+        if one.shape[1:] != truth.shape:
+            raise ShapeError(
+                f"probabilities of {one.shape[1:]} pixels came with labels of {truth.shape}; pair them anew"
+            )
+    if not any((truth > 0).any() for truth in labels):
+        raise DatasetError("rules are tuned on annotated objects, and there are none; hold out images with objects")

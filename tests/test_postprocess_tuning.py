@@ -1,0 +1,67 @@
+"""Rules are found that undo what was done to the probabilities."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from biounet.errors import ConfigError, DatasetError, LabelError, ShapeError
+from biounet.metrics import match_objects
+from biounet.postprocess import ObjectRules, score_objects, segment_objects, tune_rules
+from biounet.targets import interior_border
+
+
+def drawn_cells(seed):
+    """A lattice of squares that touch, and blurred probabilities of their interior and border."""
+    cells = np.pad(np.kron(np.arange(1, 10).reshape(3, 3), np.ones((12, 12), int)), 6)
+    target = interior_border(cells)
+    noise = np.random.default_rng(seed).normal(0, 0.05, (3, *cells.shape))
+    raw = np.stack([gaussian_filter((target == number).astype(float), 1.5) for number in range(3)]) + noise
+    raw = np.clip(raw, 0.001, None)
+    return (raw / raw.sum(axis=0)).astype(np.float32), cells
+
+
+@pytest.mark.parametrize("metric", ["ap", "seg"])
+def test_tuned_rules_are_better_and_the_same_each_time(metric):
+    pairs = [drawn_cells(0), drawn_cells(1)]
+    probabilities, cells = zip(*pairs, strict=True)
+    begin = ObjectRules(target="border", seed=0.05)
+    rules, score = tune_rules(probabilities, cells, begin, metric=metric)
+    assert (rules, score) == tune_rules(probabilities, cells, begin, metric=metric)
+    results = [match_objects(truth, segment_objects(p, rules)) for p, truth in pairs]
+    assert score_objects(results, metric=metric) == score > 0.8
+    before = [match_objects(truth, segment_objects(p, begin)) for p, truth in pairs]
+    assert score_objects(before, metric=metric) < score
+    assert rules.target == "border"
+
+
+def test_unknown_pixels_are_not_scored():
+    probabilities, cells = drawn_cells(0)
+    rules, _ = tune_rules([probabilities], [cells], ObjectRules(target="border"))
+    wide = np.concatenate([probabilities, 1 - probabilities], axis=2)[:, :, : cells.shape[1] * 2]
+    wide /= wide.sum(axis=0)
+    half = np.concatenate([cells, np.full_like(cells, -1)], axis=1)
+    assert tune_rules([wide], [half], ObjectRules(target="border"))[1] > 0.8
+    assert rules.foreground > 0
+
+
+def test_scores_by_hand():
+    truth = np.array([1, 1, 1, 1, 0, 2])
+    half = match_objects(truth, np.array([1, 1, 1, 0, 0, 0]))  # IoU 3/4, and one missed
+    assert score_objects([half], metric="seg") == 3 / 8
+    assert score_objects([half], metric="ap") == pytest.approx(6 / 9 / 2)
+    perfect = match_objects(truth, truth)
+    assert score_objects([half, perfect], metric="ap") == pytest.approx((6 * 3 / 4 + 3 * 2 / 5) / 9)
+    assert score_objects([half, perfect], metric="seg") == pytest.approx((3 / 4 + 0 + 2) / 4)
+
+
+def test_wrong_input_is_said():
+    probabilities, cells = drawn_cells(0)
+    rules = ObjectRules(target="border")
+    with pytest.raises(ConfigError, match="ap"):
+        tune_rules([probabilities], [cells], rules, metric="dice")
+    with pytest.raises(LabelError, match="integers"):
+        tune_rules([probabilities], [cells.astype(float)], rules)
+    with pytest.raises(ShapeError, match="pair them"):
+        tune_rules([probabilities], [cells[1:]], rules)
+    with pytest.raises(DatasetError, match="none"):
+        tune_rules([probabilities], [cells * 0], rules)
