@@ -20,11 +20,16 @@ def test_memory_is_the_most_that_lives_at_one_time():
 
 
 def test_half_the_precision_is_half_the_memory():
-    net = meta_copy(build(ModelConfig(width=4, depth=2)))
+    net = meta_copy(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.ConvTranspose2d(4, 2, 2, stride=2)))
     full = count_cost(net, (1, 1, 60, 60), torch.float32)
     half = count_cost(net.to(torch.bfloat16), (1, 1, 60, 60), torch.bfloat16)
     assert half.bytes * 2 == full.bytes
     assert half.operations == full.operations
+
+
+def test_pooling_holds_the_places_of_its_maxima():
+    # 400 B in; out 25 maxima of 4 B, and 25 places of 8 B.
+    assert count_cost(nn.MaxPool2d(2), (1, 1, 10, 10), torch.float32).bytes == 400 + 25 * (4 + 8)
 
 
 def test_a_copy_without_weights_leaves_the_network_alone():
@@ -32,6 +37,13 @@ def test_a_copy_without_weights_leaves_the_network_alone():
     copy = meta_copy(net)
     assert all(weight.is_meta for weight in [*copy.parameters(), *copy.buffers()])
     assert not any(weight.is_meta for weight in [*net.parameters(), *net.buffers()])
+
+
+def test_joined_maps_are_counted():
+    # Two halves of 400 B become one map of 800 B; then the input is still there, and so are the halves.
+    halves = meta_copy(nn.ModuleList([nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)]))
+    cost = count_cost(lambda image: torch.cat([half(image) for half in halves], dim=1), (1, 1, 10, 10), torch.float32)
+    assert cost.bytes == 400 + 2 * 400 + 800
 
 
 def test_this_process_holds_memory():
