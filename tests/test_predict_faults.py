@@ -171,3 +171,20 @@ def test_a_torn_chunk_is_named_and_finished_tiles_are_kept(place, tmp_path):
     options["progress"] = lambda share, text: shares.append(share)
     predict_files(place / "model.safetensors", [source], out, resume=True, **options)
     assert len(shares) == 49
+
+
+def test_numbered_objects_are_resumed_frame_by_frame(place, tmp_path):
+    config = ModelConfig(width=4, depth=2, padding="same")
+    card = ModelCard(model=config, normalization=Normalization(), target="foreground")
+    save_network(tmp_path / "model.safetensors", build(config), card)
+    pixels = np.random.default_rng(1).integers(0, 255, (3, 70, 70)).astype(np.uint8)
+    write(tmp_path / "in.zarr", Image(pixels, "TYX"))
+    out, lines = tmp_path / "out.zarr", []
+    predict_files(tmp_path / "model.safetensors", [tmp_path / "in.zarr"], out, tile=TILE)
+    first = files(out)
+    shutil.rmtree(out / "0" / "c" / "1")
+    predict_files(
+        tmp_path / "model.safetensors", [tmp_path / "in.zarr"], out, resume=True, tile=TILE, report=lines.append
+    )
+    assert lines[1] == "in.zarr: 9 tiles are left to do"
+    assert files(out) == first

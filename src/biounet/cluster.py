@@ -129,7 +129,8 @@ class _Work:
                 if output is None:
                     results[task] = pixels
                 else:
-                    output.write(job.place(task, output.axes), pixels.reshape(job.place(task, output.axes).shape))
+                    box = job.place(task.frame, job.tile(task).output, output.axes)
+                    output.write(box, pixels.reshape(box.shape))
 
             for _ in job.run(tasks, store, batch=self.batch):
                 pass

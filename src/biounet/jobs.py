@@ -154,15 +154,19 @@ class OpenJob:
     def tasks(self, frame: int) -> Iterator[Task]:
         """All that there is to do of a frame; its statistics are measured first."""
         normalization = measure(self.frames[frame], self.card.normalization)
-        return (Task(frame, index, normalization) for index in np.ndindex(self.tiles.counts))
+        return (Task(frame, index, normalization) for index in self.indices())
+
+    def indices(self) -> Iterator[tuple[int, ...]]:
+        """Places of the tiles of a frame in the grid of tiles."""
+        return np.ndindex(self.tiles.counts)
 
     def tile(self, task: Task) -> Tile:
         """Return the regions that a task reads and delivers."""
         return self.tiles.tile(task.index)
 
-    def place(self, task: Task, axes: str) -> Box:
-        """Where the pixels of a task belong in an output with these axes."""
-        return self.frames[task.frame].place(axes, self.tile(task).output, self.channels)
+    def place(self, frame: int, box: Box, axes: str) -> Box:
+        """Where the pixels of a region of a frame belong in an output with these axes."""
+        return self.frames[frame].place(axes, box, self.channels)
 
     def run(
         self, tasks: Iterable[Task], store: Callable[[Task, NDArray[Any]], None], *, batch: int = 1

@@ -117,17 +117,24 @@ class Result:
             _check_png(path, job)
             self._output = create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite)
 
+    @property
+    def left(self) -> int:
+        """Number of tiles that are still to be computed."""
+        frames = range(len(self._job.frames))
+        if self._objects:
+            return len(self._job.tiles) * sum(not self._holds(self._whole(frame)) for frame in frames)
+        return sum(not self._holds_tile(frame, index) for frame in frames for index in self._job.indices())
+
     def rounds(self) -> Iterator[Iterator[Task]]:
         """Tasks that are not done yet, in rounds; what follows from a whole round is done when the next begins."""
         frames = range(len(self._job.frames))
         if not self._objects:
             every = (task for frame in frames for task in self._job.tasks(frame))
-            yield (task for task in every if not self._holds(self._job.place(task, self._output.axes)))
+            yield (task for task in every if not self._holds_tile(task.frame, task.index))
             return
         self._mask = np.zeros(self._job.tiles.shape, bool)
-        whole = Box((0,) * self._mask.ndim, self._mask.shape)
         for frame in frames:
-            box = self._job.frames[frame].place(self._output.axes, whole, 1)
+            box = self._whole(frame)
             if not self._holds(box):
                 yield self._job.tasks(frame)
                 self._output.write(box, label_objects(self._mask).reshape(box.shape))
@@ -137,8 +144,16 @@ class Result:
         if self._objects:
             self._mask[self._job.tile(task).output.slices] = pixels[0]
         else:
-            box = self._job.place(task, self._output.axes)
+            box = self._job.place(task.frame, self._job.tile(task).output, self._output.axes)
             self._output.write(box, np.ascontiguousarray(pixels).reshape(box.shape))
+
+    def _whole(self, frame: int) -> Box:
+        """Where a frame lies in the output."""
+        shape = self._job.tiles.shape
+        return self._job.place(frame, Box((0,) * len(shape), shape), self._output.axes)
+
+    def _holds_tile(self, frame: int, index: tuple[int, ...]) -> bool:
+        return self._holds(self._job.place(frame, self._job.tiles.tile(index).output, self._output.axes))
 
     def _holds(self, box: Box) -> bool:
         return isinstance(self._output, ome_zarr.ZarrOutput) and self._output.holds(box)

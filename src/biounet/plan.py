@@ -3,8 +3,9 @@
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -137,7 +138,7 @@ def plan_prediction(
                 f"{format_bytes(budget)}; give a smaller --tile or more --memory"
             )
         return wanted
-    cuts = {tiles.step: tiles for tiles in map(cut, _sides(max(spatial), net))}
+    cuts = {tiles.step: tiles for tiles in map(cut, product(_sides(max(spatial), net), repeat=net.dims))}
     rising = sorted(cuts.values(), key=lambda tiles: math.prod(tiles.input_shape))
     fitting = bisect_left(rising, True, key=lambda tiles: price(tiles).bytes > budget)
     if not fitting:
@@ -146,14 +147,14 @@ def plan_prediction(
             "give more --memory"
         )
     # Not always the largest: its last row of tiles may hang far over the edge.
-    return price(min(rising[:fitting], key=lambda tiles: tiles.redundancy))
+    frugal = sorted(rising[:fitting], key=lambda tiles: tiles.redundancy)
+    return next(plan for plan in map(price, frugal) if plan.bytes <= budget)
 
 
-def _sides(largest: int, net: TileNet) -> Iterator[int]:
-    """Sizes of tiles worth a try, rising."""
+def _sides(largest: int, net: TileNet) -> list[int]:
+    """Sides of tiles worth a try, rising."""
     grid, align = max(net.geometry.grid), math.lcm(ALIGN[net.dims], *net.geometry.grid)
-    yield from range(grid, align, grid)
-    yield from range(align, min(largest + align, LARGEST[net.dims] + 1), align)
+    return [*range(grid, align, grid), *range(align, min(largest + align, LARGEST[net.dims] + 1), align)]
 
 
 def _part(step: int, longest: int, *, even: bool) -> int:

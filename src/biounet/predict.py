@@ -210,10 +210,12 @@ def predict_files(
             opened.cut(plan.tiles.step)
             if verify:
                 report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(opened):.1e}")
-            total = len(plan.tiles) * plan.frames
             with Result(opened, path, plan.chunk, overwrite=overwrite, resume=resume) as result:
+                left = result.left
+                if resume:
+                    report(f"{source.name}: {left} tiles are left to do")
                 for done, _ in enumerate(_compute(opened, result, run, batch), start=1):
-                    progress((number + done / total) / len(pairs), f"{source.name}: tile {done} of {total}")
+                    progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
     return [path for _, path in pairs]
 
 

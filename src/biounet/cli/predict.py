@@ -9,7 +9,7 @@ from typing import Any
 
 from biounet.cli.progress import progress, say
 from biounet.cluster import join_scheduler, local_workers
-from biounet.errors import ConfigError
+from biounet.errors import ConfigError, MemoryBudgetError
 from biounet.footprint import resident_bytes
 from biounet.plan import parse_bytes
 from biounet.predict import predict_files, run_here
@@ -41,7 +41,12 @@ def run_prediction(
         where = local_workers(workers)
         budget = (budget - resident_bytes()) // workers  # this process, which only hands out work, needs its share too
     with _terminated_as_interrupted(), where as run, progress("predicting") as show:
-        return predict_files(model, inputs, out, memory=budget, run=run, report=say, progress=show, **options)
+        try:
+            return predict_files(model, inputs, out, memory=budget, run=run, report=say, progress=show, **options)
+        except MemoryBudgetError as error:
+            if workers is None:
+                raise
+            raise MemoryBudgetError(f"for each of {workers} workers, {error}") from error
 
 
 @contextmanager
