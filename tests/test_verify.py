@@ -20,7 +20,7 @@ def job(tmp_path):
     save_network(tmp_path / "m.safetensors", build(config), ModelCard(model=config, normalization=Normalization()))
     pixels = np.random.default_rng(0).integers(0, 255, (150, 130)).astype(np.uint8)
     write(tmp_path / "in.tif", Image(pixels, "YX"))
-    return Job(tmp_path / "m.safetensors", tmp_path / "in.tif")
+    return Job((tmp_path / "m.safetensors",), tmp_path / "in.tif")
 
 
 @pytest.mark.parametrize("step", [(40, 40), (64, 132), (152, 132), (4, 40)])

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.devices import choose_device, choose_precision
+from biounet.ensemble import Ensemble, joint_card, load_members
 from biounet.frames import frames_of, measure
 from biounet.geometry import Box, Tile, TilePlan, read_mirrored
 from biounet.images import open_lazily
-from biounet.modelfile import load_network
 from biounet.normalize import Normalization
 from biounet.postprocess import segment
 from biounet.tiling import TileNet, Work, run_tiles
@@ -29,8 +29,13 @@ class Task:
 
     frame: int
     index: tuple[int, ...]
-    normalization: Normalization
-    """With the statistics of the frame."""
+    normalizations: tuple[Normalization, ...]
+    """With the statistics of the frame; several where the models of an ensemble normalise in several ways."""
+
+    def normalise(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise pixels (C, *spatial) in each way, one after the other along the axis of channels."""
+        copies = [normalization.apply(pixels) for normalization in self.normalizations]
+        return copies[0] if len(copies) == 1 else np.concatenate(copies)
 
 
 class Sink(Protocol):
@@ -50,14 +55,16 @@ class Job:
 
     Parameters
     ----------
-    model, input : Path
+    models : model files
+        Their probabilities are averaged, see `biounet.ensemble`.
+    input : Path
     axes : of the input, where the file does not tell
     save : what is stored
     device, precision : as `biounet.devices` takes them
     tta : average over symmetries
     """
 
-    model: Path
+    models: tuple[Path, ...]
     input: Path
     axes: str | None = None
     save: Save = "labels"
@@ -67,7 +74,7 @@ class Job:
 
 
 class Predictor:
-    """The network of a job on its device; it serves for all jobs that differ in their input only.
+    """The networks of a job on their device; it serves for all jobs that differ in their input only.
 
     Raises
     ------
@@ -75,9 +82,17 @@ class Predictor:
     """
 
     def __init__(self, job: Job) -> None:
-        net, self.card = load_network(job.model)
         device = choose_device(job.device)
-        self.net = TileNet(net, device=device, precision=choose_precision(job.precision, device), tta=job.tta)
+        options: dict[str, Any] = {"device": device, "precision": choose_precision(job.precision, device)}
+        members = load_members(job.models)
+        ways = [card.normalization for _, card in members]
+        self.normalizations = tuple(dict.fromkeys(ways))
+        self.card = joint_card([card for _, card in members])
+        self.net = Ensemble(
+            [TileNet(net, tta=job.tta, **options) for net, _ in members],
+            copies=[self.normalizations.index(way) for way in ways],
+            classes=self.card.model.classes,
+        )
 
 
 class OpenJob:
@@ -100,6 +115,7 @@ class OpenJob:
 
     def __init__(self, job: Job, predictor: Predictor, *, step: tuple[int, ...] | None = None) -> None:
         self.job, self.net, self.card = job, predictor.net, predictor.card
+        self._normalizations = predictor.normalizations
         model = self.card.model
         with ExitStack() as stack:
             self.image = stack.enter_context(open_lazily(job.input, axes=job.axes))
@@ -110,11 +126,6 @@ class OpenJob:
     def cut(self, step: tuple[int, ...]) -> None:
         """Cut the image into tiles that deliver `step` pixels per spatial axis."""
         self.tiles = TilePlan(self.frames[0].shape[1:], step, self.net.geometry)
-
-    @property
-    def model_file(self) -> Path:
-        """The file that the network came from."""
-        return self.job.model / "model.safetensors" if self.job.model.is_dir() else self.job.model
 
     @property
     def spatial_axes(self) -> str:
@@ -153,8 +164,8 @@ class OpenJob:
 
     def tasks(self, frame: int) -> Iterator[Task]:
         """All that there is to do of a frame; its statistics are measured first."""
-        normalization = measure(self.frames[frame], self.card.normalization)
-        return (Task(frame, index, normalization) for index in self.indices())
+        measured = tuple(measure(self.frames[frame], way) for way in self._normalizations)
+        return (Task(frame, index, measured) for index in self.indices())
 
     def indices(self) -> Iterator[tuple[int, ...]]:
         """Places of the tiles of a frame in the grid of tiles."""
@@ -180,7 +191,7 @@ class OpenJob:
         before = tuple(start - margin for start, margin in zip(box.start, geometry.margin, strict=True))
         after = tuple(start + size for start, size in zip(before, geometry.input_size(box.shape), strict=True))
         pixels = read_mirrored(self.frames[task.frame], Box(before, after))
-        result: NDArray[np.float32] = self.net(task.normalization.apply(pixels)[np.newaxis], box.shape)[0]
+        result: NDArray[np.float32] = self.net(task.normalise(pixels)[np.newaxis], box.shape)[0]
         return result
 
     def _work(self, task: Task, store: Callable[[Task, NDArray[Any]], None]) -> Work:
@@ -188,7 +199,7 @@ class OpenJob:
         inside = tuple(slice(size) for size in tile.output.shape)
 
         def load() -> NDArray[np.float32]:
-            return task.normalization.apply(read_mirrored(frame, tile.input))
+            return task.normalise(read_mirrored(frame, tile.input))
 
         def finish(probabilities: NDArray[np.float32]) -> None:
             store(task, self._encode(probabilities[(slice(None), *inside)]))

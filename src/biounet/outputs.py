@@ -198,7 +198,7 @@ def read_record(path: Path) -> dict[str, Any]:
 def _record(job: OpenJob) -> dict[str, Any]:
     """All that the bytes of a result depend on, other than the pixels of the image."""
     return {
-        "model": hashlib.sha256(job.model_file.read_bytes()).hexdigest(),
+        "model": hashlib.sha256(b"".join(path.read_bytes() for path in job.job.models)).hexdigest(),
         "shape": list(job.image.shape),
         "save": job.job.save,
         "tile": list(job.tiles.step),

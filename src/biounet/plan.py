@@ -13,7 +13,7 @@ import torch
 from biounet.errors import MemoryBudgetError
 from biounet.footprint import resident_bytes
 from biounet.geometry import TilePlan, plan_tiles
-from biounet.tiling import TileNet
+from biounet.tiling import TilePredictor
 
 __all__ = ["Plan", "Stopwatch", "format_bytes", "parse_bytes", "plan_prediction", "warm_up"]
 
@@ -78,7 +78,7 @@ class Plan:
 
 
 def plan_prediction(
-    net: TileNet,
+    net: TilePredictor,
     shape: Sequence[int],
     *,
     classes: int,
@@ -93,7 +93,7 @@ def plan_prediction(
 
     Parameters
     ----------
-    net : TileNet
+    net : TilePredictor
         Its feature maps are counted for each candidate, see `biounet.footprint`.
     shape : (C, *spatial) of each image
     classes : int
@@ -126,7 +126,7 @@ def plan_prediction(
         read = batch * channels * math.prod(tiles.input_shape)
         delivered = batch * classes * math.prod(tiles.step)
         # While one batch is computed, the next is read and normalised, and the last is converted and written.
-        buffers = read * (2 * itemsize + 4) + delivered * 4 * 2
+        buffers = read * (2 * itemsize + (4 if net.copies == 1 else 4 * (net.copies + 1))) + delivered * 4 * 2
         operations = math.ceil(len(tiles) * frames / batch) * cost.operations
         return Plan(tiles, batch, frames, _total(net, held, cost.bytes, buffers), operations)
 
@@ -151,7 +151,7 @@ def plan_prediction(
     return next(plan for plan in map(price, frugal) if plan.bytes <= budget)
 
 
-def _sides(largest: int, net: TileNet) -> list[int]:
+def _sides(largest: int, net: TilePredictor) -> list[int]:
     """Sides of tiles worth a try, rising."""
     grid, align = max(net.geometry.grid), math.lcm(ALIGN[net.dims], *net.geometry.grid)
     return [*range(grid, align, grid), *range(align, min(largest + align, LARGEST[net.dims] + 1), align)]
@@ -165,19 +165,19 @@ def _part(step: int, longest: int, *, even: bool) -> int:
     return math.ceil(step / parts)
 
 
-def _total(net: TileNet, held: int, features: int, buffers: int) -> int:
+def _total(net: TilePredictor, held: int, features: int, buffers: int) -> int:
     """Bytes that the process will hold, or the GPU, whichever is more."""
     if net.device.type == "cuda":
         return max(held + buffers + SLACK_BYTES, int(features * GPU_SHARE))
     return held + int((buffers + features) * (1 + SLACK_SHARE)) + SLACK_BYTES
 
 
-def _affordable(net: TileNet, budget: int) -> int:
+def _affordable(net: TilePredictor, budget: int) -> int:
     """The budget, or what is free on the GPU if that is less."""
     return min(budget, int(torch.cuda.mem_get_info(net.device)[0] / GPU_SHARE)) if net.device.type == "cuda" else budget
 
 
-def warm_up(net: TileNet, channels: int) -> int:
+def warm_up(net: TilePredictor, channels: int) -> int:
     """Predict the smallest tile, so that libraries load what they need; return what the process holds then.
 
     Memory of larger tiles is given back only in part, but used again: this is to be measured before them.
@@ -196,11 +196,11 @@ class Stopwatch:
 
     Parameters
     ----------
-    net : TileNet
+    net : TilePredictor
     channels : int
     """
 
-    def __init__(self, net: TileNet, channels: int) -> None:
+    def __init__(self, net: TilePredictor, channels: int) -> None:
         self._net = net
         self._channels = channels
         self._taken: dict[tuple[int, ...], float] = {}
@@ -225,9 +225,10 @@ def _doubled(sizes: tuple[int, ...], most: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(2 * size if 2 * size <= limit else size for size, limit in zip(sizes, most, strict=True))
 
 
-def _predict_noise(net: TileNet, channels: int, output: tuple[int, ...]) -> float:
+def _predict_noise(net: TilePredictor, channels: int, output: tuple[int, ...]) -> float:
     """Seconds that a tile takes."""
-    noise = np.random.default_rng(0).normal(size=(1, channels, *net.geometry.input_size(output))).astype(np.float32)
+    shape = (1, channels * net.copies, *net.geometry.input_size(output))
+    noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     began = time.perf_counter()
     net(noise, output)
     return time.perf_counter() - began

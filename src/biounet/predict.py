@@ -12,9 +12,10 @@ from torch import nn
 
 from biounet.atomic import check_absent
 from biounet.devices import choose_device, choose_precision
+from biounet.ensemble import joint_card, load_members, member_files
 from biounet.errors import ConfigError, ShapeError, need
 from biounet.jobs import Job, OpenJob, Predictor, Save, Sink, Task
-from biounet.modelfile import ModelCard, load_network
+from biounet.modelfile import ModelCard
 from biounet.outputs import Result, name_outputs, read_record
 from biounet.plan import Plan, Stopwatch, plan_prediction, warm_up
 from biounet.postprocess import segment
@@ -26,10 +27,12 @@ __all__ = ["Model", "Run", "load_model", "predict_files", "run_here"]
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with all that is needed to use it."""
+    """A trained network with all that is needed to use it; or several, whose probabilities are averaged."""
 
     net: nn.Module
     card: ModelCard
+    others: tuple["Model", ...] = ()
+    """The further members of an ensemble; each normalises images in its own way."""
 
     def predict(
         self,
@@ -76,7 +79,10 @@ class Model:
                 f"the network takes {channels} channels and {dims} spatial axes, got an image of shape {image.shape}"
             )
         normalised = self.card.normalization.measured(image).apply(image)
-        return predict_array(self.net, normalised, device=where, precision=what, tile=tile, tta=tta)
+        result = predict_array(self.net, normalised, device=where, precision=what, tile=tile, tta=tta)
+        for other in self.others:
+            result += other.predict(image, tile=tile, tta=tta, device=device, precision=precision)
+        return result / (1 + len(self.others)) if self.others else result
 
     def segment(self, image: NDArray[Any], *, tile: int | None = None, tta: bool = False) -> NDArray[Any]:
         """Return labels: class numbers, or numbered objects where the network was trained on objects.
@@ -96,20 +102,26 @@ class Model:
         return segment(probabilities, **options)
 
 
-def load_model(path: str | Path) -> Model:
-    """Open a trained model.
+def load_model(path: str | Path, *, others: Sequence[str | Path] = ()) -> Model:
+    """Open a trained model, or an ensemble.
 
     Parameters
     ----------
     path : str or Path
-        A model file (``.safetensors``) or the folder of a training run.
+        A model file (``.safetensors``) or the folder of a training run. A folder of ``fold-0/``, ``fold-1/``, ...,
+        as cross-validation leaves it, is an ensemble.
+    others : more of the same
+        Whose probabilities are averaged with those of the first.
 
     Raises
     ------
     ModelFileError
-        If it is missing, torn, not ours, or of a newer version.
+        If a file is missing, torn, not ours, or of a newer version.
+    ConfigError
+        If members of an ensemble do not agree, see `biounet.ensemble.load_members`.
     """
-    return Model(*load_network(Path(path)))
+    (net, _), *rest = members = load_members([Path(each) for each in (path, *others)])
+    return Model(net, joint_card([card for _, card in members]), tuple(Model(*member) for member in rest))
 
 
 class Run(Protocol):
@@ -129,6 +141,7 @@ def predict_files(
     inputs: Sequence[Path],
     out: Path,
     *,
+    others: Sequence[Path] = (),
     save: Save = "labels",
     memory: int = 4 * 2**30,
     tile: int | None = None,
@@ -149,11 +162,13 @@ def predict_files(
     Parameters
     ----------
     model : Path
-        A model file or the folder of a training run.
+        A model file or the folder of a training run; a folder of folds is an ensemble, see `load_model`.
     inputs : files, or folders of images
     out : Path
         A file if there is one input and the name ends in a known suffix, else a folder in which results have
         the names of their inputs.
+    others : further models
+        Whose probabilities are averaged with those of the first.
     save : labels, classes or probabilities
         What to write; of the probabilities of two classes only those of the foreground.
     memory : bytes
@@ -193,8 +208,11 @@ def predict_files(
     for _, path in pairs:
         check_absent(path, overwrite=overwrite or resume)
     # Absolute, for workers that were started elsewhere.
-    jobs = [Job(model.absolute(), source.absolute(), axes, save, device, precision, tta) for source, _ in pairs]
+    models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
+    jobs = [Job(models, source.absolute(), axes, save, device, precision, tta) for source, _ in pairs]
     predictor = Predictor(jobs[0])
+    if len(models) > 1:
+        report(f"the mean of {len(models)} models")
     if any(path.suffix.lower() == ".zarr" for pair in pairs for path in pair):
         need("zarr")  # a large library: loaded before memory is measured
     held = warm_up(predictor.net, predictor.card.model.in_channels)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, product
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from biounet.footprint import Cost, count_cost, meta_copy
 from biounet.geometry import ArrayReader, Box, Geometry, plan_tiles, read_mirrored
 from biounet.models.frozen import freeze, fuse_activations
 
-__all__ = ["TileNet", "Work", "predict_array", "run_tiles"]
+__all__ = ["TileNet", "TilePredictor", "Work", "predict_array", "run_tiles"]
 
 LARGEST = {2: (1024, 1024), 3: (64, 128, 128)}
 """Largest tile, per dimension, where nobody has planned one."""
@@ -30,6 +31,23 @@ Floats = NDArray[np.float32]
 Symmetry = tuple[bool, bool, bool]
 """Whether to transpose Y and X, then to flip Y, then to flip X."""
 SYMMETRIES: Sequence[Symmetry] = [(t, y, x) for t, y, x in product((False, True), repeat=3)]
+
+
+class TilePredictor(Protocol):
+    """What predicts tiles: one network, or several."""
+
+    geometry: Geometry
+    dims: int
+    device: torch.device
+    precision: torch.dtype
+    copies: int
+    """How many copies of the image it takes, each normalised in its own way, along the axis of channels."""
+
+    def __call__(self, inputs: Floats, output: Sequence[int]) -> Floats:
+        """Return probabilities (N, classes, *output) of a batch of tiles (N, copies * C, *spatial)."""
+
+    def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
+        """Count what a batch takes, without computing it."""
 
 
 class TileNet:
@@ -61,6 +79,7 @@ class TileNet:
         self.dims = len(self.geometry.grid)
         self.device = device
         self.precision = precision
+        self.copies = 1
         self.symmetries: Sequence[Symmetry] = SYMMETRIES if tta else SYMMETRIES[:1]
         if tta and len({self.geometry.grid[-2:], self.geometry.grid[:-3:-1]}) > 1:
             raise ConfigError(f"--tta turns images, but the network pools Y and X apart: {self.geometry.grid}")
@@ -134,12 +153,12 @@ class Work:
         self.store = store
 
 
-def run_tiles(net: TileNet, work: Iterable[Work], output: Sequence[int], *, batch: int = 1) -> Iterator[int]:
+def run_tiles(net: TilePredictor, work: Iterable[Work], output: Sequence[int], *, batch: int = 1) -> Iterator[int]:
     """Predict tiles; while some are computed, the next are read and the last are written.
 
     Parameters
     ----------
-    net : TileNet
+    net : TilePredictor
     work : Iterable of Work
         Consumed as it goes. All inputs are of one shape.
     output : pixels per spatial axis that the network delivers per tile

@@ -98,6 +98,9 @@ def predict(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
     *,
     out: Annotated[Path, typer.Option(help="File for one image, else a folder.")],
+    with_: Annotated[
+        list[Path] | None, typer.Option("--with", metavar="MODEL", help="A model to average with; repeat at will.")
+    ] = None,
     save: Annotated[str, typer.Option(help="labels, classes or probabilities.")] = "labels",
     memory: Annotated[str, typer.Option(help="Most memory to use, for all local processes together.")] = "4GiB",
     tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
@@ -116,8 +119,9 @@ def predict(
     from biounet.cli.predict import run_prediction
 
     run_prediction(
-        model, inputs, out, save=save, memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch,
-        tta=tta, axes=axes, device=device, precision=precision, verify=verify, overwrite=overwrite, resume=resume,
+        model, inputs, out, others=with_ or [], save=save, memory=memory, workers=workers, scheduler=scheduler,
+        tile=tile, batch=batch, tta=tta, axes=axes, device=device, precision=precision, verify=verify,
+        overwrite=overwrite, resume=resume,
     )  # fmt: skip
 
 
