@@ -1,15 +1,18 @@
 """Scores of validation by hand, and a run that does not write before it knows that it can."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from biounet.config import RunConfig
+from biounet.digests import shared_images
 from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.experiment import Experiment
 from biounet.geometry import Geometry
-from biounet.modelfile import load_network
+from biounet.modelfile import load_network, read_card
 from biounet.normalize import Normalization
 from biounet.processes import make_fabric
 from biounet.training_data import Item, TrainingData
@@ -95,3 +98,31 @@ def test_training_in_bfloat16_writes_weights_in_float32(tmp_path):
     list(experiment(tmp_path / "run", **{"train.precision": "bfloat16"}).run())
     net, _ = load_network(tmp_path / "run")
     assert {weight.dtype for weight in net.parameters()} == {torch.float32}
+
+
+def test_a_second_run_into_the_same_folder_is_refused(tmp_path):
+    first = experiment(tmp_path / "run", **{"train.steps": 5}).run()
+    next(first)
+    for resume in (False, True):
+        with pytest.raises(TrainingError, match="another training runs"):
+            next(experiment(tmp_path / "run", **{"train.steps": 5}).run(resume=resume))
+    first.close()
+    assert len(list(experiment(tmp_path / "run", **{"train.steps": 5}).run(resume=True))) == 4
+
+
+def test_resuming_on_changed_images_or_labels_is_refused(tmp_path):
+    list(experiment(tmp_path / "run").run())
+    for change in ("image", "labels"):
+        changed = experiment(tmp_path / "run")
+        array = getattr(changed.data.train[0], change)
+        array[..., 3, 4] += 1
+        with pytest.raises(TrainingError, match="labels have changed since the run began: train/a, validation/a;"):
+            list(changed.run(resume=True))
+    assert list(experiment(tmp_path / "run").run(resume=True)) == []
+    assert len(read_card(tmp_path / "run").training["data"]) == 64
+
+
+def test_images_on_both_sides_are_said(tmp_path):
+    data = experiment(tmp_path / "run").data
+    assert "1 of 1 images to validate on are trained on, too (a is a)" in shared_images(data)[0]
+    assert shared_images(replace(data, validation=())) == []

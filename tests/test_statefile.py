@@ -1,10 +1,13 @@
 """States of a run: whole, the last two, and readable though the last was torn."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from biounet.errors import TrainingError
-from biounet.statefile import load_state, save_state
+from biounet.statefile import LOCK, hold, load_state, save_state
 
 
 def test_state_comes_back(tmp_path):
@@ -27,3 +30,23 @@ def test_last_two_are_kept_and_a_torn_one_is_passed_over(tmp_path):
 def test_nothing_to_resume_is_said(tmp_path):
     with pytest.raises(TrainingError, match="no state to resume"):
         load_state(tmp_path)
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_is_held_by_one_process_until_that_ends(tmp_path):
+    command = [sys.executable, "-c", HOLD, tmp_path / LOCK]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(TrainingError, match="another training runs"), hold(tmp_path):
+            pass
+        other.kill()
+    with hold(tmp_path):  # a killed process leaves nothing that blocks
+        pass

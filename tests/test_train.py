@@ -151,3 +151,22 @@ def test_drop_out_does_not_depend_on_the_global_generator():
             ]
         )
     assert losses[0] == losses[1]
+
+
+def test_a_gpu_without_enough_memory_is_said_once_and_is_part_of_the_state(tmp_path, monkeypatch):
+    begin = State.begin.__func__
+
+    def begin_small(cls, *given):
+        state = begin(cls, *given)
+        state.net.register_forward_pre_hook(refuse_more_than_one)
+        return state
+
+    def refuse_more_than_one(_, inputs):
+        if len(inputs[0]) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(State, "begin", classmethod(begin_small))
+    notes = [step.note for step in run(tmp_path / "run", stop=5)]
+    assert ["2 pieces" in note for note in notes] == [True, False, False, False, False]
+    assert "batch normalisation" in notes[0]
+    assert not any(step.note for step in run(tmp_path / "run", resume=True))

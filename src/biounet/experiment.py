@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -11,6 +13,7 @@ from biounet.atomic import replacing
 from biounet.budget import choose_width
 from biounet.config import RunConfig
 from biounet.devices import choose_precision
+from biounet.digests import check_same_data, dataset_digest, item_digests, save_digests
 from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.geometry import Geometry
@@ -19,7 +22,9 @@ from biounet.modelfile import ModelCard
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import PatchSource, network_input_size
+from biounet.pretrained import load_pretrained
 from biounet.processes import agree, check_share
+from biounet.statefile import LOCK, hold
 from biounet.train import Step, fit
 from biounet.training_data import TrainingData, to_samples
 from biounet.validation import Validation
@@ -74,7 +79,8 @@ class Experiment:
     def settle(self) -> dict[str, str]:
         """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
         if self.config.train.auto:
-            self.config, self.reasons = choose_settings(self.config, Fingerprint.of(self.data))
+            self.config, reasons = choose_settings(self.config, Fingerprint.of(self.data))
+            self.reasons |= reasons
         if "model.width" in self.config.train.auto and self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reason = choose_width(self.config, size, fabric=self.fabric)
@@ -101,12 +107,22 @@ class Experiment:
         OutputError
             If the folder exists and it is not to be resumed.
         TrainingError
-            If there is nothing to resume, or the settings have changed.
+            If there is nothing to resume, the settings or the data have changed, or another process
+            trains into the folder.
         """
         geometry = self._geometry  # an unknown model is refused here, before anything is written
+        if self.config.model.pretrained is not None and not resume:  # and so are weights of another one
+            load_pretrained(build(self.config.model), Path(self.config.model.pretrained))
         if self.leads:
-            self._open_folder(resume)
-        agree(self.fabric, 0)  # nobody goes on before the folder is there
+            self.check_folder(resume=resume)
+        with hold(self.folder) if self.leads else nullcontext():
+            if self.leads and not resume:
+                self._begin_folder()
+            agree(self.fabric, 0)  # nobody goes on before the folder is there
+            yield from self._train(geometry, resume)
+
+    def _train(self, geometry: Geometry, resume: bool) -> Generator[Step]:
+        """Train into a folder that is ready."""
         source = PatchSource(
             to_samples(self.data, self.config, self.fabric.device),
             geometry,
@@ -125,21 +141,34 @@ class Experiment:
             began=self.began,
         )
 
-    def _open_folder(self, resume: bool) -> None:
-        """Make the folder of a new run, or check that it holds this one."""
+    def check_folder(self, *, resume: bool) -> None:
+        """Refuse a folder that another run is in, or, to resume, one that was begun otherwise; write nothing."""
+        if (self.folder / LOCK).exists():
+            with hold(self.folder):
+                pass
         settings = self.folder / "config.toml"
-        if resume:
-            if not settings.is_file():
-                raise TrainingError(f"{self.folder} holds no run to resume; train without --resume")
-            before = RunConfig.from_toml(settings.read_text(), source=str(settings))
-            changed = before.differences(self.config)
-            if changed:
-                raise TrainingError(f"{self.folder} was begun with other settings ({', '.join(changed)}); use its own")
+        if not resume:
+            if self.folder.exists() and any(path.name != LOCK for path in self.folder.iterdir()):
+                raise OutputError(f"{self.folder} is not empty; choose another --out, or go on with --resume")
             return
-        if self.folder.exists() and any(self.folder.iterdir()):
-            raise OutputError(f"{self.folder} is not empty; choose another --out, or go on with --resume")
-        with replacing(settings) as temporary:
+        if not settings.is_file():
+            raise TrainingError(f"{self.folder} holds no run to resume; train without --resume")
+        before = RunConfig.from_toml(settings.read_text(), source=str(settings))
+        changed = before.differences(self.config)
+        if changed:
+            raise TrainingError(f"{self.folder} was begun with other settings ({', '.join(changed)}); use its own")
+        check_same_data(self.folder / "last", self.digests)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """What the data are, by name."""
+        return item_digests(self.data)
+
+    def _begin_folder(self) -> None:
+        """Write down what the run is made from."""
+        with replacing(self.folder / "config.toml") as temporary:
             temporary.write_text(self.config.to_toml(reasons=self.reasons))
+        save_digests(self.folder / "last", self.digests)
 
     def _card(self) -> ModelCard:
         return ModelCard(
@@ -148,6 +177,7 @@ class Experiment:
             target="foreground" if self.data.kind == "objects" else "classes",
             training={
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),
+                "data": dataset_digest(self.digests),
                 "trained_on": [item.name for item in self.data.train],
                 "validated_on": [item.name for item in self.data.validation],
             },

@@ -1,18 +1,28 @@
 """The state of a training run on disk: tensors as safetensors, all else as JSON in its header. No pickle."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from biounet.atomic import replacing
+from biounet.atomic import replacing, sayable
 from biounet.errors import TrainingError
 
-__all__ = ["load_state", "save_state"]
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = ["LOCK", "hold", "load_state", "save_state"]
+
+LOCK = ".lock"
+"""File in the folder of a run that is locked while a process trains into it."""
 
 KEPT = 2  # states; the one before the last is there in case the last was torn by the file system
 
@@ -61,3 +71,47 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _states(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"))
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep a folder for this process while the block runs.
+
+    The system lets go of the lock when the process ends, however it ends, so that none is ever stale.
+
+    Raises
+    ------
+    TrainingError
+        If another process holds it.
+    OutputError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with hold(folder), hold(folder):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    biounet.errors.TrainingError: another training runs in ...
+    """
+    with sayable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a")
+    with file:
+        try:
+            _lock(file)
+        except OSError as error:
+            raise TrainingError(
+                f"another training runs in {folder} now; wait for its end, or choose another --out"
+            ) from error
+        yield
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file, or raise an OSError if another process has done so."""
+    if sys.platform == "win32":
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

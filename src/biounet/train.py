@@ -54,6 +54,8 @@ class Step:
     progress: float
     """Share of the run that lies behind, in [0, 1]."""
     report: Report | None
+    note: str = ""
+    """What a person should know of this step; nearly always nothing."""
 
 
 def fit(
@@ -104,13 +106,14 @@ def fit(
     leads = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
     began = (time.monotonic() if began is None else began) - state.seconds
     closing = 0.0  # seconds that a report takes: the one at the end must fit into the minutes too
-    saved = state.seconds
+    saved, pieces = state.seconds, state.pieces
     pending: list[Tensor] = []
     progress = _progress(config.train, state, closing)
     try:
         while (progress := agree(fabric, progress)) < 1:
             batch = source.batch(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
             pending.append(train_step(state, batch, config.train, fabric=fabric, progress=progress))
+            note, pieces = _said_of_memory(state, pieces, config), state.pieces
             state.seconds = time.monotonic() - began
             before, progress = progress, max(progress, _progress(config.train, state, closing))
             report = None
@@ -119,7 +122,7 @@ def fit(
             if leads and (report is not None or state.seconds - saved > SAVE_EVERY):
                 state.save(folder / "last")
                 saved = state.seconds
-            yield Step(state.step, state.seconds, progress, report)
+            yield Step(state.step, state.seconds, progress, report, note)
             if report is not None:
                 closing = time.monotonic() - began - state.seconds
     except GeneratorExit:  # the caller stops between two steps
@@ -139,6 +142,17 @@ def _progress(config: TrainConfig, state: State, closing: float) -> float:
         raise TrainingError("say how long to train: --minutes M or --steps N")
     # The first step is always made, so that there is a model at the end of any budget.
     return min(1.0, state.seconds / max(60 * config.minutes - closing, 1e-9)) if state.step else 0.0
+
+
+def _said_of_memory(state: State, pieces: int, config: RunConfig) -> str:
+    """Say that batches are computed in more pieces than before, if they are."""
+    if state.pieces == pieces:
+        return ""
+    norm = " batch normalisation sees one piece at a time, so set train.batch lower to know what you get;"
+    return (
+        f"the GPU is out of memory: from step {state.step} on each batch is computed in {state.pieces} pieces;"
+        f"{norm if config.model.norm == 'batch' else ' the result is the same;'} it takes a third longer"
+    )
 
 
 def _mean_loss(pending: list[Tensor], state: State) -> float:

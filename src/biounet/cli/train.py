@@ -9,17 +9,18 @@ from pathlib import Path
 
 from biounet.cli.progress import progress, say
 from biounet.config import RunConfig
+from biounet.digests import shared_images
 from biounet.experiment import Experiment
 from biounet.geometry import Geometry
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import network_input_size
-from biounet.processes import check_share, connected, make_fabric, world_size
+from biounet.processes import agree, check_share, connected, make_fabric, world_size
 from biounet.report import Picture, health, load_log, write_report
 from biounet.train import Step
 from biounet.training_data import TrainingData, fit_to_data, load_training_data
 
-__all__ = ["describe", "run_training"]
+__all__ = ["announce", "describe", "prepare", "run_training", "train_one"]
 
 LISTED = 6  # classes whose shares are told one by one
 
@@ -81,11 +82,7 @@ def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str =
         experiment = Experiment(config, data, normalization, out, fabric, began)
         if experiment.leads:
             announce(data)
-        for name, reason in experiment.settle().items():
-            section, _, field = name.partition(".")
-            if experiment.leads:
-                say(f"{name} = {getattr(getattr(experiment.config, section), field)}: {reason}")
-        finished = follow(experiment, resume=resume)
+        finished = train_one(experiment, resume=resume)
     model = out / "model.safetensors"
     if experiment.leads and finished:
         say(f"done: {model}, {out / 'report.html'}")
@@ -96,28 +93,42 @@ def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str =
 
 def announce(data: TrainingData) -> None:
     """Say what there is to learn from."""
-    for note in data.notes:
+    for note in (*data.notes, *shared_images(data)):
         say(f"note: {note}")
     say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
+
+
+def train_one(experiment: Experiment, *, resume: bool) -> bool:
+    """Settle what is left open, say why, and train; return whether the run has come to its end."""
+    if experiment.leads:
+        experiment.check_folder(resume=resume)
+    for name, reason in experiment.settle().items():
+        section, _, field = name.partition(".")
+        if experiment.leads:
+            say(f"{name} = {getattr(getattr(experiment.config, section), field)}: {reason}")
+    return follow(experiment, resume=resume)
 
 
 def follow(experiment: Experiment, *, resume: bool) -> bool:
     """Train, show progress and keep the report; return whether the run has come to its end."""
     steps = experiment.run(resume=resume)
+    finished = True
     if not experiment.leads:
         for _ in steps:
             pass
-        return True
+        return bool(agree(experiment.fabric, finished))
     with progress("training") as show, stop_on_interrupt() as interrupted:
         for step in steps:
             show(step.progress, f"step {step.number}")
+            if step.note:
+                say(f"note: {step.note}")
             if step.report is not None:
                 tell(step)
                 report(experiment, finished=step.progress >= 1)
             if interrupted.is_set():
                 steps.close()  # writes the state, and a model if there is none yet
-                return False
-    return True
+                finished = False
+    return bool(agree(experiment.fabric, finished))
 
 
 def tell(step: Step) -> None:

@@ -1,0 +1,92 @@
+"""Which images and labels a run is made from, as short numbers that change with any pixel."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from biounet.atomic import replacing
+from biounet.errors import TrainingError
+from biounet.training_data import Item, TrainingData
+
+__all__ = ["check_same_data", "dataset_digest", "item_digests", "save_digests", "shared_images"]
+
+FILE = "data.json"
+NAMED = 3  # images that a message names
+
+
+def item_digests(data: TrainingData) -> dict[str, str]:
+    """SHA-256 of the pixels and labels of every image to train on and to validate on, by its name."""
+    parts = {"train": data.train, "validation": data.validation}
+    return {
+        f"{part}/{item.name}": _digest(item.image, item.labels, item.target)
+        for part, items in parts.items()
+        for item in items
+    }
+
+
+def dataset_digest(digests: Mapping[str, str]) -> str:
+    """One SHA-256 for all images, labels and names together.
+
+    >>> dataset_digest({"a": "1", "b": "2"}) == dataset_digest({"b": "2", "a": "1"})
+    True
+    """
+    return hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()
+
+
+def save_digests(folder: Path, digests: Mapping[str, str]) -> None:
+    """Write what a run is made from beside its state."""
+    with replacing(folder / FILE) as temporary:
+        temporary.write_text(json.dumps(digests, indent=1))
+
+
+def check_same_data(folder: Path, digests: Mapping[str, str]) -> None:
+    """Refuse to go on with a run on other images or labels than it was begun with.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `save_digests` wrote.
+    digests : of `item_digests`
+
+    Raises
+    ------
+    TrainingError
+        If images were changed, added or taken away, which are named, or nothing was written.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        raise TrainingError(f"{path} is missing, so there is no run to resume; train without --resume")
+    before = json.loads(path.read_text())
+    other = sorted(name for name in {*before, *digests} if before.get(name) != digests.get(name))
+    if other:
+        names = ", ".join(other[:NAMED]) + (f" and {len(other) - NAMED} more" if len(other) > NAMED else "")
+        raise TrainingError(
+            f"images or labels have changed since the run began: {names}; put them back, or train into another --out"
+        )
+
+
+def shared_images(data: TrainingData) -> list[str]:
+    """Say which images of the validation are trained on, too: equal pixels, whatever their names."""
+    trained = {_digest(item.image): item.name for item in data.train}
+    shared = [(item, trained[key]) for item in data.validation if (key := _digest(item.image)) in trained]
+    return [_say_shared(shared, len(data.validation))] if shared else []
+
+
+def _say_shared(shared: Sequence[tuple[Item, str]], held_out: int) -> str:
+    item, trained = shared[0]
+    return (
+        f"{len(shared)} of {held_out} images to validate on are trained on, too ({item.name} is {trained}): "
+        "scores will be better than on new images"
+    )
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    """SHA-256 of the type, shape and contents of arrays."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype} {array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
