@@ -1,31 +1,16 @@
 """Tiles equal the whole: for every architecture, any size, any cut."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biounet.config import ModelConfig
+from architectures import KINDS, make
 from biounet.errors import ConfigError, ShapeError
-from biounet.models import MODELS, build
 from biounet.tiling import TileNet, Work, predict_array, run_tiles
 
 CPU = {"device": torch.device("cpu"), "precision": torch.float32}
-KINDS = list(product(MODELS, ("valid", "same"), (2, 3)))
-
-
-def make(name: str = "unet", padding: str = "same", dims: int = 2, **settings) -> torch.nn.Module:
-    options = {"width": 2, "depth": 2, "norm": "batch"} | settings
-    net = build(ModelConfig(name=name, padding=padding, dims=dims, **options)).eval()
-    generator = torch.Generator().manual_seed(0)
-    for layer in net.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
-            torch.nn.init.uniform_(layer.running_var, 0.5, 2.0, generator=generator)
-            torch.nn.init.normal_(layer.running_mean, 0, 0.2, generator=generator)
-    return net
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -49,7 +34,7 @@ def by_definition(net: torch.nn.Module, image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("name", "padding", "dims"), KINDS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(data=st.data())
 def test_tiles_equal_the_whole(name, padding, dims, data):
     net = make(name, padding, dims)

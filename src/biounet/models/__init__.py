@@ -1,6 +1,7 @@
 """The U-Net family: one table from names to networks."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
 import torch
@@ -8,14 +9,40 @@ from torch import nn
 
 from biounet.config import ModelConfig
 from biounet.errors import ConfigError
+from biounet.models.attention import attention_unet
 from biounet.models.blocks import draw_weights
+from biounet.models.cascade import CascadeUNet
+from biounet.models.dense import dense_unet
+from biounet.models.fcn import FCN
+from biounet.models.inception import inception_unet
+from biounet.models.pix2pix import Pix2Pix
+from biounet.models.recurrent import recurrent_residual_unet
+from biounet.models.residual import residual_unet
+from biounet.models.sliding_window import SlidingWindow
+from biounet.models.ternausnet import TernausNet
 from biounet.models.unet import UNet
+from biounet.models.unet3d import unet3d
+from biounet.models.unetpp import UNetPlusPlus
 
 __all__ = ["MODELS", "build"]
 
 MODELS: Mapping[str, Callable[[ModelConfig], nn.Module]] = MappingProxyType(
     {
         "unet": UNet,
+        "unet++": UNetPlusPlus,
+        "attention-unet": attention_unet,
+        "residual-unet": residual_unet,
+        "recurrent-residual-unet": recurrent_residual_unet,
+        "dense-unet": dense_unet,
+        "inception-unet": inception_unet,
+        "unet3d": unet3d,
+        "cascade-unet": CascadeUNet,
+        "pix2pix": Pix2Pix,
+        "ternausnet": TernausNet,
+        "sliding-window": SlidingWindow,
+        "fcn-32s": partial(FCN, stride=32),
+        "fcn-16s": partial(FCN, stride=16),
+        "fcn-8s": partial(FCN, stride=8),
     }
 )
 """Every entry makes a Module with a `geometry` that maps (N, C, *spatial) to (N, classes, *spatial)."""

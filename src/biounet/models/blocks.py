@@ -1,4 +1,8 @@
-"""Building blocks that the architectures of the family are composed of."""
+"""Building blocks that the architectures of the family are composed of.
+
+A block is made by ``block(before, after, dims=, padded=, norm=)`` and says in ``reach`` how many pixels it looks to
+each side.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,13 +10,41 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["CONV", "NORM", "POOL", "WIDEN", "ConvBlock", "crop_center", "draw_weights"]
+from biounet.config import ModelConfig
+from biounet.errors import ConfigError
+
+__all__ = [
+    "CONV",
+    "NORM",
+    "POOL",
+    "WIDEN",
+    "ConvBlock",
+    "UpConvolution",
+    "Upsampling",
+    "activate",
+    "convolve",
+    "crop_center",
+    "draw_weights",
+    "need_padding",
+]
 
 Layer = Callable[..., nn.Module]
 CONV: Mapping[int, Layer] = {2: nn.Conv2d, 3: nn.Conv3d}
 WIDEN: Mapping[int, Layer] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 POOL: Mapping[int, Layer] = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 NORM: Mapping[int, Layer] = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+
+
+def convolve(before: int, after: int, size: int, *, dims: int, norm: bool, padded: bool = True) -> list[nn.Module]:
+    """Convolution, batch normalisation if asked for, ReLU."""
+    # A bias before batch normalisation would be subtracted again.
+    convolution = CONV[dims](before, after, size, padding=size // 2 if padded else 0, bias=not norm)
+    return [convolution, *activate(after, dims=dims, norm=norm)]
+
+
+def activate(channels: int, *, dims: int, norm: bool, inplace: bool = True) -> list[nn.Module]:
+    """Batch normalisation if asked for, ReLU."""
+    return [NORM[dims](channels), nn.ReLU(inplace=True)] if norm else [nn.ReLU(inplace=inplace)]
 
 
 class ConvBlock(nn.Sequential):
@@ -24,6 +56,7 @@ class ConvBlock(nn.Sequential):
     dims : 2 or 3
     padded : whether the output keeps the size of the input
     norm : whether to normalise over the batch
+    between : channels between the convolutions; as many as after them if not given
 
     Examples
     --------
@@ -33,15 +66,49 @@ class ConvBlock(nn.Sequential):
 
     reach = 2  # pixels that the two convolutions look to each side
 
-    def __init__(self, before: int, after: int, *, dims: int, padded: bool, norm: bool) -> None:
-        layers: list[nn.Module] = []
-        for channels in (before, after):
-            # A bias before batch normalisation would be subtracted again.
-            layers.append(CONV[dims](channels, after, 3, padding=1 if padded else 0, bias=not norm))
-            if norm:
-                layers.append(NORM[dims](after))
-            layers.append(nn.ReLU(inplace=True))
-        super().__init__(*layers)
+    def __init__(
+        self, before: int, after: int, *, dims: int, padded: bool, norm: bool, between: int | None = None
+    ) -> None:
+        between = after if between is None else between
+        super().__init__(
+            *convolve(before, between, 3, dims=dims, padded=padded, norm=norm),
+            *convolve(between, after, 3, dims=dims, padded=padded, norm=norm),
+        )
+
+
+class UpConvolution(nn.Sequential):
+    """Up-convolution whose stride is its size: each pixel becomes a block of its own; then ReLU.
+
+    Parameters
+    ----------
+    below, width : channels of the level below, and of this level
+    factors : per axis
+    dims : 2 or 3
+    keep : whether to keep the channels of the level below, and leave out the bias (Cicek et al. 2016)
+    """
+
+    linear = False  # no interpolation between pixels
+
+    def __init__(self, below: int, width: int, factors: Sequence[int], *, dims: int, keep: bool = False) -> None:
+        self.channels = below if keep else width
+        size = tuple(factors)
+        super().__init__(WIDEN[dims](below, self.channels, size, stride=size, bias=not keep), nn.ReLU(inplace=True))
+
+
+class Upsampling(nn.Upsample):
+    """Feature maps at a larger size, without weights.
+
+    Parameters
+    ----------
+    below, width, factors, dims : as for `UpConvolution`
+    linear : whether to interpolate linearly between pixels, or to repeat them
+    """
+
+    def __init__(self, below: int, width: int, factors: Sequence[int], *, dims: int, linear: bool = False) -> None:
+        mode = {2: "bilinear", 3: "trilinear"}[dims] if linear else "nearest"
+        super().__init__(scale_factor=tuple(map(float, factors)), mode=mode)
+        self.channels = below
+        self.linear = linear
 
 
 def crop_center(image: Tensor, size: Sequence[int]) -> Tensor:
@@ -60,6 +127,18 @@ def crop_center(image: Tensor, size: Sequence[int]) -> Tensor:
     for axis, wanted in enumerate(size, start=2):
         image = image.narrow(axis, (image.shape[axis] - wanted) // 2, wanted)
     return image
+
+
+def need_padding(config: ModelConfig) -> None:
+    """Refuse unpadded convolutions, for networks whose paper has none.
+
+    Raises
+    ------
+    ConfigError
+        If ``config.padding`` is not ``same``.
+    """
+    if config.padding != "same":
+        raise ConfigError(f"{config.name} pads its convolutions: set model.padding to 'same', got {config.padding!r}")
 
 
 def draw_weights(net: nn.Module, generator: torch.Generator) -> None:

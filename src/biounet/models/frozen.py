@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from biounet.geometry import unet_geometry
-from biounet.models.blocks import ConvBlock, crop_center
-from biounet.models.unet import UNet
+from biounet.models.blocks import ConvBlock, UpConvolution, crop_center
+from biounet.models.unet import OpenGate, UNet
 
 __all__ = ["FrugalUNet", "FusedConv", "fold_batch_norm", "freeze", "fuse_activations", "unpad"]
 
@@ -67,8 +67,13 @@ def unpad(net: nn.Module) -> nn.Module:
 
 
 def _is_plain(net: UNet) -> bool:
-    """Whether all blocks are two convolutions."""
-    return all(isinstance(block, ConvBlock) for block in (*net.contracting, net.bottom, *net.expanding))
+    """Whether all blocks are two convolutions, between which nothing but poolings and up-convolutions stand."""
+    blocks = (*net.contracting, net.bottom, *net.expanding)
+    return (
+        all(isinstance(block, ConvBlock) for block in blocks)
+        and all(isinstance(widen, UpConvolution) for widen in net.widening)
+        and all(isinstance(gate, OpenGate) for gate in net.gates)
+    )
 
 
 class FrugalUNet(nn.Module):

@@ -1,15 +1,17 @@
 """U-Net (Ronneberger, Fischer and Brox 2015), in 2D and 3D, valid and same."""
 
 from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.geometry import Geometry, unet_geometry
-from biounet.models.blocks import CONV, POOL, WIDEN, ConvBlock, crop_center
+from biounet.geometry import Geometry, traced_geometry, unet_geometry, unet_needs
+from biounet.models.blocks import CONV, POOL, ConvBlock, UpConvolution, crop_center
 
-__all__ = ["UNet"]
+__all__ = ["OpenGate", "UNet"]
 
 
 class UNet(nn.Module):
@@ -20,8 +22,16 @@ class UNet(nn.Module):
     config : ModelConfig
         ``padding="valid"`` is the network of the paper: unpadded convolutions, so that the output is the
         part of the image whose full context was in the input. ``"same"`` keeps the size.
-    block : (before, after, dims=, padded=, norm=) -> Module
+    block : (before, after, dims=, padded=, norm=) -> Module with ``reach``
         What stands at each level; two 3x3 convolutions with ReLU in the paper.
+    entry : as `block`
+        The block that sees the image, where it is another.
+    widen : (below, width, factors, dims=) -> Module with ``channels`` and ``linear``
+        How feature maps come up a level; an up-convolution in the paper.
+    gate : (channels, below, factors, dims=) -> Module of skip and feature maps of the level below
+        What stands on the skips but the outermost; nothing in the paper.
+    strided : bool
+        Whether a stride of the next block, which takes ``stride=``, stands in place of the pooling.
 
     Notes
     -----
@@ -39,24 +49,53 @@ class UNet(nn.Module):
     torch.Size([1, 2, 4, 4])
     """
 
-    def __init__(self, config: ModelConfig, *, block: Callable[..., nn.Module] = ConvBlock) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        block: Callable[..., nn.Module] = ConvBlock,
+        entry: Callable[..., nn.Module] | None = None,
+        widen: Callable[..., nn.Module] = UpConvolution,
+        gate: Callable[..., nn.Module] | None = None,
+        strided: bool = False,
+    ) -> None:
         super().__init__()
-        padded, dims, widths = config.padding == "same", config.dims, config.channels
-        options = {"dims": dims, "padded": padded, "norm": config.norm == "batch"}
-        before = (config.in_channels, *widths)
-        self.geometry: Geometry = unet_geometry(config.poolings, padded=padded)
+        dims, widths, poolings = config.dims, config.channels, config.poolings
+        options = {"dims": dims, "padded": config.padding == "same", "norm": config.norm == "batch"}
+        down = [(entry or block)(config.in_channels, widths[0], **options)]
+        for pair, factors in zip(pairwise(widths), poolings, strict=True):
+            down.append(block(*pair, **options, **({"stride": factors} if strided else {})))
 
-        self.contracting = nn.ModuleList(block(*pair, **options) for pair in zip(before, widths[:-1], strict=False))
-        self.pools = nn.ModuleList(POOL[dims](factors) for factors in config.poolings)
-        self.bottom = block(*widths[-2:], **options)
+        self.contracting = nn.ModuleList(down[:-1])
+        self.pools = nn.ModuleList(nn.Identity() if strided else POOL[dims](factors) for factors in poolings)
+        self.bottom = down[-1]
         self.dropout = nn.Dropout(config.dropout)
-        upwards = list(zip(widths[:0:-1], widths[-2::-1], config.poolings[::-1], strict=True))
-        self.widening = nn.ModuleList(
-            nn.Sequential(WIDEN[dims](below, width, factors, stride=factors), nn.ReLU(inplace=True))
-            for below, width, factors in upwards
+        upwards = list(zip(widths[:0:-1], widths[-2::-1], poolings[::-1], strict=True))
+        self.widening = nn.ModuleList(widen(below, width, factors, dims=dims) for below, width, factors in upwards)
+        self.gates = nn.ModuleList(
+            gate(width, below, factors, dims=dims) if gate and level > 1 else OpenGate()
+            for level, (below, width, factors) in zip(range(config.depth, 0, -1), upwards, strict=True)
         )
-        self.expanding = nn.ModuleList(block(2 * width, width, **options) for _, width, _ in upwards)
+        self.expanding = nn.ModuleList(
+            block(width + wide.channels, width, **options)  # type: ignore[operator]
+            for (_, width, _), wide in zip(upwards, self.widening, strict=True)
+        )
         self.head = CONV[dims](widths[0], config.classes, 1)
+        self.geometry = self._geometry(config, strided)
+
+    def _geometry(self, config: ModelConfig, strided: bool) -> Geometry:
+        """What the parts need of the input."""
+        if config.padding == "valid":
+            return unet_geometry(config.poolings, padded=False)
+        needs = partial(
+            unet_needs,
+            contract=[block.reach for block in (*self.contracting, self.bottom)],
+            expand=[block.reach for block in reversed(self.expanding)],  # type: ignore[misc]
+            linear=any(widen.linear for widen in self.widening),
+            gated=[not isinstance(gate, OpenGate) for gate in reversed(self.gates)],
+            strided=strided,
+        )
+        return traced_geometry(config.poolings, needs)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return class scores (N, classes, *spatial), before the soft-max, of an image (N, C, *spatial)."""
@@ -68,7 +107,16 @@ class UNet(nn.Module):
             skips.append(x)
             x = pool(x)  # half the pixels per axis
         x = self.dropout(self.bottom(x))
-        for widen, expand in zip(self.widening, self.expanding, strict=True):
+        for widen, gate, expand in zip(self.widening, self.gates, self.expanding, strict=True):
+            skip = gate(skips.pop(), x)
             x = widen(x)  # 2x2 up-convolution, half the channels
-            x = expand(torch.cat([crop_center(skips.pop(), x.shape[2:]), x], dim=1))
+            x = expand(torch.cat([crop_center(skip, x.shape[2:]), x], dim=1))
         return self.head(x)  # type: ignore[no-any-return]  # 1x1 convolution to class scores
+
+
+class OpenGate(nn.Module):
+    """A skip that lets everything through."""
+
+    def forward(self, skip: Tensor, below: Tensor) -> Tensor:
+        """Return the skip."""
+        return skip

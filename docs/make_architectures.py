@@ -1,0 +1,95 @@
+"""Write docs/architectures.md: what every entry of MODELS costs and sees. Run it after a change of the table."""
+
+import functools
+import inspect
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from biounet.config import ModelConfig
+from biounet.errors import ConfigError
+from biounet.footprint import count_cost
+from biounet.models import MODELS
+
+PAGE = Path(__file__).with_name("architectures.md")
+HEAD = """# Architectures
+
+`biounet train DATASET --model NAME` trains any of them, everything else equal.
+
+For images of one channel and two classes, with `width = 64` and `depth = 4`, padded convolutions and batch
+normalisation:
+
+| name | what it is | parameters | GFLOP per megapixel | context (px) | grid (px) | unpadded too | volumes too |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+TAIL = """
+* **GFLOP per megapixel**: what one more megapixel of a large image takes in prediction, a multiplication and an
+  addition being two operations.
+* **context**: pixels that a tile reads on each side beyond what it delivers, so that tiles equal the whole. It is
+  the reach of the network, rounded up to the grid.
+* **grid**: tiles begin at multiples of it; it is the product of all poolings or strides.
+* `width` is the number of channels of the outermost level, `depth` the number of poolings. Widths of
+  `dense-unet` are multiples of 8, of `inception-unet` of 4.
+* `unet++` and `cascade-unet` have several outputs. With `model.deep_supervision` (the default) all of them are
+  trained. A trained `unet++` holds U-Nets of all smaller depths: `biounet.models.unetpp.prune` takes one out.
+* `biounet.models.attention.attention_maps` shows where the gates of an `attention-unet` look.
+* `pix2pix` draws images: `classes` are its output channels. `biounet.models.pix2pix.PatchGAN` is its judge.
+
+This page is written by `docs/make_architectures.py`.
+"""
+
+
+def page() -> str:
+    """Return the text of the page."""
+    return HEAD + "".join(f"| {' | '.join(row(name))} |\n" for name in MODELS) + TAIL
+
+
+def row(name: str) -> list[str]:
+    """What the table says of an architecture."""
+    net = sketch(name)
+    return [
+        f"`{name}`",
+        description(name),
+        f"{sum(weight.numel() for weight in net.parameters()):,}",
+        f"{operations_per_pixel(net) / 1000:,.0f}",
+        str(net.geometry.margin[0]),
+        str(net.geometry.grid[0]),
+        yes(name, padding="valid"),
+        yes(name, dims=3),
+    ]
+
+
+def sketch(name: str, **settings: object) -> nn.Module:
+    """Build a network without numbers."""
+    with torch.device("meta"):
+        return MODELS[name](ModelConfig(name=name, **{"padding": "same", "norm": "batch", **settings})).eval()
+
+
+def description(name: str) -> str:
+    """Return the first line of the module that the architecture is in, which names its paper."""
+    entry = MODELS[name]
+    while isinstance(entry, functools.partial):
+        entry = entry.func
+    return (inspect.getdoc(inspect.getmodule(entry)) or "").splitlines()[0].rstrip(".")
+
+
+def operations_per_pixel(net: nn.Module) -> float:
+    """Return how operations grow with the area: edges, which grow with the side, count for nothing."""
+    step = 4 * net.geometry.grid[0]
+    sides = [net.geometry.input_size((step, step))[0] + number * step for number in range(3)]
+    first, second, third = (count_cost(net, (1, 1, side, side), torch.float32).operations for side in sides)
+    return (first - 2 * second + third) / (2 * step**2)
+
+
+def yes(name: str, **settings: object) -> str:
+    """Say whether the architecture comes in a kind."""
+    try:
+        sketch(name, **settings)
+    except ConfigError:
+        return "no"
+    return "yes"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -1,0 +1,101 @@
+"""Attention U-Net (Oktay et al. 2018): skips that the coarser level opens and shuts, pixel by pixel."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from biounet.config import ModelConfig
+from biounet.errors import ConfigError
+from biounet.models.blocks import CONV, Upsampling, need_padding
+from biounet.models.unet import UNet
+
+__all__ = ["AttentionGate", "attention_maps", "attention_unet"]
+
+
+def attention_unet(config: ModelConfig) -> UNet:
+    """U-Net with additive attention gates on all skips but the outermost.
+
+    Notes
+    -----
+    Source: Oktay et al. 2018, "Attention U-Net: Learning Where to Look for the Pancreas", figures 1 and 2.
+    As in the network that its authors published, feature maps are interpolated linearly on the way up, and
+    the outermost skip has no gate, since its features say too little. Differs: no deep supervision, and no
+    1x1 convolutions behind the gates, which the published network has and the paper has not.
+    """
+    need_padding(config)
+    return UNet(config, widen=partial(Upsampling, linear=True), gate=AttentionGate)
+
+
+class AttentionGate(nn.Module):
+    """Multiply a skip by coefficients in [0, 1] that it and a signal of the coarser level agree on.
+
+    Parameters
+    ----------
+    channels, below : channels of the skip, and of the signal
+    factors : between the two levels, per axis
+    dims : 2 or 3
+
+    Notes
+    -----
+    Source: Oktay et al. 2018, equations 1 and 2 and figure 2: ``psi(ReLU(W_x x + W_g g + b_g)) + b_psi``
+    through a sigmoid, computed on the grid of the signal and interpolated linearly (grid attention). W_x
+    has the stride of the pooling, as many channels between as the skip has, and no bias, as its authors
+    published it.
+    """
+
+    def __init__(self, channels: int, below: int, factors: Sequence[int], *, dims: int) -> None:
+        super().__init__()
+        size = tuple(factors)
+        self.skip = CONV[dims](channels, channels, size, stride=size, bias=False)  # W_x
+        self.signal = CONV[dims](below, channels, 1)  # W_g, b_g
+        self.coefficients = nn.Sequential(
+            nn.ReLU(inplace=True),
+            CONV[dims](channels, 1, 1),  # psi, b_psi
+            nn.Sigmoid(),
+            Upsampling(1, 1, factors, dims=dims, linear=True),
+        )
+
+    def forward(self, skip: Tensor, below: Tensor) -> Tensor:
+        """Return the skip (N, C, *spatial), gated by the feature maps of the level below."""
+        return skip * self.coefficients(self.skip(skip) + self.signal(below))  # type: ignore[no-any-return]
+
+
+def attention_maps(net: nn.Module, image: Tensor) -> Mapping[int, Tensor]:
+    """Where a network looks: the coefficients of its attention gates.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        With attention gates, in evaluation mode.
+    image : (N, C, *spatial)
+
+    Returns
+    -------
+    level -> (N, 1, *spatial), in [0, 1]
+        At the size of the level, whose pixels are that many times halved; the innermost first.
+
+    Raises
+    ------
+    ConfigError
+        If the network has no attention gates.
+
+    Examples
+    --------
+    >>> net = attention_unet(ModelConfig(name="attention-unet", width=4, depth=2, padding="same")).eval()
+    >>> {level: tuple(map.shape) for level, map in attention_maps(net, torch.zeros(1, 1, 8, 12)).items()}
+    {1: (1, 1, 4, 6)}
+    """
+    gates = [part for part in net.modules() if isinstance(part, AttentionGate)]
+    if not gates:
+        raise ConfigError(f"{type(net).__name__} has no attention gates; train with --model attention-unet")
+    seen: list[Tensor] = []
+    hooks = [gate.coefficients.register_forward_hook(lambda *call: seen.append(call[-1])) for gate in gates]
+    try:
+        with torch.inference_mode():
+            net(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {len(gates) - number: coefficients for number, coefficients in enumerate(seen)}
