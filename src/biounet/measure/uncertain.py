@@ -1,0 +1,92 @@
+"""Where a model is least sure: the regions most worth annotating next."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import entr
+
+from biounet.errors import ShapeError
+from biounet.geometry import Box
+
+__all__ = ["entropy", "uncertain_regions"]
+
+
+def entropy(probabilities: np.ndarray) -> NDArray[np.float32]:
+    """Say how undecided each pixel is.
+
+    Parameters
+    ----------
+    probabilities : (classes, ...), in [0, 1]
+        They add up to 1; a single class is the foreground of two.
+
+    Returns
+    -------
+    (...), float32 in [0, 1]
+        0: one class is certain. 1: all are equally probable.
+
+    Notes
+    -----
+    Source: Shannon 1948, divided by the entropy of equal probabilities.
+
+    Examples
+    --------
+    >>> entropy(np.array([[0.0, 0.5, 1.0]]))
+    array([0., 1., 0.], dtype=float32)
+    """
+    values = probabilities.astype(np.float32, copy=False)
+    if len(values) == 1:
+        values = np.concatenate([1 - values, values])
+    result: NDArray[np.float32] = (entr(values).sum(axis=0) / np.log(len(values))).astype(np.float32)
+    return result
+
+
+def uncertain_regions(probabilities: np.ndarray, *, size: Sequence[int], count: int) -> list[tuple[Box, float]]:
+    """Pick the regions that are most worth annotating next.
+
+    Parameters
+    ----------
+    probabilities : (classes, *spatial), in [0, 1], or of the foreground only, without that axis
+    size : pixels per spatial axis of a region
+        At most that of the image.
+    count : int
+        How many regions; fewer if no more have room.
+
+    Returns
+    -------
+    region and its mean entropy in [0, 1], the least certain first
+        They do not overlap.
+
+    Raises
+    ------
+    ShapeError
+        If `size` does not fit the axes.
+
+    Notes
+    -----
+    Every position is looked at; the best one is taken, then the best that does not overlap it, and so on.
+
+    Examples
+    --------
+    >>> row = np.array([[0.0, 0.5, 0.5, 1.0, 0.1, 1.0]])
+    >>> [(box.start, box.stop, round(mean, 2)) for box, mean in uncertain_regions(row, size=(1, 2), count=2)]
+    [((0, 1), (1, 3), 1.0), ((0, 3), (1, 5), 0.23)]
+    """
+    if probabilities.ndim - len(size) not in (0, 1):
+        raise ShapeError(f"size must have one number per spatial axis of {probabilities.shape}, got {tuple(size)}")
+    means = entropy(probabilities if probabilities.ndim > len(size) else probabilities[np.newaxis]).astype(np.float64)
+    window = [min(wanted, have) for wanted, have in zip(size, means.shape, strict=True)]
+    if min(window, default=0) < 1:
+        raise ShapeError(f"a region must have at least 1 pixel per axis, got {tuple(size)}")
+    for axis, width in enumerate(window):
+        ahead = np.moveaxis(np.insert(means.cumsum(axis=axis), 0, 0, axis=axis), axis, 0)
+        means = np.moveaxis((ahead[width:] - ahead[:-width]) / width, 0, axis)
+    regions: list[tuple[Box, float]] = []
+    while len(regions) < count and means.max() >= 0:
+        best = np.unravel_index(means.argmax(), means.shape)
+        start = tuple(int(index) for index in best)
+        region = Box(start, tuple(first + width for first, width in zip(start, window, strict=True)))
+        regions.append((region, float(means[best])))
+        near = (slice(max(first - width + 1, 0), first + width) for first, width in zip(start, window, strict=True))
+        means[tuple(near)] = -1
+    return regions
