@@ -94,7 +94,7 @@ class MissingExtraError(BiounetError, ImportError):
 
 
 # Import name of an optional library -> the extra of biounet that installs it.
-EXTRAS = {"zarr": "zarr", "distributed": "cluster"}
+EXTRAS = {"zarr": "zarr", "distributed": "cluster", "roifile": "rois"}
 
 
 def need(module: str) -> ModuleType:
