@@ -87,6 +87,12 @@ def test_what_has_no_seed_is_dropped_or_kept():
     assert label_relief(row, ObjectRules(keep_unseeded=True)).tolist() == [[1, 0, 2, 2, 0, 3]]
 
 
+def test_small_seeds_are_none():
+    row = np.array([[200, 200, 50, 200, 0, 200]], np.uint8)
+    assert label_relief(row, ObjectRules(least_seed=2)).tolist() == [[1, 1, 1, 1, 0, 0]]
+    assert label_relief(row, ObjectRules(least_seed=2, keep_unseeded=True)).tolist() == [[1, 1, 1, 1, 0, 2]]
+
+
 def test_seeds_that_do_not_grow_are_the_objects():
     row = np.array([[50, 0, 200, 50, 130]], np.uint8)
     assert label_relief(row, ObjectRules(grow=False)).tolist() == [[0, 0, 1, 0, 2]]

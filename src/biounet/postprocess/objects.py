@@ -66,6 +66,8 @@ def label_relief(relief: NDArray[np.uint8], rules: ObjectRules) -> NDArray[np.ui
     array([[1, 1, 1, 2, 2]], dtype=uint32)
     """
     seeds = relief >= seed_level(rules)
+    if rules.least_seed > 1:
+        seeds = drop_small(label_objects(seeds), least=rules.least_seed) > 0
     if rules.keep_unseeded:
         pieces = label_objects(relief > 0)
         seeds |= ~np.append(True, has_marks(pieces, seeds))[pieces]

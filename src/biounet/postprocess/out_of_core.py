@@ -88,6 +88,7 @@ class _Objects:
 
     def __init__(self, relief: Reader, rules: ObjectRules, regions: Regions, scratch: Path | None) -> None:
         self._relief, self._rules, self.regions, self._scratch = relief, rules, regions, scratch
+        self._large: dict[Index, NDArray[np.bool_]] = {}
         self._unseeded: dict[Index, NDArray[np.bool_]] = {}
         self._seeds: dict[Index, NDArray[np.uint32]] = {}
         self._keys: dict[tuple[Index, int, int], NDArray[np.int64]] = {}
@@ -96,6 +97,8 @@ class _Objects:
 
     def find_seeds(self) -> None:
         """Number the seeds of the whole image in the order of their first pixels."""
+        if self._rules.least_seed > 1:
+            self._drop_small_seeds()
         if self._rules.keep_unseeded:
             self._find_unseeded()
         pieces = Pieces(self.regions)
@@ -153,6 +156,19 @@ class _Objects:
             labels += self._fillings[index][label_objects(labels == 0)]
         return labels
 
+    def _drop_small_seeds(self) -> None:
+        """Find the pieces of seeds that are large enough."""
+        pieces, sizes = Pieces(self.regions), [np.empty(0, np.int64)]
+        for index in self.regions:
+            labels = label_objects(self._seed_mask(index, self._read(self.regions.box(index))))
+            pieces.add(index, labels)
+            sizes.append(tally(labels).sizes[1:])
+        component = pieces.join()
+        total = np.zeros(int(component.max(initial=-1)) + 1, np.int64)
+        np.add.at(total, component, np.concatenate(sizes))
+        large = (total >= self._rules.least_seed)[component]
+        self._large = {index: np.append(False, large[pieces.of(index)]) for index in self.regions}
+
     def _find_unseeded(self) -> None:
         """Find the pieces of the foreground in which there is no seed."""
         pieces, marked = Pieces(self.regions), [np.empty(0, bool)]
@@ -160,15 +176,21 @@ class _Objects:
             relief = self._read(self.regions.box(index))
             labels = label_objects(relief > 0)
             pieces.add(index, labels)
-            marked.append(has_marks(labels, relief >= seed_level(self._rules)))
+            marked.append(has_marks(labels, self._seed_mask(index, relief)))
         component = pieces.join()
         seeded = np.zeros(int(component.max(initial=-1)) + 1, bool)
         np.logical_or.at(seeded, component, np.concatenate(marked))
-        self._unseeded = {index: np.append(False, ~seeded[component[pieces.of(index)]]) for index in self.regions}
+        unseeded = ~seeded[component]
+        self._unseeded = {index: np.append(False, unseeded[pieces.of(index)]) for index in self.regions}
 
     def _seed_mask(self, index: Index, relief: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Where seeds are in a region, as far as is known."""
         seeds: NDArray[np.bool_] = relief >= seed_level(self._rules)
-        return seeds | self._unseeded[index][label_objects(relief > 0)] if index in self._unseeded else seeds
+        if index in self._large:
+            seeds = self._large[index][label_objects(seeds)]
+        if index in self._unseeded:
+            seeds |= self._unseeded[index][label_objects(relief > 0)]
+        return seeds
 
     def _flooded(self, index: Index) -> tuple[list[Index], NDArray[np.int64]]:
         """Regions to which better keys flow from a region, and its own keys."""

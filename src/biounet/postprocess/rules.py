@@ -27,6 +27,8 @@ class ObjectRules(Settings):
     """Pixels are of some object where background is less probable than 1 minus this."""
     seed: Probability = 0.5
     """Objects begin where the interior (its probability, or the mean level of distance, in 0..1) reaches this."""
+    least_seed: Annotated[int, Field(ge=0)] = 0
+    """Smaller seeds, in pixels, are none."""
     grow: bool = True
     """Seeds grow to fill the foreground; else they are the objects."""
     keep_unseeded: bool = False

@@ -22,8 +22,8 @@ COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
 """Thresholds, those in the middle first: they win where others are no better."""
 
 FINE = 0.05
-SHARES_OF_SIZE = (0.0, 0.1, 0.2, 0.3, 0.5)
-"""Objects smaller than this share of the median annotated one are dropped."""
+SHARES_OF_SIZE = {"least_seed": (0.0, 0.01, 0.03, 0.1), "least_pixels": (0.0, 0.1, 0.2, 0.3, 0.5)}
+"""Least sizes that are tried, as shares of the median size of annotated objects."""
 
 
 def tune_rules(
@@ -45,9 +45,9 @@ def tune_rules(
     Returns
     -------
     ObjectRules
-        Best in `foreground`, `seed`, `keep_unseeded` and `least_pixels`, found one after the other: on a coarse grid
-        of both thresholds, on a fine one around the best, then the rest. Of equals the one that comes first, so
-        that what makes no difference stays as it was. The same input gives the same rules.
+        Best in `foreground`, `seed`, `keep_unseeded`, `least_seed` and `least_pixels`, found one after the other: on
+        a coarse grid of both thresholds, on a fine one around the best, then the rest. Of equals the one that comes
+        first, so that what makes no difference stays as it was. The same input gives the same rules.
     float
         Their score, in [0, 1].
 
@@ -72,7 +72,7 @@ def tune_rules(
         return score_objects([match_objects(*pair) for pair in zip(labels, results, strict=True)], metric=metric)
 
     best, best_score = rules, score(rules)
-    for candidates in (_coarse, _fine, _fine, _unseeded, _sizes(labels)):
+    for candidates in (_coarse, _fine, _fine, _unseeded, _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")):
         for candidate in candidates(best):
             if (found := score(candidate)) > best_score:
                 best, best_score = candidate, found
@@ -137,14 +137,14 @@ def _unseeded(rules: ObjectRules) -> Iterator[ObjectRules]:
     yield rules.model_copy(update={"keep_unseeded": not rules.keep_unseeded})
 
 
-def _sizes(labels: Sequence[NDArray[Any]]) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
+def _sizes(labels: Sequence[NDArray[Any]], name: str) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
     """Least sizes in shares of the median size of annotated objects."""
     counts = np.concatenate([np.unique(truth[truth > 0], return_counts=True)[1] for truth in labels])
     median = float(np.median(counts))
 
     def candidates(rules: ObjectRules) -> Iterator[ObjectRules]:
-        for share in SHARES_OF_SIZE:
-            yield rules.model_copy(update={"least_pixels": round(share * median)})
+        for share in SHARES_OF_SIZE[name]:
+            yield rules.model_copy(update={name: round(share * median)})
 
     return candidates
 
