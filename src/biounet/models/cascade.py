@@ -1,6 +1,6 @@
 """Cascade of two U-Nets (Christ et al. 2016, Isensee et al. 2021): a fine one that knows what a coarse one saw."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -13,7 +13,7 @@ from biounet.models.unet import UNet
 
 __all__ = ["CascadeUNet"]
 
-SHRINK = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+SHRINK: Mapping[int, Callable[..., nn.Module]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
 
 class CascadeUNet(nn.Module):

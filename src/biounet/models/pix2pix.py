@@ -71,7 +71,7 @@ class Pix2Pix(nn.Module):
         skips = [self.down[0](image)]  # 4x4 convolution, half the pixels per axis
         for down in list(self.down)[1:]:
             skips.append(down(self.leak(skips[-1])))
-        x = skips.pop()
+        x: Tensor = skips.pop()
         for number, up in enumerate(self.up):
             x = up(x.relu())  # 4x4 transposed convolution, twice the pixels per axis
             if skips:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class UNetPlusPlus(nn.Module):
         need_padding(config)
         self.config = config
         dims, widths, depth = config.dims, config.channels, config.depth
-        options = {"dims": dims, "padded": True, "norm": config.norm == "batch"}
+        options: dict[str, Any] = {"dims": dims, "padded": True, "norm": config.norm == "batch"}
         before = (config.in_channels, *widths)
         self.rows = nn.ModuleList(
             nn.ModuleList(
