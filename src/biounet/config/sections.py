@@ -61,6 +61,8 @@ class ModelConfig(Settings):
     """Share of channels dropped at the end of the contracting path while training."""
     pooling: tuple[tuple[PositiveInt, ...], ...] | None = None
     """Pooling factors per level and axis, for stacks with thick slices; ``None`` means 2 everywhere."""
+    deep_supervision: bool = True
+    """Train every output of a network that has several (``unet++``, ``cascade-unet``), not only the last."""
     window: Literal[65, 95] = 95
     """Side of the window of ``sliding-window``, in pixels."""
     pretrained: str | None = None
