@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d, conv_transpose2d
 from biounet.config import ModelConfig
 from biounet.geometry import Geometry
 from biounet.geometry.trunk import Step, trunk_geometry
-from biounet.models.blocks import crop_center
+from biounet.models.blocks import need_padding
 from biounet.models.vgg import check_planar, trunk_features, trunk_name, trunk_steps
 
 __all__ = ["FCN", "Bilinear", "Score", "bilinear_filter"]
@@ -27,9 +27,8 @@ class FCN(nn.Module):
     Parameters
     ----------
     config : ModelConfig
-        ``width`` is 64 in the paper; the fully connected layers have 64 times as many channels. ``padding="same"``
-        is the network of the paper; ``"valid"`` delivers only what its zeros have not reached. ``depth`` is 5 by
-        construction; ``dropout`` is 0.5 in the paper, as it is by default.
+        ``width`` is 64 in the paper; the fully connected layers have 64 times as many channels. There
+        are always 5 poolings. ``dropout`` is 0.5 in the paper.
     stride : 32, 16 or 8
         Pixels per pixel of the map that is enlarged last: FCN-32s, which has no skip, FCN-16s, FCN-8s.
 
@@ -51,10 +50,11 @@ class FCN(nn.Module):
     def __init__(self, config: ModelConfig, *, stride: Literal[32, 16, 8]) -> None:
         super().__init__()
         check_planar(config)
+        need_padding(config)
         width, wide, classes = config.width, 64 * config.width, config.classes
         self.trunk = trunk_name(16, config)
         self.crops = CROPS[stride]
-        self.geometry: Geometry = _geometry(stride, padded=config.padding == "same")
+        self.geometry: Geometry = _geometry(stride)
         self.features = trunk_features(16, config, border=BORDER)
         self.classifier = nn.Sequential(
             nn.Conv2d(8 * width, wide, 7),
@@ -83,8 +83,7 @@ class FCN(nn.Module):
             x = enlarge(x)  # twice the pixels per axis
             x = x + _crop(score(pooled.pop()), crop, x)
         x = conv_transpose2d(x, self.last, stride=self.stride, groups=len(self.last))  # type: ignore[arg-type]
-        x = _crop(x, self.crops[-1], image)
-        return x if self.geometry.padded else crop_center(x, self.geometry.output_size(x.shape[2:]))
+        return _crop(x, self.crops[-1], image)
 
 
 class Score(nn.Module):
@@ -144,7 +143,7 @@ def _crop(x: Tensor, first: int, like: Tensor) -> Tensor:
     return x[:, :, first : first + rows, first : first + columns]
 
 
-def _geometry(stride: int, *, padded: bool) -> Geometry:
+def _geometry(stride: int) -> Geometry:
     """One way over each skip, and one through the 7x7 convolution."""
     *crops, last = CROPS[stride]
     end = [Step(2 * stride, stride=stride, up=True), Step(1, padding=-last)]
@@ -153,4 +152,4 @@ def _geometry(stride: int, *, padded: bool) -> Geometry:
         paths.append([*trunk_steps(16, poolings=pooling, border=BORDER), Step(1, padding=-crop), *end])
         end = [Step(4, stride=2, up=True), *end]
     paths.append([*trunk_steps(16, poolings=5, border=BORDER), Step(7), *end])
-    return trunk_geometry(paths, poolings=5, padded=padded)
+    return trunk_geometry(paths, poolings=5)

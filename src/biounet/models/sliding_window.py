@@ -37,8 +37,8 @@ class SlidingWindow(nn.Module):
     phase of a pooling as an image of its own, dilation is the same arithmetic without the bookkeeping.
     Differs: the paper lists the layers of N4 only, so those of the window of 65 (N1 to N3) are N4's, with filters
     that leave even sizes. No foveation and no nonuniform sampling, which N3 does without: they change with the
-    pixel in the middle, so nothing could be shared. The paper does not name the activation; tanh is what
-    networks of these authors have at the time (Ciresan et al. 2011, IJCAI; its scale there goes into the weights).
+    pixel in the middle, so nothing could be shared. Activation: the hyperbolic tangent that networks of these
+    authors have at the time (Ciresan et al. 2011, IJCAI), without its two scales, which the weights can take over.
     Training: the paper takes as many membrane pixels as others, ``train.class_balance`` weighs them so.
 
     Examples

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from biounet.config import ModelConfig
 from biounet.geometry import Geometry
 from biounet.geometry.trunk import Step, trunk_geometry
-from biounet.models.blocks import crop_center
+from biounet.models.blocks import convolve, need_padding
 from biounet.models.vgg import check_planar, trunk_features, trunk_name, trunk_steps
 
 __all__ = ["TernausNet"]
@@ -20,9 +20,8 @@ class TernausNet(nn.Module):
     Parameters
     ----------
     config : ModelConfig
-        ``width`` is 64 in the paper; the expanding path ends with half of it. ``padding="same"`` is the network
-        of the paper; ``"valid"`` delivers only what its zeros have not reached. ``norm="batch"`` stands on the
-        VGG-11 with batch normalisation. ``depth`` is 5 by construction, drop-out there is none.
+        ``width`` is 64 in the paper; the expanding path ends with half of it. ``norm="batch"`` stands on the
+        VGG-11 with batch normalisation. There are always 5 poolings, and no drop-out.
 
     Notes
     -----
@@ -40,9 +39,10 @@ class TernausNet(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         check_planar(config)
+        need_padding(config)
         width, last, norm = config.width, max(1, config.width // 2), config.norm == "batch"
         self.trunk = trunk_name(11, config)
-        self.geometry: Geometry = _geometry(padded=config.padding == "same")
+        self.geometry: Geometry = _geometry()
         self.features = trunk_features(11, config)
         self.center = _expand(8 * width, 8 * width, 4 * width, norm=norm)
         self.expanding = nn.ModuleList(
@@ -51,7 +51,7 @@ class TernausNet(nn.Module):
                 _expand((8 + 4) * width, 8 * width, 2 * width, norm=norm),
                 _expand((4 + 2) * width, 4 * width, width, norm=norm),
                 _expand((2 + 1) * width, 2 * width, last, norm=norm),
-                nn.Sequential(*_convolve(width + last, last, norm=norm)),
+                nn.Sequential(*convolve(width + last, last, 3, dims=2, norm=norm)),
             )
         )
         self.head = nn.Conv2d(last, config.classes, 1)
@@ -66,29 +66,20 @@ class TernausNet(nn.Module):
         x = self.center(x)
         for expand in self.expanding:
             x = expand(torch.cat([x, skips.pop()], dim=1))  # 3x3 convolution, twice the pixels per axis
-        scores: Tensor = self.head(x)
-        return scores if self.geometry.padded else crop_center(scores, self.geometry.output_size(scores.shape[2:]))
-
-
-def _convolve(before: int, after: int, *, norm: bool) -> list[nn.Module]:
-    """A 3x3 convolution with ReLU."""
-    layers: list[nn.Module] = [nn.Conv2d(before, after, 3, padding=1, bias=not norm)]
-    if norm:
-        layers.append(nn.BatchNorm2d(after))
-    return [*layers, nn.ReLU(inplace=True)]
+        return self.head(x)  # type: ignore[no-any-return]  # 1x1 convolution to class scores
 
 
 def _expand(before: int, middle: int, after: int, *, norm: bool) -> nn.Sequential:
     """A 3x3 convolution, then twice the pixels per axis; each with ReLU."""
     widen = nn.ConvTranspose2d(middle, after, 3, stride=2, padding=1, output_padding=1)
-    return nn.Sequential(*_convolve(before, middle, norm=norm), widen, nn.ReLU(inplace=True))
+    return nn.Sequential(*convolve(before, middle, 3, dims=2, norm=norm), widen, nn.ReLU(inplace=True))
 
 
-def _geometry(*, padded: bool) -> Geometry:
+def _geometry() -> Geometry:
     """One way over each skip, and one through the center."""
-    convolve, widen = Step(3, padding=1), Step(3, stride=2, padding=1, up=True)
+    convolution, widen = Step(3, padding=1), Step(3, stride=2, padding=1, up=True)
     paths = [
-        [*trunk_steps(11, poolings=level, convolved=True), *(convolve, widen) * level, convolve]
+        [*trunk_steps(11, poolings=level, convolved=True), *(convolution, widen) * level, convolution]
         for level in range(POOLINGS + 1)
     ]
-    return trunk_geometry(paths, poolings=POOLINGS, padded=padded)
+    return trunk_geometry(paths, poolings=POOLINGS)

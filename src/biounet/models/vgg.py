@@ -127,7 +127,7 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
             given = given.sum(dim=1, keepdim=True).expand(-1, value.shape[1], -1, -1) / value.shape[1]
         if given.shape[0] != value.shape[0] or given.numel() != value.numel():
             raise ModelFileError(
-                f"{name} has the shape {tuple(given.shape)}, the network wants {tuple(value.shape)}; "
+                f"{name} has the shape {tuple(theirs[name].shape)}, the network wants {tuple(value.shape)}; "
                 "public weights need --set model.width=64"
             )
         with torch.no_grad():
