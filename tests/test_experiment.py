@@ -5,55 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from biounet.config import RunConfig
 from biounet.digests import shared_images
 from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.experiment import Experiment
-from biounet.geometry import Geometry
 from biounet.modelfile import load_network, read_card
 from biounet.normalize import Normalization
 from biounet.processes import make_fabric
 from biounet.training_data import Item, TrainingData
-from biounet.validation import Validation
 
 TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 2, "train.reports": 1}
-
-
-class Echo(nn.Module):
-    """Two classes: bright is class 1, with certainty e to one."""
-
-    geometry = Geometry((1, 1), (0, 0), (0, 0), padded=True)
-
-    def forward(self, image):
-        return torch.cat([torch.zeros_like(image), torch.where(image > 0, 1.0, -1.0)], dim=1)
-
-
-def validation(image, target):
-    item = Item("a", np.array(image, np.float32)[None], np.array(target), np.array(target))
-    return Validation([item], torch.device("cpu"), torch.float32)
-
-
-def test_scores_by_hand():
-    scored = validation([[1, 1, -1, -1]], [[1, 0, 0, -1]])
-    scores = scored(Echo())
-    # Class 1: once right, once wrongly given, 2 * 1 / (1 + 2); class 0: once right, once missed; unknown: not counted.
-    assert scored.confusion.tolist() == [[1, 1], [0, 1]]
-    assert scores["dice_1"] == scores["dice_0"] == pytest.approx(2 / 3)
-    assert scores["score"] == pytest.approx(2 / 3)
-    sure, unsure = np.log1p(np.exp(-1)), np.log1p(np.exp(1))
-    assert scores["log_loss"] == pytest.approx((2 * sure + unsure) / 3, rel=1e-5)
-
-
-def test_a_class_that_does_not_occur_is_not_in_the_mean():
-    scores = validation([[-1, -1]], [[0, 0]])(Echo())
-    assert scores["score"] == 1
-    assert np.isnan(scores["dice_1"])
-
-
-def test_without_held_out_images_every_network_is_kept():
-    assert Validation([], torch.device("cpu"), torch.float32)(Echo()) == {"score": 0.0}
 
 
 def experiment(folder, **changes):

@@ -175,7 +175,8 @@ def _keep_best(state: State, loss: float, scores: Mapping[str, float], card: Mod
         state.best = scores["score"]
         facts = {**card.training, "step": state.step, "scores": dict(scores)}
         path = folder / "model.safetensors"
-        save_network(path, state.average, card.model_copy(update={"training": facts}), overwrite=True)
+        learnt = {"training": facts, "threshold": scores.get("threshold", card.threshold)}
+        save_network(path, state.average, card.model_copy(update=learnt), overwrite=True)
     report = Report(state.step, state.seconds, loss, state.optimizer.param_groups[0]["lr"], scores, best)
     _log(folder / "log.csv", report)
     return report

@@ -1,17 +1,27 @@
 """How good a network is on images that it was not trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from biounet.metrics import adapted_rand
+from biounet.postprocess import label_objects
 from biounet.tiling import predict_array
 from biounet.training_data import Item
 
 __all__ = ["Validation", "dice_per_class"]
+
+
+THRESHOLDS = tuple(number / 20 for number in range(2, 19))
+"""Probabilities of the foreground that are tried as threshold, where there are two classes."""
+
+FEWER = THRESHOLDS[::2]
+"""The same where objects are numbered at each of them."""
 
 
 @dataclass
@@ -22,6 +32,8 @@ class Validation:
     ----------
     items : images and labels that training never sees
     device, precision : as `biounet.devices` chooses them
+    objects : (item) -> numbered objects, or None
+        Given where the parts of the foreground have to be told apart: then half of the score is for that.
 
     Attributes
     ----------
@@ -33,13 +45,16 @@ class Validation:
     items: Sequence[Item]
     device: torch.device
     precision: torch.dtype
+    objects: Callable[[Item], NDArray[Any]] | None = None
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     each: list[dict[str, float]] = field(default_factory=list)
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
 
     def __call__(self, net: nn.Module) -> dict[str, float]:
-        """Return ``score`` (mean Dice over the classes that occur), ``log_loss``, and Dice per class.
+        """Return ``score``, ``log_loss``, and Dice per class; of two classes also the ``threshold`` that is best.
 
+        The score is the mean Dice over the classes that occur. Where objects are given it is the mean of that and of
+        ``rand``, the F score of pairs of pixels in one object: a gap of one pixel in a membrane is nothing to Dice.
         Without held-out images every network is as good as the one before, so that the last is kept.
         """
         if not self.items:
@@ -47,19 +62,52 @@ class Validation:
         self.probabilities = [
             predict_array(net, item.image, device=self.device, precision=self.precision) for item in self.items
         ]
-        classes = len(self.probabilities[0])
-        counts, surprise = [], 0.0
-        for item, probabilities in zip(self.items, self.probabilities, strict=True):
-            known = item.target >= 0
-            truth, given = item.target[known], probabilities[:, known]
-            pairs = truth * classes + given.argmax(0)
-            counts.append(np.bincount(pairs, minlength=classes**2).reshape(classes, classes))
-            surprise -= float(np.log(np.maximum(given[truth, np.arange(len(truth))], 1e-7)).sum())
+        scores = self._at(None) if len(self.probabilities[0]) > 2 else self._at_best_threshold()
+        dice = dice_per_class(self.confusion)
+        return scores | {"log_loss": self._log_loss()} | dice
+
+    def _at_best_threshold(self) -> dict[str, float]:
+        """Scores at the threshold where they are best; of equals, the one nearest to 1/2."""
+        tried = sorted(THRESHOLDS if self.objects is None else FEWER, key=lambda threshold: abs(threshold - 0.5))
+        best = max(tried, key=lambda threshold: self._at(threshold)["score"])
+        return self._at(best) | {"threshold": best}
+
+    def _at(self, threshold: float | None) -> dict[str, float]:
+        """Scores where a pixel is foreground above a threshold; without, of the most probable class."""
+        results = [
+            given.argmax(0) if threshold is None else (given[1] > threshold).astype(np.int64)
+            for given in self.probabilities
+        ]
+        counts = [
+            count_confusion(item.target, result, len(given))
+            for item, result, given in zip(self.items, results, self.probabilities, strict=True)
+        ]
         self.each = [dice_per_class(count) for count in counts]
         self.confusion = np.sum(counts, axis=0)
-        dice = dice_per_class(self.confusion)
-        score = float(np.nanmean(list(dice.values())))
-        return {"score": score, "log_loss": surprise / max(int(self.confusion.sum()), 1)} | dice
+        dice = float(np.nanmean(list(dice_per_class(self.confusion).values())))
+        if self.objects is None:
+            return {"score": dice}
+        pairs = zip(self.items, results, strict=True)
+        errors = [adapted_rand(self.objects(item), label_objects(result > 0)).value for item, result in pairs]
+        rand = 1 - float(np.mean(errors))
+        return {"score": (dice + rand) / 2, "rand": rand}
+
+    def _log_loss(self) -> float:
+        """Mean surprise per known pixel, in nats."""
+        surprise, pixels = 0.0, 0
+        for item, given in zip(self.items, self.probabilities, strict=True):
+            known = item.target >= 0
+            of_truth = np.take_along_axis(given, np.maximum(item.target, 0)[None], axis=0)[0][known]
+            surprise -= float(np.log(np.maximum(of_truth, 1e-7)).sum())
+            pixels += len(of_truth)
+        return surprise / max(pixels, 1)
+
+
+def count_confusion(truth: NDArray[np.int64], result: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Pixels of each true class (row) that were given each class (column); unknown ones are left out."""
+    known = truth >= 0
+    pairs = truth[known] * classes + result[known]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def dice_per_class(confusion: NDArray[np.int64]) -> dict[str, float]:

@@ -1,0 +1,80 @@
+"""Scores of validation by hand: thresholds, Dice, and cells told apart."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from biounet.geometry import Geometry
+from biounet.training_data import Item
+from biounet.validation import Validation
+
+
+class Echo(nn.Module):
+    """Two classes: class 1 has the odds e to one where it is bright, one to e where it is dark."""
+
+    geometry = Geometry((1, 1), (0, 0), (0, 0), padded=True)
+
+    def forward(self, image):
+        return torch.cat([torch.zeros_like(image), torch.where(image > 0, 1.0, -1.0)], dim=1)
+
+
+def validation(image, target, **options):
+    item = Item("a", np.array(image, np.float32)[None], np.array(target), np.array(target))
+    return Validation([item], torch.device("cpu"), torch.float32, **options)
+
+
+def test_scores_by_hand():
+    scored = validation([[1, 1, -1, -1]], [[1, 0, 0, -1]])
+    scores = scored(Echo())
+    # Class 1: once right, once wrongly given, 2 * 1 / (1 + 2); class 0: once right, once missed; unknown: not counted.
+    assert scored.confusion.tolist() == [[1, 1], [0, 1]]
+    assert scores["dice_1"] == scores["dice_0"] == pytest.approx(2 / 3)
+    assert scores["score"] == pytest.approx(2 / 3)
+    sure, unsure = np.log1p(np.exp(-1)), np.log1p(np.exp(1))
+    assert scores["log_loss"] == pytest.approx((2 * sure + unsure) / 3, rel=1e-5)
+
+
+def test_a_class_that_does_not_occur_is_not_in_the_mean():
+    scores = validation([[-1, -1]], [[0, 0]])(Echo())
+    assert scores["score"] == 1
+    assert np.isnan(scores["dice_1"])
+
+
+def test_without_held_out_images_every_network_is_kept():
+    assert Validation([], torch.device("cpu"), torch.float32)(Echo()) == {"score": 0.0}
+
+
+class Odds(Echo):
+    """Two classes: the image is the log odds of class 1."""
+
+    def forward(self, image):
+        return torch.cat([torch.zeros_like(image), image], dim=1)
+
+
+def log_odds(probabilities):
+    return np.log(np.array(probabilities) / (1 - np.array(probabilities)))
+
+
+def test_the_threshold_is_the_one_that_divides_the_classes():
+    scores = validation(log_odds([[0.66, 0.72, 0.72, 0.9]]), [[0, 1, 1, 1]])(Odds())
+    assert scores["score"] == 1
+    assert scores["threshold"] == 0.7
+
+
+def test_of_thresholds_that_do_as_well_the_middle_one_is_kept():
+    scores = validation([[1, -1]], [[1, 0]])(Echo())
+    assert (scores["score"], scores["threshold"]) == (1, 0.5)
+
+
+def test_half_of_the_score_is_for_telling_cells_apart():
+    # A gap in the membrane is one pixel of 33 to Dice, and joins two cells of 16 px.
+    cells = np.ones((1, 33), int)
+    cells[0, 16] = 0
+    numbered = np.cumsum(cells == 0, axis=1) + 1
+    scored = validation(np.ones((1, 33)), cells, objects=lambda item: np.where(item.target > 0, numbered, 0))
+    scores = scored(Echo())
+    together, split, merge = 2 * 16 * 15, 2 * 16 * 15, 32 * 31
+    assert scores["rand"] == pytest.approx(2 * together / (split + merge))
+    dice = (0 + 2 * 32 / 65) / 2
+    assert scores["score"] == pytest.approx((dice + scores["rand"]) / 2)
