@@ -1,7 +1,7 @@
 """What padded networks of any layers need of their input: reach, followed backwards layer by layer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from biounet.geometry.network import Geometry, Span, hull, traced_geometry
 
@@ -41,7 +41,7 @@ class Step:
         return first * self.stride - self.padding, last * self.stride - self.padding + self.kernel - 1
 
 
-def trunk_geometry(paths: Sequence[Sequence[Step]], *, poolings: int, padded: bool) -> Geometry:
+def trunk_geometry(paths: Sequence[Sequence[Step]], *, poolings: int) -> Geometry:
     """What a network needs whose layers keep the size of an image by padding.
 
     Parameters
@@ -49,19 +49,17 @@ def trunk_geometry(paths: Sequence[Sequence[Step]], *, poolings: int, padded: bo
     paths : ways from the input to the output
         The layers on each, in the order of computation: one way for every skip, and the one through the bottom.
     poolings : number of poolings by 2
-    padded : bool
-        Whether the network delivers everything, or has cut the margin off itself.
 
     Examples
     --------
-    >>> trunk_geometry([[Step(3, padding=1)] * 2], poolings=0, padded=True).margin
+    >>> trunk_geometry([[Step(3, padding=1)] * 2], poolings=0).margin
     (2, 2)
     """
 
     def needs(factors: Sequence[int], span: Span) -> Span:
         return hull(*(_walk_back(path, span) for path in paths))
 
-    return replace(traced_geometry(((2, 2),) * poolings or ((1, 1),), needs), padded=padded)
+    return traced_geometry(((2, 2),) * poolings or ((1, 1),), needs)
 
 
 def _walk_back(path: Sequence[Step], span: Span) -> Span:
