@@ -15,7 +15,7 @@ FLOORS = [
         *("processes", "batchwise"),
     },
     {"images", "folders", "modelfile", "statefile", "pretrained", "download"},
-    {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation"}
+    {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
     | {"experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
     | {"ensemble", "frames", "jobs", "outputs", "plan", "verify"},
     {"report", "cli"},
@@ -28,6 +28,7 @@ SIDEWAYS = {
     ("batchwise", "processes"),
     ("object_pictures", "measure"),
     ("postprocess", "metrics"),
+    ("weightmaps", "targets"),
     ("folders", "images"),
     ("object_frames", "frames"),
     ("object_files", "object_frames"),
@@ -37,7 +38,8 @@ SIDEWAYS = {
     ("fingerprint", "training_data"),
     *(("experiment", part) for part in ("fingerprint", "training_data", "patches", "train", "budget", "validation")),
     *((part, "training_data") for part in ("digests", "validation")),
-    ("experiment", "digests"),
+    *(("forecast", part) for part in ("patches", "update", "validation")),
+    *(("experiment", part) for part in ("digests", "forecast")),
     *(("jobs", part) for part in ("ensemble", "frames", "outputs", "plan")),
     ("outputs", "jobs"),
     *(("verify", part) for part in ("frames", "jobs", "plan")),

@@ -1,6 +1,8 @@
 """What a network learns of objects that touch: classes that keep them apart, made of their numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 import edt
@@ -11,7 +13,15 @@ from scipy.ndimage import maximum_filter, minimum_filter
 from biounet.config import IGNORE
 from biounet.errors import ConfigError, LabelError
 
-__all__ = ["distance_levels", "interior_border", "relative_distance"]
+__all__ = [
+    "TARGETS",
+    "dense_numbers",
+    "distance_levels",
+    "interior_border",
+    "relative_distance",
+    "separate_touching",
+    "touching",
+]
 
 MOST_LEVELS = 126
 """Levels of distance, so that they fit into a byte with IGNORE."""
@@ -54,7 +64,7 @@ def interior_border(
     """
     if border_width < 1:
         raise ConfigError(f"a border must be at least 1 pixel wide, got {border_width}; take another target")
-    objects = _numbered(labels)
+    objects = dense_numbers(labels)
     size = 2 * border_width + 1
     lowest = objects if where == "rim" else np.where(objects > 0, objects, np.iinfo(objects.dtype).max)
     apart = maximum_filter(objects, size=size, mode="nearest") != objects
@@ -95,7 +105,7 @@ def relative_distance(labels: NDArray[Any], *, spacing: float | Sequence[float] 
     >>> relative_distance(np.array([[0, 1, 1, 1, 1, 2, 0, -1]]))
     array([[ 0. ,  0.5,  1. ,  1. ,  0.5,  1. ,  0. , -1. ]], dtype=float32)
     """
-    objects = _numbered(labels)
+    objects = dense_numbers(labels)
     depth = _depth(objects, spacing)
     deepest = np.zeros(int(objects.max(initial=0)) + 1, np.float32)
     np.maximum.at(deepest, objects.reshape(-1), depth.reshape(-1))
@@ -141,6 +151,63 @@ def distance_levels(
     return np.maximum(steps, IGNORE).astype(np.int8)
 
 
+def touching(labels: np.ndarray, *, gap: int = 0) -> bool:
+    """Whether any two objects touch, diagonally too, or have at most `gap` pixels between them.
+
+    >>> touching(np.array([[1, 1, 0, 2]])), touching(np.array([[1, 1, 0, 2]]), gap=1)
+    (False, True)
+    """
+    objects = dense_numbers(labels)
+    highest = maximum_filter(objects, size=2 * (gap + 1) + 1)
+    return bool(((objects > 0) & (highest > objects)).any())
+
+
+def separate_touching(labels: np.ndarray, *, width: int = 1) -> np.ndarray:
+    """Foreground of all objects as one class, with a ridge of background between those that touch.
+
+    Parameters
+    ----------
+    labels : (Y, X) or (Z, Y, X), integers
+        0 is background, every object has its own positive number, negative is unknown.
+    width : 1 or 2, pixels
+        1 takes the pixels of the lower number of two that touch, diagonally too; 2 those of both.
+
+    Returns
+    -------
+    new array of the type and shape of `labels`: 0, 1, or negative as before
+        No piece of foreground, however connected, is of two objects. A thin object may vanish.
+
+    Examples
+    --------
+    >>> separate_touching(np.array([[1, 1, 2, 2, -1]])), separate_touching(np.array([[1, 1, 2, 2, -1]]), width=2)
+    (array([[ 1,  0,  1,  1, -1]]), array([[ 1,  0,  0,  1, -1]]))
+    """
+    if width not in (1, 2):
+        raise ValueError(f"width must be 1 or 2 pixels, got {width}")
+    objects = dense_numbers(labels)
+    ridge = maximum_filter(objects, size=3) > objects
+    if width == 2:
+        most = np.iinfo(objects.dtype).max
+        ridge |= minimum_filter(np.where(objects > 0, objects, most), size=3) < objects
+    return np.where(labels > 0, ~ridge, labels).astype(labels.dtype)
+
+
+def dense_numbers(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Numbers of objects as int32, 0 for background and unknown; other numbers where they are too large.
+
+    >>> dense_numbers(np.array([0, 2, -1, 5_000_000_000, 2]))
+    array([0, 1, 0, 2, 1], dtype=int32)
+    """
+    if labels.dtype.kind not in "iu":
+        raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
+    objects = np.maximum(labels, 0)
+    if objects.max(initial=0) > labels.size:
+        objects = np.unique(np.append(objects, objects.dtype.type(0)), return_inverse=True)[1][:-1].reshape(
+            labels.shape
+        )
+    return np.ascontiguousarray(objects, np.int32)
+
+
 def _give_interior(classes: NDArray[np.int8], objects: NDArray[Any]) -> None:
     """Make interior of the deepest pixels of objects that are all border; in place."""
     number = int(objects.max(initial=0)) + 1
@@ -151,7 +218,7 @@ def _give_interior(classes: NDArray[np.int8], objects: NDArray[Any]) -> None:
         classes[(small > 0) & (relative_distance(small) == 1)] = 1
 
 
-def _depth(objects: NDArray[np.uint32], spacing: float | Sequence[float]) -> NDArray[np.float32]:
+def _depth(objects: NDArray[np.int32], spacing: float | Sequence[float]) -> NDArray[np.float32]:
     """Distance of each pixel to the nearest of another number; 0 in the background."""
     steps = np.full(objects.ndim, spacing) if np.ndim(spacing) == 0 else np.asarray(spacing)
     if len(steps) != objects.ndim or not (steps > 0).all():
@@ -161,11 +228,11 @@ def _depth(objects: NDArray[np.uint32], spacing: float | Sequence[float]) -> NDA
     return depth
 
 
-def _numbered(labels: NDArray[Any]) -> NDArray[np.uint32]:
-    """Dense numbers of objects, 0 for background and unknown."""
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
-    known = np.maximum(labels, 0)
-    if known.max(initial=0) > labels.size:
-        known = np.unique(np.append(known, known.dtype.type(0)), return_inverse=True)[1][:-1].reshape(labels.shape)
-    return np.ascontiguousarray(known, np.uint32)
+TARGETS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = MappingProxyType(
+    {
+        "foreground": separate_touching,
+        "border": partial(interior_border, where="touching"),
+        "distance": distance_levels,
+    }
+)
+"""Target of `biounet.postprocess.ObjectRules` -> function that makes its classes of numbered objects."""

@@ -1,4 +1,4 @@
-"""What each pixel is worth in training, and training targets from objects that touch."""
+"""What each pixel is worth in training."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from biounet.errors import LabelError, ShapeError
+from biounet.targets import dense_numbers, separate_touching, touching
 
 __all__ = ["border_weights", "class_weights", "separate_touching", "touching", "weight_map"]
 
@@ -174,66 +174,16 @@ def weight_map(
     return weights
 
 
-def touching(labels: np.ndarray, *, gap: int = 0) -> bool:
-    """Whether any two objects touch, diagonally too, or have at most `gap` pixels between them.
-
-    >>> touching(np.array([[1, 1, 0, 2]])), touching(np.array([[1, 1, 0, 2]]), gap=1)
-    (False, True)
-    """
-    objects = _numbered(labels)
-    highest = maximum_filter(objects, size=2 * (gap + 1) + 1)
-    return bool(((objects > 0) & (highest > objects)).any())
-
-
-def separate_touching(labels: np.ndarray, *, width: int = 1) -> np.ndarray:
-    """Foreground of all objects as one class, with a ridge of background between those that touch.
-
-    Parameters
-    ----------
-    labels : (Y, X) or (Z, Y, X), integers
-        0 is background, every object has its own positive number, negative is unknown.
-    width : 1 or 2, pixels
-        1 takes the pixels of the lower number of two that touch, diagonally too; 2 those of both.
-
-    Returns
-    -------
-    new array of the type and shape of `labels`: 0, 1, or negative as before
-        No piece of foreground, however connected, is of two objects. A thin object may vanish.
-
-    Examples
-    --------
-    >>> separate_touching(np.array([[1, 1, 2, 2, -1]])), separate_touching(np.array([[1, 1, 2, 2, -1]]), width=2)
-    (array([[ 1,  0,  1,  1, -1]]), array([[ 1,  0,  0,  1, -1]]))
-    """
-    if width not in (1, 2):
-        raise ValueError(f"width must be 1 or 2 pixels, got {width}")
-    objects = _numbered(labels)
-    ridge = maximum_filter(objects, size=3) > objects
-    if width == 2:
-        most = np.iinfo(objects.dtype).max
-        ridge |= minimum_filter(np.where(objects > 0, objects, most), size=3) < objects
-    return np.where(labels > 0, ~ridge, labels).astype(labels.dtype)
-
-
 def _check_labels(labels: np.ndarray) -> None:
     """Refuse what cannot be numbers of cells or classes."""
     if labels.dtype.kind not in "iu":
         raise LabelError(f"labels must be integers, got {labels.dtype}; number the cells first")
 
 
-def _numbered(labels: np.ndarray) -> np.ndarray:
-    """Numbers of cells as int32, 0 for background and unknown; other numbers where they are too large."""
-    _check_labels(labels)
-    cells = np.where(labels > 0, labels, 0)
-    if cells.max(initial=0) > np.iinfo(np.int32).max:
-        cells = np.unique(np.append(cells, cells.dtype.type(0)), return_inverse=True)[1][:-1].reshape(labels.shape)
-    return cells.astype(np.int32)
-
-
 def _two_nearest(labels: np.ndarray, steps: Sequence[float], reach: float) -> tuple[np.ndarray, np.ndarray]:
     """Squared distances of background pixels to the two nearest cells, no higher than that of `reach`."""
     found = [np.full(labels.shape, value, kind) for value, kind in ((0, np.int32), (reach**2, np.float32)) * 2]
-    _scan_lines(_lines(_numbered(labels)), *map(_lines, found), steps[-1])
+    _scan_lines(_lines(dense_numbers(labels)), *map(_lines, found), steps[-1])
     for axis, step in enumerate(steps[:-1]):
         # Pixels of cells are asked by other pixels what is near them, but along the last axis not any more.
         wanted = np.ones(labels.shape, bool) if axis < labels.ndim - 2 else labels == 0
