@@ -117,10 +117,13 @@ def test_resuming_with_other_settings_is_refused(biounet, dataset, tmp_path):
 
 
 def test_check_says_what_there_is(biounet, dataset):
-    status, out, said = biounet("check", dataset)
+    status, out, said = biounet("check", dataset, *QUICK)
     assert status == 0, said
     assert "5 images to train on, 1 to validate on" in out
     assert "48 x 40" in out
+    assert "plan: 2 steps of " in out
+    assert "validation: 2 times " in out
+    assert "memory: about " in out
 
 
 def test_an_output_that_exists_is_refused_and_kept(biounet, dataset, tmp_path):

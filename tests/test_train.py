@@ -1,12 +1,14 @@
 """The loop: learns, resumes to the same bytes, keeps the best, stops cleanly, and says what went wrong."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
 
+from biounet import train
 from biounet.augment import Sample
 from biounet.config import RunConfig
 from biounet.errors import TrainingError
@@ -42,7 +44,7 @@ def squares() -> list[Sample]:
     return samples
 
 
-def run(folder, *, preset="default", scores=None, stop=None, resume=False, **changes):
+def run(folder, *, preset="default", scores=None, validate=None, stop=None, resume=False, **changes):
     """Train the tiny network; return what the loop yielded."""
     config = RunConfig.preset(preset).updated(
         {**TINY, **{key.replace("__", "."): value for key, value in changes.items()}}
@@ -56,7 +58,7 @@ def run(folder, *, preset="default", scores=None, stop=None, resume=False, **cha
     steps = fit(
         config,
         source,
-        lambda net: {"score": next(given)},
+        validate or (lambda net: {"score": next(given)}),
         card,
         folder,
         fabric=Fabric(accelerator="cpu", devices=1),
@@ -170,3 +172,23 @@ def test_a_gpu_without_enough_memory_is_said_once_and_is_part_of_the_state(tmp_p
     assert ["2 pieces" in note for note in notes] == [True, False, False, False, False]
     assert "batch normalisation" in notes[0]
     assert not any(step.note for step in run(tmp_path / "run", resume=True))
+
+
+@pytest.mark.parametrize(("step", "validation"), [(3.0, 0.0), (5.0, 15.0)])
+def test_minutes_are_kept_with_their_validations(tmp_path, monkeypatch, step, validation):
+    """On a clock that only steps and validations move."""
+    now = [100.0]
+    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def step_of_the_clock(state, batch, config, *, fabric, progress):
+        now[0] += step
+        state.step += 1
+        return torch.tensor(0.5)
+
+    def validate(net):
+        now[0] += validation
+        return {"score": 0.5}
+
+    monkeypatch.setattr(train, "train_step", step_of_the_clock)
+    run(tmp_path / "run", validate=validate, train__steps=None, train__minutes=5, train__reports=10)
+    assert now[0] - 100 == pytest.approx(300, rel=0.05)

@@ -61,3 +61,14 @@ def test_no_room_for_a_single_sample_is_said():
     state, config = begun(room=0)
     with pytest.raises(TrainingError, match="out of memory for a single sample"):
         train_step(state, batch(), config.train, fabric=FABRIC, progress=0.5)
+
+
+def test_every_head_of_a_network_learns_the_same():
+    """Two equal heads give the loss and the gradient of one."""
+    losses = []
+    for heads in (1, 2):
+        state, config = begun(room=3)
+        if heads > 1:
+            state.net.register_forward_hook(lambda _, __, scores: torch.stack([scores, scores], dim=2))
+        losses.append([train_step(state, batch(), config.train, fabric=FABRIC, progress=0.5).item() for _ in range(2)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)

@@ -34,12 +34,12 @@ def seconds_per_step(config: RunConfig, size: Sequence[int], *, fabric: Fabric) 
     float, seconds
     """
     state = State.begin(config, fabric.device)
-    state.join(fabric)
     share = len(range(fabric.global_rank, config.train.batch, fabric.world_size))
     images = torch.zeros(share, config.model.in_channels, *size, device=fabric.device)
     with torch.no_grad():
         spatial = state.net.eval()(images[:1]).shape[2:]
     labels = torch.zeros(share, *spatial, dtype=torch.int64, device=fabric.device)
+    state.join(fabric)
     times = []
     for _ in range(3):
         began = time.perf_counter()

@@ -16,6 +16,7 @@ from biounet.devices import choose_precision
 from biounet.digests import check_same_data, dataset_digest, item_digests, save_digests
 from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.fingerprint import Fingerprint, choose_settings
+from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
 from biounet.losses import LOSSES
 from biounet.modelfile import ModelCard
@@ -123,13 +124,7 @@ class Experiment:
 
     def _train(self, geometry: Geometry, resume: bool) -> Generator[Step]:
         """Train into a folder that is ready."""
-        source = PatchSource(
-            to_samples(self.data, self.config, self.fabric.device),
-            geometry,
-            network_input_size(self.config, geometry, self.data.largest),
-            self.config.augment,
-            self.config.train,
-        )
+        source = self._source(geometry)
         yield from fit(
             self.config,
             source,
@@ -139,6 +134,20 @@ class Experiment:
             fabric=self.fabric,
             resume=resume,
             began=self.began,
+        )
+
+    def forecast(self) -> Forecast:
+        """Measure what the run will take; nothing is written."""
+        return forecast(self.config, self._source(self._geometry), self.validation, fabric=self.fabric)
+
+    def _source(self, geometry: Geometry) -> PatchSource:
+        """Images on the device, from which patches are drawn."""
+        return PatchSource(
+            to_samples(self.data, self.config, self.fabric.device),
+            geometry,
+            network_input_size(self.config, geometry, self.data.largest),
+            self.config.augment,
+            self.config.train,
         )
 
     def check_folder(self, *, resume: bool) -> None:

@@ -167,6 +167,10 @@ def _whole_loss(scores: Tensor, batch: Batch, config: TrainConfig, fabric: Fabri
     if fabric.world_size > 1:
         scores, labels = (gathered(part, config.batch, fabric) for part in (scores, labels))
         weights = None if weights is None else gathered(weights, config.batch, fabric)
+    if scores.ndim > labels.ndim + 1:  # (N, classes, heads, *spatial): every head is to learn the same
+        shape = scores.shape[:1] + scores.shape[2:]
+        labels = labels.unsqueeze(1).expand(shape)
+        weights = None if weights is None else weights.unsqueeze(1).expand(shape)
     return LOSSES[config.loss](scores, labels, weights)
 
 

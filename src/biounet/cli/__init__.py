@@ -52,11 +52,16 @@ def check(
     *,
     validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
     preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    minutes: Annotated[float | None, typer.Option(help=f"Wall-clock budget; {MINUTES:g} if nothing is said.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of updates.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeat at will.")] = None,
+    device: Device = "auto",
 ) -> None:
-    """Say what a dataset holds, what is wrong with it, and what training would do."""
+    """Say what a dataset holds, what is wrong with it, and what training would do and take."""
     from biounet.cli.train import describe
 
-    for line in describe(dataset, _settings(preset, None, _given(validation=validation))):
+    changes = _given(validation=validation, minutes=minutes, steps=steps) | _assignments(set_ or [])
+    for line in describe(dataset, _budgeted(_settings(preset, None, changes)), device=device):
         typer.echo(line)
 
 
@@ -70,6 +75,7 @@ def train(
     minutes: Annotated[float | None, typer.Option(help=f"Wall-clock budget; {MINUTES:g} if nothing is said.")] = None,
     steps: Annotated[int | None, typer.Option(help="Number of updates, for runs that repeat exactly.")] = None,
     validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Train K times, each image held out once.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings in TOML, as a run writes them.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeat at will.")] = None,
     device: Device = "auto",
@@ -77,19 +83,26 @@ def train(
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.")] = False,
 ) -> None:
     """Train a network on annotated images."""
     changes = _given(model=model, minutes=minutes, steps=steps, validation=validation, precision=precision, seed=seed)
     changes |= _assignments(set_ or [])
-    settings = _settings(preset, out / "config.toml" if resume else config, changes)
-    if settings.train.minutes is None and settings.train.steps is None:
-        settings = settings.updated({"train.minutes": MINUTES})
+    crossed = folds is not None or (resume and (out / "folds.csv").exists())
+    begun = out / "fold-0" / "config.toml" if crossed else out / "config.toml"
+    settings = _budgeted(_settings(preset, begun if resume else config, changes))
     from biounet.cli.ranks import run_ranks, started
     from biounet.cli.train import run_training
 
     if devices > 1 and not started():
         sys.exit(run_ranks(devices, [sys.executable, "-c", "from biounet.cli import main; main()", *sys.argv[1:]]))
-    run_training(dataset, out, settings, device=device, resume=resume)
+    if crossed:
+        from biounet.cli.folds import of_one_fold, run_folds
+
+        settings = settings if resume or folds is None else of_one_fold(settings, folds)
+        run_folds(dataset, out, settings, count=folds, device=device, resume=resume, tensorboard=tensorboard)
+    else:
+        run_training(dataset, out, settings, device=device, resume=resume, tensorboard=tensorboard)
 
 
 @app.command()
@@ -186,6 +199,13 @@ def _settings(preset: str, config: Path | None, changes: dict[str, Any]) -> "Run
     if not config.is_file():
         raise ConfigError(f"{config} is missing; give a TOML file, such as the config.toml of a run")
     return RunConfig.from_toml(config.read_text(), source=str(config)).updated(changes)
+
+
+def _budgeted(settings: "RunConfig") -> "RunConfig":
+    """Give a run that says nothing of its length the usual one."""
+    if settings.train.minutes is None and settings.train.steps is None:
+        return settings.updated({"train.minutes": MINUTES})
+    return settings
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:

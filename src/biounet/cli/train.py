@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from biounet.cli.board import Board
 from biounet.cli.progress import progress, say
-from biounet.config import RunConfig
+from biounet.config import RunConfig, TrainConfig
 from biounet.digests import shared_images
 from biounet.experiment import Experiment
+from biounet.forecast import Forecast
 from biounet.geometry import Geometry
 from biounet.models import build
 from biounet.normalize import Normalization
@@ -35,18 +37,42 @@ def prepare(dataset: Path, settings: RunConfig) -> tuple[RunConfig, TrainingData
     return fit_to_data(settings, data), data, normalization
 
 
-def describe(dataset: Path, settings: RunConfig) -> Iterator[str]:
-    """Say what a dataset holds and what training would do, line by line."""
-    config, data, _ = prepare(dataset, settings)
+def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Iterator[str]:
+    """Say what a dataset holds, and what training would do and take, line by line."""
+    config, data, normalization = prepare(dataset, settings)
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
-    yield from (f"note: {note}" for note in data.notes)
+    yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     yield f"labels: {data.kind}, {data.classes} classes; " + coverage(data)
-    net = build(config.model)
+    fabric = make_fabric(device, config.train.precision)
+    experiment = Experiment(config, data, normalization, Path(), fabric)
+    for name, reason in experiment.settle().items():
+        yield chosen(experiment.config, name, reason)
+    config, net = experiment.config, build(experiment.config.model)
     assert isinstance(net.geometry, Geometry)
-    size = network_input_size(config, net.geometry, data.largest)
+    size = " x ".join(map(str, network_input_size(config, net.geometry, data.largest)))
     weights = sum(weight.numel() for weight in net.parameters())
-    yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} x {size} px"
+    yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} patches of {size} px"
+    yield from expected(experiment.forecast(), config.train, fabric.device.type)
+
+
+def expected(plan: Forecast, train: TrainConfig, device: str) -> Iterator[str]:
+    """Say what a run will take."""
+    steps = train.steps or plan.steps(minutes=train.minutes or 0)
+    minutes = train.minutes or plan.minutes(steps=steps)
+    yield (
+        f"plan: {steps:,} steps of {plan.step_seconds + plan.draw_seconds:.3f} s "
+        f"({plan.draw_seconds:.3f} s to draw patches), {minutes:.1f} minutes in all"
+    )
+    share = plan.reports * plan.validation_seconds / (60 * minutes)
+    yield f"validation: {plan.reports} times {plan.validation_seconds:.1f} s, {share:.0%} of the time"
+    yield f"memory: about {plan.memory / 2**30:.2f} GiB {'on the GPU' if device == 'cuda' else 'for the process'}"
+
+
+def chosen(config: RunConfig, name: str, reason: str) -> str:
+    """Say what a setting is, and why."""
+    section, _, field = name.partition(".")
+    return f"{name} = {getattr(getattr(config, section), field)}: {reason}"
 
 
 def coverage(data: TrainingData) -> str:
@@ -58,7 +84,15 @@ def coverage(data: TrainingData) -> str:
     return ", ".join(parts)
 
 
-def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str = "auto", resume: bool = False) -> Path:
+def run_training(
+    dataset: Path,
+    out: Path,
+    settings: RunConfig,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    tensorboard: bool = False,
+) -> Path:
     """Train on a dataset and keep a report of it; return the model file.
 
     Several processes may do this together, see `biounet.processes`; the first one speaks and writes.
@@ -73,6 +107,8 @@ def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str =
     device : auto, cpu, cuda or cuda:N
     resume : bool
         Go on with the run in `out`.
+    tensorboard : bool
+        Write curves for TensorBoard, too.
     """
     began = time.monotonic()
     config, data, normalization = prepare(dataset, settings)
@@ -82,7 +118,7 @@ def run_training(dataset: Path, out: Path, settings: RunConfig, *, device: str =
         experiment = Experiment(config, data, normalization, out, fabric, began)
         if experiment.leads:
             announce(data)
-        finished = train_one(experiment, resume=resume)
+        finished = train_one(experiment, resume=resume, tensorboard=tensorboard)
     model = out / "model.safetensors"
     if experiment.leads and finished:
         say(f"done: {model}, {out / 'report.html'}")
@@ -98,18 +134,17 @@ def announce(data: TrainingData) -> None:
     say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
 
 
-def train_one(experiment: Experiment, *, resume: bool) -> bool:
+def train_one(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
     """Settle what is left open, say why, and train; return whether the run has come to its end."""
     if experiment.leads:
         experiment.check_folder(resume=resume)
     for name, reason in experiment.settle().items():
-        section, _, field = name.partition(".")
         if experiment.leads:
-            say(f"{name} = {getattr(getattr(experiment.config, section), field)}: {reason}")
-    return follow(experiment, resume=resume)
+            say(chosen(experiment.config, name, reason))
+    return follow(experiment, resume=resume, tensorboard=tensorboard)
 
 
-def follow(experiment: Experiment, *, resume: bool) -> bool:
+def follow(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
     """Train, show progress and keep the report; return whether the run has come to its end."""
     steps = experiment.run(resume=resume)
     finished = True
@@ -117,7 +152,8 @@ def follow(experiment: Experiment, *, resume: bool) -> bool:
         for _ in steps:
             pass
         return bool(agree(experiment.fabric, finished))
-    with progress("training") as show, stop_on_interrupt() as interrupted:
+    board = Board(experiment.folder if tensorboard else None)
+    with progress("training") as show, stop_on_interrupt() as interrupted, board:
         for step in steps:
             show(step.progress, f"step {step.number}")
             if step.note:
@@ -125,6 +161,7 @@ def follow(experiment: Experiment, *, resume: bool) -> bool:
             if step.report is not None:
                 tell(step)
                 report(experiment, finished=step.progress >= 1)
+                board.add(step.report)
             if interrupted.is_set():
                 steps.close()  # writes the state, and a model if there is none yet
                 finished = False

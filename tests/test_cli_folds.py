@@ -1,0 +1,73 @@
+"""Cross-validation: every image is held out once, what is done stays done, and the spread is said."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from biounet.cli import folds as command
+from biounet.cli.folds import of_one_fold, run_folds
+from biounet.config import RunConfig
+from biounet.errors import OutputError, TrainingError
+from biounet.images import Image, write
+from biounet.modelfile import read_card
+
+TINY = {
+    "model.width": 2,
+    "model.depth": 1,
+    "model.norm": "none",
+    "train.patch": 16,
+    "train.batch": 1,
+    "train.reports": 1,
+    "train.steps": 1,
+    "train.precision": "float32",
+}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Four small images with both classes."""
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        image = rng.integers(0, 255, (16, 16)).astype(np.uint8)
+        write(tmp_path / "data" / "images" / f"{number}.png", Image(image, "YX"))
+        write(tmp_path / "data" / "labels" / f"{number}.png", Image(image // 128, "YX"))
+    return tmp_path / "data"
+
+
+def test_folds_stop_and_go_on(dataset, tmp_path, monkeypatch, capfd):
+    settings, out = of_one_fold(RunConfig.preset("default").updated(TINY), 2), tmp_path / "run"
+    train_one = command.train_one
+    monkeypatch.setattr(
+        command, "train_one", lambda run, **given: run.folder.name == "fold-0" and train_one(run, **given)
+    )
+    run_folds(dataset, out, settings, count=2, device="cpu")
+    assert [bool(row["score"]) for row in summary(out)] == [True, False]
+    first = (out / "fold-0" / "model.safetensors").stat()
+
+    monkeypatch.setattr(command, "train_one", train_one)
+    settings = RunConfig.from_toml((out / "fold-0" / "config.toml").read_text())
+    with pytest.raises(TrainingError, match="begun with 2 folds, not 3"):
+        run_folds(dataset, out, settings, count=3, device="cpu", resume=True)
+    run_folds(dataset, out, settings, count=None, device="cpu", resume=True)
+    assert (out / "fold-0" / "model.safetensors").stat() == first
+    cards = [read_card(out / f"fold-{fold}").training for fold in (0, 1)]
+    held = [set(card["validated_on"]) for card in cards]
+    assert held[0] | held[1] == {f"{number}.png" for number in range(4)}
+    assert held == [set(card["trained_on"]) for card in cards[::-1]]
+    scores = [float(row["score"]) for row in summary(out)]
+    assert scores == [card["scores"]["score"] for card in cards]
+    assert f"mean {sum(scores) / 2:.4f}" in capfd.readouterr().err
+    with pytest.raises(OutputError, match="not empty"):
+        run_folds(dataset, out, settings, count=2, device="cpu")
+
+
+def summary(out):
+    with (out / "folds.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_minutes_are_those_of_all_folds():
+    settings = of_one_fold(RunConfig().updated({"train.minutes": 10}), 5)
+    assert (settings.train.minutes, settings.train.validation) == (2, 0)
+    assert of_one_fold(RunConfig().updated({"train.steps": 10}), 5).train.steps == 10
