@@ -1,6 +1,6 @@
 """Peak memory of `biounet predict` on large OME-Zarr images, measured from outside, and how time grows with pixels.
 
-python benchmarks/memory.py [--sizes 1024 2048 4096] [--memory 2GiB] [--volume]
+python benchmarks/memory.py [--sizes 4096 8192 16384] [--volume] [--memory 2GiB] [--save classes|labels]
 """
 
 import argparse
@@ -28,12 +28,13 @@ WIDTH = 16
 PREDICT = "import sys; from biounet.cli import main; sys.argv[0] = 'biounet'; main()"
 
 
-def write_model(path, dims):
+def write_model(path, dims, save):
     """Save an untrained network: what it computes costs the same."""
     config = ModelConfig(
         dims=dims, width=WIDTH, max_width=16 * WIDTH, depth=4 if dims == 2 else 3, padding="same", norm="batch"
     )
-    save_network(path, build(config), ModelCard(model=config, normalization=Normalization()))
+    target = "foreground" if save == "labels" else "classes"
+    save_network(path, build(config), ModelCard(model=config, normalization=Normalization(), target=target))
     return path
 
 
@@ -49,9 +50,9 @@ def write_noise(path, shape):
     return path
 
 
-def predict(model, image, out, memory):
+def predict(model, image, out, memory, save):
     """Run the command; return what it planned, how long it took and the most memory that it held."""
-    arguments = ["predict", str(model), str(image), "--out", str(out), "--memory", memory, "--save", "classes"]
+    arguments = ["predict", str(model), str(image), "--out", str(out), "--memory", memory, "--save", save]
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-c", PREDICT, *arguments], stderr=subprocess.PIPE, text=True)
     said = process.stderr.read()
@@ -76,6 +77,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=int, nargs="*", default=[1024, 2048, 4096])
     parser.add_argument("--memory", default="2GiB")
+    parser.add_argument("--save", choices=["classes", "labels"], default="classes", help="labels: numbered objects")
     parser.add_argument("--volume", action="store_true", help="a 256x1024x1024 volume through a 3D network as well")
     given = parser.parse_args()
     shapes = [(size, size) for size in given.sizes] + [(256, 1024, 1024)] * given.volume
@@ -83,15 +85,16 @@ def main():
     for shape in shapes:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
-            model = write_model(place / "model.safetensors", len(shape))
+            model = write_model(place / "model.safetensors", len(shape), given.save)
             image = write_noise(place / "image.zarr", shape)
-            row = predict(model, image, place / "out.zarr", given.memory)
+            row = predict(model, image, place / "out.zarr", given.memory, given.save)
         pixels = int(np.prod(shape))
         rows.append({"shape": shape, **row, "processor_seconds_per_megapixel": row["processor_seconds"] / pixels * 1e6})
     budget = parse_bytes(given.memory)
     result = {
         "benchmark": "memory",
         "width": WIDTH,
+        "save": given.save,
         "threads": torch.get_num_threads(),
         "budget_bytes": budget,
         "inside_budget": all(row["peak_bytes"] <= budget for row in rows),

@@ -54,16 +54,16 @@ class Cluster:
         ClusterError
             If all workers are gone, or the scheduler, or if the same tiles end one worker after the other.
         """
-        machines = Counter(worker["host"] for worker in self._workers().values())
+        machines = self._machines()
         if not machines:
-            raise ClusterError("the scheduler has no workers; start some with: dask worker ADDRESS")
+            raise ClusterError("the scheduler has no workers; start some with: dask worker ADDRESS --nthreads 1")
         fair = len(job.tiles) * len(job.frames) // (AHEAD * machines.total())
         items, size = iter(tasks), max(batch, min(GROUP, fair))
-        work = _Work(job.job, job.tiles.step, batch, sink.path, max(machines.values()))
         sent: dict[Any, list[Task]] = {}
         try:
             while True:
-                while len(sent) < AHEAD * machines.total() and (group := list(islice(items, size))):
+                work = _Work(job.job, job.tiles.step, batch, sink.path, max(machines.values(), default=1))
+                while len(sent) < AHEAD * max(1, machines.total()) and (group := list(islice(items, size))):
                     sent[self.client.submit(work, group, pure=False)] = group
                 if not sent:
                     return
@@ -73,13 +73,14 @@ class Cluster:
                     if pixels is not None:
                         sink.store(task, pixels)
                 yield len(group)
+                machines = self._machines()  # workers come and go, as jobs of a queue do
         finally:
             self.client.cancel(list(sent))
 
-    def _workers(self) -> dict[str, Any]:
-        """All workers, by address."""
-        workers: dict[str, Any] = self.client.scheduler_info(n_workers=-1)["workers"]
-        return workers
+    def _machines(self) -> "Counter[str]":
+        """How many workers there are now on each machine."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        return Counter(worker["host"] for worker in workers.values())
 
     def _next(self, sent: Iterable[Any]) -> Any:
         """Wait for a result. Dask gives the tiles of a lost worker to another, if there is one."""
@@ -88,7 +89,7 @@ class Cluster:
             try:
                 return next(iter(distributed.wait(list(sent), timeout=PATIENCE, return_when="FIRST_COMPLETED").done))
             except TimeoutError:
-                if not self._workers():
+                if not self._machines():
                     raise ClusterError("all workers are gone; start some and run again with --resume") from None
             except (distributed.CancelledError, OSError) as error:
                 raise ClusterError("the scheduler is gone; start it and run again with --resume") from error

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -82,7 +82,7 @@ class Model:
         result = predict_array(self.net, normalised, device=where, precision=what, tile=tile, tta=tta)
         for other in self.others:
             result += other.predict(image, tile=tile, tta=tta, device=device, precision=precision)
-        return result / (1 + len(self.others)) if self.others else result
+        return np.divide(result, 1 + len(self.others), out=result)
 
     def segment(self, image: NDArray[Any], *, tile: int | None = None, tta: bool = False) -> NDArray[Any]:
         """Return labels: class numbers, or numbered objects where the network was trained on objects.
@@ -154,6 +154,7 @@ def predict_files(
     overwrite: bool = False,
     resume: bool = False,
     run: Run = run_here,
+    processes: int = 1,
     report: Callable[[str], None] = lambda line: None,
     progress: Callable[[float, str], None] = lambda share, text: None,
 ) -> list[Path]:
@@ -172,7 +173,7 @@ def predict_files(
     save : labels, classes or probabilities
         What to write; of the probabilities of two classes only those of the foreground.
     memory : bytes
-        That a process may hold; tiles are planned so that it does.
+        That all processes on this machine may hold together; tiles are planned so that they do.
     tile : pixels
         Largest tile, if it should not be chosen.
     batch : int
@@ -189,6 +190,8 @@ def predict_files(
         Replace results that exist, or keep what is finished of them.
     run : Run
         Who computes.
+    processes : int
+        Of this machine that share the memory; if several, this one hands out the work and takes no tiles.
     report, progress
         Take lines for a person, and how much of the work is done.
 
@@ -211,11 +214,14 @@ def predict_files(
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
     jobs = [Job(models, source.absolute(), axes, save, device, precision, tta) for source, _ in pairs]
     predictor = Predictor(jobs[0])
+    # What is chosen here holds for workers on other processors, too: their pixels must be the same.
+    jobs = [replace(job, precision=str(predictor.net.precision).removeprefix("torch.")) for job in jobs]
     if len(models) > 1:
         report(f"the mean of {len(models)} models")
     if any(path.suffix.lower() == ".zarr" for pair in pairs for path in pair):
         need("zarr")  # a large library: loaded before memory is measured
     held = warm_up(predictor.net, predictor.card.model.in_channels)
+    memory = max(0, memory - held) // processes if processes > 1 else memory
     stopwatch = Stopwatch(predictor.net, predictor.card.model.in_channels)
     for number, (job, (source, path)) in enumerate(zip(jobs, pairs, strict=True)):
         if resume and path.is_file():

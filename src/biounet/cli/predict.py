@@ -10,7 +10,6 @@ from typing import Any
 from biounet.cli.progress import progress, say
 from biounet.cluster import join_scheduler, local_workers
 from biounet.errors import ConfigError, MemoryBudgetError
-from biounet.footprint import resident_bytes
 from biounet.plan import parse_bytes
 from biounet.predict import predict_files, run_here
 
@@ -33,20 +32,20 @@ def run_prediction(
     for name, value in (("--workers", workers), ("--tile", options["tile"]), ("--batch", options["batch"])):
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
-    budget = parse_bytes(memory)
+    budget, processes = parse_bytes(memory), workers or 1
     where: Any = nullcontext(run_here)
     if scheduler is not None:
         where = join_scheduler(scheduler)
-    elif workers is not None and workers > 1:
-        where = local_workers(workers)
-        budget = (budget - resident_bytes()) // workers  # this process, which only hands out work, needs its share too
+    elif processes > 1:
+        where = local_workers(processes)
+    options |= {"memory": budget, "processes": processes}
     with _terminated_as_interrupted(), where as run, progress("predicting") as show:
         try:
-            return predict_files(model, inputs, out, memory=budget, run=run, report=say, progress=show, **options)
+            return predict_files(model, inputs, out, run=run, report=say, progress=show, **options)
         except MemoryBudgetError as error:
-            if workers is None:
+            if processes == 1:
                 raise
-            raise MemoryBudgetError(f"for each of {workers} workers, {error}") from error
+            raise MemoryBudgetError(f"for each of {processes} workers, {error}") from error
 
 
 @contextmanager
