@@ -176,6 +176,31 @@ def download(
     run_download(name, out, overwrite=overwrite)
 
 
+@app.command()
+def measure(
+    labels: Annotated[Path, typer.Argument(help="Label image, or folder of label images.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for objects.csv, counts.csv and all else.")],
+    image: Annotated[Path | None, typer.Option(help="Image, or folder, to measure intensities in.")] = None,
+    probabilities: Annotated[Path | None, typer.Option(help="File or folder, for the confidence of objects.")] = None,
+    axes: Annotated[str | None, typer.Option(help="Axes of the labels where files do not tell, as in TYX.")] = None,
+    by_section: Annotated[bool, typer.Option("--by-section", help="Sections of a stack are single images.")] = False,
+    split: Annotated[bool, typer.Option("--split", help="Number the pieces of objects apart.")] = False,
+    pictures: Annotated[bool, typer.Option("--pictures", help="Write pictures of outlines and numbers.")] = False,
+    rois: Annotated[bool, typer.Option("--rois", help="Write outlines for ImageJ and Fiji.")] = False,
+    annotate: Annotated[int, typer.Option(help="List so many regions worth annotating next.")] = 0,
+    region: Annotated[int, typer.Option(min=1, help="Pixels per side of such a region.")] = 256,
+    overwrite: Overwrite = False,
+) -> None:
+    """Measure objects: a table, counts, pictures, and outlines for ImageJ."""
+    from biounet.cli.measure import run_measurement
+
+    run_measurement(
+        labels, out, image=image, probabilities=probabilities, axes=axes, by_section=by_section, split=split,
+        pictures=pictures, rois=rois, annotate=annotate, region=region, overwrite=overwrite,
+    )  # fmt: skip
+
+
 def _given(**options: object) -> dict[str, Any]:
     """Options that were given, under the names of the settings that they are."""
     from biounet.config import toml_value

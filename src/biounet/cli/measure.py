@@ -1,0 +1,255 @@
+"""What `biounet measure` does: tables, pictures and regions of interest of label images."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.atomic import check_absent, replacing
+from biounet.cli.progress import progress, say
+from biounet.errors import ConfigError, DatasetError
+from biounet.geometry import ArrayReader, Box, Reader
+from biounet.images import Image, image_files, write
+from biounet.measure import in_pieces, split_objects, uncertain_regions
+from biounet.object_files import place_of, write_tables
+from biounet.object_frames import FrameTable, ObjectFrame, measure_frame, open_frames
+from biounet.object_pictures import draw_objects
+from biounet.rois import write_rois
+
+__all__ = ["run_measurement"]
+
+WHOLE = 2**28
+"""Pixels of a frame that is still taken into memory as a whole: for pictures, outlines and the search for pieces."""
+
+
+def run_measurement(
+    labels: Path,
+    out: Path,
+    *,
+    image: Path | None = None,
+    probabilities: Path | None = None,
+    axes: str | None = None,
+    by_section: bool = False,
+    split: bool = False,
+    pictures: bool = False,
+    rois: bool = False,
+    annotate: int = 0,
+    region: int = 256,
+    overwrite: bool = False,
+) -> None:
+    """Measure the objects of label images.
+
+    Parameters
+    ----------
+    labels : a file or a folder of files
+    out : folder for the tables and all else
+    image, probabilities : a file, or a folder in which files have the same names or numbers
+    axes, by_section : as in `biounet.object_files.open_frames`
+    split : number the pieces of objects apart, and write these labels
+    pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
+    annotate : how many regions of `region` pixels per side to list in ``annotate.csv``
+    overwrite : bool
+    """
+    if annotate and probabilities is None:
+        raise ConfigError("--annotate needs --probabilities: it lists where the model is least sure")
+    for name in ("objects.csv", "counts.csv", *(["annotate.csv"] if annotate else [])):
+        check_absent(out / name, overwrite=overwrite)
+    files = _beside(labels, image, probabilities)
+    task = _Task(out, split, pictures, rois, annotate, region, overwrite)
+    with progress("measuring") as show:
+
+        def tables() -> Iterator[FrameTable]:
+            for done, (path, *beside) in enumerate(files):
+                show(done / len(files), path.name)
+                with ExitStack() as stack:
+                    pixels, shares = beside
+                    yield from task.measure(
+                        open_frames(
+                            path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack
+                        ),
+                        path.stem.removesuffix(".ome"),
+                    )
+
+        objects = write_tables(tables(), out, overwrite=overwrite)
+    if annotate:
+        task.write_regions()
+    say(f"{objects} objects in {len(files)} label image{'s' * (len(files) > 1)}: {out / 'objects.csv'}")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is made of each file beside the tables."""
+
+    out: Path
+    split: bool
+    pictures: bool
+    rois: bool
+    annotate: int
+    region: int
+    overwrite: bool
+    regions: list[dict[str, Any]] = field(default_factory=list)
+
+    def measure(self, frames: Sequence[ObjectFrame], stem: str) -> Iterator[FrameTable]:
+        """Measure the frames of a file one by one; then write what is made of all of them."""
+        large = [prod(frame.labels.shape[1:]) > WHOLE for frame in frames]
+        if any(large):
+            self._say_large(frames[large.index(True)])
+            yield from map(measure_frame, frames)
+            return
+        new = []
+        for frame in frames:
+            labels = self._labels(frame)
+            if self.split:
+                new.append(labels)
+            else:
+                self._say_pieces(frame, labels)
+            if self.pictures:
+                self._draw(frame, labels, stem)
+            if self.annotate:
+                self._find_regions(frame)
+            yield measure_frame(replace(frame, labels=ArrayReader(labels[np.newaxis])))
+        if self.split:
+            axes = "".join(axis for axis, _ in frames[0].position)
+            sizes = [frames[-1].position[index][1] + 1 for index in range(len(axes))]
+            stack = np.stack(new).reshape(*sizes, *new[0].shape)
+            image = Image(stack, axes + "ZYX"[-new[0].ndim :], self._spacing(frames[0], axes))
+            write(self.out / "labels" / f"{stem}.tif", image, overwrite=self.overwrite)
+        if self.rois:
+            write_rois(self.out / "rois" / f"{stem}.zip", self._sections(frames), overwrite=self.overwrite)
+
+    def write_regions(self) -> None:
+        """List the regions of all files that are most worth annotating, the best first."""
+        best = sorted(self.regions, key=lambda region: -region["entropy"])[: self.annotate]
+        with (
+            replacing(self.out / "annotate.csv", overwrite=self.overwrite) as temporary,
+            temporary.open("w", newline="") as stream,
+        ):
+            rows = csv.DictWriter(
+                stream, list(dict.fromkeys(name for row in best for name in row)), lineterminator="\n"
+            )
+            rows.writeheader()
+            rows.writerows({**row, "entropy": f"{row['entropy']:.4f}"} for row in best)
+
+    def _labels(self, frame: ObjectFrame) -> NDArray[Any]:
+        labels: NDArray[Any] = _whole(frame.labels)[0]
+        return split_objects(labels) if self.split else labels
+
+    def _sections(self, frames: Sequence[ObjectFrame]) -> Iterator[tuple[NDArray[Any], dict[str, int]]]:
+        """Label images (Y, X), and where each stands."""
+        for frame in frames:
+            labels = self._labels(frame)
+            place = {axis.lower(): index for axis, index in frame.position}
+            if labels.ndim == 2:
+                yield labels, place
+            else:
+                yield from ((section, {**place, "z": z}) for z, section in enumerate(labels))
+
+    def _draw(self, frame: ObjectFrame, labels: NDArray[Any], stem: str) -> None:
+        """Write the picture of a frame, of a volume its middle section."""
+        middle = len(labels) // 2 if labels.ndim == 3 else None
+        image = None if frame.image is None else _whole(frame.image, section=middle)
+        picture = draw_objects(image, labels if middle is None else labels[middle])
+        place = "".join(f"_{axis.lower()}{index:03d}" for axis, index in frame.position)
+        path = self.out / "outlines" / f"{stem}{place}.png"
+        write(path, Image(np.moveaxis(picture, -1, 0), "CYX"), overwrite=self.overwrite)
+
+    def _find_regions(self, frame: ObjectFrame) -> None:
+        assert frame.probabilities is not None  # was asked for at the beginning
+        spatial = frame.probabilities.shape[1:]
+        size = (min(self.region, spatial[0]),) * (len(spatial) == 3) + (self.region,) * 2
+        for box, mean in uncertain_regions(_whole(frame.probabilities), size=size, count=self.annotate):
+            axes = "zyx"[-len(size) :]
+            ends = (("start", box.start), ("stop", box.stop))
+            self.regions.append(
+                {
+                    **place_of(frame),
+                    **{f"{end}_{axis}": at for end, place in ends for axis, at in zip(axes, place, strict=True)},
+                    "entropy": mean,
+                }
+            )
+
+    def _say_pieces(self, frame: ObjectFrame, labels: NDArray[Any]) -> None:
+        pieces = in_pieces(labels)
+        if pieces:
+            some = ", ".join(f"{label} in {count}" for label, count in list(pieces.items())[:3])
+            what = f"{len(pieces)} object{'s' * (len(pieces) > 1)} in several pieces"
+            say(f"note: {_title(frame)} has {what} ({some}); each is measured as one, --split numbers them apart")
+
+    def _say_large(self, frame: ObjectFrame) -> None:
+        """Refuse what needs a whole frame in memory; say what is not checked."""
+        wanted = {"--split": self.split, "--pictures": self.pictures, "--rois": self.rois, "--annotate": self.annotate}
+        asked = [name for name, value in wanted.items() if value]
+        size = " x ".join(map(str, frame.labels.shape[1:]))
+        if asked:
+            raise ConfigError(
+                f"{frame.name} has {size} pixels, too many for {', '.join(asked)}; crop it, or leave that out"
+            )
+        say(f"note: {frame.name} has {size} pixels; whether objects are in one piece is not checked")
+
+    def _spacing(self, frame: ObjectFrame, axes: str) -> tuple[float, ...] | None:
+        """Pixel size of split labels; that between sections is not known where they are images of their own."""
+        return None if "Z" in axes else frame.spacing
+
+
+def _whole(reader: Reader, *, section: int | None = None) -> NDArray[Any]:
+    """All pixels of a frame, or those of one section of a volume."""
+    start, stop = [0] * len(reader.shape), list(reader.shape)
+    if section is None:
+        return reader.read(Box(tuple(start), tuple(stop)))
+    start[1], stop[1] = section, section + 1
+    return reader.read(Box(tuple(start), tuple(stop)))[:, 0]
+
+
+def _title(frame: ObjectFrame) -> str:
+    image, *place = place_of(frame).items()
+    return " ".join([str(image[1]), *(f"{name} {index}" for name, index in place)])
+
+
+def _beside(
+    labels: Path, image: Path | None, probabilities: Path | None
+) -> list[tuple[Path, Path | None, Path | None]]:
+    """Label files, each with the files of the same name, or else of the same number, in the other folders."""
+    files = image_files(labels) if _is_folder(labels) else (labels,)
+    if not files:
+        raise DatasetError(f"{labels} holds no label images; give a file, or a folder of .tif or .png files")
+    return [
+        (path, image and _partner(path, image, len(files)), probabilities and _partner(path, probabilities, len(files)))
+        for path in files
+    ]
+
+
+def _partner(path: Path, other: Path, files: int) -> Path:
+    """The file that belongs to a label file."""
+    if not _is_folder(other):
+        if files > 1:
+            raise DatasetError(f"{other} is one file, there are {files} label images; give a folder")
+        return other
+    there = image_files(other)
+    for key in (_stem, _number):
+        fitting = [file for file in there if key(file) is not None and key(file) == key(path)]
+        if len(fitting) == 1:
+            return fitting[0]
+    raise DatasetError(
+        f"{other} has no file named or numbered as {path.name}; names must be the same, suffixes may differ"
+    )
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not any(part.suffix.lower() == ".zarr" for part in (path, *path.parents))
+
+
+def _stem(path: Path) -> str:
+    return path.stem.removesuffix(".ome")
+
+
+def _number(path: Path) -> int | None:
+    """The last number in a name: 7 of man_seg007.tif."""
+    digits = re.findall(r"\d+", _stem(path))
+    return int(digits[-1]) if digits else None

@@ -1,0 +1,173 @@
+"""Tables of objects as files: ``objects.csv`` and ``counts.csv``, and results of the Cell Tracking Challenge."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from biounet.atomic import replacing
+from biounet.errors import ConfigError, LabelError, OutputError
+from biounet.images import Image, write
+from biounet.object_frames import FrameTable, ObjectFrame
+
+__all__ = ["counts_of", "place_of", "write_ctc", "write_tables"]
+
+AXIS_NAMES = {"T": "frame", "Z": "section"}
+"""What the columns are called that tell where in a file a frame stands."""
+
+
+def place_of(frame: FrameTable | ObjectFrame) -> dict[str, object]:
+    """Name a frame, as the first columns of all tables do.
+
+    >>> place_of(FrameTable("a.tif", (("T", 3),), 100, {}))
+    {'image': 'a.tif', 'frame': 3}
+    """
+    return {"image": frame.name, **{AXIS_NAMES[axis]: index for axis, index in frame.position}}
+
+
+def counts_of(frame: FrameTable) -> dict[str, object]:
+    """Sum up the objects of a frame: a row of ``counts.csv``.
+
+    Examples
+    --------
+    >>> from biounet.measure import measure_objects
+    >>> counts_of(FrameTable("a.tif", (), 4, measure_objects(np.array([[1, 2, 2, 0]]))))
+    {'image': 'a.tif', 'objects': 2, 'covered': 0.75, 'area_px_mean': 1.5, 'touching': 2, 'touching_border': 2}
+    """
+    table, objects = frame.table, len(frame.table["label"])
+    size = next(name for name in ("volume_px", "area_px") if name in table)
+    means = [name for name in table if name in (size, "area_um2", "volume_um3", "confidence")]
+    return {
+        **place_of(frame),
+        "objects": objects,
+        "covered": float(table[size].sum() / frame.pixels) if frame.pixels else 0.0,
+        **{
+            name if name == "confidence" else f"{name}_mean": float(table[name].mean()) if objects else None
+            for name in means
+        },
+        "touching": int((table["neighbours"] > 0).sum()),
+        "touching_border": int(table["touches_border"].sum()),
+    }
+
+
+def write_tables(frames: Iterable[FrameTable], folder: Path, *, overwrite: bool = False) -> int:
+    """Write ``objects.csv``, a row per object, and ``counts.csv``, a row per frame, as the frames come.
+
+    Parameters
+    ----------
+    frames : of one file or of several
+    folder : Path
+        Made if it is missing.
+    overwrite : bool
+
+    Returns
+    -------
+    how many objects there are
+
+    Raises
+    ------
+    OutputError
+        If a file exists, or cannot be written.
+    ConfigError
+        If frames have different columns: a pixel size is known for some only, or other channels were measured.
+
+    Notes
+    -----
+    Commas between columns, points in numbers, nine digits; truth values are 0 and 1. What ``pandas.read_csv`` and the
+    tables of Fiji take.
+    """
+    objects = 0
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(
+                stack.enter_context(replacing(folder / name, overwrite=overwrite)).open("w", newline="")
+            )
+            for name in ("objects.csv", "counts.csv")
+        ]
+        rows, counts = (csv.writer(stream, lineterminator="\n") for stream in streams)
+        heading: list[str] | None = None
+        for frame in frames:
+            place = place_of(frame)
+            summary = counts_of(frame)
+            columns = [*place, *frame.table]
+            if heading is None:
+                heading = columns
+                rows.writerow(columns)
+                counts.writerow(summary)
+            _check_columns(frame.name, columns, heading)
+            rows.writerows(
+                [*place.values(), *row]
+                for row in zip(*(map(_text, c.tolist()) for c in frame.table.values()), strict=True)
+            )
+            counts.writerow(map(_text, summary.values()))
+            objects += len(frame.table["label"])
+    return objects
+
+
+def _check_columns(name: str, columns: Sequence[str], heading: Sequence[str]) -> None:
+    """Refuse rows that do not fit under the heading."""
+    other = sorted(set(columns) ^ set(heading))
+    if other:
+        raise ConfigError(
+            f"{name} is measured in other columns than the images before it ({', '.join(other)}); pixel size, axes and "
+            "channels must be those of all: measure it apart"
+        )
+
+
+def _text(value: object) -> object:
+    """What stands in a cell."""
+    if isinstance(value, bool):
+        return int(value)
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def write_ctc(folder: Path, frames: Mapping[int, np.ndarray], *, overwrite: bool = False) -> list[Path]:
+    """Write results as the Cell Tracking Challenge wants them: ``mask000.tif``, ... of 16 bits.
+
+    Parameters
+    ----------
+    folder : Path
+        Such as ``01_RES``.
+    frames : number of a frame -> labels (Y, X) or (Z, Y, X), integers
+        IGNORE becomes background.
+
+    Returns
+    -------
+    the files, in the order of the frames
+
+    Raises
+    ------
+    LabelError
+        If labels are not of an integer type.
+    OutputError
+        If a number does not fit 16 bits, or a file exists or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> [path.name for path in write_ctc(Path(tempfile.mkdtemp()), {7: np.eye(4, dtype=int)})]
+    ['mask007.tif']
+    """
+    digits = max(3, len(str(max(frames, default=0))))
+    for number, labels in frames.items():
+        if labels.dtype.kind not in "iub":
+            raise LabelError(f"frame {number}: labels must be integers, got {labels.dtype}; number the objects first")
+        _check_16_bits(labels, f"frame {number}")
+    paths = []
+    for number, labels in sorted(frames.items()):
+        path = folder / f"mask{number:0{digits}}.tif"
+        write(path, Image(np.maximum(labels, 0).astype(np.uint16), "ZYX"[-labels.ndim :]), overwrite=overwrite)
+        paths.append(path)
+    return paths
+
+
+def _check_16_bits(labels: np.ndarray, name: str) -> None:
+    """Refuse labels that do not fit 16 bits; say whether numbering them anew would help."""
+    largest, most = int(labels.max(initial=0)), np.iinfo(np.uint16).max
+    if largest <= most:
+        return
+    objects = len(np.unique(labels[labels > 0]))
+    advice = "number them from 1" if objects <= most else "crop the image, or write TIFF or OME-Zarr of 32 bits"
+    raise OutputError(f"{name} has {objects} objects with numbers up to {largest}, 16 bits hold {most}; {advice}")

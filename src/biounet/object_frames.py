@@ -1,0 +1,230 @@
+"""Label images of any size and axes, measured frame by frame and region by region."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.errors import LabelError, ShapeError
+from biounet.frames import Frame, Position, frames_of
+from biounet.geometry import Box, Reader
+from biounet.images import LazyImage, open_lazily
+from biounet.measure import Table, Tally, join, table_of, tally_region
+
+__all__ = ["FrameTable", "ObjectFrame", "measure_frame", "open_frames"]
+
+REGION = 2**22
+"""Most pixels that are measured at a time; with all that is counted of them they take about 200 MB."""
+
+
+@dataclass(frozen=True)
+class ObjectFrame:
+    """Labels of one frame of a file, with what is measured in them: each a `biounet.geometry.Reader`.
+
+    Attributes
+    ----------
+    name : of the label file
+    position : where the frame stands in the file
+    labels : Reader, axes 1(Z)YX
+    image, probabilities : Reader, axes C(Z)YX
+    spacing : micrometres per pixel, one number per spatial axis
+    """
+
+    name: str
+    position: Position
+    labels: Reader
+    image: Reader | None
+    probabilities: Reader | None
+    spacing: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """The objects of one frame.
+
+    Attributes
+    ----------
+    name : of the label file
+    position : where the frame stands in the file
+    pixels : of the frame
+    table : Table
+    """
+
+    name: str
+    position: Position
+    pixels: int
+    table: Table
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """A frame of a file as labels: numbers must be whole."""
+
+    frame: Frame
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.frame.shape
+
+    def read(self, box: Box) -> NDArray[Any]:
+        array = self.frame.read(box)
+        if array.dtype.kind != "f":
+            return array
+        whole = np.abs(array) <= 2**53
+        whole &= array == np.rint(array)
+        if not whole.all():
+            raise LabelError(
+                f"{self.frame.name}: labels must be whole numbers, got {array[~whole].flat[0]:g}; give a label image, "
+                "not probabilities or intensities"
+            )
+        return array.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """A frame of a file as probabilities: integers are shares of their largest number."""
+
+    frame: Frame
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.frame.shape
+
+    def read(self, box: Box) -> NDArray[Any]:
+        array = self.frame.read(box)
+        if array.dtype.kind in "iu":
+            return array / np.float32(np.iinfo(array.dtype).max)
+        if array.size and not 0 <= array.min() <= array.max() <= 1 + 1e-6:
+            raise ShapeError(
+                f"{self.frame.name}: probabilities must be from 0 to 1, got {array.min():g} to {array.max():g}; "
+                "predict with --save probabilities"
+            )
+        return array
+
+
+def open_frames(
+    labels: Path,
+    *,
+    image: Path | None = None,
+    probabilities: Path | None = None,
+    axes: str | None = None,
+    by_section: bool = False,
+    files: ExitStack,
+) -> list[ObjectFrame]:
+    """Open a label image, and what is measured in its objects, frame by frame.
+
+    Parameters
+    ----------
+    labels : Path
+    image, probabilities : Path
+        With the same frames.
+    axes : of the labels, where the file does not tell
+    by_section : bool
+        The sections of a stack are images of their own; else a stack is a volume.
+    files : ExitStack
+        Closes the files.
+
+    Raises
+    ------
+    ImageError, ShapeError
+        If a file cannot be read, or has other frames than the labels.
+    """
+    source = files.enter_context(open_lazily(labels, axes=axes, labels=True))
+    dims = 2 if by_section or "Z" not in source.axes else 3
+    frames = frames_of(source, dims=dims, channels=1, name=labels.name)
+    beside: list[Sequence[Frame | None]] = []
+    spacing = source.spacing
+    for path in (image, probabilities):
+        if path is None:
+            beside.append([None] * len(frames))
+            continue
+        other = files.enter_context(open_lazily(path, axes=axes if axes and "C" not in axes else None))
+        beside.append(_fitting(other, frames, path))
+        spacing = spacing or other.spacing
+    return [
+        ObjectFrame(
+            labels.name,
+            frame.position,
+            _Labels(frame),
+            pixels,
+            shares and _Shares(shares),
+            spacing[-dims:] if spacing else None,
+        )
+        for frame, pixels, shares in zip(frames, *beside, strict=True)
+    ]
+
+
+def _fitting(other: LazyImage, frames: Sequence[Frame], path: Path) -> list[Frame]:
+    """Frames of another file of the same image."""
+    wanted = frames[0].shape[1:]
+    channels = other.shape[other.axes.index("C")] if "C" in other.axes else 1
+    fitting = frames_of(other, dims=len(wanted), channels=channels, name=path.name)
+    if len(fitting) != len(frames) or fitting[0].shape[1:] != wanted:
+        came, want = (
+            f"{len(row)} of {' x '.join(map(str, row[0].shape[1:]))} pixels" for row in (fitting, list(frames))
+        )
+        raise ShapeError(f"{path.name} has frames {came}, the labels {frames[0].name} have {want}; give the same image")
+    return fitting
+
+
+def measure_frame(frame: ObjectFrame, *, region: int = REGION) -> FrameTable:
+    """Measure the objects of a frame, region by region, so that its size does not matter.
+
+    Parameters
+    ----------
+    frame : ObjectFrame
+    region : pixels
+        Most that is read at a time.
+
+    Raises
+    ------
+    ImageError, LabelError, ShapeError
+        If a file cannot be read, or holds no labels or probabilities.
+
+    Notes
+    -----
+    The table is that of `biounet.measure.measure_objects`; memory grows with the number of objects, not of pixels.
+    """
+    shape = frame.labels.shape[1:]
+    tallies: list[Tally] = []
+    for core in _regions(shape, region):
+        outer = Box(
+            tuple(max(start - 1, 0) for start in core.start),
+            tuple(min(stop + 1, size) for stop, size in zip(core.stop, shape, strict=True)),
+        )
+        image, probabilities = (_read(reader, outer) for reader in (frame.image, frame.probabilities))
+        tallies.append(
+            tally_region(
+                frame.labels.read(Box((0, *outer.start), (1, *outer.stop)))[0],
+                image=image,
+                probabilities=probabilities,
+                core=core.relative_to(outer.start),
+                origin=outer.start,
+            )
+        )
+        while len(tallies) > 1 and len(tallies[-2].labels) <= 2 * len(tallies[-1].labels):
+            tallies[-2:] = [join(tallies[-2:])]  # like with like, so that no object is joined too often
+    table = table_of(join(tallies), shape=shape, spacing=frame.spacing)
+    return FrameTable(frame.name, frame.position, prod(shape), table)
+
+
+def _read(reader: Reader | None, box: Box) -> NDArray[Any] | None:
+    """All channels of a region."""
+    return None if reader is None else reader.read(Box((0, *box.start), (reader.shape[0], *box.stop)))
+
+
+def _regions(shape: Sequence[int], most: int) -> Iterator[Box]:
+    """Cut a frame into regions of at most so many pixels, as even as may be."""
+    step = list(shape)
+    while prod(step) > most:
+        longest = step.index(max(step))
+        step[longest] = -(-step[longest] // 2)
+    counts = [-(-size // width) for size, width in zip(shape, step, strict=True)]
+    for index in np.ndindex(*counts):
+        start = tuple(at * width for at, width in zip(index, step, strict=True))
+        yield Box(start, tuple(min(a + width, size) for a, width, size in zip(start, step, shape, strict=True)))
