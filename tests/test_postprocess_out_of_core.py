@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from biounet.errors import MemoryBudgetError, ShapeError
 from biounet.geometry import ArrayReader, ArrayWriter
 from biounet.postprocess import ObjectRules, label_objects, label_out_of_core, label_relief, region_size
-from biounet.postprocess.regions import Pieces, Regions
+from biounet.postprocess.regions import BYTES_PER_PIXEL, Pieces, Regions
 
 RULES = st.builds(
     ObjectRules,
@@ -117,7 +117,7 @@ def test_a_wrong_region_is_said():
 
 def test_regions_fit_the_memory():
     assert region_size((100, 100), 10**9) == (100, 100)
-    assert region_size((8192, 8192), 64 * 1000**2) == (1000, 1000)
-    assert region_size((30, 8192, 8192), 64 * 2**21, multiple=(16, 128, 128)) == (32, 256, 256)
+    assert region_size((8192, 8192), BYTES_PER_PIXEL * 1000**2) == (1000, 1000)
+    assert region_size((30, 8192, 8192), BYTES_PER_PIXEL * 2**21, multiple=(16, 128, 128)) == (32, 256, 256)
     with pytest.raises(MemoryBudgetError, match="allow more"):
         region_size((100, 100), 1000, multiple=(50, 50))

@@ -19,7 +19,7 @@ __all__ = ["Index", "Pieces", "Regions", "face", "region_size"]
 Index = tuple[int, ...]
 """Place of a region in the grid of regions."""
 
-BYTES_PER_PIXEL = 64
+BYTES_PER_PIXEL = 40
 """What is held at a time for a pixel of a region, as measured by benchmarks/segment_objects.py."""
 
 
@@ -79,7 +79,7 @@ def region_size(shape: Sequence[int], memory: int, *, multiple: Sequence[int] | 
 
     Examples
     --------
-    >>> region_size((8192, 8192), 2**28, multiple=(512, 512))
+    >>> region_size((8192, 8192), 40 * 2048**2, multiple=(512, 512))
     (2048, 2048)
     """
     units = multiple or (1,) * len(shape)

@@ -14,7 +14,7 @@ from biounet.errors import ImageError, ShapeError
 from biounet.geometry import Box, Reader
 from biounet.postprocess.rules import ObjectRules
 
-__all__ = ["ReliefReader", "make_relief", "seed_level"]
+__all__ = ["ReliefReader", "foreground_and_heights", "make_relief", "seed_level"]
 
 HIGHEST = 255
 """The relief of what is surely inside of an object; the foreground has 1 and more."""
@@ -53,14 +53,25 @@ def make_relief(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[np.u
     >>> make_relief(row, ObjectRules(target="distance"))            # 1 + 254 * (0.1 * 1 + 0.9 * 2) / 2
     array([[242, 115,   0]], dtype=uint8)
     """
+    foreground, heights = foreground_and_heights(probabilities, rules)
+    return np.where(foreground > rules.foreground, heights, 0).astype(np.uint8)
+
+
+def foreground_and_heights(
+    probabilities: NDArray[Any], rules: ObjectRules
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return what a relief is cut from: the probability of not being background, and its heights before the cut.
+
+    >>> foreground_and_heights(np.array([[[0.5]], [[0.5]], [[0.0]]]), ObjectRules(target="distance"))   # 1 + 254 / 4
+    (array([[0.5]], dtype=float32), array([[65]], dtype=uint8))
+    """
     _check(probabilities, rules)
     if len(probabilities) <= 2:
-        inside = probabilities[-1]
-        foreground = inside > rules.foreground
+        inside = foreground = probabilities[-1].astype(np.float32)
     else:
-        foreground = probabilities[0] < 1 - rules.foreground
+        foreground = np.float32(1) - probabilities[0].astype(np.float32)
         inside = probabilities[1] if rules.target == "border" else _mean_level(probabilities[1:])
-    return np.where(foreground, 1 + _steps(inside), 0).astype(np.uint8)
+    return foreground, (1 + _steps(inside)).astype(np.uint8)
 
 
 def seed_level(rules: ObjectRules) -> int:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from biounet.errors import ConfigError, DatasetError, LabelError, ShapeError
 from biounet.metrics import IOU_THRESHOLDS, Matching, detection, match_objects
 from biounet.metrics.ctc import reference_jaccards
-from biounet.postprocess.objects import segment_objects
+from biounet.postprocess.objects import label_relief
+from biounet.postprocess.relief import foreground_and_heights
 from biounet.postprocess.rules import ObjectRules
 
 __all__ = ["SCORES", "Score", "score_objects", "tune_rules"]
@@ -67,8 +68,11 @@ def tune_rules(
     """
     _check(probabilities, labels, metric)
 
+    parts = [foreground_and_heights(one, rules) for one in probabilities]
+
     def score(candidate: ObjectRules) -> float:
-        results = (segment_objects(one, candidate) for one in probabilities)
+        reliefs = (np.where(foreground > candidate.foreground, heights, 0) for foreground, heights in parts)
+        results = (label_relief(relief, candidate) for relief in reliefs)
         return score_objects([match_objects(*pair) for pair in zip(labels, results, strict=True)], metric=metric)
 
     best, best_score = rules, score(rules)
