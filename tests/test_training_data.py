@@ -96,3 +96,10 @@ def test_no_weights_are_kept_where_none_are_asked_for():
     data = TrainingData([item(TWO_CELLS)], [], "classes", ())
     config = RunConfig().updated({"train.class_balance": False, "train.border_weight": 0.0})
     assert to_samples(data, config, torch.device("cpu"))[0].weights is None
+
+
+def test_objects_can_be_learnt_by_their_borders(tmp_path):
+    labels = np.array([[1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]] * 3)
+    data = load_training_data(dataset(tmp_path, labels), Normalization(), validation=0.34, target="border")
+    assert (data.kind, data.target, data.classes) == ("objects", "border", 3)
+    assert data.train[0].target[0].tolist() == [1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 1]

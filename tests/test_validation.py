@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from biounet.geometry import Geometry
+from biounet.postprocess import ObjectRules
 from biounet.training_data import Item
 from biounet.validation import Validation
 
@@ -78,3 +79,28 @@ def test_half_of_the_score_is_for_telling_cells_apart():
     assert scores["rand"] == pytest.approx(2 * together / (split + merge))
     dice = (0 + 2 * 32 / 65) / 2
     assert scores["score"] == pytest.approx((dice + scores["rand"]) / 2)
+
+
+def test_half_of_the_score_is_for_the_objects_that_rules_make():
+    # Three cells that touch become one object: none is right at an IoU of a half, though every pixel is.
+    cells = np.array([[1, 1, 2, 2, 3, 3, 0]])
+    item = Item("a", np.where(cells > 0, 9.0, -9.0).astype(np.float32)[None], cells, np.minimum(cells, 1))
+    scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
+    scores = scored(Odds())
+    assert (scores["ap"], scores["score"]) == (0, 0.5)
+
+
+def test_rules_are_tuned_on_what_the_network_predicts():
+    cells = np.array([[1, 1, 1, 1, 2, 2, 2, 2, 0]])
+    seen = log_odds([[0.9, 0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.9, 0.1]])
+    item = Item("a", seen.astype(np.float32)[None], cells, np.minimum(cells, 1))
+    scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
+    tuned = scored.tuned(Odds())
+    assert tuned.seed > 0.6 >= tuned.foreground
+    assert Validation([item], torch.device("cpu"), torch.float32, rules=tuned)(Odds())["ap"] == 1
+
+
+def test_without_objects_to_tune_on_rules_stay_as_they_are():
+    empty = np.zeros((1, 4), np.int64)
+    item = Item("a", np.zeros((1, 1, 4), np.float32), empty, empty)
+    assert Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules()).tuned(Odds()) == ObjectRules()

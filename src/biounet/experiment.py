@@ -19,10 +19,11 @@ from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
 from biounet.losses import LOSSES
-from biounet.modelfile import ModelCard
+from biounet.modelfile import ModelCard, load_network, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import PatchSource, network_input_size
+from biounet.postprocess import ObjectRules
 from biounet.pretrained import load_pretrained
 from biounet.processes import agree, check_share
 from biounet.statefile import LOCK, hold
@@ -69,8 +70,19 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_loss(self.config.train.loss)
+
+    @cached_property
+    def validation(self) -> Validation:
+        """Scores of the held-out images; where gaps weigh more, telling objects apart counts too."""
         precision = choose_precision(self.config.train.precision, self.fabric.device)
-        self.validation = Validation(self.data.validation, self.fabric.device, precision)
+        apart = self.data.kind == "classes" and self.config.train.border_weight > 0 and self.config.model.classes == 2
+        return Validation(
+            self.data.validation,
+            self.fabric.device,
+            precision,
+            objects=self.data.objects if apart else None,
+            rules=ObjectRules(target=self.data.target) if self.data.kind == "objects" else None,  # type: ignore[arg-type]
+        )
 
     @property
     def leads(self) -> bool:
@@ -135,6 +147,15 @@ class Experiment:
             resume=resume,
             began=self.began,
         )
+        if self.leads and self.validation.rules is not None and self.validation.items:
+            self._tune_rules()
+
+    def _tune_rules(self) -> None:
+        """Find the thresholds that make the best objects, and write them into the model file."""
+        path = self.folder / "model.safetensors"
+        net, card = load_network(path)
+        rules = self.validation.tuned(net.to(self.fabric.device))
+        save_network(path, net, card.model_copy(update={"rules": rules}), overwrite=True)
 
     def forecast(self) -> Forecast:
         """Measure what the run will take; nothing is written."""
@@ -183,7 +204,8 @@ class Experiment:
         return ModelCard(
             model=self.config.model,
             normalization=self.normalization,
-            target="foreground" if self.data.kind == "objects" else "classes",
+            target=self.data.target,  # type: ignore[arg-type]
+            rules=self.validation.rules,
             training={
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),
                 "data": dataset_digest(self.digests),

@@ -10,8 +10,8 @@ from scipy.ndimage import find_objects
 
 from biounet.config import RunConfig
 from biounet.geometry import unet_geometry
+from biounet.targets import touching
 from biounet.training_data import TrainingData
-from biounet.weightmaps import touching
 
 __all__ = ["Fingerprint", "choose_settings"]
 
@@ -68,7 +68,7 @@ class Fingerprint:
         """Measure the training images."""
         sizes = np.array([item.target.shape for item in data.train])
         spacings = {item.spacing for item in data.train}
-        numbered = [data.objects(item) for item in data.train] if data.classes == 2 else []
+        numbered = [data.objects(item) for item in data.train] if data.kind == "objects" or data.classes == 2 else []
         extents = [
             max(side.stop - side.start for side in box)
             for labels in (numbered if data.kind == "objects" else [])

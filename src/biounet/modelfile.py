@@ -20,6 +20,7 @@ from biounet.config import ModelConfig, Settings
 from biounet.errors import ModelFileError
 from biounet.models import build
 from biounet.normalize import Normalization
+from biounet.postprocess import ObjectRules
 
 __all__ = ["FORMAT", "ModelCard", "load_network", "read_card", "save_network"]
 
@@ -36,8 +37,10 @@ class ModelCard(Settings):
     model: ModelConfig
     normalization: Normalization
     """How images are brought to the range the network was trained on."""
-    target: Literal["classes", "foreground"] = "classes"
-    """What a segmentation holds: class numbers, or numbered objects of one foreground class."""
+    target: Literal["classes", "foreground", "border", "distance"] = "classes"
+    """What the network learnt: class numbers, or one of `biounet.targets.TARGETS` of numbered objects."""
+    rules: ObjectRules | None = None
+    """How objects are made of probabilities, tuned on validation."""
     spacing: tuple[float, ...] | None = None
     """Micrometres per pixel of the training images, per spatial axis."""
     threshold: float = 0.5

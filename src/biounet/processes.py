@@ -25,10 +25,10 @@ from biounet.errors import ConfigError, TrainingError
 __all__ = ["agree", "check_share", "connected", "gathered", "make_fabric", "summed", "world_size"]
 
 
-def world_size(environment: Mapping[str, str] = os.environ) -> int:
+def world_size(*, environment: Mapping[str, str] = os.environ) -> int:
     """Number of processes that were started together, on all machines; 1 if this one was started alone.
 
-    >>> world_size({"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "8"}), world_size({})
+    >>> world_size(environment={"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "8"}), world_size(environment={})
     (8, 1)
     """
     return int(environment["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in environment else 1

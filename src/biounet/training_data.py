@@ -16,7 +16,8 @@ from biounet.folders import Dataset, Pair, find_dataset, split
 from biounet.images import open_lazily
 from biounet.normalize import Normalization
 from biounet.postprocess import label_objects
-from biounet.weightmaps import class_weights, separate_touching, weight_map
+from biounet.targets import TARGETS
+from biounet.weightmaps import class_weights, weight_map
 
 __all__ = ["Item", "TrainingData", "fit_to_data", "load_training_data", "to_samples"]
 
@@ -49,6 +50,8 @@ class TrainingData:
     """``classes`` or ``objects``: what the annotations number."""
     notes: Sequence[str]
     """What a person should know of how files were read and divided."""
+    target: str = "classes"
+    """What the network learns: ``classes``, or of objects one of `biounet.targets.TARGETS`."""
 
     @property
     def classes(self) -> int:
@@ -89,7 +92,7 @@ def load_training_data(
     dataset : Path
     normalization : Normalization
     validation : a fraction to hold out, or another dataset
-    target : auto, classes or foreground
+    target : auto, classes, or one of `biounet.targets.TARGETS`
         What labels mean. ``auto`` believes the layout of the dataset.
     silver : bool
         Whether computer-made annotations count, where the layout has them.
@@ -106,24 +109,25 @@ def load_training_data(
     else:
         held = split(found, validation)
         parts, notes = ((found, held.train), (found, held.validation)), [*found.notes, *held.notes]
-    kind = {"auto": found.pairs[0].kind, "classes": "classes", "foreground": "objects"}[target]
-    train, held_out = ([_item(source, pair, normalization, kind) for pair in pairs] for source, pairs in parts)
+    if target == "auto":
+        target = "foreground" if found.pairs[0].kind == "objects" else "classes"
+    train, held_out = ([_item(source, pair, normalization, target) for pair in pairs] for source, pairs in parts)
     for item in (*train, *held_out):
         if item.image.shape[0] != train[0].image.shape[0] or item.image.ndim != train[0].image.ndim:
             raise ShapeError(
                 f"{item.name} has shape {item.image.shape} (channels first), {train[0].name} has "
                 f"{train[0].image.shape}; bring all images to the same channels and axes"
             )
-    return TrainingData(train, held_out, kind, notes)
+    return TrainingData(train, held_out, "classes" if target == "classes" else "objects", notes, target)
 
 
-def _item(dataset: Dataset, pair: Pair, normalization: Normalization, kind: str) -> Item:
-    """Read one image. Objects become one class, with a line of background between those that touch."""
+def _item(dataset: Dataset, pair: Pair, normalization: Normalization, target: str) -> Item:
+    """Read one image. Objects become the classes of a target."""
     image, labels = dataset.load(pair)
-    target = np.maximum(separate_touching(labels) if kind == "objects" else labels, IGNORE)
+    classes = np.maximum(TARGETS[target](labels) if target in TARGETS else labels, IGNORE)
     with open_lazily(pair.image) as file:
-        spacing = file.spacing and file.spacing[-target.ndim :]
-    return Item(pair.name, normalization.measured(image).apply(image), labels, target.astype(np.int64), spacing)
+        spacing = file.spacing and file.spacing[-labels.ndim :]
+    return Item(pair.name, normalization.measured(image).apply(image), labels, classes.astype(np.int64), spacing)
 
 
 def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:

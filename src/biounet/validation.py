@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from biounet.metrics import adapted_rand
-from biounet.postprocess import label_objects
+from biounet.metrics import adapted_rand, match_objects
+from biounet.postprocess import ObjectRules, label_objects, score_objects, segment_objects, tune_rules
 from biounet.tiling import predict_array
 from biounet.training_data import Item
 
@@ -34,6 +34,8 @@ class Validation:
     device, precision : as `biounet.devices` chooses them
     objects : (item) -> numbered objects, or None
         Given where the parts of the foreground have to be told apart: then half of the score is for that.
+    rules : ObjectRules or None
+        Given where labels number objects: then half of the score is for those that the rules make.
 
     Attributes
     ----------
@@ -46,6 +48,7 @@ class Validation:
     device: torch.device
     precision: torch.dtype
     objects: Callable[[Item], NDArray[Any]] | None = None
+    rules: ObjectRules | None = None
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     each: list[dict[str, float]] = field(default_factory=list)
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
@@ -55,6 +58,7 @@ class Validation:
 
         The score is the mean Dice over the classes that occur. Where objects are given it is the mean of that and of
         ``rand``, the F score of pairs of pixels in one object: a gap of one pixel in a membrane is nothing to Dice.
+        Where rules are given it is the mean of Dice and of ``ap``, see `biounet.postprocess.score_objects`.
         Without held-out images every network is as good as the one before, so that the last is kept.
         """
         if not self.items:
@@ -63,8 +67,21 @@ class Validation:
             predict_array(net, item.image, device=self.device, precision=self.precision) for item in self.items
         ]
         scores = self._at(None) if len(self.probabilities[0]) > 2 else self._at_best_threshold()
-        dice = dice_per_class(self.confusion)
-        return scores | {"log_loss": self._log_loss()} | dice
+        if self.rules is not None:
+            found = [segment_objects(given, self.rules) for given in self.probabilities]
+            pairs = zip(self.items, found, strict=True)
+            precision = score_objects([match_objects(item.labels, result) for item, result in pairs], metric="ap")
+            scores |= {"score": (scores["score"] + precision) / 2, "ap": precision}
+        return scores | {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
+
+    def tuned(self, net: nn.Module) -> ObjectRules:
+        """Return the rules that make the best objects of what a network predicts."""
+        assert self.rules is not None
+        labels = [item.labels for item in self.items]
+        if not any((numbers > 0).any() for numbers in labels):
+            return self.rules
+        self(net)
+        return tune_rules(self.probabilities, labels, self.rules)[0]
 
     def _at_best_threshold(self) -> dict[str, float]:
         """Scores at the threshold where they are best; of equals, the one nearest to 1/2."""

@@ -19,7 +19,7 @@ Chosen = Literal[
     "train.class_balance",
     "train.border_weight",
 ]
-"""Settings that can be chosen from the images, see `biounet.fingerprint`, and from the minutes, see `biounet.budget`."""
+"""Settings that can follow from the images, see `biounet.fingerprint`, and from the minutes, see `biounet.budget`."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -166,8 +166,9 @@ class TrainConfig(Settings):
     silver: bool = False
     """Learn from computer-made annotations too, where a Cell Tracking Challenge set has them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    target: Literal["auto", "classes", "foreground"] = "auto"
-    """What labels mean: class numbers, or objects of one foreground class. ``auto`` decides by the layout."""
+    target: Literal["auto", "classes", "foreground", "border", "distance"] = "auto"
+    """What labels mean: class numbers, or objects, of which the network learns one of `biounet.targets.TARGETS`.
+    ``auto`` decides by the layout; of objects it takes the foreground."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
