@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from biounet.arrayfolder import ArrayFolder
 from biounet.geometry import ArrayReader, ArrayWriter
 from biounet.postprocess import ObjectRules, label_out_of_core, label_relief, region_size
 
@@ -80,8 +81,10 @@ def label_whole(relief, labels):
 def label_regions(relief, labels, memory):
     reader = FileReader(relief)
     region = region_size(reader.shape, memory // 2, multiple=(256, 256))
-    with tempfile.TemporaryDirectory(dir=labels.parent) as scratch:
-        label_out_of_core(reader, FileWriter(labels, reader.shape), RULES, region=region, scratch=Path(scratch))
+    with tempfile.TemporaryDirectory(dir=labels.parent) as folder:
+        label_out_of_core(
+            reader, FileWriter(labels, reader.shape), RULES, region=region, keep=ArrayFolder(Path(folder))
+        )
 
 
 def work(kind, relief, labels, memory):

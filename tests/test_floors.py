@@ -14,7 +14,7 @@ FLOORS = [
         *("optimize", "devices", "tiling", "footprint", "targets", "calibration"),
         *("processes", "batchwise"),
     },
-    {"images", "folders", "modelfile", "statefile", "pretrained", "download", "rois"},
+    {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
     | {"experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
     | {"ensemble", "frames", "jobs", "outputs", "plan", "verify"},

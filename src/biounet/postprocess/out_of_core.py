@@ -6,8 +6,7 @@ while seeds grow (see `biounet.postprocess.flooding`). Regions are computed anew
 needed; only faces and tables of objects are held.
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, MutableMapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,7 @@ def label_out_of_core(
     rules: ObjectRules,
     *,
     region: Sequence[int],
-    scratch: Path | None = None,
+    keep: MutableMapping[Index, NDArray[np.uint32]] | None = None,
     done: Callable[[Box], bool] = lambda box: False,
 ) -> int:
     """Make numbered objects of a relief that is read and written by region.
@@ -45,8 +44,9 @@ def label_out_of_core(
     rules : ObjectRules
     region : pixels per axis
         What is read and written at a time; see `region_size`. The result does not depend on it.
-    scratch : an empty folder with room for 4 bytes per pixel, or None
-        There seeds that have grown are kept, which halves the time.
+    keep : a mapping that takes an array of 4 bytes per pixel for each region, or None
+        What seeds have grown to is kept there, which halves the time: a `biounet.arrayfolder.ArrayFolder`, or a
+        dict where there is memory. It must be empty at the beginning.
     done : tells whether a region has been written by an earlier run
 
     Returns
@@ -72,7 +72,7 @@ def label_out_of_core(
     """
     if len(region) != len(relief.shape) or min(region) < 1:
         raise ShapeError(f"region needs {len(relief.shape)} sizes of at least 1 pixel, got {tuple(region)}")
-    objects = _Objects(relief, rules, Regions(relief.shape, tuple(region)), scratch)
+    objects = _Objects(relief, rules, Regions(relief.shape, tuple(region)), keep)
     objects.find_seeds()
     objects.grow()
     objects.drop_small()
@@ -86,8 +86,14 @@ def label_out_of_core(
 class _Objects:
     """The objects of an image while they are found, step by step."""
 
-    def __init__(self, relief: Reader, rules: ObjectRules, regions: Regions, scratch: Path | None) -> None:
-        self._relief, self._rules, self.regions, self._scratch = relief, rules, regions, scratch
+    def __init__(
+        self,
+        relief: Reader,
+        rules: ObjectRules,
+        regions: Regions,
+        keep: MutableMapping[Index, NDArray[np.uint32]] | None,
+    ) -> None:
+        self._relief, self._rules, self.regions, self._grown = relief, rules, regions, keep
         self._large: dict[Index, NDArray[np.bool_]] = {}
         self._unseeded: dict[Index, NDArray[np.bool_]] = {}
         self._seeds: dict[Index, NDArray[np.uint32]] = {}
@@ -219,19 +225,12 @@ class _Objects:
         found = tally(labels)
         there = np.flatnonzero(found.sizes)
         self._counts[index] = there, found.sizes[there], self._places(index, found.firsts[there])
-        if self._scratch is not None:
-            np.save(self._file(index), labels)
+        if self._grown is not None:
+            self._grown[index] = labels
 
     def _owners(self, index: Index) -> NDArray[np.uint32]:
         """Seeds that the pixels of a region belong to, when all have grown."""
-        if self._scratch is None:
-            return owners(self._flooded(index)[1])
-        labels: NDArray[np.uint32] = np.load(self._file(index))
-        return labels
-
-    def _file(self, index: Index) -> Path:
-        assert self._scratch is not None
-        return self._scratch / f"{'-'.join(map(str, index))}.npy"
+        return owners(self._flooded(index)[1]) if self._grown is None else self._grown[index]
 
     def _with_surroundings(self, index: Index) -> NDArray[np.uint32]:
         """Numbers of a region and of one pixel around it."""
