@@ -41,9 +41,9 @@ def measure(monkeypatch, capfd):
     return call
 
 
-def tables(path: Path, *, region: int = 2**22, **options) -> list[FrameTable]:
+def tables(path: Path, *, memory: int = 2**28, **options) -> list[FrameTable]:
     with ExitStack() as stack:
-        return [measure_frame(frame, region=region) for frame in open_frames(path, files=stack, **options)]
+        return [measure_frame(frame, memory=memory) for frame in open_frames(path, files=stack, **options)]
 
 
 def test_a_file_is_measured_region_by_region_as_a_whole(tmp_path):
@@ -55,8 +55,8 @@ def test_a_file_is_measured_region_by_region_as_a_whole(tmp_path):
     write(tmp_path / "shares.tif", Image(shares, "YX"))
     beside = {"image": tmp_path / "image.tif", "probabilities": tmp_path / "shares.tif"}
     whole = measure_objects(labels, image=image, probabilities=shares, spacing=(0.5, 0.25))
-    for region in (2**22, 100):
-        (frame,) = tables(tmp_path / "labels.tif", region=region, **beside)
+    for memory in (2**28, 4000):
+        (frame,) = tables(tmp_path / "labels.tif", memory=memory, **beside)
         assert list(frame.table) == list(whole)
         for name, column in whole.items():
             if column.dtype.kind == "f":

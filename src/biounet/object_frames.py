@@ -1,6 +1,6 @@
 """Label images of any size and axes, measured frame by frame and region by region."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
@@ -15,11 +15,12 @@ from biounet.frames import Frame, Position, frames_of
 from biounet.geometry import Box, Reader
 from biounet.images import LazyImage, open_lazily
 from biounet.measure import Table, Tally, join, table_of, tally_region
+from biounet.postprocess.regions import Regions, region_size
 
 __all__ = ["FrameTable", "ObjectFrame", "measure_frame", "open_frames"]
 
-REGION = 2**22
-"""Most pixels that are measured at a time; with all that is counted of them they take about 200 MB."""
+REGION = 40 * 2048**2
+"""Bytes for a region that is measured at a time: 2048 x 2048 pixels. Channels come on top."""
 
 
 @dataclass(frozen=True)
@@ -172,14 +173,14 @@ def _fitting(other: LazyImage, frames: Sequence[Frame], path: Path) -> list[Fram
     return fitting
 
 
-def measure_frame(frame: ObjectFrame, *, region: int = REGION) -> FrameTable:
+def measure_frame(frame: ObjectFrame, *, memory: int = REGION) -> FrameTable:
     """Measure the objects of a frame, region by region, so that its size does not matter.
 
     Parameters
     ----------
     frame : ObjectFrame
-    region : pixels
-        Most that is read at a time.
+    memory : bytes
+        For what is read at a time.
 
     Raises
     ------
@@ -192,7 +193,8 @@ def measure_frame(frame: ObjectFrame, *, region: int = REGION) -> FrameTable:
     """
     shape = frame.labels.shape[1:]
     tallies: list[Tally] = []
-    for core in _regions(shape, region):
+    regions = Regions(shape, region_size(shape, memory))
+    for core in map(regions.box, regions):
         outer = Box(
             tuple(max(start - 1, 0) for start in core.start),
             tuple(min(stop + 1, size) for stop, size in zip(core.stop, shape, strict=True)),
@@ -216,15 +218,3 @@ def measure_frame(frame: ObjectFrame, *, region: int = REGION) -> FrameTable:
 def _read(reader: Reader | None, box: Box) -> NDArray[Any] | None:
     """All channels of a region."""
     return None if reader is None else reader.read(Box((0, *box.start), (reader.shape[0], *box.stop)))
-
-
-def _regions(shape: Sequence[int], most: int) -> Iterator[Box]:
-    """Cut a frame into regions of at most so many pixels, as even as may be."""
-    step = list(shape)
-    while prod(step) > most:
-        longest = step.index(max(step))
-        step[longest] = -(-step[longest] // 2)
-    counts = [-(-size // width) for size, width in zip(shape, step, strict=True)]
-    for index in np.ndindex(*counts):
-        start = tuple(at * width for at, width in zip(index, step, strict=True))
-        yield Box(start, tuple(min(a + width, size) for a, width, size in zip(start, step, shape, strict=True)))
