@@ -80,15 +80,18 @@ def test_equal_seeds_give_equal_weights(name):
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_weights_have_variance_two_over_the_incoming_nodes(name):
+def test_weights_have_variance_two_over_the_incoming_nodes_and_one_where_no_relu_is_before(name):
     net = build(settings_of(name, width=16))
+    straight = [getattr(block, key) for block in net.modules() for key in getattr(block, "unrectified", ())]
+    assert bool(straight) == (name in ("residual-unet", "recurrent-residual-unet"))
     parts = []
     for layer in net.modules():
         if isinstance(layer, CONVOLUTIONS):
+            gain = 1 if layer in straight else 2
             pixels = math.prod(layer.kernel_size)
             if isinstance(layer, torch.nn.ConvTranspose2d):
                 pixels = pixels / math.prod(layer.stride)
-            parts.append(layer.weight.flatten() * math.sqrt(layer.in_channels * pixels / 2))
+            parts.append(layer.weight.flatten() * math.sqrt(layer.in_channels * pixels / gain))
             assert layer.bias is None or not layer.bias.any()
     weights = torch.cat(parts).detach()
     assert abs(weights.mean().item()) < 5 / math.sqrt(len(weights))

@@ -149,6 +149,8 @@ def draw_weights(net: nn.Module, generator: torch.Generator) -> None:
     Source: Ronneberger et al. 2015, section 3 (after He et al. 2015), where a 3x3 convolution with
     64 channels before it has N = 9 * 64 = 576. An up-convolution whose stride is its size sends each
     input pixel to its own output pixels, so each output node has N = the channels before it.
+    The 2 makes up for the ReLU before a convolution. Where none is, as on the way past a residual, it would
+    double feature maps from block to block: what a block names in ``unrectified`` has sqrt(1 / N).
     """
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | nn.Conv3d):
@@ -161,3 +163,7 @@ def draw_weights(net: nn.Module, generator: torch.Generator) -> None:
         nn.init.normal_(layer.weight, std=math.sqrt(2 / incoming), generator=generator)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+    for block in net.modules():
+        for name in getattr(block, "unrectified", ()):
+            for weight in getattr(block, name).parameters():
+                weight.data.mul_(math.sqrt(1 / 2))

@@ -69,6 +69,8 @@ class RecurrentBlock(nn.Module):
     number of channels.
     """
 
+    unrectified = ("adapt",)
+
     def __init__(self, before: int, after: int, *, dims: int, padded: bool, norm: bool, steps: int = 2) -> None:
         super().__init__()
         self.reach = 2 * (steps + 1)

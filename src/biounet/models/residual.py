@@ -41,6 +41,8 @@ class ResidualBlock(nn.Module):
     Where the number of channels or the size changes, a 1x1 convolution brings the input to it.
     """
 
+    unrectified = ("shortcut",)
+
     def __init__(
         self,
         before: int,
