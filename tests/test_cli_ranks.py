@@ -24,14 +24,14 @@ def test_all_end_well(capfd):
     assert capfd.readouterr().out == "0 3\n", "only the first speaks"
 
 
-def test_one_that_is_killed_ends_all_and_is_named(capfd):
-    assert run_ranks(2, script("time.sleep(0 if rank else 600); os.kill(os.getpid(), signal.SIGKILL)")) == 1
-    assert "process 2 of 2 was killed by signal 9" in capfd.readouterr().err
-
-
 @pytest.fixture
 def hurried(monkeypatch):
     monkeypatch.setattr(ranks, "PATIENCE", 0.5)
+
+
+def test_one_that_is_killed_ends_all_and_is_named(capfd, hurried):
+    assert run_ranks(2, script("time.sleep(0 if rank else 600); os.kill(os.getpid(), signal.SIGKILL)")) == 1
+    assert "process 2 of 2 was killed by signal 9" in capfd.readouterr().err
 
 
 def test_what_it_said_last_is_told(capfd, hurried):

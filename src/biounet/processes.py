@@ -5,7 +5,7 @@ Whoever starts them (`biounet train --devices`, torchrun) says in the environmen
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -25,13 +25,9 @@ from biounet.errors import ConfigError, TrainingError
 __all__ = ["agree", "check_share", "connected", "gathered", "make_fabric", "summed", "world_size"]
 
 
-def world_size(*, environment: Mapping[str, str] = os.environ) -> int:
-    """Number of processes that were started together, on all machines; 1 if this one was started alone.
-
-    >>> world_size(environment={"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "8"}), world_size(environment={})
-    (8, 1)
-    """
-    return int(environment["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in environment else 1
+def world_size() -> int:
+    """Number of processes that were started together, on all machines; 1 if this one was started alone."""
+    return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
 def check_share(batch: int, processes: int) -> None:

@@ -117,9 +117,9 @@ def watch(ranks: Sequence[subprocess.Popen[bytes]], said: IO[bytes]) -> int:
             return first
     why = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     said.seek(0)
-    words = said.read().decode(errors="replace").strip().splitlines() if failed else []
+    for line in said.read().decode(errors="replace").splitlines()[-1:]:
+        say(f"the other processes said last: {line}")
     say(f"biounet: process {failed + 1} of {len(ranks)} {why}; the run is stopped, go on with --resume")
-    say("".join(words[-1:]))
     return 1
 
 
