@@ -1,6 +1,6 @@
 """Peak memory of `biounet predict` on large OME-Zarr images, measured from outside, and how time grows with pixels.
 
-python benchmarks/memory.py [--sizes 4096 8192 16384] [--volume] [--memory 2GiB] [--save classes|labels]
+python benchmarks/memory.py [--sizes 4096 8192 16384] [--volume [Z Y X]] [--memory 2GiB] [--save classes|labels]
 """
 
 import argparse
@@ -25,6 +25,7 @@ from biounet.normalize import Normalization
 from biounet.plan import parse_bytes
 
 WIDTH = 16
+VOLUME = (256, 1024, 1024)
 PREDICT = "import sys; from biounet.cli import main; sys.argv[0] = 'biounet'; main()"
 
 
@@ -78,9 +79,11 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="*", default=[1024, 2048, 4096])
     parser.add_argument("--memory", default="2GiB")
     parser.add_argument("--save", choices=["classes", "labels"], default="classes", help="labels: numbered objects")
-    parser.add_argument("--volume", action="store_true", help="a 256x1024x1024 volume through a 3D network as well")
+    parser.add_argument("--volume", type=int, nargs="*", help="through a 3D network as well; 256 1024 1024 if not said")
     given = parser.parse_args()
-    shapes = [(size, size) for size in given.sizes] + [(256, 1024, 1024)] * given.volume
+    shapes = [(size, size) for size in given.sizes]
+    if given.volume is not None:
+        shapes.append(tuple(given.volume) or VOLUME)
     rows = []
     for shape in shapes:
         with tempfile.TemporaryDirectory() as folder:
