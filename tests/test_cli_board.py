@@ -8,7 +8,7 @@ from biounet.cli.board import Board
 from biounet.errors import MissingExtraError
 from biounet.train import Report
 
-REPORT = Report(5, 1.0, 0.25, 1e-3, {"score": 0.75, "dice_1": float("nan")}, True)
+REPORT = Report(5, 1.0, 0.25, 1e-3, {"score": 0.75, "dice_1": float("nan")}, True, 0.02)
 installed = importlib.util.find_spec("tensorboard") is not None
 
 

@@ -102,3 +102,10 @@ def test_depth_of_volumes_is_set_apart():
     geometry = unet_geometry(((1, 2, 2), (2, 2, 2)), padded=True)
     config = RunConfig().updated({"train.patch": 64, "train.patch_z": 8})
     assert network_input_size(config, geometry, (30, 100, 100)) == (8, 64, 64)
+
+
+def test_batches_go_on_from_any_step():
+    patches = source(numbered((24, 24)), augment=AugmentConfig(noise=0.1), batch=3)
+    some = patches.batches(5, rank=1, ranks=2)
+    for step in (5, 6):
+        assert torch.equal(next(some).image, patches.batch(step, rank=1, ranks=2).image)

@@ -192,3 +192,22 @@ def test_minutes_are_kept_with_their_validations(tmp_path, monkeypatch, step, va
     monkeypatch.setattr(train, "train_step", step_of_the_clock)
     run(tmp_path / "run", validate=validate, train__steps=None, train__minutes=5, train__reports=10)
     assert now[0] - 100 == pytest.approx(300, rel=0.05)
+
+
+def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):
+    """One second to draw, three to learn, and twenty to validate."""
+    now = [0.0]
+    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    draw, update = PatchSource.batch, train.train_step
+
+    def taking(seconds, work):
+        def slow(*given, **options):
+            now[0] += seconds
+            return work(*given, **options)
+
+        return slow
+
+    monkeypatch.setattr(PatchSource, "batch", taking(1, draw))
+    monkeypatch.setattr(train, "train_step", taking(3, update))
+    steps = run(tmp_path / "run", validate=taking(20, lambda net: {"score": 0.5}))
+    assert [step.report.waiting for step in steps if step.report] == [0.25, 0.25]

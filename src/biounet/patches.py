@@ -4,9 +4,11 @@ Which patch is drawn, and how it is bent, is a pure function of (seed, step, sam
 process or many, and after a restart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import count
 
 import numpy as np
 import torch
@@ -74,6 +76,12 @@ class PatchSource:
             torch.stack([self._answered(patch.weights) for patch in patches]) if weighted else None,
         )
 
+    def batches(self, first: int, *, rank: int = 0, ranks: int = 1) -> Generator[Batch]:
+        """Draw the patches of one step after the other; on a GPU, those of the next while it learns from these."""
+        draw = partial(self.batch, rank=rank, ranks=ranks)
+        device = self.samples[0].image.device
+        yield from _ahead(draw, first, device) if device.type == "cuda" else map(draw, count(first))
+
     def patch(self, step: int, index: int) -> Sample:
         """Draw patch number `index` of a step."""
         rng = generator(self.train.seed, step, index)
@@ -114,6 +122,28 @@ class PatchSource:
         for axis, margin in enumerate(self.geometry.margin, start=array.ndim - len(self.size)):
             array = array.narrow(axis, margin, array.shape[axis] - 2 * margin)
         return array
+
+
+def _ahead(draw: Callable[[int], Batch], first: int, device: torch.device) -> Generator[Batch]:
+    """Draw on a GPU beside the work that it does."""
+    beside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    beside.wait_stream(torch.cuda.current_stream(device))  # until the images are there
+
+    def drawn(step: int) -> tuple[Batch, torch.cuda.Event]:
+        with torch.cuda.stream(beside):
+            return draw(step), beside.record_event()
+
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(drawn, first)
+        for step in count(first + 1):
+            batch, done = coming.result()
+            coming = worker.submit(drawn, step)
+            here = torch.cuda.current_stream(device)
+            here.wait_event(done)
+            for tensor in (batch.image, batch.labels, batch.weights):
+                if tensor is not None:
+                    tensor.record_stream(here)  # its memory is not for the next patch until it was used here
+            yield batch
 
 
 def network_input_size(config: RunConfig, geometry: Geometry, image: Sequence[int]) -> tuple[int, ...]:

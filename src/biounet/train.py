@@ -43,6 +43,8 @@ class Report:
     scores: Mapping[str, float]
     best: bool
     """Whether this network is the best so far, and so the one in ``model.safetensors``."""
+    waiting: float
+    """Share of the time since the report before in which a step waited for its patches, validation left out."""
 
 
 @dataclass(frozen=True)
@@ -106,32 +108,44 @@ def fit(
     leads = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
     began = (time.monotonic() if began is None else began) - state.seconds
     closing = 0.0  # seconds that a report takes: the one at the end must fit into the minutes too
-    saved, pieces = state.seconds, state.pieces
-    pending: list[Tensor] = []
+    saved, reported, pieces = state.seconds, time.monotonic() - began, state.pieces
+    pending, waits = list[Tensor](), list[float]()
+    batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
     progress = _progress(config.train, state, closing)
     try:
         while (progress := agree(fabric, progress)) < 1:
-            batch = source.batch(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
-            pending.append(train_step(state, batch, config.train, fabric=fabric, progress=progress))
+            asked = time.monotonic()
+            batch = next(batches)
+            waits.append(time.monotonic() - asked)
+            loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
+            pending += [loss] if leads else []
             note, pieces = _said_of_memory(state, pieces, config), state.pieces
             state.seconds = time.monotonic() - began
             before, progress = progress, max(progress, _progress(config.train, state, closing))
             report = None
             if leads and int(progress * config.train.reports) > int(before * config.train.reports):
-                report = _keep_best(state, _mean_loss(pending, state), validate(state.average), card, folder)
+                waiting = sum(waits) / max(state.seconds - reported, 1e-9)
+                report = _keep_best(state, _mean_loss(pending, state), waiting, validate(state.average), card, folder)
             if leads and (report is not None or state.seconds - saved > SAVE_EVERY):
                 state.save(folder / "last")
                 saved = state.seconds
             yield Step(state.step, state.seconds, progress, report, note)
             if report is not None:
-                closing = time.monotonic() - began - state.seconds
+                reported = time.monotonic() - began
+                closing = reported - state.seconds
+                waits.clear()
     except GeneratorExit:  # the caller stops between two steps
         if leads:
-            state.save(folder / "last")
-            if not (folder / "model.safetensors").exists():
-                save_network(folder / "model.safetensors", state.average, card)
-            agree(fabric, math.inf)  # the others stop here too
+            _leave(state, card, folder, fabric)
         raise
+
+
+def _leave(state: State, card: ModelCard, folder: Path, fabric: Fabric) -> None:
+    """Write the state, and a model if there is none yet; other processes are told to stop."""
+    state.save(folder / "last")
+    if not (folder / "model.safetensors").exists():
+        save_network(folder / "model.safetensors", state.average, card)
+    agree(fabric, math.inf)
 
 
 def _progress(config: TrainConfig, state: State, closing: float) -> float:
@@ -168,7 +182,9 @@ def _mean_loss(pending: list[Tensor], state: State) -> float:
     return sum(losses) / len(losses)
 
 
-def _keep_best(state: State, loss: float, scores: Mapping[str, float], card: ModelCard, folder: Path) -> Report:
+def _keep_best(
+    state: State, loss: float, waiting: float, scores: Mapping[str, float], card: ModelCard, folder: Path
+) -> Report:
     """Save the network if it is the best so far, and log a row."""
     best = scores["score"] >= state.best
     if best:
@@ -177,7 +193,7 @@ def _keep_best(state: State, loss: float, scores: Mapping[str, float], card: Mod
         path = folder / "model.safetensors"
         learnt = {"training": facts, "threshold": scores.get("threshold", card.threshold)}
         save_network(path, state.average, card.model_copy(update=learnt), overwrite=True)
-    report = Report(state.step, state.seconds, loss, state.optimizer.param_groups[0]["lr"], scores, best)
+    report = Report(state.step, state.seconds, loss, state.optimizer.param_groups[0]["lr"], scores, best, waiting)
     _log(folder / "log.csv", report)
     return report
 

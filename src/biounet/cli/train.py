@@ -174,7 +174,8 @@ def tell(step: Step) -> None:
     named = {name: value for name, value in step.report.scores.items() if not name.startswith("dice_")}
     scores = " ".join(f"{name} {value:.4f}" for name, value in named.items())
     best = " best so far" if step.report.best else ""
-    say(f"{step.seconds / 60:5.1f} min step {step.number:5d} loss {step.report.loss:.4f} {scores}{best}")
+    waiting = f"waited for patches {step.report.waiting:.0%}"
+    say(f"{step.seconds / 60:5.1f} min step {step.number:5d} loss {step.report.loss:.4f} {scores} {waiting}{best}")
 
 
 def report(experiment: Experiment, *, finished: bool) -> None:
