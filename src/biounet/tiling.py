@@ -128,15 +128,20 @@ class TileNet:
 
 
 def _turn(images: Tensor, symmetry: Symmetry) -> Tensor:
-    transpose, flip_y, flip_x = symmetry
-    images = images.transpose(-2, -1) if transpose else images
-    return images.flip([axis for axis, flip in ((-2, flip_y), (-1, flip_x)) if flip])
+    transpose, *flips = symmetry
+    return _flip(images.transpose(-2, -1) if transpose else images, flips)
 
 
 def _turn_back(images: Tensor, symmetry: Symmetry) -> Tensor:
-    transpose, flip_y, flip_x = symmetry
-    images = images.flip([axis for axis, flip in ((-2, flip_y), (-1, flip_x)) if flip])
+    transpose, *flips = symmetry
+    images = _flip(images, flips)
     return images.transpose(-2, -1) if transpose else images
+
+
+def _flip(images: Tensor, flips: list[bool]) -> Tensor:
+    """Flip Y, X or both; torch would copy even if there is nothing to flip."""
+    axes = [axis for axis, flip in zip((-2, -1), flips, strict=True) if flip]
+    return images.flip(axes) if axes else images
 
 
 class Work:
