@@ -102,7 +102,8 @@ def run_folds(
                     announce(part)
                     write_summary(out, rows)
                 if rows[fold]["score"]:
-                    experiment.check_folder(resume=True)
+                    if leads:
+                        experiment.check_folder(resume=True)
                 elif not train_one(experiment, resume=begun, tensorboard=tensorboard):
                     if leads:
                         say(f"stopped; go on with: biounet train {dataset} --out {out} --resume")
