@@ -72,13 +72,13 @@ def tally_region(
     # Objects that only reach into the frame are not of this region; the others are put in the order of their labels.
     here = np.flatnonzero(pixels)
     here = here[np.argsort(names[here])]
-    rank = np.full(count + 1, -1)
-    rank[here] = np.arange(len(here))
+    rank = np.full(count + 1, -1, np.int32)
+    rank[here] = np.arange(len(here), dtype=np.int32)
     order = np.argsort(rank[owner[corners]], kind="stable")
     return Tally(
         labels.ndim, names[here], pixels[here], sums[here], products[here], start[here], stop[here], crossings[here],
         owner=rank[owner[corners]][order],
-        points=points[corners][order] + shift,
+        points=points[corners][order] + shift.astype(np.int32),
         pairs=unique_pairs(names[pairs]),
         values=values[here], spread=spread[here], low=low[here], high=high[here],
         scores=np.array(totals, np.float64).reshape(-1, count + 1).T[here],

@@ -22,16 +22,16 @@ def row_ends(numbers, count):  # type: ignore[no-untyped-def]
 
     Returns
     -------
-    owner : (P,), int64
+    owner : (P,), int32
         The object of each end, ascending.
-    points : (P, 3), int64
+    points : (P, 3), int32
         Z, Y, X, ascending for each object.
     """
     sizes = np.zeros(count + 2, np.int64)
     for fill in (False, True):
         if fill:
             place = np.cumsum(sizes)[:-1].copy()
-            owner, points = np.empty(sizes.sum(), np.int64), np.empty((sizes.sum(), 3), np.int64)
+            owner, points = np.empty(sizes.sum(), np.int32), np.empty((sizes.sum(), 3), np.int32)
         for z in range(numbers.shape[0]):
             for y in range(numbers.shape[1]):
                 last = numbers.shape[2] - 1
@@ -55,8 +55,8 @@ def on_hull(owner, points):  # type: ignore[no-untyped-def]
 
     Parameters
     ----------
-    owner : (P,), int64
-    points : (P, 3), int64
+    owner : (P,), int32
+    points : (P, 3), int32
         Z, Y, X; sorted by owner, then Z, Y and X.
 
     Returns
@@ -98,9 +98,9 @@ def hull_pixels(owner, points, count):  # type: ignore[no-untyped-def]
 
     Parameters
     ----------
-    owner : (P,), int64
+    owner : (P,), int32
         Objects 0..count - 1, ascending.
-    points : (P, 3), int64
+    points : (P, 3), int32
         Z, Y, X of the corners of hulls.
 
     Returns
@@ -159,7 +159,7 @@ def _first_columns(low):  # type: ignore[no-untyped-def]
     return columns
 
 
-def hull_voxels(owner: NDArray[np.int64], points: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def hull_voxels(owner: NDArray[np.int32], points: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     """Count the voxels of the convex hull of each object of a volume; see `hull_pixels`.
 
     Notes

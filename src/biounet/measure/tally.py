@@ -32,9 +32,9 @@ class Tally:
         The box around the pixels.
     crossings : (N, K), int64
         Pairs of neighbours along each direction of which one is in the object and the other not.
-    owner : (P,), int64
+    owner : (P,), int32
         Index of the object that each of `points` is of, ascending.
-    points : (P, 3), int64
+    points : (P, 3), int32
         Corners of the convex hull of each object in each section, ascending for each object.
     pairs : (M, 2), int64
         Labels of objects that touch: each pair both ways, ascending.
@@ -52,8 +52,8 @@ class Tally:
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
     crossings: NDArray[np.int64]
-    owner: NDArray[np.int64]
-    points: NDArray[np.int64]
+    owner: NDArray[np.int32]
+    points: NDArray[np.int32]
     pairs: NDArray[np.int64]
     values: NDArray[np.float64]
     spread: NDArray[np.float64]
@@ -84,7 +84,8 @@ def join(tallies: Sequence[Tally]) -> Tally:
     (array([5]), array([3]), array([3.]))
     """
     every = np.concatenate([tally.labels for tally in tallies])
-    labels, row = np.unique(every, return_inverse=True)
+    labels, inverse = np.unique(every, return_inverse=True)
+    row = inverse.astype(np.int32)
     firsts = np.cumsum([0, *(len(tally.labels) for tally in tallies)])
 
     def together(name: str, *, how: np.ufunc = np.add, start: float = 0) -> np.ndarray:
@@ -128,7 +129,7 @@ def unique_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return pairs[new]
 
 
-def _between(tallies: Sequence[Tally], row: NDArray[np.intp], means: NDArray[np.float64]) -> NDArray[np.float64]:
+def _between(tallies: Sequence[Tally], row: NDArray[np.int32], means: NDArray[np.float64]) -> NDArray[np.float64]:
     """What the means of regions add to the squared differences from the mean of the whole."""
     pixels = np.concatenate([tally.pixels for tally in tallies])[:, None]
     values = np.concatenate([tally.values for tally in tallies])
