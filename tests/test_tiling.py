@@ -39,8 +39,9 @@ def by_definition(net: torch.nn.Module, image: np.ndarray) -> np.ndarray:
 def test_tiles_equal_the_whole(name, padding, dims, data):
     net = make(name, padding, dims)
     largest = 90 if dims == 2 else 14
+    least = 1 if name == "unet" else 8  # others have so much context that many small tiles take minutes
     shape = data.draw(st.tuples(*[st.integers(2, largest)] * dims))
-    tile = data.draw(st.tuples(*[st.integers(1, 40)] * dims))
+    tile = data.draw(st.tuples(*[st.integers(least, 40)] * dims))
     image = noise(1, *shape)
     whole = by_definition(net, image)
     tiled = predict_array(net, image, tile=tile, **CPU)
