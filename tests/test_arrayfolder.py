@@ -29,5 +29,13 @@ def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(KeyError):
         del arrays[3, 4]
     assert (3, 4) not in arrays
+    (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="could not be written"):
-        ArrayFolder(tmp_path / "missing")[0,] = np.zeros(1)
+        ArrayFolder(tmp_path / "file")[0,] = np.zeros(1)
+
+
+def test_what_a_killed_process_left_half_written_is_not_there(tmp_path):
+    arrays = ArrayFolder(tmp_path)
+    arrays[0, 1] = np.zeros(1)
+    (tmp_path / ".0-2.writing.npy").write_bytes(b"torn")
+    assert list(arrays) == [(0, 1)]

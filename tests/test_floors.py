@@ -17,7 +17,7 @@ FLOORS = [
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
     | {"experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
-    | {"ensemble", "frames", "jobs", "outputs", "plan", "verify"},
+    | {"ensemble", "frames", "reliefs", "jobs", "outputs", "plan", "verify"},
     {"report", "cli"},
 ]
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
@@ -40,7 +40,7 @@ SIDEWAYS = {
     *((part, "training_data") for part in ("digests", "validation")),
     *(("forecast", part) for part in ("patches", "update", "validation")),
     *(("experiment", part) for part in ("digests", "forecast")),
-    *(("jobs", part) for part in ("ensemble", "frames", "outputs", "plan")),
+    *(("jobs", part) for part in ("ensemble", "frames", "reliefs", "outputs", "plan")),
     ("outputs", "jobs"),
     *(("verify", part) for part in ("frames", "jobs", "plan")),
     *(("predict", part) for part in ("ensemble", "frames", "jobs", "outputs", "plan", "verify")),

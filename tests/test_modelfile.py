@@ -9,6 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from architectures import settings_of
 from biounet.config import ModelConfig
 from biounet.errors import ModelFileError, OutputError
 from biounet.modelfile import FORMAT, ModelCard, load_network, read_card, save_network
@@ -19,7 +20,7 @@ SMALL = {"width": 2, "depth": 1}
 
 
 def save(path, *, name="unet", **card):
-    config = ModelConfig(name=name, **SMALL)
+    config = settings_of(name, depth=1)
     card = ModelCard(model=config, normalization=Normalization("percentile"), **card)
     save_network(path, build(config, seed=5), card)
     return path

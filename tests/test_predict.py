@@ -15,6 +15,7 @@ from biounet.modelfile import ModelCard, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.outputs import name_outputs
+from biounet.postprocess import ObjectRules
 from biounet.predict import load_model, predict_files
 
 SHARP = {"width": 4, "depth": 2, "padding": "same", "norm": "batch"}
@@ -255,3 +256,26 @@ def test_the_least_memory_is_a_promise_that_is_kept(folder, tmp_path):
     measured = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
     assert measured.returncode == 0
     assert int(measured.stdout.split()[-1]) * 1024 <= int(least) * 2**20
+
+
+@pytest.mark.parametrize("target", ["foreground", "border", "distance"])
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_objects_do_not_depend_on_tiles(tmp_path, target, suffix):
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    rules = ObjectRules(
+        target=target, foreground=0.4, seed={"foreground": 0.55, "border": 0.3, "distance": 0.6}[target]
+    )
+    config = ModelConfig(**SHARP, classes={"foreground": 2, "border": 3, "distance": 5}[target])
+    card = ModelCard(model=config, normalization=Normalization(), target=target, rules=rules)
+    save_network(tmp_path / "model.safetensors", build(config), card)
+    image = noise(90, 75)
+    write(tmp_path / f"in{suffix}", Image(image, "YX"))
+    predict_files(tmp_path / "model.safetensors", [tmp_path / f"in{suffix}"], tmp_path / f"out{suffix}", tile=32)
+    whole = load_model(tmp_path / "model.safetensors").segment(image)
+    assert whole.max() > 3
+    tiled = read(tmp_path / f"out{suffix}").array
+    assert (tiled != whole).mean() < 0.01  # where a probability is at a threshold, rounding decides
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["model.safetensors", f"in{suffix}", f"out{suffix}"]
+    )

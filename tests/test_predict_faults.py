@@ -19,6 +19,7 @@ from biounet.modelfile import ModelCard, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.outputs import RECORD
+from biounet.postprocess import ObjectRules
 from biounet.predict import predict_files
 
 pytest.importorskip("zarr")
@@ -193,3 +194,29 @@ def test_numbered_objects_are_resumed_frame_by_frame(place, tmp_path):
     )
     assert lines[1] == "in.zarr: 9 tiles are left to do"
     assert files(out) == first
+
+
+def test_a_frame_of_objects_goes_on_from_the_tiles_it_has(place, tmp_path):
+    config = ModelConfig(width=4, depth=2, padding="same", classes=4)
+    card = ModelCard(
+        model=config, normalization=Normalization(), target="distance", rules=ObjectRules(target="distance")
+    )
+    save_network(tmp_path / "model.safetensors", build(config), card)
+    write(tmp_path / "in.zarr", Image(np.random.default_rng(1).integers(0, 255, (100, 90)).astype(np.uint8), "YX"))
+
+    def stop(share, text):
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    def predict(out, **options):
+        predict_files(tmp_path / "model.safetensors", [tmp_path / "in.zarr"], out, tile=TILE, **options)
+
+    predict(tmp_path / "undisturbed" / "out.zarr")
+    with pytest.raises(KeyboardInterrupt):
+        predict(tmp_path / "out.zarr", progress=stop)
+    lines = []
+    predict(tmp_path / "out.zarr", resume=True, report=lines.append)
+    left = int(lines[1].removeprefix("in.zarr: ").split()[0])
+    assert 0 < left <= 6  # of 12
+    assert files(tmp_path / "out.zarr") == files(tmp_path / "undisturbed" / "out.zarr")
+    assert not list(tmp_path.glob(".*.relief"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.atomic import sayable
+from biounet.atomic import replacing
 
 __all__ = ["ArrayFolder"]
 
@@ -15,10 +15,12 @@ __all__ = ["ArrayFolder"]
 class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
     """Arrays under tuples of numbers, each in a file of its own; they are read whole, never mapped into memory.
 
+    An array is absent or complete, whenever the process that stores it is killed.
+
     Parameters
     ----------
     folder : Path
-        It must exist. What it is for beside this, and when it goes, is up to the caller.
+        What it is for beside this, and when it goes, is up to the caller.
 
     Raises
     ------
@@ -46,8 +48,11 @@ class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
         return array
 
     def __setitem__(self, key: tuple[int, ...], array: NDArray[Any]) -> None:
-        with sayable(self._folder):
-            np.save(self._file(key), array)
+        with replacing(self._file(key), overwrite=True) as temporary:
+            np.save(temporary, array)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, tuple) and self._file(key).exists()
 
     def __delitem__(self, key: tuple[int, ...]) -> None:
         try:
@@ -56,7 +61,7 @@ class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
             raise KeyError(key) from None
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
-        return iter(sorted(tuple(map(int, path.stem.split("-"))) for path in self._folder.glob("*.npy")))
+        return iter(sorted(tuple(map(int, path.stem.split("-"))) for path in self._folder.glob("[0-9]*.npy")))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -124,11 +124,13 @@ class _Work:
         with ONE_AT_A_TIME:
             job = _open_here(self.job, self.step, self.crowd)
             results: dict[Task, NDArray[Any]] = {}
-            output = None if self.path is None else ome_zarr.attach(self.path)
+            output = None if self.path is None or job.save_objects else ome_zarr.attach(self.path)
 
             def store(task: Task, pixels: NDArray[Any]) -> None:
-                if output is None:
+                if self.path is None:
                     results[task] = pixels
+                elif output is None:
+                    job.relief(self.path, task.frame).put(task.index, pixels[0])
                 else:
                     box = job.place(task.frame, job.tile(task).output, output.axes)
                     output.write(box, pixels.reshape(box.shape))

@@ -15,7 +15,8 @@ from biounet.frames import frames_of, measure
 from biounet.geometry import Box, Tile, TilePlan, read_mirrored
 from biounet.images import open_lazily
 from biounet.normalize import Normalization
-from biounet.postprocess import segment
+from biounet.postprocess import make_relief, segment
+from biounet.reliefs import FrameRelief
 from biounet.tiling import TileNet, Work, run_tiles
 
 __all__ = ["Job", "OpenJob", "Predictor", "Save", "Sink", "Task"]
@@ -140,15 +141,15 @@ class OpenJob:
 
     @property
     def save_objects(self) -> bool:
-        """Whether objects are to be numbered, which takes a whole frame."""
-        return self.job.save == "labels" and self.card.target == "foreground"
+        """Whether objects are to be numbered: then tiles deliver a relief, see `biounet.postprocess.make_relief`."""
+        return self.job.save == "labels" and self.card.target != "classes"
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels that tasks deliver."""
         if self.job.save == "probabilities":
             return np.dtype(np.float32)
-        return np.dtype(np.uint8 if self.card.model.classes <= 256 else np.uint16)
+        return np.dtype(np.uint8 if self.card.model.classes <= 256 or self.save_objects else np.uint16)
 
     @property
     def axes(self) -> str:
@@ -178,6 +179,10 @@ class OpenJob:
     def place(self, frame: int, box: Box, axes: str) -> Box:
         """Where the pixels of a region of a frame belong in an output with these axes."""
         return self.frames[frame].place(axes, box, self.channels)
+
+    def relief(self, folder: Path, frame: int) -> FrameRelief:
+        """What tiles deliver of a frame whose objects are to be numbered."""
+        return FrameRelief(folder, frame, self.tiles)
 
     def run(
         self, tasks: Iterable[Task], store: Callable[[Task, NDArray[Any]], None], *, batch: int = 1
@@ -210,6 +215,8 @@ class OpenJob:
         """What is stored of the probabilities (classes, *spatial)."""
         if self.job.save == "probabilities":
             return probabilities[1:] if len(probabilities) == 2 else probabilities
+        if self.save_objects:
+            return make_relief(probabilities, self.card.object_rules)[np.newaxis]
         return segment(probabilities, target="classes", threshold=self.card.threshold)[np.newaxis]
 
     def __enter__(self) -> Self:

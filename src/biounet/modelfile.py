@@ -48,6 +48,12 @@ class ModelCard(Settings):
     training: Mapping[str, Any] = Field(default_factory=dict)
     """Settings, data and scores of the run that made the weights."""
 
+    @property
+    def object_rules(self) -> ObjectRules:
+        """How objects are made: as tuned, else the parts of the foreground above the threshold."""
+        plain = ObjectRules(foreground=self.threshold, seed=self.threshold, grow=False, largest_hole=0)
+        return self.rules or plain
+
 
 def save_network(path: Path, net: torch.nn.Module, card: ModelCard, *, overwrite: bool = False) -> None:
     """Write a model file; it appears whole or not at all.

@@ -2,24 +2,31 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.atomic import replacing
+from biounet.arrayfolder import ArrayFolder
+from biounet.atomic import replacing, sayable
 from biounet.errors import ImageError, OutputError
 from biounet.geometry import Box
 from biounet.images import FORMATS, LazyOutput, create, format_of, image_files, ome_zarr
 from biounet.jobs import OpenJob, Task
-from biounet.postprocess import label_objects
+from biounet.postprocess import label_out_of_core, region_size
 
-__all__ = ["RECORD", "Result", "name_outputs", "read_record"]
+__all__ = ["NUMBERING", "RECORD", "Result", "name_outputs", "read_record"]
 
 RECORD = "biounet.json"
 """File in a store that tells how its chunks were made."""
+
+NUMBERING = 128 * 2**20
+"""Bytes for a region of which objects are made at a time."""
 
 
 def name_outputs(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
@@ -101,8 +108,10 @@ class Result:
         self._objects = job.save_objects
         shape, axes, spacing = job.shape, job.axes, job.image.spacing
         dtype = np.dtype(np.uint32) if self._objects else job.dtype
+        self._chunk = tuple(chunk)
         self._output: LazyOutput
         self.path: Path | None = None
+        self._reliefs = path.absolute().with_name(f".{path.name}.relief")
         if format_of(path) is ome_zarr:
             sizes = dict(zip(job.spatial_axes, chunk, strict=True))
             chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
@@ -112,17 +121,20 @@ class Result:
                 overwrite=overwrite, resume=resume,
             )  # fmt: skip
             write_record(path, job)
-            self.path = None if self._objects else path.absolute()  # objects are numbered when a frame is whole
+            self.path = self._reliefs if self._objects else path.absolute()
         else:
             _check_png(path, job)
             self._output = create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite)
+        if self._objects:
+            if not resume:
+                shutil.rmtree(self._reliefs, ignore_errors=True)
+            with sayable(path):
+                self._reliefs.mkdir(parents=True, exist_ok=True)
 
     @property
     def left(self) -> int:
         """Number of tiles that are still to be computed."""
         frames = range(len(self._job.frames))
-        if self._objects:
-            return len(self._job.tiles) * sum(not self._holds(self._whole(frame)) for frame in frames)
         return sum(not self._holds_tile(frame, index) for frame in frames for index in self._job.indices())
 
     def rounds(self) -> Iterator[Iterator[Task]]:
@@ -132,28 +144,42 @@ class Result:
             every = (task for frame in frames for task in self._job.tasks(frame))
             yield (task for task in every if not self._holds_tile(task.frame, task.index))
             return
-        self._mask = np.zeros(self._job.tiles.shape, bool)
         for frame in frames:
-            box = self._whole(frame)
-            if not self._holds(box):
-                yield self._job.tasks(frame)
-                self._output.write(box, label_objects(self._mask).reshape(box.shape))
+            if not self._holds(self._whole(frame)):
+                yield (task for task in self._job.tasks(frame) if not self._holds_tile(frame, task.index))
+                self._number(frame)
+
+    def _number(self, frame: int) -> None:
+        """Make the objects of a frame whose relief is complete, region by region."""
+        relief = self._job.relief(self._reliefs, frame)
+        region = region_size(relief.shape, NUMBERING, multiple=self._chunk)
+        writer = _FrameWriter(self._output, lambda box: self._place(frame, box))
+        with TemporaryDirectory(dir=self._reliefs) as seeds:
+            label_out_of_core(
+                relief, writer, self._job.card.object_rules, region=region, keep=ArrayFolder(Path(seeds)),
+                done=lambda box: self._holds(self._place(frame, box)),
+            )  # fmt: skip
 
     def store(self, task: Task, pixels: NDArray[Any]) -> None:
         """Put the pixels (C, *spatial) of a task where they belong."""
         if self._objects:
-            self._mask[self._job.tile(task).output.slices] = pixels[0]
+            self._job.relief(self._reliefs, task.frame).put(task.index, pixels[0])
         else:
-            box = self._job.place(task.frame, self._job.tile(task).output, self._output.axes)
+            box = self._place(task.frame, self._job.tile(task).output)
             self._output.write(box, np.ascontiguousarray(pixels).reshape(box.shape))
 
     def _whole(self, frame: int) -> Box:
         """Where a frame lies in the output."""
         shape = self._job.tiles.shape
-        return self._job.place(frame, Box((0,) * len(shape), shape), self._output.axes)
+        return self._place(frame, Box((0,) * len(shape), shape))
+
+    def _place(self, frame: int, box: Box) -> Box:
+        return self._job.place(frame, box, self._output.axes)
 
     def _holds_tile(self, frame: int, index: tuple[int, ...]) -> bool:
-        return self._holds(self._job.place(frame, self._job.tiles.tile(index).output, self._output.axes))
+        if self._objects:
+            return self._job.relief(self._reliefs, frame).holds(index) or self._holds(self._whole(frame))
+        return self._holds(self._place(frame, self._job.tiles.tile(index).output))
 
     def _holds(self, box: Box) -> bool:
         return isinstance(self._output, ome_zarr.ZarrOutput) and self._output.holds(box)
@@ -164,6 +190,20 @@ class Result:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._output.__exit__(kind, *error)
+        if self._objects and (kind is None or self.path is None):  # else another run goes on with it
+            shutil.rmtree(self._reliefs, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _FrameWriter:
+    """A frame of an output as a `biounet.geometry.Writer`, spatial axes only."""
+
+    output: LazyOutput
+    place: Callable[[Box], Box]
+
+    def write(self, box: Box, array: NDArray[Any]) -> None:
+        placed = self.place(box)
+        self.output.write(placed, array.reshape(placed.shape))
 
 
 def write_record(path: Path, job: OpenJob) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
@@ -16,9 +17,10 @@ from biounet.ensemble import joint_card, load_members, member_files
 from biounet.errors import ConfigError, ShapeError, need
 from biounet.jobs import Job, OpenJob, Predictor, Save, Sink, Task
 from biounet.modelfile import ModelCard
-from biounet.outputs import Result, name_outputs, read_record
+from biounet.outputs import NUMBERING, Result, name_outputs, read_record
 from biounet.plan import Plan, Stopwatch, plan_prediction, warm_up
-from biounet.postprocess import segment
+from biounet.postprocess import segment, segment_objects
+from biounet.postprocess.regions import BYTES_PER_PIXEL
 from biounet.tiling import predict_array
 from biounet.verify import largest_difference
 
@@ -96,10 +98,13 @@ class Model:
         integers, (Z)YX, 0 is background
         """
         probabilities = self.predict(image, tile=tile, tta=tta)
-        options: dict[str, Any] = {"target": self.card.target, "threshold": self.card.threshold}
+        if self.card.target == "classes":
+            decide = partial(segment, target="classes", threshold=self.card.threshold)
+        else:
+            decide = partial(segment_objects, rules=self.card.object_rules)
         if probabilities.ndim - 1 > self.card.model.dims:  # sections of a stack
-            return np.stack([segment(section, **options) for section in np.moveaxis(probabilities, 1, 0)])
-        return segment(probabilities, **options)
+            return np.stack([decide(section) for section in np.moveaxis(probabilities, 1, 0)])
+        return decide(probabilities)
 
 
 def load_model(path: str | Path, *, others: Sequence[str | Path] = ()) -> Model:
@@ -246,8 +251,8 @@ def predict_files(
 def _plan(job: OpenJob, held: int, memory: int, tile: int | Sequence[int] | None, batch: int) -> Plan:
     """Plan the tiles of an image."""
     first = job.frames[0]
-    # Where objects are numbered, their mask, their numbers and the table of the numbering are whole in memory.
-    objects = math.prod(first.shape[1:]) * (1 + 4 + 4) if job.save_objects else 0
+    # Where objects are numbered, a region of them comes on top, for what tiles took is not all given back.
+    objects = min(NUMBERING, BYTES_PER_PIXEL * math.prod(first.shape[1:])) if job.save_objects else 0
     return plan_prediction(
         job.net,
         first.shape,
