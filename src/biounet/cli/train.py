@@ -187,7 +187,7 @@ def report(experiment: Experiment, *, finished: bool) -> None:
     ]
     best = max(log, key=lambda row: row["score"])
     facts = {
-        "best score": f"{best['score']:.4f} (mean Dice), at step {best['step']:.0f}",
+        "best score": f"{best['score']:.4f} at step {best['step']:.0f}",
         "images": f"{len(experiment.data.train)} to train on, {len(validation.items)} to validate on",
         "minutes": f"{log[-1]['seconds'] / 60:.1f}",
     }
