@@ -52,6 +52,8 @@ def test_a_larger_patch_takes_the_place_of_several():
     config, reasons = choose_settings(IMAGES, replace(CELLS, diameter=240.0, median=(2048, 2048)))
     assert (config.train.patch, config.train.batch) == (384, 1)
     assert set(reasons) >= {"train.patch", "train.batch"}
+    given, _ = choose_settings(IMAGES.updated({"train.patch": 128}), replace(CELLS, diameter=240.0))
+    assert (given.train.patch, given.train.batch) == (128, 2)
 
 
 def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():

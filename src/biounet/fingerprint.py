@@ -147,7 +147,7 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
     chosen["model.depth"] = depth, f"{size} against the {margin} px that a pixel sees to each side"
     grid, before = 2**depth, config.train.patch
     patch = min(math.ceil(1.5 * found.diameter / grid) * grid, LARGEST_PATCH)
-    if patch > before:
+    if patch > before and "train.patch" in config.train.auto:
         chosen["train.patch"] = patch, f"{size} fits in"
         batch = max(1, round(config.train.batch * before**2 / patch**2))
         chosen["train.batch"] = batch, f"as many pixels as {config.train.batch} patches of {before} px"
