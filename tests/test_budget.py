@@ -11,7 +11,7 @@ FABRIC = Fabric(accelerator="cpu", devices=1)
 
 @pytest.mark.parametrize(
     ("minutes", "width"),
-    [(1, 16), (budget.ENOUGH * 24 / 60, 24), (budget.ENOUGH * 33 / 60, 32), (1e6, 64)],
+    [(1, 16), (budget.ENOUGH * 31 / 60, 16), (budget.ENOUGH * 33 / 60, 32), (1e6, 64)],
 )
 def test_the_widest_network_with_enough_steps_is_chosen(monkeypatch, minutes, width):
     monkeypatch.setattr(budget, "seconds_per_step", lambda config, size, *, fabric: float(config.model.width))
