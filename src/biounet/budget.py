@@ -14,7 +14,7 @@ from biounet.update import State, train_step
 __all__ = ["WIDTHS", "choose_width", "seconds_per_step"]
 
 WIDTHS = (16, 32, 48, 64)
-"""From what is good enough for most images to the width of the paper. Channels come 16 at a time: 24 take as long as 32."""
+"""From what is good enough for most images to the width of the paper; 24 channels would take as long as 32."""
 
 ENOUGH = 2500
 """Updates below which a wider network is worse than a longer training; measured, see docs/recipes.md."""
