@@ -60,7 +60,7 @@ def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():
     apart, _ = choose_settings(IMAGES, CELLS)
     assert (apart.train.border_weight, apart.train.class_balance) == (0, False)
     close, _ = choose_settings(IMAGES, replace(CELLS, touching=0.2, shares=(0.97, 0.03)))
-    assert (close.train.border_weight, close.train.class_balance) == (10, True)
+    assert (close.train.border_weight, close.train.class_balance) == (5, True)
 
 
 def test_thick_slices_are_pooled_later():
