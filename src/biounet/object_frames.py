@@ -1,6 +1,6 @@
 """Label images of any size and axes, measured frame by frame and region by region."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
@@ -63,49 +63,45 @@ class FrameTable:
 
 
 @dataclass(frozen=True)
-class _Labels:
-    """A frame of a file as labels: numbers must be whole."""
+class _Converted:
+    """A frame of a file, of which every region is checked and converted as it is read."""
 
     frame: Frame
+    convert: Callable[[NDArray[Any], str], NDArray[Any]]
+    """(pixels, name of the file) -> pixels"""
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.frame.shape
 
     def read(self, box: Box) -> NDArray[Any]:
-        array = self.frame.read(box)
-        if array.dtype.kind != "f":
-            return array
-        whole = np.abs(array) <= 2**53
-        whole &= array == np.rint(array)
-        if not whole.all():
-            raise LabelError(
-                f"{self.frame.name}: labels must be whole numbers, got {array[~whole].flat[0]:g}; give a label image, "
-                "not probabilities or intensities"
-            )
-        return array.astype(np.int64)
+        return self.convert(self.frame.read(box), self.frame.name)
 
 
-@dataclass(frozen=True)
-class _Shares:
-    """A frame of a file as probabilities: integers are shares of their largest number."""
-
-    frame: Frame
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.frame.shape
-
-    def read(self, box: Box) -> NDArray[Any]:
-        array = self.frame.read(box)
-        if array.dtype.kind in "iu":
-            return array / np.float32(np.iinfo(array.dtype).max)
-        if array.size and not 0 <= array.min() <= array.max() <= 1 + 1e-6:
-            raise ShapeError(
-                f"{self.frame.name}: probabilities must be from 0 to 1, got {array.min():g} to {array.max():g}; "
-                "predict with --save probabilities"
-            )
+def _as_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Labels: numbers must be whole."""
+    if array.dtype.kind != "f":
         return array
+    whole = np.abs(array) <= 2**53
+    whole &= array == np.rint(array)
+    if not whole.all():
+        raise LabelError(
+            f"{name}: labels must be whole numbers, got {array[~whole].flat[0]:g}; give a label image, "
+            "not probabilities or intensities"
+        )
+    return array.astype(np.int64)
+
+
+def _as_probabilities(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Probabilities: integers are shares of their largest number."""
+    if array.dtype.kind in "iu":
+        return array / np.float32(np.iinfo(array.dtype).max)
+    if array.size and not 0 <= array.min() <= array.max() <= 1 + 1e-6:
+        raise ShapeError(
+            f"{name}: probabilities must be from 0 to 1, got {array.min():g} to {array.max():g}; "
+            "predict with --save probabilities"
+        )
+    return array
 
 
 def open_frames(
@@ -151,9 +147,9 @@ def open_frames(
         ObjectFrame(
             labels.name,
             frame.position,
-            _Labels(frame),
+            _Converted(frame, _as_labels),
             pixels,
-            shares and _Shares(shares),
+            shares and _Converted(shares, _as_probabilities),
             spacing[-dims:] if spacing else None,
         )
         for frame, pixels, shares in zip(frames, *beside, strict=True)

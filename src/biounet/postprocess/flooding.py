@@ -8,13 +8,14 @@ they have found at their faces until nothing changes.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["FAR", "flood", "owners", "padded", "spread"]
+__all__ = ["FAR", "flood", "owners", "padded", "spread", "steps_to_neighbours"]
 
 FAR = np.int64(np.iinfo(np.int64).max)
 """The key of a pixel that no seed has reached. Other keys hold the cost in the upper half, the seed in the lower."""
@@ -72,19 +73,28 @@ def spread(relief: NDArray[np.uint8], keys: NDArray[np.int64]) -> None:
     keys : of the shape of `relief`, contiguous
         Cost and number of the pixels to which a way is known, else `FAR`; `FAR` wherever the relief is 0.
     """
-    steps = np.array([math.prod(relief.shape[axis + 1 :]) for axis in range(relief.ndim)], np.int64)
     flat = keys.reshape(-1)
     known = np.flatnonzero((flat > LOWER) & (flat != FAR))
     costs = flat[known] >> HALF
     order = np.argsort(costs, kind="stable")
     index = np.int32 if flat.size < 2**31 else np.int64
     after, before = np.empty(flat.size, index), np.full(flat.size, NOWHERE, index)
-    _spread(relief.reshape(-1), flat, np.concatenate([-steps, steps]), known[order], costs[order], after, before)
+    _spread(relief.reshape(-1), flat, steps_to_neighbours(relief.shape), known[order], costs[order], after, before)
 
 
 def owners(keys: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Numbers of the seeds in keys, 0 where there is none."""
     return np.where(keys == FAR, 0, keys & LOWER).astype(np.uint32)
+
+
+def steps_to_neighbours(shape: Sequence[int]) -> NDArray[np.int64]:
+    """How far the neighbours of a pixel are in a flat array.
+
+    >>> steps_to_neighbours((4, 5)).tolist()
+    [-5, -1, 5, 1]
+    """
+    steps = np.array([math.prod(shape[axis + 1 :]) for axis in range(len(shape))], np.int64)
+    return np.concatenate([-steps, steps])
 
 
 def padded(array: NDArray[Any], value: Any) -> NDArray[Any]:

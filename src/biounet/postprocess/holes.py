@@ -1,12 +1,11 @@
 """Holes in objects: background that is shut in by one object alone."""
 
-import math
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from biounet.postprocess.classes import label_objects
+from biounet.postprocess.flooding import steps_to_neighbours
 
 __all__ = ["OUTSIDE", "HoleTable", "fill_holes", "measure_holes"]
 
@@ -70,8 +69,7 @@ def measure_holes(holes: NDArray[np.uint32], labels: NDArray[np.uint32]) -> Hole
     """Measure pieces of background 1..n, given the objects in and one pixel around them."""
     number = int(holes.max(initial=0))
     low, high = np.full(number, OUTSIDE), np.zeros(number, np.uint32)
-    steps = np.array([math.prod(labels.shape[axis + 1 :]) for axis in range(labels.ndim)], np.int64)
-    around = np.concatenate([-steps, steps])
+    around = steps_to_neighbours(labels.shape)
     sizes = np.zeros(number, np.int64)
     _look_around(np.pad(holes, 1).reshape(-1), np.ascontiguousarray(labels).reshape(-1), around, sizes, low, high)
     return HoleTable(sizes, low, high)
