@@ -69,5 +69,12 @@ def test_differences_are_named():
     ]
 
 
-def test_reasons_stand_beside_settings():
-    assert "width = 64 # because" in RunConfig().to_toml(reasons={"model.width": "because"})
+@pytest.mark.parametrize(
+    "key", ["model.width", "train.class_balance", "model.name", "train.border_weight", "train.auto"]
+)
+def test_reasons_stand_beside_settings(key):
+    """Every kind of value can have one: numbers, words, yes and no, lists."""
+    written = RunConfig().to_toml(reasons={key: "because"})
+    (line,) = (line for line in written.splitlines() if line.endswith("# because"))
+    assert line.startswith(f"{key.split('.')[1]} = ")
+    assert RunConfig.from_toml(written) == RunConfig()

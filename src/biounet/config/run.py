@@ -77,10 +77,9 @@ class RunConfig(Settings):
         for section, settings in self:
             table = tomlkit.table()
             for field, value in settings.model_dump(mode="json", exclude_none=True).items():
-                table.add(field, value)
+                written = tomlkit.item(value)
                 reason = (reasons or {}).get(f"{section}.{field}")
-                if reason:
-                    table[field].comment(reason)
+                table.add(field, written.comment(reason) if reason else written)
             document.add(section, table)
         return tomlkit.dumps(document)
 
