@@ -16,6 +16,7 @@ from biounet.errors import ConfigError
 from biounet.footprint import Cost
 from biounet.geometry import Geometry
 from biounet.modelfile import ModelCard, load_network
+from biounet.models.unetpp import prune
 from biounet.tiling import TileNet
 
 __all__ = ["Ensemble", "joint_card", "joint_geometry", "load_members", "member_files"]
@@ -39,22 +40,24 @@ def member_files(path: Path) -> list[Path]:
     return [whole] if whole.is_file() or not folds else [fold / "model.safetensors" for fold in folds]
 
 
-def load_members(paths: Sequence[Path]) -> list[tuple[nn.Module, ModelCard]]:
+def load_members(paths: Sequence[Path], *, depth: int | None = None) -> list[tuple[nn.Module, ModelCard]]:
     """Read the members of an ensemble.
 
     Parameters
     ----------
     paths : one or more, as `member_files` takes them
+    depth : int
+        Of the U-Net to take out of each, where they are UNet++, see `biounet.models.unetpp.prune`.
 
     Raises
     ------
     ModelFileError
         If a file is missing, torn, not ours, or of a newer version.
     ConfigError
-        If members do not take the same images, or do not tell the same of them.
+        If members do not take the same images, or do not tell the same of them, or have no output of this depth.
     """
     files = [file for path in paths for file in member_files(path)]
-    members = [load_network(file) for file in files]
+    members = [_load_member(file, depth) for file in files]
     first = _agreed(members[0][1])
     for file, (_, card) in zip(files, members, strict=True):
         for name, value in _agreed(card).items():
@@ -64,6 +67,18 @@ def load_members(paths: Sequence[Path]) -> list[tuple[nn.Module, ModelCard]]:
                     f"in {', '.join(first)}: leave one out"
                 )
     return members
+
+
+def _load_member(file: Path, depth: int | None) -> tuple[nn.Module, ModelCard]:
+    """Read a network, or the shallower one in it."""
+    net, card = load_network(file)
+    if depth is None:
+        return net, card
+    try:
+        small = prune(net, depth)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    return small, card.model_copy(update={"model": small.config})
 
 
 def _agreed(card: ModelCard) -> dict[str, object]:

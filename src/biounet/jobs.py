@@ -63,6 +63,7 @@ class Job:
     save : what is stored
     device, precision : as `biounet.devices` takes them
     tta : average over symmetries
+    depth : of the U-Net to take out of a UNet++
     """
 
     models: tuple[Path, ...]
@@ -72,6 +73,7 @@ class Job:
     device: str = "auto"
     precision: str = "auto"
     tta: bool = False
+    depth: int | None = None
 
 
 class Predictor:
@@ -85,7 +87,7 @@ class Predictor:
     def __init__(self, job: Job) -> None:
         device = choose_device(job.device)
         options: dict[str, Any] = {"device": device, "precision": choose_precision(job.precision, device)}
-        members = load_members(job.models)
+        members = load_members(job.models, depth=job.depth)
         ways = [card.normalization for _, card in members]
         self.normalizations = tuple(dict.fromkeys(ways))
         self.card = joint_card([card for _, card in members])

@@ -245,6 +245,7 @@ def _record(job: OpenJob) -> dict[str, Any]:
         "device": job.net.device.type,
         "precision": str(job.net.precision).removeprefix("torch."),
         "tta": job.job.tta,
+        "depth": job.job.depth,
     }
 
 

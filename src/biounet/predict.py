@@ -107,7 +107,7 @@ class Model:
         return decide(probabilities)
 
 
-def load_model(path: str | Path, *, others: Sequence[str | Path] = ()) -> Model:
+def load_model(path: str | Path, *, others: Sequence[str | Path] = (), depth: int | None = None) -> Model:
     """Open a trained model, or an ensemble.
 
     Parameters
@@ -117,15 +117,18 @@ def load_model(path: str | Path, *, others: Sequence[str | Path] = ()) -> Model:
         as cross-validation leaves it, is an ensemble.
     others : more of the same
         Whose probabilities are averaged with those of the first.
+    depth : int
+        Of a UNet++, take the U-Net with so many poolings: less good, but faster.
 
     Raises
     ------
     ModelFileError
         If a file is missing, torn, not ours, or of a newer version.
     ConfigError
-        If members of an ensemble do not agree, see `biounet.ensemble.load_members`.
+        If members of an ensemble do not agree, or have no output of this depth, see
+        `biounet.ensemble.load_members`.
     """
-    (net, _), *rest = members = load_members([Path(each) for each in (path, *others)])
+    (net, _), *rest = members = load_members([Path(each) for each in (path, *others)], depth=depth)
     return Model(net, joint_card([card for _, card in members]), tuple(Model(*member) for member in rest))
 
 
@@ -147,6 +150,7 @@ def predict_files(
     out: Path,
     *,
     others: Sequence[Path] = (),
+    depth: int | None = None,
     save: Save = "labels",
     memory: int = 4 * 2**30,
     tile: int | None = None,
@@ -175,6 +179,8 @@ def predict_files(
         the names of their inputs.
     others : further models
         Whose probabilities are averaged with those of the first.
+    depth : int
+        As for `load_model`.
     save : labels, classes or probabilities
         What to write; of the probabilities of two classes only those of the foreground.
     memory : bytes
@@ -217,7 +223,7 @@ def predict_files(
         check_absent(path, overwrite=overwrite or resume)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
-    jobs = [Job(models, source.absolute(), axes, save, device, precision, tta) for source, _ in pairs]
+    jobs = [Job(models, source.absolute(), axes, save, device, precision, tta, depth) for source, _ in pairs]
     predictor = Predictor(jobs[0])
     # What is chosen here holds for workers on other processors, too: their pixels must be the same.
     jobs = [replace(job, precision=str(predictor.net.precision).removeprefix("torch.")) for job in jobs]

@@ -114,6 +114,7 @@ def predict(
     with_: Annotated[
         list[Path] | None, typer.Option("--with", metavar="MODEL", help="A model to average with; repeat at will.")
     ] = None,
+    depth: Annotated[int | None, typer.Option(help="Poolings of the U-Net to take out of a unet++.")] = None,
     save: Annotated[str, typer.Option(help="labels, classes or probabilities.")] = "labels",
     memory: Annotated[str, typer.Option(help="Most memory to use, for all local processes together.")] = "4GiB",
     tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
@@ -132,9 +133,9 @@ def predict(
     from biounet.cli.predict import run_prediction
 
     run_prediction(
-        model, inputs, out, others=with_ or [], save=save, memory=memory, workers=workers, scheduler=scheduler,
-        tile=tile, batch=batch, tta=tta, axes=axes, device=device, precision=precision, verify=verify,
-        overwrite=overwrite, resume=resume,
+        model, inputs, out, others=with_ or [], depth=depth, save=save, memory=memory, workers=workers,
+        scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, device=device, precision=precision,
+        verify=verify, overwrite=overwrite, resume=resume,
     )  # fmt: skip
 
 
