@@ -358,6 +358,11 @@ def test_a_point_of_a_curve_by_hand():
     assert points == "205.0,168.0 364.0,22.7"
 
 
+def test_what_is_no_score_is_not_drawn_as_one():
+    html = curves([row(1, waiting=0.1, threshold=0.5)] * 2)
+    assert [name in html for name in ("Validation score", "waiting", "threshold")] == [True, False, False]
+
+
 def test_gaps_where_there_is_no_number():
     html = curves([row(step, score=math.nan if step == 3 else step / 10) for step in range(1, 7)])
     lines = [len(line.split()) for line in re.findall(r'points="([^"]+)"', html)]

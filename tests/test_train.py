@@ -211,3 +211,5 @@ def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "train_step", taking(3, update))
     steps = run(tmp_path / "run", validate=taking(20, lambda net: {"score": 0.5}))
     assert [step.report.waiting for step in steps if step.report] == [0.25, 0.25]
+    with (tmp_path / "run" / "log.csv").open() as stream:
+        assert [row["waiting"] for row in csv.DictReader(stream)] == ["0.25", "0.25"]

@@ -201,7 +201,8 @@ def _keep_best(
 def _log(path: Path, report: Report) -> None:
     """Append a row to the log; the first time, with a heading."""
     row = {"step": report.step, "seconds": round(report.seconds, 1), "loss": report.loss}
-    row |= {"learning_rate": report.learning_rate, **report.scores, "best": int(report.best)}
+    row |= {"learning_rate": report.learning_rate, "waiting": round(report.waiting, 4)}
+    row |= {**report.scores, "best": int(report.best)}
     new = not path.exists()
     with sayable(path), path.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(row))

@@ -132,7 +132,8 @@ def open_summary(out: Path, count: int | None, *, resume: bool) -> Rows:
 def best_scores(folder: Path) -> dict[str, str]:
     """Step and scores of the model that a run has kept."""
     best = best_row(load_log(folder / "log.csv")) or {}
-    return {name: str(value) for name, value in best.items() if name not in ("seconds", "learning_rate", "best")}
+    others = ("seconds", "learning_rate", "waiting", "best")
+    return {name: str(value) for name, value in best.items() if name not in others}
 
 
 def write_summary(out: Path, rows: Sequence[Mapping[str, str]]) -> None:

@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 380, 206  # of a plot, in units that are about one CSS pixel
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 14, 38  # margins around the axes
 DOTS = 40  # more reports than this are drawn as a line without dots
 UNITS = ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (math.inf, 3600.0, "h"))  # up to so many seconds: divisor, name
-NOT_SCORES = {"step", "seconds", "loss", "learning_rate", "best", "threshold"}
+NOT_SCORES = {"step", "seconds", "loss", "learning_rate", "waiting", "best", "threshold"}
 
 Log = Sequence[Mapping[str, float]]
 
