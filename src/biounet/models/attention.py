@@ -5,13 +5,14 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from biounet.config import ModelConfig
 from biounet.errors import ConfigError
 from biounet.models.blocks import CONV, Upsampling, need_padding
 from biounet.models.unet import UNet
 
-__all__ = ["AttentionGate", "attention_maps", "attention_unet"]
+__all__ = ["AttentionGate", "AttentionMaps", "attention_maps", "attention_unet"]
 
 
 def attention_unet(config: ModelConfig) -> UNet:
@@ -62,8 +63,49 @@ class AttentionGate(nn.Module):
         return skip * self.coefficients(self.skip(skip) + self.signal(below))  # type: ignore[no-any-return]
 
 
+class AttentionMaps(nn.Module):
+    """Where a network looks: it gives the coefficients of its attention gates in place of class scores.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        With attention gates, in evaluation mode. It is used, not copied.
+
+    Raises
+    ------
+    ConfigError
+        If the network has no attention gates.
+
+    Notes
+    -----
+    A pixel of a map depends on no more of the image than the class of that pixel does, since its gate acts on the
+    class too. So the ``geometry`` is that of the network, and maps are tiled as probabilities are.
+
+    Examples
+    --------
+    >>> net = attention_unet(ModelConfig(name="attention-unet", width=4, depth=3, padding="same")).eval()
+    >>> AttentionMaps(net)(torch.zeros(1, 1, 16, 24)).shape
+    torch.Size([1, 2, 16, 24])
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        gates = _gates(net)
+        if not gates:
+            raise ConfigError(f"{type(net).__name__} has no attention gates; train with --model attention-unet")
+        self.net = net
+        self.maps = len(gates)
+        """How many there are: one per gate, the innermost level first."""
+        self.geometry = net.geometry
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the maps (N, maps, *spatial), in [0, 1], of an image (N, C, *spatial)."""
+        size, mode = image.shape[2:], {2: "bilinear", 3: "trilinear"}[image.ndim - 2]
+        return torch.cat([interpolate(map, size=size, mode=mode) for map in _coefficients(self.net, image)], dim=1)
+
+
 def attention_maps(net: nn.Module, image: Tensor) -> Mapping[int, Tensor]:
-    """Where a network looks: the coefficients of its attention gates.
+    """Where a network looks, level by level, at the size of the level.
 
     Parameters
     ----------
@@ -87,15 +129,23 @@ def attention_maps(net: nn.Module, image: Tensor) -> Mapping[int, Tensor]:
     >>> {level: tuple(map.shape) for level, map in attention_maps(net, torch.zeros(1, 1, 8, 12)).items()}
     {1: (1, 1, 4, 6)}
     """
-    gates = [part for part in net.modules() if isinstance(part, AttentionGate)]
-    if not gates:
-        raise ConfigError(f"{type(net).__name__} has no attention gates; train with --model attention-unet")
+    levels = AttentionMaps(net).maps
+    with torch.inference_mode():
+        seen = _coefficients(net, image)
+    return {levels - number: coefficients for number, coefficients in enumerate(seen)}
+
+
+def _gates(net: nn.Module) -> list[AttentionGate]:
+    return [part for part in net.modules() if isinstance(part, AttentionGate)]
+
+
+def _coefficients(net: nn.Module, image: Tensor) -> list[Tensor]:
+    """What the gates multiply skips by, the innermost first."""
     seen: list[Tensor] = []
-    hooks = [gate.coefficients.register_forward_hook(lambda *call: seen.append(call[-1])) for gate in gates]
+    hooks = [gate.coefficients.register_forward_hook(lambda *call: seen.append(call[-1])) for gate in _gates(net)]
     try:
-        with torch.inference_mode():
-            net(image)
+        net(image)
     finally:
         for hook in hooks:
             hook.remove()
-    return {len(gates) - number: coefficients for number, coefficients in enumerate(seen)}
+    return seen
