@@ -58,9 +58,9 @@ def test_a_larger_patch_takes_the_place_of_several():
 
 def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():
     apart, _ = choose_settings(IMAGES, CELLS)
-    assert (apart.train.border_weight, apart.train.class_balance) == (0, False)
+    assert (apart.train.border_weight, apart.train.class_balance, apart.train.oversample) == (0, False, 0)
     close, _ = choose_settings(IMAGES, replace(CELLS, touching=0.2, shares=(0.97, 0.03)))
-    assert (close.train.border_weight, close.train.class_balance) == (5, True)
+    assert (close.train.border_weight, close.train.class_balance, close.train.oversample) == (5, True, 0.33)
 
 
 def test_thick_slices_are_pooled_later():

@@ -12,7 +12,7 @@ FLOORS = [
         *("models", "losses", "weightmaps", "normalize", "augment", "metrics", "postprocess", "synthetic"),
         *("measure", "object_pictures"),
         *("optimize", "devices", "tiling", "footprint", "targets", "calibration"),
-        *("processes", "batchwise"),
+        *("processes", "batchwise", "places"),
     },
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
@@ -48,7 +48,7 @@ SIDEWAYS = {
     ("cli", "report"),
 }
 NO_TORCH = {"geometry", "weightmaps", "normalize", "metrics", "postprocess", "images", "folders", "config", "errors"}
-NO_TORCH |= {"targets", "calibration"}
+NO_TORCH |= {"targets", "calibration", "places"}
 NO_TORCH |= {"measure", "object_pictures", "rois", "object_frames", "object_files"}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 OF_ONE_FILE = {"zarr", "distributed", "tomlkit", "tifffile"}

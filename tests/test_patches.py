@@ -55,7 +55,8 @@ def test_every_position_can_be_drawn():
 
 @given(st.integers(0, 5), st.integers(0, 50), st.integers(2, 4))
 def test_processes_together_draw_what_one_draws(seed, step, ranks):
-    patches = source(numbered((24, 24), (32, 16)), augment=AugmentConfig(noise=0.1), batch=2 * ranks, seed=seed)
+    images = numbered((24, 24), (32, 16))
+    patches = source(images, augment=AugmentConfig(noise=0.1), batch=2 * ranks, seed=seed, oversample=0.5)
     alone = patches.batch(step)
     for rank in range(ranks):
         part = patches.batch(step, rank=rank, ranks=ranks)
@@ -75,6 +76,31 @@ def test_patches_lie_where_sparse_labels_are():
     labels[150, 30] = 1
     patches = source(numbered((200, 200), labels=labels), batch=8)
     assert all((patch >= 0).any() for step in range(5) for patch in patches.batch(step).labels)
+
+
+def test_a_class_of_one_pixel_in_one_of_many_images_is_seen_as_often_as_the_others():
+    rare, common = torch.zeros(200, 200).long(), torch.zeros(200, 200).long()
+    rare[150, 30] = 1
+    images = [Sample(torch.zeros(1, 200, 200), labels, None) for labels in (common, common, rare, common)]
+    seen = torch.cat([source(images, batch=10, oversample=1.0).batch(step).labels for step in range(10)])
+    assert 0.3 < (seen[:, 8, 8] == 1).float().mean() < 0.7
+
+
+def test_patches_that_are_not_centred_on_a_class_are_those_drawn_without():
+    labels = torch.full((64, 64), IGNORE)
+    labels[10:12, 20:60] = 0
+    labels[50, 50] = 1
+    without, some = (source(numbered((64, 64), labels=labels), batch=40, oversample=share) for share in (0, 0.25))
+    same = (without.batch(0).image == some.batch(0).image).all(dim=(1, 2, 3))
+    centres = some.batch(0).labels[~same][:, 8, 8]
+    assert 20 < same.sum() < 38
+    assert set(centres.tolist()) == {0, 1}
+
+
+def test_images_to_draw_are_drawn_from_anywhere():
+    image = torch.arange(1600.0).view(1, 40, 40)
+    batch = source([Sample(image, image - 1, None)], batch=4, oversample=0.5).batch(0)
+    assert torch.equal(batch.image, batch.labels + 1)
 
 
 def test_images_smaller_than_the_patch_are_mirrored():

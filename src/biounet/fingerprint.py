@@ -31,7 +31,9 @@ LARGEST_PATCH = 512
 THICK = 2.0  # an axis whose pixels are that much longer than the finest is not pooled
 
 RARE = 0.05
-"""A class with a smaller share of the known pixels gets as much weight as the others."""
+"""A class with a smaller share of the known pixels gets as much weight as the others, and patches of its own."""
+
+OVERSAMPLE = 0.33  # of nnU-Net, Isensee et al. 2021: most patches still show classes as often as the images do
 
 BORDER_WEIGHT = 5.0  # half of the paper's: most of the gain, and pixels no worse; docs/recipes.md
 CLOSE = 8
@@ -125,7 +127,8 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
     chosen = _for_volumes(config, found) if config.model.dims == 3 else _for_images(config, found)
     if min(found.shares) < RARE:
         least = min(range(len(found.shares)), key=found.shares.__getitem__)
-        chosen["train.class_balance"] = True, f"class {least} has only {found.shares[least]:.1%} of the pixels"
+        why = f"class {least} has only {found.shares[least]:.1%} of the pixels"
+        chosen |= {"train.class_balance": (True, why), "train.oversample": (OVERSAMPLE, why)}
     if found.touching:
         chosen["train.border_weight"] = BORDER_WEIGHT, f"gaps of up to {CLOSE} px in {found.touching:.0%} of the images"
     chosen = {name: choice for name, choice in chosen.items() if name in wanted}

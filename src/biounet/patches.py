@@ -1,26 +1,30 @@
-"""Training samples: whole images on the device, and augmented patches drawn from them.
+"""Training samples: augmented patches, drawn from whole images on the device or in files.
 
 Which patch is drawn, and how it is bent, is a pure function of (seed, step, sample): the same on one
 process or many, and after a restart.
 """
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from biounet.augment import Sample, augmented_patch
 from biounet.chance import generator
 from biounet.config import AugmentConfig, RunConfig, TrainConfig
 from biounet.geometry import Geometry
+from biounet.places import Places
 
-__all__ = ["Batch", "PatchSource", "network_input_size"]
+__all__ = ["Batch", "PatchSource", "Samples", "network_input_size"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Batch:
     """What one training step sees; labels and weights have the size of the network's output.
 
     image : (N, C, *spatial) float32, normalised
-    labels : (N, *spatial) int64, class numbers, negative = IGNORE
+    labels : (N, *spatial) int64, class numbers, negative = IGNORE; or (N, C, *spatial) float32, images to draw
     weights : (N, *spatial) float32 or None
     """
 
@@ -37,31 +41,48 @@ class Batch:
     weights: Tensor | None
 
 
+class Samples(Protocol):
+    """Whole training images, by number."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, number: int, /) -> Sample:
+        """One of them."""
+
+
 @dataclass(frozen=True)
 class PatchSource:
     """Whole training images from which patches are drawn.
 
     Parameters
     ----------
-    samples : images (C, *spatial), labels and weights (*spatial), all on one device
+    samples : images (C, *spatial), labels (or images to draw) and weights (*spatial), all on one device
+        Each is asked for anew for each patch, so that it may lie in files, see `biounet.stored_samples`.
     geometry : of the network, for its input sizes and the margin that an unpadded one takes away
     size : pixels per axis of the network's input
     augment : AugmentConfig
     train : TrainConfig
-        For the seed and the number of patches per batch.
+        For the seed, the number of patches per batch, and the share of them that is centred on classes in turn.
+    device : where patches are wanted
+        None: where the images are. Otherwise they are cut ahead, while the step before is learnt from.
     """
 
-    samples: Sequence[Sample]
+    samples: Samples
     geometry: Geometry
     size: tuple[int, ...]
     augment: AugmentConfig
     train: TrainConfig
+    device: torch.device | None = None
 
     @cached_property
-    def known_pixels(self) -> tuple[NDArray[np.intp], ...]:
-        """Per image the positions with a label, one row each; none if all have one, so that any patch will do."""
-        known = [(sample.labels >= 0).cpu().numpy() for sample in self.samples]
-        return tuple(np.zeros((0, at.ndim), np.intp) if at.all() else np.argwhere(at) for at in known)
+    def places(self) -> tuple[Places, ...]:
+        """Where the labels of each image are; images to draw have none."""
+        images = range(len(self.samples))
+        if self.samples[0].labels.is_floating_point():
+            return ()
+        classes = 1 + max([-1, *(int(self.samples[number].labels.max()) for number in images)])
+        return tuple(Places.of(self.samples[number].labels.cpu().numpy(), classes=classes) for number in images)
 
     def batch(self, step: int, *, rank: int = 0, ranks: int = 1) -> Batch:
         """Draw the patches of a step that belong to one of several processes.
@@ -69,25 +90,31 @@ class PatchSource:
         Together the processes see what one alone would see.
         """
         patches = [self.patch(step, sample) for sample in range(rank, self.train.batch, ranks)]
-        weighted = self.samples[0].weights is not None
+        weighted = patches[0].weights is not None
         return Batch(
-            torch.stack([patch.image for patch in patches]),
-            torch.stack([self._answered(patch.labels) for patch in patches]),
-            torch.stack([self._answered(patch.weights) for patch in patches]) if weighted else None,
+            torch.stack([patch.image for patch in patches]).to(self.device),
+            torch.stack([self._answered(patch.labels) for patch in patches]).to(self.device),
+            torch.stack([self._answered(patch.weights) for patch in patches]).to(self.device) if weighted else None,
         )
 
     def batches(self, first: int, *, rank: int = 0, ranks: int = 1) -> Generator[Batch]:
-        """Draw the patches of one step after the other; on a GPU, those of the next while it learns from these."""
+        """Draw the patches of one step after the other; where that takes its time, of the next beside this one."""
         draw = partial(self.batch, rank=rank, ranks=ranks)
-        device = self.samples[0].image.device
-        yield from _ahead(draw, first, device) if device.type == "cuda" else map(draw, count(first))
+        device = self.device or self.samples[0].image.device
+        if device.type == "cuda":
+            yield from _beside(draw, first, device)
+        elif self.device is not None:
+            yield from _ahead(draw, first)
+        else:
+            yield from map(draw, count(first))
 
     def patch(self, step: int, index: int) -> Sample:
         """Draw patch number `index` of a step."""
         rng = generator(self.train.seed, step, index)
-        number = self._image_number(step, index)
-        origin = self._draw_origin(rng, number)
-        return augmented_patch(rng, self.samples[number], self.augment, origin=origin, size=self.size)
+        number, centre = self._pixel_of_a_class(step, index) or (self._image_number(step, index), None)
+        origin = self._draw_origin(rng, number, centre)
+        patch = augmented_patch(rng, self.samples[number], self.augment, origin=origin, size=self.size)
+        return patch if patch.labels.is_floating_point() else patch._replace(labels=patch.labels.long())
 
     def _image_number(self, step: int, index: int) -> int:
         """Every image once, in an order drawn anew, before any comes again."""
@@ -95,12 +122,41 @@ class PatchSource:
         order = generator(self.train.seed, drawn // images, 0, stream="order").permutation(images)
         return int(order[drawn % images])
 
-    def _draw_origin(self, rng: np.random.Generator, number: int) -> tuple[int, ...]:
+    def _pixel_of_a_class(self, step: int, index: int) -> tuple[int, tuple[int, ...]] | None:
+        """Image and pixel to centre a patch on: a class drawn first, so that rare ones come as often as others."""
+        rng = generator(self.train.seed, step, index, stream="oversample")
+        if rng.random() >= self.train.oversample or not self.places:
+            return None
+        counts = np.array([places.counts for places in self.places])
+        there = np.flatnonzero(counts.sum(0))
+        if not len(there):
+            return None
+        wanted = int(rng.choice(there))
+        until = counts[:, wanted].cumsum()
+        drawn = int(rng.integers(until[-1]))
+        number = int(np.searchsorted(until, drawn, side="right"))
+        return number, self._find(number, drawn - int(until[number] - counts[number, wanted]), wanted)
+
+    def _known_pixel(self, rng: np.random.Generator, number: int) -> tuple[int, ...] | None:
+        """Any pixel of an image with a label; none if all have one, so that any patch will do."""
+        if not self.places:
+            return None
+        places = self.places[number]
+        known = int(places.counts.sum())
+        return None if known in (0, math.prod(places.shape)) else self._find(number, int(rng.integers(known)))
+
+    def _find(self, number: int, drawn: int, wanted: int | None = None) -> tuple[int, ...]:
+        """Position of one of the pixels of a class, or of all that are known."""
+        labels = self.samples[number].labels
+        return self.places[number].find(lambda line: labels[line].cpu().numpy(), drawn, wanted=wanted)
+
+    def _draw_origin(
+        self, rng: np.random.Generator, number: int, centre: tuple[int, ...] | None = None
+    ) -> tuple[int, ...]:
         """First pixel of the network's input, such that what it answers lies inside the image if it can."""
         hidden = (0,) * len(self.size) if self.geometry.padded else self.geometry.margin
-        shape = tuple(self.samples[number].labels.shape)
-        known = self.known_pixels[number]
-        anchor = known[rng.integers(len(known))] if len(known) else None
+        shape = tuple(self.samples[number].image.shape[1:])
+        anchor = centre or self._known_pixel(rng, number)
         origin = []
         for axis, (pixels, taken, margin) in enumerate(zip(shape, self.size, hidden, strict=True)):
             answered = taken - 2 * margin
@@ -110,7 +166,8 @@ class PatchSource:
             elif anchor is None:
                 first = int(rng.integers(free + 1))
             else:
-                first = int(np.clip(anchor[axis] - rng.integers(answered), 0, free))
+                before = answered // 2 if centre else rng.integers(answered)
+                first = int(np.clip(anchor[axis] - before, 0, free))
             origin.append(first - margin)
         return tuple(origin)
 
@@ -124,7 +181,17 @@ class PatchSource:
         return array
 
 
-def _ahead(draw: Callable[[int], Batch], first: int, device: torch.device) -> Generator[Batch]:
+def _ahead(draw: Callable[[int], T], first: int) -> Generator[T]:
+    """Draw for the next step while the caller uses what was drawn for this one."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(draw, first)
+        for step in count(first + 1):
+            drawn = coming.result()
+            coming = worker.submit(draw, step)
+            yield drawn
+
+
+def _beside(draw: Callable[[int], Batch], first: int, device: torch.device) -> Generator[Batch]:
     """Draw on a GPU beside the work that it does."""
     beside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     beside.wait_stream(torch.cuda.current_stream(device))  # until the images are there
@@ -133,17 +200,13 @@ def _ahead(draw: Callable[[int], Batch], first: int, device: torch.device) -> Ge
         with torch.cuda.stream(beside):
             return draw(step), beside.record_event()
 
-    with ThreadPoolExecutor(1) as worker:
-        coming = worker.submit(drawn, first)
-        for step in count(first + 1):
-            batch, done = coming.result()
-            coming = worker.submit(drawn, step)
-            here = torch.cuda.current_stream(device)
-            here.wait_event(done)
-            for tensor in (batch.image, batch.labels, batch.weights):
-                if tensor is not None:
-                    tensor.record_stream(here)  # its memory is not for the next patch until it was used here
-            yield batch
+    for batch, done in _ahead(drawn, first):
+        here = torch.cuda.current_stream(device)
+        here.wait_event(done)
+        for tensor in (batch.image, batch.labels, batch.weights):
+            if tensor is not None:
+                tensor.record_stream(here)  # its memory is not for the next patch until it was used here
+        yield batch
 
 
 def network_input_size(config: RunConfig, geometry: Geometry, image: Sequence[int]) -> tuple[int, ...]:

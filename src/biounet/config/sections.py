@@ -17,6 +17,7 @@ Chosen = Literal[
     "train.patch_z",
     "train.batch",
     "train.class_balance",
+    "train.oversample",
     "train.border_weight",
 ]
 """Settings that can follow from the images, see `biounet.fingerprint`, and from the minutes, see `biounet.budget`."""
@@ -148,6 +149,8 @@ class TrainConfig(Settings):
     """sigma of the border weight map, in pixels."""
     class_balance: bool = True
     """Weigh classes by the inverse of their frequency."""
+    oversample: Fraction = 0.0
+    """Share of the patches that are centred on a pixel of a class drawn uniformly, so that rare ones are seen too."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: PositiveFloat = 1e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
