@@ -1,5 +1,6 @@
 """Each variant of the U-Net against its paper, or the code of its authors."""
 
+import copy
 import math
 
 import pytest
@@ -14,6 +15,7 @@ from biounet.models import MODELS, build
 from biounet.models.attention import AttentionGate, attention_maps
 from biounet.models.pix2pix import PatchGAN, Pix2Pix
 from biounet.models.recurrent import RecurrentConv
+from biounet.models.residual import ResidualBlock
 from biounet.models.unetpp import UNetPlusPlus, prune
 
 
@@ -84,6 +86,22 @@ def test_residual_unet_has_the_parameters_of_its_paper():
     assert round((kernels(net) - shortcuts) / 1e6, 1) == 7.8
     strides = [layer.stride[0] for layer in net.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size[0] > 1]
     assert strides == [1, 1, *(2, 1) * 3, *(1, 1) * 3]  # table I, column "Stride"
+
+
+@pytest.mark.parametrize("stride", [(2, 2), (1, 2)])
+def test_the_gradient_of_a_residual_with_a_stride_is_the_same_in_any_order_of_memory(stride):
+    # That of a 1x1 convolution with a stride is wrong in oneDNN, of few channels and with channels last.
+    drawn = ResidualBlock(8, 16, dims=2, padded=True, norm=False, stride=stride)
+    gradients = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        block = copy.deepcopy(drawn).to(memory_format=order)
+        image = noise(2, 8, 64, 64).contiguous(memory_format=order)
+        scores = block(image)
+        scores.backward(noise(*scores.shape))
+        gradients.append([weight.grad for weight in block.parameters()])
+        plain = conv2d(image, block.shortcut.weight, stride=stride)
+        torch.testing.assert_close(scores, plain + block.residual(image))
+    torch.testing.assert_close(*gradients, atol=1e-3, rtol=1e-4)
 
 
 def test_recurrent_residual_unet_has_the_layers_of_its_paper():
