@@ -2,7 +2,10 @@
 
 import functools
 import inspect
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +16,7 @@ from biounet.footprint import count_cost
 from biounet.models import MODELS
 
 PAGE = Path(__file__).with_name("architectures.md")
+TRAININGS = Path(__file__).parents[1] / "benchmarks" / "results" / "architectures.json"
 HEAD = """# Architectures
 
 `biounet train DATASET --model NAME` trains any of them, everything else equal.
@@ -35,14 +39,60 @@ TAIL = """
   trained. A trained `unet++` holds U-Nets of all smaller depths: `biounet predict --depth D` takes one out.
 * `biounet.models.attention.attention_maps` shows where the gates of an `attention-unet` look.
 * `pix2pix` draws images: `classes` are its output channels. `biounet.models.pix2pix.PatchGAN` is its judge.
+"""
+TRAINED = """
+## Trained in the same minutes
 
+ISBI 2012, sections 0 to 19 to learn from and 20 to 23 to score on, `--preset default`, one seed, no weights from
+elsewhere; {threads} threads of {processor}. The width is what the minutes pay for (`train.auto`). Written by
+`benchmarks/architectures.py`.
+
+| name | minutes | width | parameters | updates | pixel error | Rand error | warping error | V_rand | V_info | s per update | GiB in training | s per megapixel | GiB in prediction |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""  # noqa: E501  # a row of a table is one line
+SLID = """
+The sliding window is predicted in one pass. Window by window, as published, a megapixel takes {seconds:,.0f} s.
+"""
+END = """
 This page is written by `docs/make_architectures.py`.
 """
 
 
 def page() -> str:
     """Return the text of the page."""
-    return HEAD + "".join(f"| {' | '.join(row(name))} |\n" for name in MODELS) + TAIL
+    return HEAD + table([row(name) for name in MODELS]) + TAIL + trainings() + END
+
+
+def table(rows: list[list[str]]) -> str:
+    """Rows of a table."""
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def trainings() -> str:
+    """What the trainings of all architectures gave, as far as there are any."""
+    if not TRAININGS.exists():
+        return ""
+    found = {line["name"]: line for line in map(json.loads, TRAININGS.read_text().splitlines())}
+    lines = [found[name] for name in MODELS if name in found]
+    text = TRAINED.format(threads=lines[0]["threads"], processor=lines[0]["processor"])
+    text += table([trained_row(line) for line in lines])
+    slid = found.get("sliding-window")
+    return text + (SLID.format(seconds=slid["prediction_seconds_per_megapixel_window_by_window"]) if slid else "")
+
+
+def trained_row(line: Mapping[str, Any]) -> list[str]:
+    """What the table says of a training."""
+    return [
+        f"`{line['name']}`",
+        *(f"{line[key]:,g}" for key in ("minutes", "width")),
+        *(f"{line[key]:,}" for key in ("parameters", "updates")),
+        *(f"{line[key]:.4f}" for key in ("pixel_error", "rand_error")),
+        f"{line['warping_error']:.5f}",
+        *(f"{line[key]:.3f}" for key in ("v_rand", "v_info", "seconds_per_step")),
+        f"{line['train_peak_bytes'] / 2**30:.1f}",
+        f"{line['prediction_seconds_per_megapixel']:.1f}",
+        f"{line['predict_peak_bytes'] / 2**30:.1f}",
+    ]
 
 
 def row(name: str) -> list[str]:
