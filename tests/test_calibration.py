@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biounet.calibration import apply_temperature, fit_temperature
+from biounet.calibration import (
+    Calibration,
+    apply_temperature,
+    calibrate,
+    calibration_error,
+    fit_temperature,
+    move_threshold,
+)
 from biounet.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
 
 
@@ -24,6 +31,48 @@ def test_what_was_distorted_is_found_and_put_right(classes, temperature):
     found = fit_temperature([distorted[:, :9000], distorted[:, 9000:]], [truth[:9000], truth[9000:]])
     assert found == pytest.approx(temperature, rel=0.05)
     np.testing.assert_allclose(apply_temperature(distorted, found), right, atol=0.02)
+
+
+def test_probabilities_divided_by_a_temperature_are_scores_divided_by_it():
+    scores = np.random.default_rng(0).normal(0, 15, (4, 500))  # also where float32 probabilities are as small as 1e-30
+    for temperature in (0.5, 3.0):
+        both = [np.exp(scores / t - (scores / t).max(axis=0)) for t in (1, temperature)]
+        sure, expected = (one / one.sum(axis=0) for one in both)
+        np.testing.assert_allclose(apply_temperature(sure.astype(np.float32), temperature), expected, atol=1e-5)
+
+
+def test_many_classes_at_a_low_temperature_are_still_probabilities():
+    equal = np.full((200, 1), 1 / 200, np.float32)
+    np.testing.assert_allclose(apply_temperature(equal, 0.05), equal)
+
+
+@given(st.floats(0.2, 10), st.floats(0.05, 0.95), st.floats(0.001, 0.999))
+def test_a_moved_threshold_divides_as_before(temperature, threshold, probability):
+    cooled = apply_temperature(np.array([[probability]]), temperature)[0, 0]
+    if probability != pytest.approx(threshold, abs=1e-5):
+        assert (cooled > move_threshold(threshold, temperature)) == (probability > threshold)
+
+
+def test_the_expected_calibration_error_by_hand():
+    # Two pixels 0.8 sure, one of them right; one 0.6 sure and right; one unknown: (2 |0.8 - 0.5| + |0.6 - 1|) / 3.
+    foreground = np.array([0.8, 0.2, 0.6, 0.99])
+    both = np.stack([1 - foreground, foreground])
+    truth = np.array([1, 1, 1, -1])
+    assert calibration_error([both], [truth]) == pytest.approx(1 / 3)
+    parts = calibration_error([both[:, :2], both[:, 2:]], [truth[:2], truth[2:]])
+    assert parts == pytest.approx(1 / 3)  # of all pixels together, however they are divided into images
+
+
+def test_calibration_lowers_the_error_of_a_network_that_is_too_sure():
+    right, truth = drawn(np.random.default_rng(0))
+    found = calibrate([apply_temperature(right, 0.5)], [truth])
+    assert found.before > 0.05
+    assert found.after < 0.01
+
+
+def test_where_nothing_is_known_nothing_is_calibrated():
+    right, _ = drawn(np.random.default_rng(0), pixels=10)
+    assert calibrate([right], [np.full(10, -1)]) == calibrate([], []) == Calibration(1.0, 0.0, 0.0)
 
 
 @given(st.floats(0.1, 10), st.floats(0.01, 0.99))
@@ -59,7 +108,8 @@ def test_wrong_input_is_said():
         fit_temperature([right], [truth + 3])
     with pytest.raises(ImageError, match="floating point"):
         fit_temperature([right.astype(np.uint8)], [truth])
-    with pytest.raises(DatasetError, match="none"):
-        fit_temperature([right], [np.full(10, -1)])
+    for function in (fit_temperature, calibration_error):
+        with pytest.raises(DatasetError, match="none"):
+            function([right], [np.full(10, -1)])
     with pytest.raises(ConfigError, match="positive"):
         apply_temperature(right, 0)

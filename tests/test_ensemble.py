@@ -27,12 +27,10 @@ def network(*, seed: int = 0, **settings) -> torch.nn.Module:
     return build(ModelConfig(**(SMALL | settings)), seed=seed).eval()
 
 
-def save(path, *, seed=0, kind="z-score", target="classes", threshold=0.5, **settings):
-    net = network(seed=seed, **settings)
-    card = ModelCard(
-        model=ModelConfig(**(SMALL | settings)), normalization=Normalization(kind), target=target, threshold=threshold
-    )
-    save_network(path, net, card)
+def save(path, *, seed=0, kind="z-score", target="classes", threshold=0.5, temperature=1.0, **settings):
+    net, model = network(seed=seed, **settings), ModelConfig(**(SMALL | settings))
+    facts = {"target": target, "threshold": threshold, "temperature": temperature}
+    save_network(path, net, ModelCard(model=model, normalization=Normalization(kind), **facts))
     return path
 
 
@@ -81,11 +79,11 @@ def test_an_ensemble_holds_its_largest_member_and_the_sum():
 
 @pytest.fixture
 def folds(tmp_path):
-    """A folder as cross-validation leaves it; its models differ in padding, depth and normalisation."""
+    """A folder as cross-validation leaves it; its models differ in padding, depth, normalisation and temperature."""
     folder = tmp_path / "run"
-    save(folder / "fold-0" / "model.safetensors", threshold=0.3)
+    save(folder / "fold-0" / "model.safetensors", threshold=0.3, temperature=0.5)
     save(folder / "fold-1" / "model.safetensors", seed=1, padding="valid", kind="percentile", threshold=0.7)
-    save(folder / "fold-2" / "model.safetensors", seed=2, depth=2, threshold=0.5)
+    save(folder / "fold-2" / "model.safetensors", seed=2, depth=2, threshold=0.5, temperature=3.0)
     return folder
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from biounet.calibration import apply_temperature
 from biounet.config import RunConfig
 from biounet.digests import shared_images
 from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.experiment import Experiment
 from biounet.modelfile import load_network, read_card
 from biounet.normalize import Normalization
+from biounet.predict import load_model
 from biounet.processes import make_fabric
 from biounet.training_data import Item, TrainingData
 
@@ -60,6 +62,32 @@ def test_training_in_bfloat16_writes_weights_in_float32(tmp_path):
     list(experiment(tmp_path / "run", **{"train.precision": "bfloat16"}).run())
     net, _ = load_network(tmp_path / "run")
     assert {weight.dtype for weight in net.parameters()} == {torch.float32}
+
+
+def test_a_trained_network_is_calibrated_on_held_out_images(tmp_path):
+    run = experiment(tmp_path / "run")
+    list(run.run())
+    model, path = load_model(tmp_path / "run"), tmp_path / "run" / "model.safetensors"
+    assert model.card.temperature == run.calibration.temperature != 1
+    image = run.data.validation[0].image[0]
+    plain = replace(model, card=model.card.model_copy(update={"temperature": 1.0})).predict(image)
+    calibrated = apply_temperature(plain, model.card.temperature)
+    np.testing.assert_allclose(model.predict(image), calibrated, atol=1e-5)
+    raw = model.card.training["scores"]["threshold"]
+    np.testing.assert_array_equal(calibrated[1] > model.card.threshold, plain[1] > raw)
+
+    before = path.read_bytes()
+    again = experiment(tmp_path / "run")
+    assert list(again.run(resume=True)) == []  # and yet it is calibrated, as it is after a kill at the very end
+    assert path.read_bytes() == before
+    assert again.calibration == run.calibration
+
+
+def test_without_held_out_images_nothing_is_calibrated(tmp_path):
+    run = experiment(tmp_path / "run")
+    run.data = replace(run.data, validation=())
+    list(run.run())
+    assert (read_card(tmp_path / "run").temperature, run.calibration) == (1.0, None)
 
 
 def test_a_second_run_into_the_same_folder_is_refused(tmp_path):

@@ -45,6 +45,20 @@ def test_statistics_of_the_training_set_come_back(tmp_path):
     assert read_card(tmp_path / "m.safetensors").normalization == fixed
 
 
+def test_files_from_before_temperatures_are_read_and_senseless_ones_are_not(tmp_path):
+    assert read_card(save(tmp_path / "m.safetensors", temperature=1.7)).temperature == 1.7
+    for temperature in (None, 0):
+        card = ModelCard(model=ModelConfig(**SMALL), normalization=Normalization()).model_dump(mode="json")
+        del card["temperature"]
+        card |= {} if temperature is None else {"temperature": temperature}
+        net = build(ModelConfig(**SMALL))
+        save_file(net.state_dict(), tmp_path / "old.safetensors", {"biounet": json.dumps(card)})
+        if temperature is None:
+            assert load_network(tmp_path / "old.safetensors")[1].temperature == 1
+        else:
+            refused(tmp_path / "old.safetensors", "temperature")
+
+
 def test_a_run_folder_stands_for_its_model(tmp_path):
     save(tmp_path / "model.safetensors")
     assert load_network(tmp_path)[1].model.width == 2

@@ -17,7 +17,7 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
-def by_definition(net: torch.nn.Module, image: np.ndarray) -> np.ndarray:
+def by_definition(net: torch.nn.Module, image: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Mirror the image by numpy, apply the network as it was trained, keep what lies over the image."""
     geometry = net.geometry
     sizes = geometry.input_size(image.shape[1:])
@@ -30,7 +30,7 @@ def by_definition(net: torch.nn.Module, image: np.ndarray) -> np.ndarray:
         scores = net(torch.from_numpy(mirrored)[None])[0]
     first = geometry.margin if geometry.padded else (0,) * len(sizes)
     inside = tuple(slice(start, start + size) for start, size in zip(first, image.shape[1:], strict=True))
-    return torch.softmax(scores, dim=0).numpy()[(slice(None), *inside)]
+    return torch.softmax(scores / temperature, dim=0).numpy()[(slice(None), *inside)]
 
 
 @pytest.mark.parametrize(("name", "padding", "dims"), KINDS)
@@ -42,9 +42,9 @@ def test_tiles_equal_the_whole(name, padding, dims, data):
     least = 1 if name == "unet" else 8  # others have so much context that many small tiles take minutes
     shape = data.draw(st.tuples(*[st.integers(2, largest)] * dims))
     tile = data.draw(st.tuples(*[st.integers(least, 40)] * dims))
-    image = noise(1, *shape)
-    whole = by_definition(net, image)
-    tiled = predict_array(net, image, tile=tile, **CPU)
+    image, temperature = noise(1, *shape), data.draw(st.sampled_from([1.0, 2.5]))
+    whole = by_definition(net, image, temperature)
+    tiled = predict_array(net, image, tile=tile, temperature=temperature, **CPU)
     assert tiled.shape == whole.shape
     assert np.abs(tiled - whole).max() <= 1e-5
 

@@ -6,9 +6,12 @@ import torch
 from torch import nn
 
 from biounet.geometry import Geometry
-from biounet.postprocess import ObjectRules
+from biounet.postprocess import ObjectRules, segment_objects
+from biounet.tiling import predict_array
 from biounet.training_data import Item
 from biounet.validation import Validation
+
+CPU = {"device": torch.device("cpu"), "precision": torch.float32}
 
 
 class Echo(nn.Module):
@@ -95,12 +98,28 @@ def test_rules_are_tuned_on_what_the_network_predicts():
     seen = log_odds([[0.9, 0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.9, 0.1]])
     item = Item("a", seen.astype(np.float32)[None], cells, np.minimum(cells, 1))
     scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
-    tuned = scored.tuned(Odds())
-    assert tuned.seed > 0.6 >= tuned.foreground
-    assert Validation([item], torch.device("cpu"), torch.float32, rules=tuned)(Odds())["ap"] == 1
+    calibration, learnt = scored.settle(Odds())
+    assert calibration.temperature < 1  # all is right, and said with much doubt
+    calibrated = predict_array(Odds(), item.image, **CPU, temperature=learnt["temperature"])
+    np.testing.assert_allclose(scored.probabilities, [calibrated], atol=1e-5)
+    low, high = calibrated[1, 0, 3], calibrated[1, 0, 0]
+    assert learnt["rules"].foreground < low <= learnt["rules"].seed <= high  # of calibrated probabilities
+    np.testing.assert_array_equal(segment_objects(calibrated, learnt["rules"]), cells)
+
+
+def test_a_threshold_divides_calibrated_probabilities_as_it_divided_those_before():
+    seen = log_odds([[0.66, 0.72, 0.72, 0.9, 0.9]])
+    scored = validation(seen, [[0, 1, 1, 1, 0]])
+    calibration, learnt = scored.settle(Odds())
+    assert learnt.keys() == {"temperature", "threshold"}
+    assert calibration.temperature == learnt["temperature"] != 1
+    raw = predict_array(Odds(), scored.items[0].image, **CPU)[1]
+    calibrated = predict_array(Odds(), scored.items[0].image, **CPU, temperature=learnt["temperature"])[1]
+    np.testing.assert_array_equal(calibrated > learnt["threshold"], raw > 0.7)
 
 
 def test_without_objects_to_tune_on_rules_stay_as_they_are():
     empty = np.zeros((1, 4), np.int64)
     item = Item("a", np.zeros((1, 1, 4), np.float32), empty, empty)
-    assert Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules()).tuned(Odds()) == ObjectRules()
+    scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
+    assert scored.settle(Odds())[1]["rules"] == ObjectRules()

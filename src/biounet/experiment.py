@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from biounet.atomic import replacing
 from biounet.budget import choose_width
+from biounet.calibration import Calibration
 from biounet.config import RunConfig
 from biounet.devices import choose_precision
 from biounet.digests import check_same_data, dataset_digest, item_digests, save_digests
@@ -67,6 +68,8 @@ class Experiment:
     began: float = field(default_factory=time.monotonic)
     reasons: dict[str, str] = field(default_factory=dict)
     """Why settings are what they are, for those that were not given by hand."""
+    calibration: Calibration | None = field(default=None, init=False)
+    """How far the probabilities of the trained network are from what is true; known when the run is at its end."""
 
     def __post_init__(self) -> None:
         check_loss(self.config.train.loss)
@@ -147,15 +150,15 @@ class Experiment:
             resume=resume,
             began=self.began,
         )
-        if self.leads and self.validation.rules is not None and self.validation.items:
-            self._tune_rules()
+        if self.leads and self.validation.items:
+            self._settle_model()
 
-    def _tune_rules(self) -> None:
-        """Find the thresholds that make the best objects, and write them into the model file."""
+    def _settle_model(self) -> None:
+        """Calibrate the network, find thresholds and rules for its probabilities; write all into the model file."""
         path = self.folder / "model.safetensors"
         net, card = load_network(path)
-        rules = self.validation.tuned(net.to(self.fabric.device))
-        save_network(path, net, card.model_copy(update={"rules": rules}), overwrite=True)
+        self.calibration, learnt = self.validation.settle(net.to(self.fabric.device))
+        save_network(path, net, card.model_copy(update=learnt), overwrite=True)
 
     def forecast(self) -> Forecast:
         """Measure what the run will take; nothing is written."""

@@ -92,7 +92,7 @@ class Predictor:
         self.normalizations = tuple(dict.fromkeys(ways))
         self.card = joint_card([card for _, card in members])
         self.net = Ensemble(
-            [TileNet(net, tta=job.tta, **options) for net, _ in members],
+            [TileNet(net, tta=job.tta, temperature=card.temperature, **options) for net, card in members],
             copies=[self.normalizations.index(way) for way in ways],
             classes=self.card.model.classes,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, PositiveFloat, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -45,6 +45,9 @@ class ModelCard(Settings):
     """Micrometres per pixel of the training images, per spatial axis."""
     threshold: float = 0.5
     """Probability above which a pixel is foreground, where there are two classes."""
+    temperature: PositiveFloat = 1.0
+    """What scores are divided by before the soft-max, see `biounet.calibration`; threshold and rules are for the
+    probabilities that result."""
     training: Mapping[str, Any] = Field(default_factory=dict)
     """Settings, data and scores of the run that made the weights."""
 

@@ -81,7 +81,15 @@ class Model:
                 f"the network takes {channels} channels and {dims} spatial axes, got an image of shape {image.shape}"
             )
         normalised = self.card.normalization.measured(image).apply(image)
-        result = predict_array(self.net, normalised, device=where, precision=what, tile=tile, tta=tta)
+        result = predict_array(
+            self.net,
+            normalised,
+            device=where,
+            precision=what,
+            tile=tile,
+            tta=tta,
+            temperature=self.card.temperature,
+        )
         for other in self.others:
             result += other.predict(image, tile=tile, tta=tta, device=device, precision=precision)
         return np.divide(result, 1 + len(self.others), out=result)

@@ -61,6 +61,8 @@ class TileNet:
         As `biounet.devices` chooses them.
     tta : bool
         Average over the 8 symmetries of the plane YX (test-time augmentation), for 8 times the work.
+    temperature : positive
+        What scores are divided by before the soft-max, see `biounet.calibration`.
 
     Examples
     --------
@@ -70,7 +72,15 @@ class TileNet:
     (1, 2, 388, 388)
     """
 
-    def __init__(self, net: nn.Module, *, device: torch.device, precision: torch.dtype, tta: bool = False) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        device: torch.device,
+        precision: torch.dtype,
+        tta: bool = False,
+        temperature: float = 1.0,
+    ) -> None:
         if not isinstance(getattr(net, "geometry", None), Geometry):
             raise ShapeError(f"a network with a biounet.geometry.Geometry is wanted, got {type(net).__name__}")
         net = freeze(net)
@@ -80,6 +90,7 @@ class TileNet:
         self.device = device
         self.precision = precision
         self.copies = 1
+        self._temperature = temperature
         self.symmetries: Sequence[Symmetry] = SYMMETRIES if tta else SYMMETRIES[:1]
         if tta and len({self.geometry.grid[-2:], self.geometry.grid[:-3:-1]}) > 1:
             raise ConfigError(f"--tta turns images, but the network pools Y and X apart: {self.geometry.grid}")
@@ -124,7 +135,10 @@ class TileNet:
         for axis, (size, margin) in enumerate(zip(output, self.geometry.margin, strict=True), start=2):
             taken = (images.shape[axis] - scores.shape[axis]) // 2
             scores = scores.narrow(axis, margin - taken, size)
-        return torch.softmax(scores.float(), dim=1)
+        scores = scores.float()
+        if self._temperature != 1:
+            scores /= self._temperature  # in place: the scores are ours
+        return torch.softmax(scores, dim=1)
 
 
 def _turn(images: Tensor, symmetry: Symmetry) -> Tensor:
@@ -232,6 +246,7 @@ def predict_array(
     tile: int | Sequence[int] | None = None,
     batch: int = 1,
     tta: bool = False,
+    temperature: float = 1.0,
 ) -> Floats:
     """Predict an image in memory.
 
@@ -248,6 +263,8 @@ def predict_array(
         Tiles sent through the network together.
     tta : bool
         Average over the 8 symmetries of the plane YX.
+    temperature : positive
+        As for `TileNet`.
 
     Returns
     -------
@@ -259,7 +276,7 @@ def predict_array(
     ShapeError
         If the image does not have the axes or channels of the network.
     """
-    ready = TileNet(net, device=device, precision=precision, tta=tta)
+    ready = TileNet(net, device=device, precision=precision, tta=tta, temperature=temperature)
     wanted = LARGEST[ready.dims] if tile is None else (tile,) * ready.dims if isinstance(tile, int) else tuple(tile)
     plan = plan_tiles(image.shape[1:], wanted, ready.geometry)
     reader = ArrayReader(image)

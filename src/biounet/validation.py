@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from biounet.calibration import Calibration, apply_temperature, calibrate, move_threshold
 from biounet.metrics import adapted_rand, match_objects
 from biounet.postprocess import ObjectRules, label_objects, score_objects, segment_objects, tune_rules
 from biounet.tiling import predict_array
@@ -39,7 +40,7 @@ class Validation:
 
     Attributes
     ----------
-    probabilities : per item (classes, *spatial) float32, of the last validation
+    probabilities : per item (classes, *spatial) float32, of the last validation; calibrated once settled
     each : per item its Dice per class, of the last validation
     confusion : (classes, classes) int64, pixels of a true class (row) given a class (column), of the last validation
     """
@@ -74,14 +75,33 @@ class Validation:
             scores |= {"score": (scores["score"] + precision) / 2, "ap": precision}
         return scores | {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
 
-    def tuned(self, net: nn.Module) -> ObjectRules:
-        """Return the rules that make the best objects of what a network predicts."""
-        assert self.rules is not None
+    def settle(self, net: nn.Module) -> tuple[Calibration, dict[str, Any]]:
+        """Find all that follows from the held-out images once a network is trained.
+
+        Returns
+        -------
+        Calibration
+        dict
+            ``temperature``, and what belongs to probabilities calibrated by it: ``threshold`` of two classes, and
+            ``rules`` where labels number objects. From then on `probabilities` are calibrated.
+        """
+        scores = self(net)
+        found = calibrate(self.probabilities, [item.target for item in self.items])
+        for index, given in enumerate(self.probabilities):  # one by one, for they are large
+            self.probabilities[index] = apply_temperature(given, found.temperature)
+        learnt: dict[str, Any] = {"temperature": found.temperature}
+        if "threshold" in scores:
+            learnt["threshold"] = move_threshold(scores["threshold"], found.temperature)
+        if self.rules is not None:
+            learnt["rules"] = self._tuned(self.rules)
+        return found, learnt
+
+    def _tuned(self, rules: ObjectRules) -> ObjectRules:
+        """The rules that make the best objects of the probabilities."""
         labels = [item.labels for item in self.items]
         if not any((numbers > 0).any() for numbers in labels):
-            return self.rules
-        self(net)
-        return tune_rules(self.probabilities, labels, self.rules)[0]
+            return rules
+        return tune_rules(self.probabilities, labels, rules)[0]
 
     def _at_best_threshold(self) -> dict[str, float]:
         """Scores at the threshold where they are best; of equals, the one nearest to 1/2."""

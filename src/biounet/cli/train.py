@@ -165,6 +165,9 @@ def follow(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
             if interrupted.is_set():
                 steps.close()  # writes the state, and a model if there is none yet
                 finished = False
+    if finished and experiment.calibration is not None:
+        say(str(experiment.calibration))
+        report(experiment, finished=True)
     return bool(agree(experiment.fabric, finished))
 
 
@@ -191,6 +194,8 @@ def report(experiment: Experiment, *, finished: bool) -> None:
         "images": f"{len(experiment.data.train)} to train on, {len(validation.items)} to validate on",
         "minutes": f"{log[-1]['seconds'] / 60:.1f}",
     }
+    if experiment.calibration is not None:
+        facts["probabilities"] = str(experiment.calibration)
     write_report(
         experiment.folder / "report.html",
         title=experiment.folder.name,
