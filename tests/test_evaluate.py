@@ -177,7 +177,7 @@ def test_cell_tracking_challenge(tmp_path):
     assert scores.scores["det"] == pytest.approx(1 - (10 * (1 + 1) + 2) / (6 * 10))
     assert list(scores.images) == ["mask001.tif", "mask000.tif", "mask002.tif"]
     assert scores.images["mask001.tif"]["seg"] == 0.5
-    assert set(scores.images["mask002.tif"]) == {"det"}
+    assert scores.images["mask002.tif"] == {"det": 0.5, "det_merges": 0, "det_missed": 1, "det_false": 0}
     assert evaluate(result, tmp_path, metrics=["ctc"]).scores == scores.scores, "the root of the dataset will do"
 
 
@@ -194,7 +194,7 @@ def test_cell_tracking_challenge_with_a_frame_missing(tmp_path):
 def test_cell_tracking_challenge_without_markers(tmp_path):
     result = sequence(tmp_path, markers=False)
     scores = evaluate(result, tmp_path / "01_GT", metrics=["ctc"])
-    assert scores.scores == {"seg": 0.5}
+    assert scores.scores == {"seg": 0.5, "splits": 0, "merges": 0, "missed": 0, "false": 1}
     assert "det is left out" in scores.notes[0]
     with pytest.raises(DatasetError, match="no TRA folder"):
         evaluate(result, tmp_path / "01_GT", metrics=["det"])
@@ -204,7 +204,27 @@ def test_sections_of_volumes_in_the_cell_tracking_challenge(tmp_path):
     save(tmp_path / "01_RES" / "mask000.tif", np.stack([FOUND, CELLS]))
     save(tmp_path / "01_GT" / "SEG" / "man_seg_000_001.tif", CELLS)
     scores = evaluate(tmp_path / "01_RES", tmp_path / "01_GT", metrics=["seg"])
-    assert scores.images == {"mask000.tif[1]": {"seg": 1.0}}
+    assert scores.images == {"mask000.tif[1]": {"seg": 1, "splits": 0, "merges": 0, "missed": 0, "false": 0}}
+
+
+def test_splits_and_merges_are_counted_per_image_and_in_all(tmp_path):
+    """One frame with a cell in two pieces, one with two cells joined, a cell lost and one made up."""
+    truth = np.array([[1, 1, 1, 1, 0, 2, 2, 0, 3, 3, 0, 0, 0]], np.uint8)
+    cut = np.array([[1, 1, 9, 9, 0, 2, 2, 0, 3, 3, 0, 0, 0]], np.uint8)
+    joined = np.array([[5, 5, 5, 5, 5, 5, 5, 0, 0, 0, 0, 7, 7]], np.uint8)
+    for number, result in enumerate((cut, joined)):
+        save(tmp_path / "01_RES" / f"mask{number:03}.tif", result)
+        save(tmp_path / "01_GT" / "SEG" / f"man_seg{number:03}.tif", truth)
+        save(tmp_path / "truth" / f"mask{number:03}.tif", truth)
+    expected = {
+        "mask000.tif": {"splits": 1, "merges": 0, "missed": 0, "false": 0},
+        "mask001.tif": {"splits": 0, "merges": 1, "missed": 1, "false": 1},
+    }
+    for where, group in ((tmp_path / "01_GT", "seg"), (tmp_path / "truth", "objects")):
+        scores = evaluate(tmp_path / "01_RES", where, metrics=[group])
+        for name, wrong in expected.items():
+            assert scores.images[name].items() >= wrong.items()
+        assert scores.scores.items() >= {"splits": 1, "merges": 1, "missed": 1, "false": 1}.items()
 
 
 def test_time_series_are_frames_and_volumes_are_not(tmp_path):
@@ -290,7 +310,8 @@ def test_progress_ends_at_1(tmp_path):
 PERFECT = {"objects": 2, "objects_found": 2} | dict.fromkeys(
     (
         *("pixel_error", "rand_error", "warping_error", "warping_splits", "warping_merges", "wrong_pixels"),
-        *("splits", "merges", "missed", "false", "hausdorff95", "mean_surface_distance"),
+        *("splits", "merges", "missed", "false", "det_merges", "det_missed", "det_false"),
+        *("hausdorff95", "mean_surface_distance"),
         *("adapted_rand_error", "variation_of_information", "information_split", "information_merge"),
     ),
     0,

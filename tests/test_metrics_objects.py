@@ -15,6 +15,7 @@ from biounet.config import IGNORE
 from biounet.errors import ConfigError, LabelError, ShapeError
 from biounet.metrics import (
     IOU_THRESHOLDS,
+    METRICS,
     Detection,
     ObjectErrors,
     aggregated_jaccard,
@@ -193,6 +194,21 @@ def everything(truth: np.ndarray, result: np.ndarray) -> list:
 def test_renumbering_changes_nothing(pair, first, second):
     renumbered = (np.array([0, *first])[pair[0]], np.array([0, *second])[pair[1]] * 1000)
     assert everything(*renumbered) == everything(*pair)
+
+
+def wrong(group: str, *pairs: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+    """What `biounet evaluate` counts of some images."""
+    scores = METRICS[group].score([METRICS[group].count(*pair, (1.0, 1.0)) for pair in pairs])
+    return {name: scores[name] for name in ("splits", "merges", "missed", "false")}
+
+
+@given(pairs(), pairs(), st.permutations(range(1, 5)))
+def test_mistakes_add_up_over_images_whatever_the_numbers(first, second, order):
+    for group in ("objects", "seg"):
+        one, other = wrong(group, first), wrong(group, second)
+        renumbered = (np.array([0, *order])[first[0]], first[1])
+        assert wrong(group, renumbered, second) == {name: one[name] + other[name] for name in one}
+        assert not any(wrong(group, (first[0], first[0]), (second[0], second[0])).values())
 
 
 @given(pairs())

@@ -1,7 +1,7 @@
 """`METRICS`: groups of scores, each counted image by image and scored for any number of images."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,15 @@ from biounet.metrics.distance import hausdorff95, mean_surface_distance
 from biounet.metrics.inputs import as_probabilities
 from biounet.metrics.isbi import SectionCounts, count_section, pixel_counts, pool_pixels, pool_sections
 from biounet.metrics.matching import match_objects
-from biounet.metrics.objects import IOU_THRESHOLDS, Detection, Panoptic, aggregated_jaccard, object_errors, panoptic
+from biounet.metrics.objects import (
+    IOU_THRESHOLDS,
+    Detection,
+    ObjectErrors,
+    Panoptic,
+    aggregated_jaccard,
+    object_errors,
+    panoptic,
+)
 from biounet.metrics.overlap import ClassScores, confusion, mask_counts, share
 from biounet.metrics.sections import sections
 from biounet.metrics.thresholds import Sweep
@@ -124,15 +132,16 @@ def _score_classes(counts: Sequence[NDArray[np.int64]]) -> dict[str, float]:
     return named | {f"dice_{number}": float(value) for number, value in enumerate(scores.dice)}
 
 
+ERRORS = tuple(field.name for field in fields(ObjectErrors))
 # Columns of the counts of objects; true positives at each IoU threshold follow.
-OBJECT_COLUMNS = ("truth", "result", "aji_shared", "aji_union", "splits", "merges", "missed", "false", "iou", "pairs")
+OBJECT_COLUMNS = ("truth", "result", "aji_shared", "aji_union", *ERRORS, "iou", "pairs")
 
 
 def _count_objects(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) -> NDArray[np.float64]:
     matching = match_objects(truth, result)
     wrong, pq = object_errors(matching), panoptic(matching)
     numbers = [len(matching.truth_pixels), len(matching.result_pixels), *aggregated_jaccard(matching)]
-    numbers += [wrong.splits, wrong.merges, wrong.missed, wrong.false]
+    numbers += astuple(wrong)
     found = [matching.true_positives(threshold) for threshold in IOU_THRESHOLDS]
     return np.array([*numbers, pq.iou_sum, pq.found.true_positives, *found], float)
 
@@ -164,23 +173,32 @@ def _score_objects(counts: Sequence[NDArray[np.float64]]) -> dict[str, float]:
         "segmentation_quality": pq.segmentation,
         "recognition_quality": pq.recognition,
         "aggregated_jaccard": share(total["aji_shared"], total["aji_union"]),
-        **{name: total[name] for name in ("splits", "merges", "missed", "false")},
+        **{name: total[name] for name in ERRORS},
         "objects": total["truth"],
         "objects_found": total["result"],
     }
 
 
-def _count_seg(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) -> tuple[NDArray[np.float64], int]:
+@dataclass(frozen=True)
+class _SegCounts:
+    """Jaccard index of each reference object, objects found, and what went wrong."""
+
+    jaccards: NDArray[np.float64]
+    found: int
+    wrong: ObjectErrors
+
+
+def _count_seg(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) -> _SegCounts:
     matching = match_objects(truth, result)
-    return reference_jaccards(matching), len(matching.result_pixels)
+    return _SegCounts(reference_jaccards(matching), len(matching.result_pixels), object_errors(matching))
 
 
-def _score_seg(counts: Sequence[tuple[NDArray[np.float64], int]]) -> dict[str, float]:
-    """The mean over the reference objects of all frames."""
-    jaccards = np.concatenate([jaccards for jaccards, _ in counts])
-    if jaccards.size:
-        return {"seg": float(jaccards.mean())}
-    return {"seg": np.nan if any(found for _, found in counts) else 1.0}
+def _score_seg(counts: Sequence[_SegCounts]) -> dict[str, float]:
+    """The mean over the reference objects of all frames, and the mistakes in all of them."""
+    jaccards = np.concatenate([count.jaccards for count in counts])
+    nothing = np.nan if any(count.found for count in counts) else 1.0
+    mean = float(jaccards.mean()) if jaccards.size else nothing
+    return {"seg": mean} | {name: float(sum(getattr(count.wrong, name) for count in counts)) for name in ERRORS}
 
 
 def _count_det(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) -> DetectionCosts:
@@ -189,8 +207,9 @@ def _count_det(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) 
 
 def _score_det(counts: Sequence[DetectionCosts]) -> dict[str, float]:
     """Of the operations of all frames together."""
-    columns = [(costs.splits, costs.missed, costs.false, costs.reference) for costs in counts]
-    return {"det": DetectionCosts(*np.sum(columns, axis=0).tolist()).score}
+    total = DetectionCosts(*np.sum([astuple(costs) for costs in counts], axis=0).tolist())
+    operations = {"det_merges": total.splits, "det_missed": total.missed, "det_false": total.false}  # merged: to split
+    return {"det": total.score} | {name: float(count) for name, count in operations.items()}
 
 
 def _count_partition(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) -> dict[str, float]:

@@ -214,7 +214,7 @@ def aggregated_jaccard(matching: Matching) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class ObjectErrors:
-    """How many objects are split, merged, missed or false."""
+    """How many objects are split, merged, missed or false (spurious); see `object_errors`."""
 
     splits: int
     merges: int
