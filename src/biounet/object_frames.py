@@ -110,6 +110,7 @@ def open_frames(
     image: Path | None = None,
     probabilities: Path | None = None,
     axes: str | None = None,
+    image_axes: str | None = None,
     by_section: bool = False,
     files: ExitStack,
 ) -> list[ObjectFrame]:
@@ -121,6 +122,7 @@ def open_frames(
     image, probabilities : Path
         With the same frames.
     axes : of the labels, where the file does not tell
+    image_axes : of the image, where the file does not tell; those of the labels, if not given
     by_section : bool
         The sections of a stack are images of their own; else a stack is a volume.
     files : ExitStack
@@ -136,11 +138,12 @@ def open_frames(
     frames = frames_of(source, dims=dims, channels=1, name=labels.name)
     beside: list[Sequence[Frame | None]] = []
     spacing = source.spacing
-    for path in (image, probabilities):
+    shared = axes if axes and "C" not in axes else None
+    for path, own in ((image, image_axes or shared), (probabilities, shared)):
         if path is None:
             beside.append([None] * len(frames))
             continue
-        other = files.enter_context(open_lazily(path, axes=axes if axes and "C" not in axes else None))
+        other = files.enter_context(open_lazily(path, axes=own))
         beside.append(_fitting(other, frames, path))
         spacing = spacing or other.spacing
     return [

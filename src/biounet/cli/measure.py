@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -23,7 +23,12 @@ from biounet.object_frames import FrameTable, ObjectFrame, measure_frame, open_f
 from biounet.object_pictures import draw_objects
 from biounet.rois import write_rois
 
-__all__ = ["run_measurement"]
+__all__ = ["TABLES", "measure_predictions", "run_measurement"]
+
+TABLES = ("objects.csv", "counts.csv")
+
+_Files = tuple[Path, Path | None, Path | None]
+"""Labels, image and probabilities."""
 
 WHOLE = 2**28
 """Pixels of a frame that is still taken into memory as a whole: for pictures, outlines and the search for pieces."""
@@ -59,28 +64,56 @@ def run_measurement(
     """
     if annotate and probabilities is None:
         raise ConfigError("--annotate needs --probabilities: it lists where the model is least sure")
-    for name in ("objects.csv", "counts.csv", *(["annotate.csv"] if annotate else [])):
+    for name in (*TABLES, *(["annotate.csv"] if annotate else [])):
         check_absent(out / name, overwrite=overwrite)
     files = _beside(labels, image, probabilities)
     task = _Task(out, split, pictures, rois, annotate, region, overwrite)
+
+    def measure(files_of_one: _Files, stack: ExitStack) -> Iterator[FrameTable]:
+        path, pixels, shares = files_of_one
+        frames = open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
+        return task.measure(frames, path.stem.removesuffix(".ome"))
+
+    _write_tables(files, measure, out, overwrite=overwrite)
+    if annotate:
+        task.write_regions()
+
+
+def measure_predictions(
+    pairs: Sequence[tuple[Path, Path]], out: Path, *, axes: str | None = None, by_section: bool = False
+) -> None:
+    """Measure objects that were predicted, region by region, as `run_measurement` would; replace older tables.
+
+    Parameters
+    ----------
+    pairs : image and labels
+    out : folder for the tables
+    axes : of the images, where the files do not tell
+    by_section : each section of a stack has objects of its own
+    """
+
+    def measure(files_of_one: _Files, stack: ExitStack) -> Iterator[FrameTable]:
+        labels, image, _ = files_of_one
+        frames = open_frames(labels, image=image, image_axes=axes, by_section=by_section, files=stack)
+        return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames
+
+    _write_tables([(labels, image, None) for image, labels in pairs], measure, out, overwrite=True)
+
+
+def _write_tables(
+    files: Sequence[_Files], measure: Callable[[_Files, ExitStack], Iterator[FrameTable]], out: Path, *, overwrite: bool
+) -> None:
+    """Measure files one after the other into the tables, and say what came of it."""
     with progress("measuring") as show:
 
         def tables() -> Iterator[FrameTable]:
-            for done, (path, *beside) in enumerate(files):
-                show(done / len(files), path.name)
+            for done, each in enumerate(files):
+                show(done / len(files), each[0].name)
                 with ExitStack() as stack:
-                    pixels, shares = beside
-                    yield from task.measure(
-                        open_frames(
-                            path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack
-                        ),
-                        path.stem.removesuffix(".ome"),
-                    )
+                    yield from measure(each, stack)
 
         objects = write_tables(tables(), out, overwrite=overwrite)
-    if annotate:
-        task.write_regions()
-    say(f"{objects} objects in {len(files)} label image{'s' * (len(files) > 1)}: {out / 'objects.csv'}")
+    say(f"{objects} objects in {len(files)} label image{'s' * (len(files) > 1)}: {out / TABLES[0]}")
 
 
 @dataclass(frozen=True)
@@ -212,9 +245,7 @@ def _title(frame: ObjectFrame) -> str:
     return " ".join([str(image[1]), *(f"{name} {index}" for name, index in place)])
 
 
-def _beside(
-    labels: Path, image: Path | None, probabilities: Path | None
-) -> list[tuple[Path, Path | None, Path | None]]:
+def _beside(labels: Path, image: Path | None, probabilities: Path | None) -> list[_Files]:
     """Label files, each with the files of the same name, or else of the same number, in the other folders."""
     files = image_files(labels) if _is_folder(labels) else (labels,)
     if not files:

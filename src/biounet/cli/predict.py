@@ -7,11 +7,17 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from biounet.atomic import check_absent
+from biounet.cli.measure import TABLES, measure_predictions
 from biounet.cli.progress import progress, say
 from biounet.cluster import join_scheduler, local_workers
+from biounet.ensemble import member_files
 from biounet.errors import ConfigError, MemoryBudgetError
+from biounet.modelfile import read_card
+from biounet.outputs import name_outputs
 from biounet.plan import parse_bytes
 from biounet.predict import predict_files, run_here
+from biounet.targets import TARGETS
 
 __all__ = ["run_prediction"]
 
@@ -24,9 +30,12 @@ def run_prediction(
     memory: str,
     workers: int | None,
     scheduler: str | None,
+    table: bool = False,
     **options: Any,
 ) -> list[Path]:
-    """Predict files as `biounet.predict.predict_files` does, here or on workers."""
+    """Predict files as `biounet.predict.predict_files` does, here or on workers; with `table`, measure the objects."""
+    if table:
+        _check_table(model, inputs, out, **options)
     if workers is not None and scheduler is not None:
         raise ConfigError("give either --workers or --scheduler, not both")
     for name, value in (("--workers", workers), ("--tile", options["tile"]), ("--batch", options["batch"])):
@@ -41,11 +50,40 @@ def run_prediction(
     options |= {"memory": budget, "processes": processes}
     with _terminated_as_interrupted(), where as run, progress("predicting") as show:
         try:
-            return predict_files(model, inputs, out, run=run, report=say, progress=show, **options)
+            written = predict_files(model, inputs, out, run=run, report=say, progress=show, **options)
         except MemoryBudgetError as error:
             if processes == 1:
                 raise
             raise MemoryBudgetError(f"for each of {processes} workers, {error}") from error
+    if table:
+        by_section = read_card(member_files(model)[0]).model.dims == 2  # sections are numbered one by one
+        measure_predictions(
+            name_outputs(inputs, out), _folder_of(written[0]), axes=options["axes"], by_section=by_section
+        )
+    return written
+
+
+def _check_table(
+    model: Path, inputs: list[Path], out: Path, *, save: str, overwrite: bool, resume: bool, **_: Any
+) -> None:
+    """Refuse, before anything is predicted, what cannot be measured or written."""
+    if save != "labels":
+        raise ConfigError(f"--table measures numbered objects, and --save is {save}; save labels, or leave --table out")
+    file = member_files(model)[0]
+    if read_card(file).target not in TARGETS:
+        raise ConfigError(
+            f"{file} was trained on classes, so there are no numbered objects for --table; leave it out, and number "
+            "the parts of the result by: biounet measure RESULT --split"
+        )
+    folder = _folder_of(name_outputs(inputs, out)[0][1])
+    for name in TABLES:
+        check_absent(folder / name, overwrite=overwrite or resume)
+
+
+def _folder_of(labels: Path) -> Path:
+    """The folder that a label file lies in, or the store that it is a part of."""
+    stores = [folder for folder in labels.parents if folder.suffix.lower() == ".zarr"]
+    return (stores[-1] if stores else labels).parent
 
 
 @contextmanager

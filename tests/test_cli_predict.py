@@ -1,0 +1,113 @@
+"""The tables that `biounet predict --table` writes are those of `biounet measure`, and wrong words leave nothing."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from biounet.cli import main
+from biounet.config import ModelConfig
+from biounet.images import Image, write
+from biounet.modelfile import ModelCard, save_network
+from biounet.models import build
+from biounet.normalize import Normalization
+
+TABLES = ("objects.csv", "counts.csv")
+
+
+@pytest.fixture
+def biounet(monkeypatch, capfd):
+    """Run a command; return status and what was said."""
+
+    def call(*words) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["biounet", *map(str, words)])
+        try:
+            main()
+            status = 0
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+        return status, capfd.readouterr().err
+
+    return call
+
+
+@pytest.fixture
+def model(tmp_path):
+    return save_model(tmp_path / "objects.safetensors", "foreground")
+
+
+def save_model(path, target):
+    config = ModelConfig(width=4, depth=2, padding="same", norm="batch")
+    save_network(path, build(config), ModelCard(model=config, normalization=Normalization(), target=target))
+    return path
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+
+
+def same_tables(one, other):
+    for name in TABLES:
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    assert len((one / TABLES[0]).read_text().splitlines()) > 2, "there are objects"
+
+
+def test_a_folder_of_images_gets_the_tables_of_measure(biounet, model, tmp_path):
+    for name in ("a.png", "b.tif"):
+        write(tmp_path / "in" / name, Image(noise(40, 50), "YX"))
+    words = ("predict", model, tmp_path / "in", "--out", tmp_path / "out", "--table")
+    status, said = biounet(*words)
+    assert status == 0, said
+    assert "objects in 2 label images" in said
+    assert biounet("measure", tmp_path / "out", "--image", tmp_path / "in", "--out", tmp_path / "again")[0] == 0
+    same_tables(tmp_path / "out", tmp_path / "again")
+
+    (tmp_path / "out" / "b.tif").unlink()
+    assert "objects.csv exists already" in biounet(*words)[1]
+    assert not (tmp_path / "out" / "b.tif").exists(), "that is said before anything is predicted"
+    status, said = biounet(*words, "--resume")
+    assert status == 0, said
+    same_tables(tmp_path / "out", tmp_path / "again")
+
+
+@pytest.mark.parametrize("out", ["labels.zarr", "image.zarr/labels/cells"])
+def test_sections_that_are_numbered_one_by_one_are_measured_so_beside_the_store(biounet, model, tmp_path, out):
+    pytest.importorskip("zarr")
+    image = tmp_path / "image.zarr"
+    write(image, Image(noise(3, 40, 50), "ZYX"))
+    status, said = biounet("predict", model, image, "--out", tmp_path / out, "--table", "--tile", 24)
+    assert status == 0, said
+    words = ("measure", tmp_path / out, "--image", image, "--by-section", "--out", tmp_path / "again")
+    assert biounet(*words)[0] == 0
+    same_tables(tmp_path, tmp_path / "again")
+
+
+def test_axes_of_images_that_do_not_tell_are_not_those_of_labels(biounet, tmp_path):
+    config = ModelConfig(width=4, depth=2, padding="same", in_channels=3)
+    card = ModelCard(model=config, normalization=Normalization(), target="foreground")
+    save_network(tmp_path / "colours.safetensors", build(config), card)
+    write(tmp_path / "in.tif", Image(noise(3, 40, 50), "CYX"))
+    words = (tmp_path / "in.tif", "--axes", "CYX", "--out", tmp_path / "out.tif", "--table")
+    status, said = biounet("predict", tmp_path / "colours.safetensors", *words)
+    assert status == 0, said
+    assert "intensity_mean_2" in (tmp_path / "objects.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("objects", "--save", "probabilities"), "--save is probabilities; save labels"),
+        (("objects", "--save", "classes"), "--save is classes; save labels"),
+        (("classes",), "measure RESULT --split"),
+    ],
+)
+def test_where_there_are_no_objects_nothing_is_predicted(biounet, model, tmp_path, words, said):
+    save_model(tmp_path / "classes.safetensors", "classes")
+    write(tmp_path / "in.tif", Image(noise(40, 50), "YX"))
+    network, *options = words
+    words = (tmp_path / f"{network}.safetensors", tmp_path / "in.tif", "--out", tmp_path / "out", "--table")
+    status, lines = biounet("predict", *words, *options)
+    assert status == 2
+    assert said in lines
+    assert lines.count("\n") == 1
+    assert not (tmp_path / "out").exists()
