@@ -7,7 +7,8 @@ from torch.nn.functional import interpolate
 
 from architectures import make
 from biounet.config import ModelConfig
-from biounet.models import MODELS
+from biounet.losses import cross_entropy
+from biounet.models import MODELS, build
 from biounet.models.fcn import Bilinear, Score, bilinear_filter
 
 VGG16 = 14_714_688  # Simonyan and Zisserman 2015, table 1 column D, convolutions only
@@ -81,3 +82,19 @@ def test_enlargement_begins_bilinear(stride):
         inside[:, :, edge:-edge, edge:-edge], expected[:, :, edge:-edge, edge:-edge], atol=1e-6, rtol=0
     )
     assert bilinear_filter(stride).sum().item() == pytest.approx(stride**2)
+
+
+def test_the_wide_layers_learn_no_faster_than_the_others():
+    # At the learning rate of the default; without their normalisation the loss rises to 150.
+    net = build(ModelConfig(name="fcn-32s", width=8, padding="same", norm="batch", dropout=0.0)).train()
+    generator = torch.Generator().manual_seed(0)
+    image, target = torch.randn(2, 1, 64, 64, generator=generator), torch.zeros(2, 64, 64, dtype=torch.int64)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    losses = []
+    for step in range(4):
+        loss = cross_entropy(net(image), (target + step) % 2, None)  # what was learnt is wrong in the next step
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert max(losses) < 15, losses

@@ -20,7 +20,8 @@ def dense_unet(config: ModelConfig) -> UNet:
     -----
     Source: Guan et al. 2020, "Fully Dense UNet for 2-D Sparse Photoacoustic Tomography Artifact Removal",
     figures 1 and 2. Differs: their network adds its input to its output, to remove artefacts; ours gives
-    class scores.
+    class scores. Re-implementations have the same blocks, and some a 1x1 convolution before each pooling,
+    as the transitions of Huang et al. 2017; ours has none.
     """
     need_padding(config)
     return UNet(config, block=DenseBlock, entry=partial(DenseBlock, size=3))

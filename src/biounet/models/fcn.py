@@ -1,5 +1,7 @@
 """Fully convolutional networks (Long, Shelhamer and Darrell 2015): FCN-32s, FCN-16s and FCN-8s on VGG-16."""
 
+from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -38,7 +40,10 @@ class FCN(nn.Module):
     ``voc-fcn8s`` that the authors published: 100 zeros around the image, maps cropped by 5, 9 and 19, 27 or 31
     pixels. As in the paper, new scores on poolings begin at zero, inner enlargements begin bilinear and are
     learned, and the last stays bilinear (the published files fix the inner ones as well). The last one is
-    kept as one filter, where Caffe stores classes x classes of them, nearly all zero.
+    kept as one filter, where Caffe stores classes x classes of them, nearly all zero. Differs: scores of
+    the innermost map are drawn, where the paper begins with zeros, so that all weights learn from the first step;
+    with ``norm="batch"`` the fully connected layers are normalised too, which the public weights are not: their
+    sums over thousands of channels would grow too fast at the learning rates of the other networks.
 
     Examples
     --------
@@ -51,20 +56,12 @@ class FCN(nn.Module):
         super().__init__()
         check_planar(config)
         need_padding(config)
-        width, wide, classes = config.width, 64 * config.width, config.classes
+        width, classes = config.width, config.classes
         self.trunk = trunk_name(16, config)
         self.crops = CROPS[stride]
         self.geometry: Geometry = _geometry(stride)
         self.features = trunk_features(16, config, border=BORDER)
-        self.classifier = nn.Sequential(
-            nn.Conv2d(8 * width, wide, 7),
-            nn.ReLU(inplace=True),
-            nn.Dropout(config.dropout),
-            nn.Conv2d(wide, wide, 1),
-            nn.ReLU(inplace=True),
-            nn.Dropout(config.dropout),
-            nn.Conv2d(wide, classes, 1),
-        )
+        self.classifier = nn.Sequential(OrderedDict(_classifier(config)))
         skips = (8 * width, 4 * width)[: len(self.crops) - 1]  # channels of pooling 4, of pooling 3
         self.scores = nn.ModuleList(Score(channels, classes) for channels in skips)
         self.enlarge = nn.ModuleList(Bilinear(classes, 2) for _ in skips)
@@ -84,6 +81,18 @@ class FCN(nn.Module):
             x = x + _crop(score(pooled.pop()), crop, x)
         x = conv_transpose2d(x, self.last, stride=self.stride, groups=len(self.last))  # type: ignore[arg-type]
         return _crop(x, self.crops[-1], image)
+
+
+def _classifier(config: ModelConfig) -> Iterator[tuple[str, nn.Module]]:
+    """Fully connected layers as convolutions, by their numbers in the public weight files."""
+    wide = 64 * config.width
+    for number, before, size in ((0, 8 * config.width, 7), (3, wide, 1)):
+        yield str(number), nn.Conv2d(before, wide, size)
+        if config.norm == "batch":
+            yield f"{number}_norm", nn.BatchNorm2d(wide)
+        yield str(number + 1), nn.ReLU(inplace=True)
+        yield str(number + 2), nn.Dropout(config.dropout)
+    yield "6", nn.Conv2d(wide, config.classes, 1)
 
 
 class Score(nn.Module):

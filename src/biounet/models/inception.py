@@ -18,7 +18,8 @@ def inception_unet(config: ModelConfig) -> UNet:
     -----
     Source: Cahall et al. 2019, "Inception Modules Enhance Brain Tumor Segmentation", with the module of
     Szegedy et al. 2015, figure 2b. The papers tune how many filters of each size there are, level by
-    level; ours have a quarter of the channels each.
+    level; ours have a quarter of the channels each. Other versions (github.com/mlcommons/GaNDLF, after a preprint
+    of the paper) have two and three filters of 3x3, one after the other, for larger ones, and add the input.
     """
     need_padding(config)
     return UNet(config, block=InceptionBlock)

@@ -34,7 +34,8 @@ class RecurrentConv(nn.Module):
     Notes
     -----
     Source: Alom et al. 2018, equations 1 and 2 (after Liang and Hu 2015), with f the ReLU:
-    ``x(t) = f(w_f * x + w_r * x(t - 1) + b)``, nothing before the first step.
+    ``x(t) = f(w_f * x + w_r * x(t - 1) + b)``, nothing before the first step. A re-implementation that many use
+    (github.com/LeeJunHyun/Image_Segmentation) has one kernel for both, ``x(t) = f(w * (x + x(t - 1)) + b)``.
     """
 
     def __init__(self, channels: int, *, dims: int, norm: bool, steps: int) -> None:

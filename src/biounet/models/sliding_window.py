@@ -10,8 +10,8 @@ from biounet.models.vgg import check_planar
 
 __all__ = ["KERNELS", "PixelClassifier", "SlidingWindow"]
 
-KERNELS = {95: (4, 5, 4, 4), 65: (4, 4, 3, 3)}
-"""Sides of the filters before each of the four poolings, by the side of the window."""
+KERNELS = {95: (4, 5, 4, 4), 65: (4, 4, 5)}
+"""Sides of the filters before each of the poolings, by the side of the window."""
 
 FULLY_CONNECTED = 200 / 48
 """Neurons of the first fully connected layer, per map of the convolutions."""
@@ -28,17 +28,19 @@ class SlidingWindow(nn.Module):
     ----------
     config : ModelConfig
         ``window`` 95 with ``width=48`` is the network N4 of the paper, without drop-out and normalisation.
-        ``padding="same"`` puts zeros around the image. ``depth`` is 4 by construction.
+        ``padding="same"`` puts zeros around the image. ``depth`` follows from the window.
 
     Notes
     -----
     Source: Ciresan, Giusti, Gambardella and Schmidhuber 2012 (NIPS), section 2 and table 1. Dense form: Giusti et
     al. 2013, "Fast image scanning with deep max-pooling convolutional neural networks"; theirs computes every
     phase of a pooling as an image of its own, dilation is the same arithmetic without the bookkeeping.
-    Differs: the paper lists the layers of N4 only, so those of the window of 65 (N1 to N3) are N4's, with filters
-    that leave even sizes. No foveation and no nonuniform sampling, which N3 does without: they change with the
-    pixel in the middle, so nothing could be shared. Activation: the hyperbolic tangent that networks of these
-    authors have at the time (Ciresan et al. 2011, IJCAI), without its two scales, which the weights can take over.
+    Differs: the paper lists the layers of N4 only, and says that networks are deeper the larger their window is. So
+    that of the window of 65 (N1 to N3) has a pooling less, and filters that leave even sizes; re-implementations
+    (github.com/mjpekala/bio-segmentation) have three poolings too, and filters of 5x5. No foveation and no nonuniform
+    sampling, which N3 does without: they change with the pixel in the middle, so nothing could be shared. Activation:
+    the hyperbolic tangent that networks of these authors have at the time (Ciresan et al. 2011, IJCAI), without its
+    two scales, which the weights can take over.
     Training: the paper takes as many membrane pixels as others, ``train.class_balance`` weighs them so.
 
     Examples
