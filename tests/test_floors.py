@@ -16,7 +16,7 @@ FLOORS = [
     },
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
-    | {"experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
+    | {"ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
     | {"ensemble", "frames", "reliefs", "jobs", "outputs", "plan", "verify"},
     {"report", "cli"},
 ]
@@ -39,7 +39,9 @@ SIDEWAYS = {
     *(("experiment", part) for part in ("fingerprint", "training_data", "patches", "train", "budget", "validation")),
     *((part, "training_data") for part in ("digests", "validation")),
     *(("forecast", part) for part in ("patches", "update", "validation")),
-    *(("experiment", part) for part in ("digests", "forecast")),
+    *(("experiment", part) for part in ("digests", "forecast", "ondemand", "stored_samples")),
+    ("training_data", "ondemand"),
+    ("stored_samples", "training_data"),
     *(("jobs", part) for part in ("ensemble", "frames", "reliefs", "outputs", "plan")),
     ("outputs", "jobs"),
     *(("verify", part) for part in ("frames", "jobs", "plan")),

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-__all__ = ["Cost", "count_cost", "meta_copy", "resident_bytes"]
+__all__ = ["Cost", "count_cost", "machine_bytes", "meta_copy", "resident_bytes"]
 
 
 class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -98,6 +98,11 @@ def count_cost(compute: Callable[[torch.Tensor], object], shape: Sequence[int], 
     with torch.no_grad(), _Ledger() as ledger:  # in inference mode, convolutions would not be taken apart
         compute(torch.empty(tuple(shape), dtype=precision, device="meta"))
     return Cost(ledger.most, ledger.operations)
+
+
+def machine_bytes() -> int:
+    """Memory of this machine, in use or not."""
+    return int(psutil.virtual_memory().total)
 
 
 def resident_bytes() -> int:

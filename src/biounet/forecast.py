@@ -31,6 +31,8 @@ class Forecast:
     500
     >>> plan.minutes(steps=500)
     6.0
+    >>> replace(plan, prepare_seconds=60.0).steps(minutes=6)    # a minute of which is gone before the first step
+    400
     """
 
     step_seconds: float
@@ -43,15 +45,18 @@ class Forecast:
     """How many validations there are."""
     memory: int
     """Most bytes that the process held, images included; on a GPU, most that tensors took."""
+    prepare_seconds: float = 0.0
+    """Of making the files that patches are cut from, where memory does not hold the images."""
 
     def steps(self, *, minutes: float) -> int:
         """Updates that minutes hold, at least one."""
-        left = 60 * minutes - self.reports * self.validation_seconds
+        left = 60 * minutes - self.prepare_seconds - self.reports * self.validation_seconds
         return max(1, round(left / (self.step_seconds + self.draw_seconds)))
 
     def minutes(self, *, steps: int) -> float:
         """Minutes that updates take, validations included."""
-        return (steps * (self.step_seconds + self.draw_seconds) + self.reports * self.validation_seconds) / 60
+        updates = steps * (self.step_seconds + self.draw_seconds)
+        return (self.prepare_seconds + updates + self.reports * self.validation_seconds) / 60
 
 
 def forecast(config: RunConfig, source: PatchSource, validation: Validation, *, fabric: Fabric) -> Forecast:

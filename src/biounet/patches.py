@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from biounet.augment import Sample, augmented_patch
@@ -84,6 +85,11 @@ class PatchSource:
         classes = 1 + max([-1, *(int(self.samples[number].labels.max()) for number in images)])
         return tuple(Places.of(self.samples[number].labels.cpu().numpy(), classes=classes) for number in images)
 
+    @cached_property
+    def _counts(self) -> NDArray[np.int64]:
+        """Pixels of each class in each image, (images, classes)."""
+        return np.array([places.counts for places in self.places])
+
     def batch(self, step: int, *, rank: int = 0, ranks: int = 1) -> Batch:
         """Draw the patches of a step that belong to one of several processes.
 
@@ -127,15 +133,14 @@ class PatchSource:
         rng = generator(self.train.seed, step, index, stream="oversample")
         if rng.random() >= self.train.oversample or not self.places:
             return None
-        counts = np.array([places.counts for places in self.places])
-        there = np.flatnonzero(counts.sum(0))
+        there = np.flatnonzero(self._counts.sum(axis=0))
         if not len(there):
             return None
         wanted = int(rng.choice(there))
-        until = counts[:, wanted].cumsum()
+        until = self._counts[:, wanted].cumsum()
         drawn = int(rng.integers(until[-1]))
         number = int(np.searchsorted(until, drawn, side="right"))
-        return number, self._find(number, drawn - int(until[number] - counts[number, wanted]), wanted)
+        return number, self._find(number, drawn - int(until[number] - self._counts[number, wanted]), wanted)
 
     def _known_pixel(self, rng: np.random.Generator, number: int) -> tuple[int, ...] | None:
         """Any pixel of an image with a label; none if all have one, so that any patch will do."""

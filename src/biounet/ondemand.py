@@ -1,0 +1,89 @@
+"""Images that memory does not hold together: what they take, and a sequence that reads each when it is asked for."""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import TypeVar, overload
+
+from biounet.folders import Pair
+
+__all__ = ["OnDemand", "fit_memory"]
+
+T = TypeVar("T", covariant=True)
+
+
+class OnDemand(Sequence[T]):
+    """Things with names, read anew each time they are asked for; nothing is kept.
+
+    Parameters
+    ----------
+    names : one per thing
+    read : (number of a thing) -> the thing
+
+    Examples
+    --------
+    >>> squares = OnDemand(["one", "two", "three"], lambda number: (number + 1) ** 2)
+    >>> squares[-1], list(squares[::2]), squares[1:].names
+    (9, [1, 9], ('two', 'three'))
+    """
+
+    def __init__(self, names: Sequence[str], read: Callable[[int], T]) -> None:
+        self.names = tuple(names)
+        self._read = read
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "OnDemand[T]": ...
+
+    def __getitem__(self, index: int | slice) -> "T | OnDemand[T]":
+        """Read one thing; or choose some, which reads none."""
+        numbers = range(len(self))[index]
+        if isinstance(numbers, int):
+            return self._read(numbers)
+        return OnDemand([self.names[number] for number in numbers], lambda number: self._read(numbers[number]))
+
+
+def fit_memory(
+    train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float
+) -> tuple[Sequence[Pair], Sequence[str]]:
+    """See whether memory holds the images of a training.
+
+    Parameters
+    ----------
+    train, held_out : images to train on, and to validate on
+    memory : bytes that they may take
+
+    Returns
+    -------
+    held_out : those to validate on, of which memory holds as many as half of it has room for, spread evenly
+    notes : what a person should know; none if memory holds all
+    """
+    needed = _bytes(train, 16) + _bytes(held_out, 16)  # labels, target and weights: 4 + 8 + 4 bytes
+    if needed <= memory:
+        return held_out, []
+    stored = _bytes(train, 6)  # target and weights: 2 + 4 bytes
+    notes = [
+        f"the images take {needed / 2**30:.2f} GiB, and train.memory leaves them {memory / 2**30:.2f} GiB: patches are "
+        f"cut from files of up to {stored / 2**30:.2f} GiB, which are made once, in the folder of the run"
+    ]
+    share = min(1.0, memory / 2 / max(_bytes(held_out, 16), 1))
+    count = max(1, int(share * len(held_out)))
+    if count < len(held_out):
+        notes.append(f"of {len(held_out)} images held out, {count} are validated on, which memory has room for")
+        held_out = [held_out[number * len(held_out) // count] for number in range(count)]
+    return held_out, notes
+
+
+def _bytes(pairs: Sequence[Pair], others: int) -> int:
+    """What images take: float32 per channel, and so many other bytes per pixel."""
+    return sum(_pixels(pair) * (4 * pair.channels + others) for pair in pairs)
+
+
+def _pixels(pair: Pair) -> int:
+    """Pixels of an image, channels left out."""
+    *most, rows, columns = pair.shape[1:]
+    return prod(most) * (rows if pair.rows is None else pair.rows[1] - pair.rows[0]) * columns

@@ -1,0 +1,119 @@
+"""Training samples in files, for sets that memory does not hold: mapped only while a patch is cut from them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from biounet.atomic import replacing
+from biounet.augment import Sample
+from biounet.config import RunConfig
+from biounet.errors import TrainingError
+from biounet.training_data import Item, TrainingData, to_samples
+from biounet.weightmaps import class_weights
+
+__all__ = ["StoredSamples", "store_samples"]
+
+T = TypeVar("T")
+
+LABELS = np.int16
+"""Type of class numbers in a file; patches of them are int64 again."""
+
+
+class StoredSamples:
+    """Samples in a folder, one after the other, as `biounet.patches.PatchSource` asks for them.
+
+    Each sample is a folder of plain NumPy files: ``image.npy``, ``labels.npy`` and, where pixels do not all weigh the
+    same, ``weights.npy``. It is absent or complete, whenever the process that writes it is killed.
+
+    Parameters
+    ----------
+    folder : Path
+    count : number of samples
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> stored = StoredSamples(Path(tempfile.mkdtemp()), 1)
+    >>> stored.prepare([3.0], lambda item: Sample(torch.full((1, 2, 2), item), torch.ones(2, 2, dtype=torch.int64)))
+    >>> stored[0].image[0, 0], stored[0].labels[0], stored[0].weights
+    (tensor([3., 3.]), tensor([1, 1], dtype=torch.int16), None)
+    """
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder = folder
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> Sample:
+        """Map the arrays of a sample. Memory holds what was read of them until the tensors are gone."""
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        found = {path.stem: path for path in self._place(number).glob("*.npy")}
+        if not {"image", "labels"} <= set(found):
+            raise TrainingError(f"{self._place(number)} is gone, which training reads; go on with --resume")
+        # Copy on write: torch wants arrays that can be written, and nothing is.
+        tensors = {name: torch.from_numpy(np.load(path, mmap_mode="c")) for name, path in found.items()}
+        return Sample(**tensors)
+
+    def prepare(self, items: Sequence[T], make: Callable[[T], Sample], *, rank: int = 0, ranks: int = 1) -> None:
+        """Store the samples of items that are not there yet.
+
+        Parameters
+        ----------
+        items : one per sample
+            One after the other is asked for, and only that one is held.
+        make : (item) -> its sample, on the CPU
+        rank, ranks : which of several processes this is; each stores its share
+
+        Raises
+        ------
+        OutputError
+            If the disk is full.
+        """
+        for number in range(rank, self._count, ranks):
+            if not self._place(number).exists():
+                self._store(number, make(items[number]))
+
+    def _store(self, number: int, sample: Sample) -> None:
+        """Write the arrays of a sample, and then give them their name."""
+        with replacing(self._place(number)) as temporary:
+            temporary.mkdir()
+            for name, tensor in sample._asdict().items():
+                if tensor is not None:
+                    array = tensor.numpy()
+                    np.save(temporary / f"{name}.npy", array.astype(LABELS) if array.dtype.kind == "i" else array)
+
+    def _place(self, number: int) -> Path:
+        return self._folder / str(number)
+
+
+def store_samples(
+    data: TrainingData, config: RunConfig, folder: Path, *, rank: int = 0, ranks: int = 1
+) -> StoredSamples:
+    """Store the training images with targets and weights, those that `biounet.training_data.to_samples` makes.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Its images are asked for one by one; a whole one, with its weights, must fit into memory.
+    config : RunConfig
+    folder : Path
+        What is there stays: it must have been made of the same data and settings.
+    rank, ranks : which of several processes this is; each stores its share
+    """
+    balance, kept = None, StoredSamples(folder, len(data.train))
+    if config.train.class_balance:
+        balance = class_weights((item.target for item in data.train), classes=config.model.classes)
+
+    def make(item: Item) -> Sample:
+        (sample,) = to_samples(replace(data, train=[item]), config, torch.device("cpu"), balance=balance)
+        return sample
+
+    kept.prepare(data.train, make, rank=rank, ranks=ranks)
+    return kept

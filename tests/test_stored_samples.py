@@ -1,0 +1,76 @@
+"""Samples in files give the patches of samples in memory, and are there whole or not at all."""
+
+import numpy as np
+import pytest
+import torch
+
+from biounet import stored_samples
+from biounet.augment import Sample
+from biounet.config import IGNORE, RunConfig
+from biounet.errors import OutputError, TrainingError
+from biounet.geometry import unet_geometry
+from biounet.patches import PatchSource
+from biounet.stored_samples import StoredSamples
+
+CPU = torch.device("cpu")
+
+
+def samples(*, weighted=True):
+    rng = np.random.default_rng(0)
+    found = []
+    for shape in ((40, 50), (90, 30), (12, 12)):
+        labels = torch.from_numpy(rng.integers(IGNORE, 3, shape))
+        image = torch.from_numpy(rng.normal(size=(2, *shape)).astype(np.float32))
+        found.append(Sample(image, labels, torch.rand(shape) if weighted else None))
+    return found
+
+
+def stored(folder, found):
+    kept = StoredSamples(folder, len(found))
+    kept.prepare(found, lambda sample: sample)
+    return kept
+
+
+def source(found, *, padded=True, device=None):
+    config = RunConfig.preset("default").updated({"train.batch": 4, "train.oversample": 0.5})
+    geometry = unet_geometry(((2, 2),) * 2, padded=padded)
+    size = (32, 32) if padded else geometry.input_size((20, 20))
+    return PatchSource(found, geometry, size, config.augment, config.train, device)
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_patches_from_files_are_those_from_memory_to_the_bit(tmp_path, padded, weighted):
+    found = samples(weighted=weighted)
+    here = source(found, padded=padded).batches(3)
+    there = source(stored(tmp_path, found), padded=padded, device=CPU).batches(3)
+    for _ in range(4):
+        for ours, theirs in zip(vars(next(here)).values(), vars(next(there)).values(), strict=True):
+            assert (ours is None and theirs is None) or (torch.equal(ours, theirs) and ours.dtype == theirs.dtype)
+    there.close()
+
+
+def test_images_to_draw_stay_as_they_are(tmp_path):
+    image = torch.rand(1, 20, 20)
+    (sample,) = stored(tmp_path, [Sample(image, image / 3)])
+    assert torch.equal(sample.labels, image / 3)
+
+
+def test_what_is_there_is_not_made_again_and_processes_share_the_work(tmp_path):
+    made = []
+    kept = StoredSamples(tmp_path, 3)
+    for rank in (0, 1, 0):
+        kept.prepare(samples(), lambda sample: made.append(sample.image.shape) or sample, rank=rank, ranks=2)
+    assert made == [(2, 40, 50), (2, 12, 12), (2, 90, 30)]
+
+
+def test_a_sample_that_cannot_be_written_is_not_there(tmp_path, monkeypatch):
+    def full(path, array):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stored_samples.np, "save", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        stored(tmp_path, samples())
+    with pytest.raises(TrainingError, match="0 is gone"):
+        StoredSamples(tmp_path, 3)[0]
+    assert list(tmp_path.iterdir()) == []
