@@ -56,6 +56,22 @@ def test_a_larger_patch_takes_the_place_of_several():
     assert (given.train.patch, given.train.batch) == (128, 2)
 
 
+def test_small_objects_get_more_and_smaller_patches():
+    config, reasons = choose_settings(IMAGES, replace(CELLS, diameter=51.0))
+    assert (config.train.patch, config.train.batch) == (128, 8)
+    assert "51 px" in reasons["train.patch"]
+    assert choose_settings(IMAGES, replace(CELLS, diameter=110.0))[0].train.patch == 256
+
+
+def test_classes_made_of_objects_are_as_rare_as_these():
+    levels = (0.9, 0.06, 0.03, 0.01)
+    config, _ = choose_settings(IMAGES, replace(CELLS, shares=levels))
+    assert (config.train.class_balance, config.train.oversample) == (False, 0)
+    config, reasons = choose_settings(IMAGES, replace(CELLS, shares=levels, objects=0))
+    assert (config.train.class_balance, config.train.oversample) == (True, 0.33)
+    assert reasons["train.oversample"] == "class 3 has only 1.0% of the pixels"
+
+
 def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():
     apart, _ = choose_settings(IMAGES, CELLS)
     assert (apart.train.border_weight, apart.train.class_balance, apart.train.oversample) == (0, False, 0)

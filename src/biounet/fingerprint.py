@@ -27,7 +27,8 @@ VOXELS = 2**17
 
 GRID = 8  # pixels: patches of volumes are multiples of it
 LEAST_BOTTOM = 4  # pixels per axis that should be left after all poolings
-LARGEST_PATCH = 512
+SMALLEST_PATCH, LARGEST_PATCH = 128, 512
+ROOM, AMPLE = 1.5, 2.5  # diameters of an object: what a patch must have, and what is enough
 THICK = 2.0  # an axis whose pixels are that much longer than the finest is not pooled
 
 RARE = 0.05
@@ -125,9 +126,12 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
     """
     wanted = set(config.train.auto)
     chosen = _for_volumes(config, found) if config.model.dims == 3 else _for_images(config, found)
-    if min(found.shares) < RARE:
-        least = min(range(len(found.shares)), key=found.shares.__getitem__)
-        why = f"class {least} has only {found.shares[least]:.1%} of the pixels"
+    # Classes made of objects, such as their borders, are as rare as they are: objects count as one.
+    shares = (found.shares[0], sum(found.shares[1:])) if found.objects else found.shares
+    if min(shares) < RARE:
+        least = min(range(len(shares)), key=shares.__getitem__)
+        what = ("background has", "objects have")[least] if found.objects else f"class {least} has"
+        why = f"{what} only {shares[least]:.1%} of the pixels"
         chosen |= {"train.class_balance": (True, why), "train.oversample": (OVERSAMPLE, why)}
     if found.touching:
         chosen["train.border_weight"] = BORDER_WEIGHT, f"gaps of up to {CLOSE} px in {found.touching:.0%} of the images"
@@ -148,13 +152,22 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
             break
     size = f"an object of {found.diameter:.0f} px"
     chosen["model.depth"] = depth, f"{size} against the {margin} px that a pixel sees to each side"
-    grid, before = 2**depth, config.train.patch
-    patch = min(math.ceil(1.5 * found.diameter / grid) * grid, LARGEST_PATCH)
-    if patch > before and "train.patch" in config.train.auto:
+    before, patch = config.train.patch, _patch_of_objects(found.diameter, config.train.patch, grid=2**depth)
+    if patch != before and "train.patch" in config.train.auto:
         chosen["train.patch"] = patch, f"{size} fits in"
         batch = max(1, round(config.train.batch * before**2 / patch**2))
         chosen["train.batch"] = batch, f"as many pixels as {config.train.batch} patches of {before} px"
     return chosen
+
+
+def _patch_of_objects(diameter: float, usual: int, *, grid: int) -> int:
+    """A square that large objects fit in; and for small ones a smaller one, so that a batch shows more images.
+
+    >>> [_patch_of_objects(diameter, 256, grid=16) for diameter in (20, 51, 90, 185, 900)]
+    [128, 128, 240, 288, 512]
+    """
+    wanted = max(ROOM * diameter, min(max(AMPLE * diameter, SMALLEST_PATCH), usual))
+    return min(math.ceil(wanted / grid) * grid, LARGEST_PATCH)
 
 
 def _for_volumes(config: RunConfig, found: Fingerprint) -> Choices:
