@@ -12,7 +12,7 @@ FLOORS = [
         *("models", "losses", "weightmaps", "normalize", "augment", "metrics", "postprocess", "synthetic"),
         *("measure", "object_pictures"),
         *("optimize", "devices", "tiling", "footprint", "targets", "calibration"),
-        *("processes", "batchwise", "places"),
+        *("processes", "batchwise", "places", "adversary"),
     },
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
@@ -23,9 +23,10 @@ FLOORS = [
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
 SIDEWAYS = {
     *((part, "errors") for part in FLOORS[0]),  # errors is what the rest of the ground floor stands on
-    *(("tiling", part) for part in ("devices", "models", "footprint")),
+    *(("tiling", part) for part in ("devices", "models", "footprint", "normalize")),
     ("processes", "devices"),
     ("batchwise", "processes"),
+    *(("adversary", part) for part in ("devices", "models")),
     ("object_pictures", "measure"),
     ("postprocess", "metrics"),
     ("weightmaps", "targets"),

@@ -7,6 +7,7 @@ import torch
 from lightning_fabric import Fabric
 
 from biounet.config import RunConfig
+from biounet.losses import IMAGE_LOSSES
 from biounet.patches import Batch
 from biounet.processes import agree
 from biounet.update import State, train_step
@@ -38,7 +39,10 @@ def seconds_per_step(config: RunConfig, size: Sequence[int], *, fabric: Fabric) 
     images = torch.zeros(share, config.model.in_channels, *size, device=fabric.device)
     with torch.no_grad():
         spatial = state.net.eval()(images[:1]).shape[2:]
-    labels = torch.zeros(share, *spatial, dtype=torch.int64, device=fabric.device)
+    if config.train.loss in IMAGE_LOSSES:
+        labels = torch.zeros(share, config.model.classes, *spatial, device=fabric.device)
+    else:
+        labels = torch.zeros(share, *spatial, dtype=torch.int64, device=fabric.device)
     state.join(fabric)
     times = []
     for _ in range(3):

@@ -19,7 +19,7 @@ from biounet.errors import ConfigError, OutputError, TrainingError
 from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
-from biounet.losses import LOSSES
+from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.modelfile import ModelCard, load_network, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
@@ -37,8 +37,9 @@ __all__ = ["Experiment"]
 
 def check_loss(name: str) -> None:
     """Refuse a loss that is not in the table."""
-    if name not in LOSSES:
-        raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}, got {name!r}")
+    known = [*LOSSES, *IMAGE_LOSSES]
+    if name not in known:
+        raise ConfigError(f"train.loss must be one of {', '.join(known)}, got {name!r}")
 
 
 @dataclass
@@ -85,6 +86,7 @@ class Experiment:
             precision,
             objects=self.data.objects if apart else None,
             rules=ObjectRules(target=self.data.target) if self.data.kind == "objects" else None,  # type: ignore[arg-type]
+            units=self.data.target_normalization,
         )
 
     @property
@@ -150,7 +152,7 @@ class Experiment:
             resume=resume,
             began=self.began,
         )
-        if self.leads and self.validation.items:
+        if self.leads and self.validation.items and self.data.kind != "images":
             self._settle_model()
 
     def _settle_model(self) -> None:
@@ -206,7 +208,8 @@ class Experiment:
     def _card(self) -> ModelCard:
         return ModelCard(
             model=self.config.model,
-            normalization=self.normalization,
+            normalization=self.data.normalization or self.normalization,
+            target_normalization=self.data.target_normalization,
             target=self.data.target,  # type: ignore[arg-type]
             rules=self.validation.rules,
             training={

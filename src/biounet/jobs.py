@@ -21,7 +21,7 @@ from biounet.tiling import TileNet, Work, run_tiles
 
 __all__ = ["Job", "OpenJob", "Predictor", "Save", "Sink", "Task"]
 
-Save = Literal["labels", "classes", "probabilities"]
+Save = Literal["labels", "classes", "probabilities", "image"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,10 @@ class Predictor:
         self.normalizations = tuple(dict.fromkeys(ways))
         self.card = joint_card([card for _, card in members])
         self.net = Ensemble(
-            [TileNet(net, tta=job.tta, temperature=card.temperature, **options) for net, card in members],
+            [
+                TileNet(net, tta=job.tta, temperature=card.temperature, units=card.target_normalization, **options)
+                for net, card in members
+            ],
             copies=[self.normalizations.index(way) for way in ways],
             classes=self.card.model.classes,
         )
@@ -139,6 +142,8 @@ class OpenJob:
     def channels(self) -> int:
         """Channels that are stored: of two classes only the foreground, of labels one."""
         classes = self.card.model.classes
+        if self.job.save == "image":
+            return classes
         return classes if self.job.save == "probabilities" and classes > 2 else 1
 
     @property
@@ -147,9 +152,14 @@ class OpenJob:
         return self.job.save == "labels" and self.card.target != "classes"
 
     @property
+    def saves_floats(self) -> bool:
+        """Whether what a network gives is stored as it is: probabilities, or the image that it draws."""
+        return self.job.save in ("probabilities", "image")
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the pixels that tasks deliver."""
-        if self.job.save == "probabilities":
+        if self.saves_floats:
             return np.dtype(np.float32)
         return np.dtype(np.uint8 if self.card.model.classes <= 256 or self.save_objects else np.uint16)
 
@@ -215,8 +225,9 @@ class OpenJob:
 
     def _encode(self, probabilities: NDArray[np.float32]) -> NDArray[Any]:
         """What is stored of the probabilities (classes, *spatial)."""
-        if self.job.save == "probabilities":
-            return probabilities[1:] if len(probabilities) == 2 else probabilities
+        if self.saves_floats:
+            one = self.job.save == "probabilities" and len(probabilities) == 2
+            return probabilities[1:] if one else probabilities
         if self.save_objects:
             return make_relief(probabilities, self.card.object_rules)[np.newaxis]
         return segment(probabilities, target="classes", threshold=self.card.threshold)[np.newaxis]

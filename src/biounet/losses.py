@@ -1,9 +1,10 @@
 """Losses: functions of class scores, true classes and pixel weights; unknown pixels count for nothing.
 
-Each takes ``scores`` (N, C, ...) before the soft-max, ``target`` (N, ...) int64 with class numbers,
+Each of `LOSSES` takes ``scores`` (N, C, ...) before the soft-max, ``target`` (N, ...) int64 with class numbers,
 negative where nobody knows, and ``weight`` (N, ...) at least 0, or None for 1 everywhere. Each returns
 a scalar in at least float32, also under autocast. With no known pixel in the batch, the loss and its
-gradient are 0.
+gradient are 0. `IMAGE_LOSSES` are the same of images: ``target`` has the shape of ``scores``, and NaN where
+nobody knows.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from biounet.errors import ShapeError
 
-__all__ = ["LOSSES", "cross_entropy", "cross_entropy_dice", "dice", "focal"]
+__all__ = ["IMAGE_LOSSES", "LOSSES", "cross_entropy", "cross_entropy_dice", "dice", "focal", "l1", "l2"]
 
 
 def cross_entropy(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -86,6 +87,46 @@ def cross_entropy_dice(scores: Tensor, target: Tensor, weight: Tensor | None) ->
     return _mean(-_of_truth(logs, target), weight) + _dice(logs, target, weight)
 
 
+def l1(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean absolute difference of an image from the true one; half of all errors are above, half below.
+
+    Notes
+    -----
+    Source: Isola, Zhu, Zhou and Efros 2017, equation 3, where it keeps images sharper than `l2`.
+
+    Examples
+    --------
+    >>> l1(torch.tensor([[[1.0, 2.0, 9.0]]]), torch.tensor([[[1.0, 4.0, torch.nan]]]), None)
+    tensor(1.)
+    """
+    difference, weight = _difference(scores, target, weight)
+    return _mean(difference.abs(), weight)
+
+
+def l2(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean squared difference of an image from the true one.
+
+    Examples
+    --------
+    >>> l2(torch.tensor([[[1.0, 2.0, 9.0]]]), torch.tensor([[[1.0, 4.0, torch.nan]]]), None)
+    tensor(2.)
+    """
+    difference, weight = _difference(scores, target, weight)
+    return _mean(difference.square(), weight)
+
+
+def _difference(scores: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Difference (N, C, ...) with 0 for unknown, weights of its shape with 0 for unknown."""
+    shapes = [tuple(scores.shape), tuple(target.shape), None if weight is None else tuple(weight.shape)]
+    if target.shape != scores.shape or shapes[2] not in (None, scores.shape[:1] + scores.shape[2:]):
+        raise ShapeError(f"scores and target (N, C, ...) and weight (N, ...) must fit, got {shapes}")
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    unknown = target.isnan()
+    known = (~unknown).to(scores.dtype)
+    difference = (scores - target).masked_fill(unknown, 0)
+    return difference, known if weight is None else known * weight.unsqueeze(1)
+
+
 def _prepared(scores: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Log-probabilities (N, C, ...), targets with 0 for unknown, weights with 0 for unknown."""
     if target.shape != scores.shape[:1] + scores.shape[2:] or (weight is not None and weight.shape != target.shape):
@@ -121,3 +162,6 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = Mappin
     {"cross-entropy": cross_entropy, "dice": dice, "cross-entropy+dice": cross_entropy_dice, "focal": focal}
 )
 """Name of a loss -> function of scores, target and weight."""
+
+IMAGE_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = MappingProxyType({"l1": l1, "l2": l2})
+"""The same of images."""

@@ -37,8 +37,10 @@ class ModelCard(Settings):
     model: ModelConfig
     normalization: Normalization
     """How images are brought to the range the network was trained on."""
-    target: Literal["classes", "foreground", "border", "distance"] = "classes"
-    """What the network learnt: class numbers, or one of `biounet.targets.TARGETS` of numbered objects."""
+    target: Literal["classes", "foreground", "border", "distance", "image"] = "classes"
+    """What the network learnt: class numbers, of objects one of `biounet.targets.TARGETS`, or to draw images."""
+    target_normalization: Normalization | None = None
+    """How images to draw were brought to the range that the network was trained on; ``None`` where it learnt labels."""
     rules: ObjectRules | None = None
     """How objects are made of probabilities, tuned on validation."""
     spacing: tuple[float, ...] | None = None

@@ -115,7 +115,7 @@ class Result:
         if format_of(path) is ome_zarr:
             sizes = dict(zip(job.spatial_axes, chunk, strict=True))
             chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
-            labels = job.job.save != "probabilities"
+            labels = not job.saves_floats
             self._output = ome_zarr.create(
                 path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, chunks=chunks, labels=labels,
                 overwrite=overwrite, resume=resume,
@@ -251,5 +251,5 @@ def _record(job: OpenJob) -> dict[str, Any]:
 
 def _check_png(path: Path, job: OpenJob) -> None:
     """Refuse at once what could not be written at the end."""
-    if path.suffix.lower() == ".png" and (job.axes != "YX" or job.job.save == "probabilities"):
+    if path.suffix.lower() == ".png" and (job.axes != "YX" or job.saves_floats):
         raise OutputError(f"{path}: PNG holds labels YX, not {job.job.save} {job.axes}; save it as .tif")

@@ -45,7 +45,7 @@ class Model:
         device: str = "auto",
         precision: str = "auto",
     ) -> NDArray[np.float32]:
-        """Return the probability of every class at every pixel.
+        """Return the probability of every class at every pixel; or the image that the network draws.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class Model:
 
         Returns
         -------
-        (classes, *spatial), float32, in [0, 1]
+        (classes, *spatial), float32, in [0, 1]; or an image (C, *spatial), float32, in units of the true ones
 
         Raises
         ------
@@ -89,6 +89,7 @@ class Model:
             tile=tile,
             tta=tta,
             temperature=self.card.temperature,
+            units=self.card.target_normalization,
         )
         for other in self.others:
             result += other.predict(image, tile=tile, tta=tta, device=device, precision=precision)
@@ -104,7 +105,14 @@ class Model:
         Returns
         -------
         integers, (Z)YX, 0 is background
+
+        Raises
+        ------
+        ConfigError
+            If the network draws images.
         """
+        if self.card.target == "image":
+            raise ConfigError("the model draws images, which have no labels; use predict")
         probabilities = self.predict(image, tile=tile, tta=tta)
         if self.card.target == "classes":
             decide = partial(segment, target="classes", threshold=self.card.threshold)
@@ -190,7 +198,8 @@ def predict_files(
     depth : int
         As for `load_model`.
     save : labels, classes or probabilities
-        What to write; of the probabilities of two classes only those of the foreground.
+        What to write; of the probabilities of two classes only those of the foreground. A network that draws images
+        writes those, in units of the true ones.
     memory : bytes
         That all processes on this machine may hold together; tiles are planned so that they do.
     tile : pixels
@@ -233,6 +242,7 @@ def predict_files(
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
     jobs = [Job(models, source.absolute(), axes, save, device, precision, tta, depth) for source, _ in pairs]
     predictor = Predictor(jobs[0])
+    jobs = [replace(job, save=_fitting(save, predictor.card.target)) for job in jobs]
     # What is chosen here holds for workers on other processors, too: their pixels must be the same.
     jobs = [replace(job, precision=str(predictor.net.precision).removeprefix("torch.")) for job in jobs]
     if len(models) > 1:
@@ -260,6 +270,13 @@ def predict_files(
                 for done, _ in enumerate(_compute(opened, result, run, batch), start=1):
                     progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
     return [path for _, path in pairs]
+
+
+def _fitting(save: Save, target: str) -> Save:
+    """What to write: an image where the network draws one and nothing else was asked for."""
+    if (save == "image" and target != "image") or (save in ("classes", "probabilities") and target == "image"):
+        raise ConfigError(f"the model has learnt target {target}, it cannot save {save}; leave --save away")
+    return "image" if target == "image" else save
 
 
 def _plan(job: OpenJob, held: int, memory: int, tile: int | Sequence[int] | None, batch: int) -> Plan:

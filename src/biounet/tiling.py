@@ -21,6 +21,7 @@ from biounet.errors import ConfigError, ShapeError
 from biounet.footprint import Cost, count_cost, meta_copy
 from biounet.geometry import ArrayReader, Box, Geometry, plan_tiles, read_mirrored
 from biounet.models.frozen import freeze, fuse_activations
+from biounet.normalize import Normalization
 
 __all__ = ["TileNet", "TilePredictor", "Work", "predict_array", "run_tiles"]
 
@@ -44,7 +45,7 @@ class TilePredictor(Protocol):
     """How many copies of the image it takes, each normalised in its own way, along the axis of channels."""
 
     def __call__(self, inputs: Floats, output: Sequence[int]) -> Floats:
-        """Return probabilities (N, classes, *output) of a batch of tiles (N, copies * C, *spatial)."""
+        """Return probabilities, or images, (N, classes, *output) of a batch of tiles (N, copies * C, *spatial)."""
 
     def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
         """Count what a batch takes, without computing it."""
@@ -63,6 +64,9 @@ class TileNet:
         Average over the 8 symmetries of the plane YX (test-time augmentation), for 8 times the work.
     temperature : positive
         What scores are divided by before the soft-max, see `biounet.calibration`.
+    units : Normalization
+        Of a network that draws images: they are brought back to the range from which they were normalised.
+        None: it gives scores of classes, which become probabilities.
 
     Examples
     --------
@@ -80,6 +84,7 @@ class TileNet:
         precision: torch.dtype,
         tta: bool = False,
         temperature: float = 1.0,
+        units: Normalization | None = None,
     ) -> None:
         if not isinstance(getattr(net, "geometry", None), Geometry):
             raise ShapeError(f"a network with a biounet.geometry.Geometry is wanted, got {type(net).__name__}")
@@ -91,6 +96,7 @@ class TileNet:
         self.precision = precision
         self.copies = 1
         self._temperature = temperature
+        self._units = units
         self.symmetries: Sequence[Symmetry] = SYMMETRIES if tta else SYMMETRIES[:1]
         if tta and len({self.geometry.grid[-2:], self.geometry.grid[:-3:-1]}) > 1:
             raise ConfigError(f"--tta turns images, but the network pools Y and X apart: {self.geometry.grid}")
@@ -99,7 +105,7 @@ class TileNet:
         self._net = to_channels_last(net.to(device, precision), self.dims)
 
     def __call__(self, inputs: Floats, output: Sequence[int]) -> Floats:
-        """Return probabilities of a batch of tiles.
+        """Return probabilities, or images, of a batch of tiles.
 
         Parameters
         ----------
@@ -109,18 +115,18 @@ class TileNet:
 
         Returns
         -------
-        (N, classes, *output), float32, in [0, 1]
+        (N, classes, *output), float32, probabilities in [0, 1] or images in their units
         """
         with torch.inference_mode(), exact_kernels():
             images = torch.from_numpy(inputs).to(self.device, self.precision)
-            return self._probabilities(self._net, images, output).cpu().numpy()
+            return self._mean(self._net, images, output).cpu().numpy()
 
     def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
         """Count what a batch takes, without computing it."""
         shape = (batch, channels, *self.geometry.input_size(output))
-        return count_cost(lambda images: self._probabilities(self._shapes, images, output), shape, self.precision)
+        return count_cost(lambda images: self._mean(self._shapes, images, output), shape, self.precision)
 
-    def _probabilities(self, net: nn.Module, images: Tensor, output: Sequence[int]) -> Tensor:
+    def _mean(self, net: nn.Module, images: Tensor, output: Sequence[int]) -> Tensor:
         """Mean over the symmetries."""
         total = self._turned(net, images, output, self.symmetries[0])
         for symmetry in self.symmetries[1:]:
@@ -128,7 +134,7 @@ class TileNet:
         return total if len(self.symmetries) == 1 else total.div_(len(self.symmetries))
 
     def _turned(self, net: nn.Module, images: Tensor, output: Sequence[int], symmetry: Symmetry) -> Tensor:
-        """Probabilities under one symmetry, turned back."""
+        """Probabilities, or images, under one symmetry, turned back."""
         scores = net(_turn(images, symmetry).contiguous(memory_format=channels_last(self.dims)))
         scores = _turn_back(scores, symmetry)
         # Not the middle: the input may have been rounded up at its far end.
@@ -136,9 +142,18 @@ class TileNet:
             taken = (images.shape[axis] - scores.shape[axis]) // 2
             scores = scores.narrow(axis, margin - taken, size)
         scores = scores.float()
+        if self._units is not None:
+            return _in_units(scores, self._units)
         if self._temperature != 1:
             scores /= self._temperature  # in place: the scores are ours
         return torch.softmax(scores, dim=1)
+
+
+def _in_units(images: Tensor, units: Normalization) -> Tensor:
+    """Undo the normalisation of images (N, C, *spatial)."""
+    broad = (-1, *(1,) * (images.ndim - 2))
+    offset, scale = (images.new_tensor(numbers).view(broad) for numbers in (units.offset, units.scale))
+    return images * scale + offset
 
 
 def _turn(images: Tensor, symmetry: Symmetry) -> Tensor:
@@ -247,6 +262,7 @@ def predict_array(
     batch: int = 1,
     tta: bool = False,
     temperature: float = 1.0,
+    units: Normalization | None = None,
 ) -> Floats:
     """Predict an image in memory.
 
@@ -265,18 +281,20 @@ def predict_array(
         Average over the 8 symmetries of the plane YX.
     temperature : positive
         As for `TileNet`.
+    units : Normalization
+        Of a network that draws images, see `TileNet`.
 
     Returns
     -------
-    (classes, *spatial), float32, in [0, 1]
-        Probabilities; they sum to 1 over the classes.
+    (classes, *spatial), float32
+        Probabilities, which sum to 1 over the classes; or an image in its units.
 
     Raises
     ------
     ShapeError
         If the image does not have the axes or channels of the network.
     """
-    ready = TileNet(net, device=device, precision=precision, tta=tta, temperature=temperature)
+    ready = TileNet(net, device=device, precision=precision, tta=tta, temperature=temperature, units=units)
     wanted = LARGEST[ready.dims] if tile is None else (tile,) * ready.dims if isinstance(tile, int) else tuple(tile)
     plan = plan_tiles(image.shape[1:], wanted, ready.geometry)
     reader = ArrayReader(image)

@@ -1,8 +1,9 @@
-"""From a dataset on disk to what training needs: normalised images, class targets, weights, and a fitting config."""
+"""From a dataset on disk to what training needs: normalised images, targets, weights, and a fitting config."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,30 @@ from numpy.typing import NDArray
 
 from biounet.augment import Sample
 from biounet.config import IGNORE, RunConfig
-from biounet.errors import ConfigError, ShapeError
+from biounet.errors import ConfigError, DatasetError, ShapeError
 from biounet.folders import Dataset, Pair, find_dataset, split
 from biounet.images import open_lazily
+from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.normalize import Normalization
 from biounet.postprocess import label_objects
 from biounet.targets import TARGETS
 from biounet.weightmaps import class_weights, weight_map
 
-__all__ = ["Item", "TrainingData", "fit_to_data", "load_training_data", "to_samples"]
+__all__ = ["FOR_IMAGES", "Item", "TrainingData", "fit_to_data", "load_training_data", "to_samples"]
+
+FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
+    {
+        "train.loss": "l1",
+        "train.class_balance": False,
+        "train.border_weight": 0.0,
+        "augment.brightness": 0.0,
+        "augment.contrast": 1.0,
+        "augment.gamma": 1.0,
+        "augment.noise": 0.0,
+        "augment.blur": 0.0,
+    }
+)
+"""Settings left open in ``train.auto`` where targets are images: other light would ask for another target."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +45,9 @@ class Item:
     name : of its file, and of its section in a stack
     image : (C, *spatial) float32, normalised
     labels : (*spatial) integers as annotated: classes, or numbered objects; negative = IGNORE
+        Or the image to draw, (C, *spatial), in its own units.
     target : (*spatial) int64, the class to predict; negative = IGNORE
+        0 everywhere where an image is to be drawn.
     spacing : micrometres per pixel and spatial axis, where the file tells
     """
 
@@ -47,15 +65,21 @@ class TrainingData:
     train: Sequence[Item]
     validation: Sequence[Item]
     kind: str
-    """``classes`` or ``objects``: what the annotations number."""
+    """``classes`` or ``objects``: what the annotations number; or ``images``, if they are images to draw."""
     notes: Sequence[str]
     """What a person should know of how files were read and divided."""
     target: str = "classes"
-    """What the network learns: ``classes``, or of objects one of `biounet.targets.TARGETS`."""
+    """What the network learns: ``classes``, of objects one of `biounet.targets.TARGETS`, or ``image``."""
+    normalization: Normalization | None = None
+    """How all images were normalised, if with the statistics of the training set; else each by its own."""
+    target_normalization: Normalization | None = None
+    """How images to draw are normalised."""
 
     @property
     def classes(self) -> int:
-        """Number of classes to predict, background included."""
+        """Number of classes to predict, background included; or of the channels of the images to draw."""
+        if self.kind == "images":
+            return len(self.train[0].labels)
         return max(2, 1 + max(int(item.target.max()) for item in (*self.train, *self.validation)))
 
     @property
@@ -92,7 +116,7 @@ def load_training_data(
     dataset : Path
     normalization : Normalization
     validation : a fraction to hold out, or another dataset
-    target : auto, classes, or one of `biounet.targets.TARGETS`
+    target : auto, classes, one of `biounet.targets.TARGETS`, or image
         What labels mean. ``auto`` believes the layout of the dataset.
     silver : bool
         Whether computer-made annotations count, where the layout has them.
@@ -109,46 +133,108 @@ def load_training_data(
     else:
         held = split(found, validation)
         parts, notes = ((found, held.train), (found, held.validation)), [*found.notes, *held.notes]
-    if target == "auto":
-        target = "foreground" if found.pairs[0].kind == "objects" else "classes"
+    target = _choose_target(parts, target)
+    if target == "image":
+        return _load_images(parts, normalization, notes)
     train, held_out = ([_item(source, pair, normalization, target) for pair in pairs] for source, pairs in parts)
+    _check_alike(train, held_out)
+    return TrainingData(train, held_out, "classes" if target == "classes" else "objects", notes, target)
+
+
+Parts = tuple[tuple[Dataset, Sequence[Pair]], tuple[Dataset, Sequence[Pair]]]
+
+
+def _choose_target(parts: Parts, target: str) -> str:
+    """What is to be learnt: as asked for, if the datasets have it."""
+    drawn = [dataset.pairs[0].kind == "images" for dataset, _ in parts]
+    if target == "auto":
+        of_labels = "foreground" if parts[0][0].pairs[0].kind == "objects" else "classes"
+        target = "image" if drawn[0] else of_labels
+    for (dataset, _), images in zip(parts, drawn, strict=True):
+        if images != (target == "image"):
+            have, wanted = ("targets", "labels") if images else ("labels", "targets, one image to draw per image")
+            raise DatasetError(f"{dataset.name} has {have}, train.target is {target}; it needs a folder {wanted}")
+    return target
+
+
+def _check_alike(train: Sequence[Item], held_out: Sequence[Item]) -> None:
+    """Refuse images of different channels or axes."""
     for item in (*train, *held_out):
         if item.image.shape[0] != train[0].image.shape[0] or item.image.ndim != train[0].image.ndim:
             raise ShapeError(
                 f"{item.name} has shape {item.image.shape} (channels first), {train[0].name} has "
                 f"{train[0].image.shape}; bring all images to the same channels and axes"
             )
-    return TrainingData(train, held_out, "classes" if target == "classes" else "objects", notes, target)
 
 
 def _item(dataset: Dataset, pair: Pair, normalization: Normalization, target: str) -> Item:
     """Read one image. Objects become the classes of a target."""
     image, labels = dataset.load(pair)
     classes = np.maximum(TARGETS[target](labels) if target in TARGETS else labels, IGNORE)
+    normalised = normalization.measured(image).apply(image)
+    return Item(pair.name, normalised, labels, classes.astype(np.int64), _spacing(pair, labels.ndim))
+
+
+def _spacing(pair: Pair, dims: int) -> tuple[float, ...] | None:
+    """Micrometres per pixel and spatial axis, where the file tells."""
     with open_lazily(pair.image) as file:
-        spacing = file.spacing and file.spacing[-labels.ndim :]
-    return Item(pair.name, normalization.measured(image).apply(image), labels, classes.astype(np.int64), spacing)
+        return file.spacing and file.spacing[-dims:]
+
+
+def _load_images(parts: Parts, normalization: Normalization, notes: Sequence[str]) -> TrainingData:
+    """Read images and those to draw of them, both normalised with the statistics of the training set.
+
+    Each by its own statistics would not do: of an image that is twice as bright, one twice as bright is to be drawn.
+    """
+    read = [[(pair, *dataset.load(pair)) for pair in pairs] for dataset, pairs in parts]
+    of_images = normalization.fitted([image for _, image, _ in read[0]])
+    of_targets = normalization.fitted([target for _, _, target in read[0]])
+    train, held_out = (
+        [
+            Item(
+                pair.name,
+                of_images.apply(image),
+                target,
+                np.zeros(image.shape[1:], np.int64),
+                _spacing(pair, image.ndim - 1),
+            )
+            for pair, image, target in part
+        ]
+        for part in read
+    )
+    _check_alike(train, held_out)
+    said = [*notes, "targets are images: what is left open is the loss l1, and no change of light in augmentation"]
+    return TrainingData(train, held_out, "images", said, "image", of_images, of_targets)
 
 
 def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:
-    """Complete the model settings with what the data say: dimensions, channels, classes.
+    """Complete the settings with what the data say: dimensions, channels, classes; of images also `FOR_IMAGES`.
 
     Raises
     ------
     ConfigError
-        If they were set by hand to something else.
+        If they were set by hand to something else, or the loss is not one for the data.
     """
     facts = {"dims": len(data.largest), "in_channels": data.channels, "classes": data.classes}
     for name, value in facts.items():
         if name in config.model.model_fields_set and getattr(config.model, name) != value:
             given = getattr(config.model, name)
             raise ConfigError(f"model.{name} is set to {given}, the images and labels have {value}; leave it out")
-    return config.updated({f"model.{name}": value for name, value in facts.items()})
+    changes: dict[str, Any] = {f"model.{name}": value for name, value in facts.items()}
+    if data.kind == "images":
+        changes |= {name: value for name, value in FOR_IMAGES.items() if name in config.train.auto}
+    config = config.updated(changes)
+    wanted = IMAGE_LOSSES if data.kind == "images" else LOSSES
+    if config.train.loss not in wanted:
+        raise ConfigError(f"train.loss must be one of {', '.join(wanted)} for such targets, got {config.train.loss!r}")
+    return config
 
 
 def to_samples(data: TrainingData, config: RunConfig, device: torch.device) -> list[Sample]:
     """Move the training items to the device, with their weight maps (Ronneberger et al. 2015, equation 2)."""
     train, classes = config.train, config.model.classes
+    if data.target_normalization is not None:
+        return [_image_sample(item, data.target_normalization, device) for item in data.train]
     balance = np.ones(classes, np.float32)
     if train.class_balance:
         balance = class_weights([item.target for item in data.train], classes=classes)
@@ -164,3 +250,9 @@ def to_samples(data: TrainingData, config: RunConfig, device: torch.device) -> l
         image, target = torch.from_numpy(item.image), torch.from_numpy(item.target)
         samples.append(Sample(image.to(device), target.to(device), weights))
     return samples
+
+
+def _image_sample(item: Item, units: Normalization, device: torch.device) -> Sample:
+    """An image and the one to draw of it, normalised."""
+    image, target = torch.from_numpy(item.image), torch.from_numpy(units.apply(item.labels))
+    return Sample(image.to(device), target.to(device))

@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -11,11 +11,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from biounet.adversary import Adversary
 from biounet.batchwise import drop_by_sample, seed_dropout, share_batch_norm
 from biounet.config import RunConfig, TrainConfig
 from biounet.devices import channels_last, to_channels_last
 from biounet.errors import TrainingError
-from biounet.losses import LOSSES
+from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.models import build
 from biounet.optimize import average_weights, learning_rate, make_optimizer
 from biounet.patches import Batch
@@ -40,6 +41,8 @@ class State:
     """How many parts a batch is computed in, one after the other; more than one where memory is short."""
     shared: nn.Module | None = None
     """The network as one with those of other processes, if there are any."""
+    adversary: Adversary | None = None
+    """Who learns to tell the results of the network from the truth, if anybody does."""
 
     @classmethod
     def begin(cls, config: RunConfig, device: torch.device) -> Self:
@@ -47,7 +50,8 @@ class State:
         net = to_channels_last(build(config.model, seed=config.train.seed).to(device), config.model.dims)
         average = copy.deepcopy(net).eval()
         drop_by_sample(net)
-        return cls(net, average, make_optimizer(net, config.train))
+        adversary = Adversary.begin(config, device)
+        return cls(net, average, make_optimizer(net, config.train), adversary=adversary)
 
     def join(self, fabric: Fabric) -> None:
         """Train as one with the other processes, if there are any; all must hold the same state."""
@@ -57,30 +61,47 @@ class State:
 
     def save(self, folder: Path) -> None:
         """Write everything to a state file."""
-        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items() if value is not None}
+        tensors: dict[str, Tensor] = {}
+        for part, net in self._networks.items():
+            tensors |= {f"{part}.{name}": value for name, value in net.state_dict().items()}
+        for part, optimizer in self._optimizers.items():
+            for number, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{part}.{number}.{name}": value for name, value in state.items() if value is not None}
         numbers = {"step": self.step, "seconds": self.seconds, "best": self.best, "pieces": self.pieces}
         save_state(folder, self.step, tensors, numbers)
 
     def resume(self, folder: Path) -> None:
         """Take up what `save` wrote."""
         tensors, facts = load_state(folder)
-        self.net.load_state_dict(_below("net.", tensors))
-        self.average.load_state_dict(_below("average.", tensors))
-        groups = self.optimizer.state_dict()["param_groups"]
-        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
-        optimizer: dict[int, dict[str, Tensor]] = {}
-        for key, value in _below("optimizer.", tensors).items():
-            number, _, name = key.partition(".")
-            if value.ndim:  # in the memory order of its weight: another order would round otherwise
-                value = torch.empty_like(weights[int(number)]).copy_(value)
-            optimizer.setdefault(int(number), {})[name] = value
-        self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        for part, net in self._networks.items():
+            net.load_state_dict(_below(f"{part}.", tensors))
+        for part, optimizer in self._optimizers.items():
+            _resume_optimizer(optimizer, _below(f"{part}.", tensors))
         self.step, self.seconds, self.best, self.pieces = (
             facts[name] for name in ("step", "seconds", "best", "pieces")
         )
+
+    @property
+    def _networks(self) -> dict[str, nn.Module]:
+        judge = {} if self.adversary is None else {"judge": self.adversary.judge}
+        return {"net": self.net, "average": self.average, **judge}
+
+    @property
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        of_judge = {} if self.adversary is None else {"judge-optimizer": self.adversary.optimizer}
+        return {"optimizer": self.optimizer, **of_judge}
+
+
+def _resume_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimiser its state back: ``NUMBER.NAME`` of weight and tensor -> tensor."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, _, name = key.partition(".")
+        if value.ndim:  # in the memory order of its weight: another order would round otherwise
+            value = torch.empty_like(weights[int(number)]).copy_(value)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -124,6 +145,8 @@ def train_step(state: State, batch: Batch, config: TrainConfig, *, fabric: Fabri
     if config.clip is not None:
         nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
     state.optimizer.step()
+    if state.adversary is not None:
+        state.adversary.optimizer.step()
     average_weights(state.average.state_dict(), state.net, decay=config.ema, step=state.step)
     state.step += 1
     return loss.detach()
@@ -132,6 +155,7 @@ def train_step(state: State, batch: Batch, config: TrainConfig, *, fabric: Fabri
 def _add_gradients(state: State, batch: Batch, config: TrainConfig, fabric: Fabric) -> Tensor:
     """Compute the loss of the whole batch and its gradient."""
     net = state.net if state.shared is None else state.shared
+    whole = _whole_batch(batch, state, config, fabric)
     images = torch.split(batch.image, -(-len(batch.image) // state.pieces))
     rank, ranks = fabric.global_rank, fabric.world_size
     samples = range(rank, rank + ranks * len(batch.image), ranks)
@@ -145,33 +169,49 @@ def _add_gradients(state: State, batch: Batch, config: TrainConfig, fabric: Fabr
         return scores.float()
 
     if len(images) == 1:
-        loss = _whole_loss(scores_of(0), batch, config, fabric)
+        scores = scores_of(0) if ranks == 1 else gathered(scores_of(0), config.batch, fabric)
+        loss = _whole_loss(scores, whole, state, config, fabric)
         fabric.backward(loss * ranks)  # since the mean over the processes is taken, and the sum is wanted
-        return loss
-    # A loss is of the whole batch: first the scores of all pieces, then the gradients, piece by piece.
-    with torch.no_grad():
-        statistics = [buffer.clone() for buffer in state.net.buffers()]
-        parts = [scores_of(piece) for piece in range(len(images))]
-        for buffer, before in zip(state.net.buffers(), statistics, strict=True):
-            buffer.copy_(before)
-    for piece in range(len(images)):
-        scores = torch.cat([*parts[:piece], scores_of(piece), *parts[piece + 1 :]])
-        loss = _whole_loss(scores, batch, config, fabric)
-        fabric.backward(loss)
+    else:
+        # A loss is of the whole batch: first the scores of all pieces, then the gradients, piece by piece.
+        with torch.no_grad():
+            statistics = [buffer.clone() for buffer in state.net.buffers()]
+            parts = [scores_of(piece) for piece in range(len(images))]
+            for buffer, before in zip(state.net.buffers(), statistics, strict=True):
+                buffer.copy_(before)
+        for piece in range(len(images)):
+            scores = torch.cat([*parts[:piece], scores_of(piece), *parts[piece + 1 :]])
+            loss = _whole_loss(scores, whole, state, config, fabric)
+            fabric.backward(loss)
+    if state.adversary is not None:
+        state.adversary.add_gradients(whole.image, scores, whole.labels, fabric)
     return loss
 
 
-def _whole_loss(scores: Tensor, batch: Batch, config: TrainConfig, fabric: Fabric) -> Tensor:
-    """Loss of the whole batch, of which each process has computed some of the scores."""
+def _whole_batch(batch: Batch, state: State, config: TrainConfig, fabric: Fabric) -> Batch:
+    """What is known of the whole batch, of which each process has drawn a part; its images only if they are judged."""
+    if fabric.world_size == 1:
+        return batch
+    names = ["labels", *(["weights"] if batch.weights is not None else []), *(["image"] if state.adversary else [])]
+    return replace(batch, **{name: gathered(getattr(batch, name), config.batch, fabric) for name in names})
+
+
+def _whole_loss(scores: Tensor, batch: Batch, state: State, config: TrainConfig, fabric: Fabric) -> Tensor:
+    """Loss of the whole batch."""
     labels, weights = batch.labels, batch.weights
-    if fabric.world_size > 1:
-        scores, labels = (gathered(part, config.batch, fabric) for part in (scores, labels))
-        weights = None if weights is None else gathered(weights, config.batch, fabric)
-    if scores.ndim > labels.ndim + 1:  # (N, classes, heads, *spatial): every head is to learn the same
-        shape = scores.shape[:1] + scores.shape[2:]
-        labels = labels.unsqueeze(1).expand(shape)
-        weights = None if weights is None else weights.unsqueeze(1).expand(shape)
-    return LOSSES[config.loss](scores, labels, weights)
+    if scores.ndim > batch.image.ndim:  # (N, classes, heads, *spatial): every head is to learn the same
+        labels = _for_each(scores, labels)
+        weights = None if weights is None else _for_each(scores, weights)
+    loss = (LOSSES.get(config.loss) or IMAGE_LOSSES[config.loss])(scores, labels, weights)
+    if state.adversary is None:
+        return loss
+    return loss + state.adversary.deceit(batch.image, scores, batch.labels, fabric)
+
+
+def _for_each(scores: Tensor, wanted: Tensor) -> Tensor:
+    """Repeat labels (N, ..., *spatial) for all heads of scores (N, classes, heads, *spatial)."""
+    spatial = scores.shape[3:]
+    return wanted.unsqueeze(-1 - len(spatial)).expand(*wanted.shape[: -len(spatial)], *scores.shape[2:])
 
 
 def _ask_for_less(state: State, samples: int, fabric: Fabric, error: torch.OutOfMemoryError) -> None:

@@ -1,5 +1,6 @@
 """How good a network is on images that it was not trained on."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from torch import nn
 
 from biounet.calibration import Calibration, apply_temperature, calibrate, move_threshold
 from biounet.metrics import adapted_rand, match_objects
+from biounet.metrics.pictures import image_errors, image_scores
+from biounet.normalize import Normalization
 from biounet.postprocess import ObjectRules, label_objects, score_objects, segment_objects, tune_rules
 from biounet.tiling import predict_array
 from biounet.training_data import Item
@@ -37,11 +40,13 @@ class Validation:
         Given where the parts of the foreground have to be told apart: then half of the score is for that.
     rules : ObjectRules or None
         Given where labels number objects: then half of the score is for those that the rules make.
+    units : Normalization or None
+        Given where images are to be drawn, how those are normalised.
 
     Attributes
     ----------
-    probabilities : per item (classes, *spatial) float32, of the last validation; calibrated once settled
-    each : per item its Dice per class, of the last validation
+    probabilities : per item (classes, *spatial) float32, of the last validation; calibrated once settled; or drawn
+    each : per item its Dice per class, or scores of the drawn image, of the last validation
     confusion : (classes, classes) int64, pixels of a true class (row) given a class (column), of the last validation
     """
 
@@ -50,6 +55,7 @@ class Validation:
     precision: torch.dtype
     objects: Callable[[Item], NDArray[Any]] | None = None
     rules: ObjectRules | None = None
+    units: Normalization | None = None
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     each: list[dict[str, float]] = field(default_factory=list)
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
@@ -60,13 +66,18 @@ class Validation:
         The score is the mean Dice over the classes that occur. Where objects are given it is the mean of that and of
         ``rand``, the F score of pairs of pixels in one object: a gap of one pixel in a membrane is nothing to Dice.
         Where rules are given it is the mean of Dice and of ``ap``, see `biounet.postprocess.score_objects`.
+        Of drawn images it is the share of the variance of the truth that is explained, see
+        `biounet.metrics.pictures.image_scores`, with the errors in units of the truth.
         Without held-out images every network is as good as the one before, so that the last is kept.
         """
         if not self.items:
             return {"score": 0.0}
         self.probabilities = [
-            predict_array(net, item.image, device=self.device, precision=self.precision) for item in self.items
+            predict_array(net, item.image, device=self.device, precision=self.precision, units=self.units)
+            for item in self.items
         ]
+        if self.units is not None:
+            return self._of_images()
         scores = self._at(None) if len(self.probabilities[0]) > 2 else self._at_best_threshold()
         if self.rules is not None:
             found = [segment_objects(given, self.rules) for given in self.probabilities]
@@ -74,6 +85,15 @@ class Validation:
             precision = score_objects([match_objects(item.labels, result) for item, result in pairs], metric="ap")
             scores |= {"score": (scores["score"] + precision) / 2, "ap": precision}
         return scores | {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
+
+    def _of_images(self) -> dict[str, float]:
+        """Scores of drawn images; ``score`` is ``r2``, or, of constant images, minus the mean squared error."""
+        pairs = zip(self.items, self.probabilities, strict=True)
+        counts = [image_errors(item.labels, drawn) for item, drawn in pairs]
+        self.each = [image_scores([count]) for count in counts]
+        scores = image_scores(counts)
+        score = -(scores["rmse"] ** 2) if math.isnan(scores["r2"]) else scores["r2"]
+        return {"score": score} | {name: scores[name] for name in ("mae", "psnr")}
 
     def settle(self, net: nn.Module) -> tuple[Calibration, dict[str, Any]]:
         """Find all that follows from the held-out images once a network is trained.

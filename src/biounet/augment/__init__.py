@@ -1,5 +1,6 @@
 """Bend and relight training samples: a pure function of the generator, on the device of the sample."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -21,7 +22,7 @@ class Sample(NamedTuple):
     image: Tensor
     """(C, Y, X) or (C, Z, Y, X), float32, normalised."""
     labels: Tensor
-    """(Y, X) or (Z, Y, X), int64; negative is unknown."""
+    """(Y, X) or (Z, Y, X), int64; negative is unknown. Or the image to draw, (C, Y, X) or (C, Z, Y, X), float32."""
     weights: Tensor | None = None
     """(Y, X) or (Z, Y, X), float32, or None: all pixels weigh the same."""
 
@@ -50,13 +51,16 @@ def bend(
     Returns
     -------
     Sample of the size of the patch
-        One field bends image, labels and weights alike. Beyond the image everything is mirrored, or,
-        where the settings say so, labels are IGNORE.
+        One field bends image, labels and weights alike; labels are never blended, images to draw are. Beyond the
+        image everything is mirrored, or, where the settings say so, labels are IGNORE and images to draw NaN.
     """
-    field = draw_field(rng, size or sample.labels.shape, config, spacing=spacing)
-    beyond: float | Literal["mirror"] = "mirror" if config.labels_outside == "mirror" else IGNORE
+    field = draw_field(rng, size or sample.image.shape[1:], config, spacing=spacing)
+    drawn = sample.labels.is_floating_point()
+    beyond: float | Literal["mirror"] = math.nan if drawn else IGNORE
+    if config.labels_outside == "mirror":
+        beyond = "mirror"
     image = warp(sample.image, field, order=1, outside="mirror", origin=origin)
-    labels = warp(sample.labels, field, order=0, outside=beyond, origin=origin)
+    labels = warp(sample.labels, field, order=1 if drawn else 0, outside=beyond, origin=origin)
     if sample.weights is None:
         return Sample(image, labels)
     return Sample(image, labels, warp(sample.weights, field, order=1, outside="mirror", origin=origin))

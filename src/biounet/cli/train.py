@@ -43,7 +43,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
-    yield f"labels: {data.kind}, {data.classes} classes; " + coverage(data)
+    yield coverage(data) if data.kind == "images" else f"labels: {data.kind}, {data.classes} classes; {coverage(data)}"
     fabric = make_fabric(device, config.train.precision)
     experiment = Experiment(config, data, normalization, Path(), fabric)
     for name, reason in experiment.settle().items():
@@ -76,7 +76,9 @@ def chosen(config: RunConfig, name: str, reason: str) -> str:
 
 
 def coverage(data: TrainingData) -> str:
-    """How much of the training pixels each class holds, in words."""
+    """How much of the training pixels each class holds, in words; or what images are to be drawn."""
+    if data.kind == "images":
+        return f"targets: images of {data.classes} channel{'s' * (data.classes > 1)}"
     unknown, *shares = data.coverage
     parts = [f"class {number} {share:.1%}" for number, share in enumerate(shares[:LISTED])]
     parts += [f"{len(shares) - LISTED} more classes {sum(shares[LISTED:]):.1%}"] if len(shares) > LISTED else []
@@ -184,9 +186,11 @@ def tell(step: Step) -> None:
 def report(experiment: Experiment, *, finished: bool) -> None:
     """Write the report of a run as it stands."""
     validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
+    drawn = experiment.data.kind == "images"
     pictures = [
         Picture(item.name, item.image, item.target, probabilities, scores)
         for item, probabilities, scores in zip(validation.items, validation.probabilities, validation.each, strict=True)
+        if not drawn
     ]
     best = max(log, key=lambda row: row["score"])
     facts = {
@@ -202,7 +206,7 @@ def report(experiment: Experiment, *, finished: bool) -> None:
         facts=facts,
         log=log,
         pictures=pictures,
-        confusion=validation.confusion if validation.items else None,
+        confusion=validation.confusion if validation.items and not drawn else None,
         class_names=[f"class {number}" for number in range(experiment.config.model.classes)],
         config=experiment.config.to_toml(reasons=experiment.reasons),
         warnings=health(log, validation.confusion if validation.items else None),

@@ -19,8 +19,15 @@ Chosen = Literal[
     "train.class_balance",
     "train.oversample",
     "train.border_weight",
+    "train.loss",
+    "augment.brightness",
+    "augment.contrast",
+    "augment.gamma",
+    "augment.noise",
+    "augment.blur",
 ]
-"""Settings that can follow from the images, see `biounet.fingerprint`, and from the minutes, see `biounet.budget`."""
+"""Settings that can follow from the images, see `biounet.fingerprint` and `biounet.training_data.FOR_IMAGES`, and from
+the minutes, see `biounet.budget`."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
@@ -47,7 +54,8 @@ class ModelConfig(Settings):
     dims: Literal[2, 3] = 2
     """2 for images (Y, X), 3 for volumes (Z, Y, X)."""
     in_channels: PositiveInt = 1
-    classes: Annotated[int, Field(ge=2)] = 2
+    classes: PositiveInt = 2
+    """Channels of the output: scores of classes, of which there are two or more, or an image."""
     width: PositiveInt = 64
     """Channels after the first convolution; each pooling doubles them."""
     max_width: PositiveInt = 1024
@@ -142,7 +150,10 @@ class TrainConfig(Settings):
     auto: tuple[Chosen, ...] = ()
     """Settings left to what the images say and what the machine can do; naming one by hand takes it off the list."""
     loss: str = "cross-entropy"
-    """A key of `biounet.losses.LOSSES`."""
+    """A key of `biounet.losses.LOSSES`, or of `biounet.losses.IMAGE_LOSSES` where targets are images."""
+    adversarial: NonNegativeFloat = 0.0
+    """Weight, beside the loss, of looking true to a network that learns to tell; 0 turns it off, see
+    `biounet.adversary`."""
     border_weight: NonNegativeFloat = 10.0
     """w0 of the border weight map (Ronneberger et al. 2015, equation 2); 0 turns it off."""
     border_sigma: PositiveFloat = 5.0
@@ -169,9 +180,10 @@ class TrainConfig(Settings):
     silver: bool = False
     """Learn from computer-made annotations too, where a Cell Tracking Challenge set has them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    target: Literal["auto", "classes", "foreground", "border", "distance"] = "auto"
+    target: Literal["auto", "classes", "foreground", "border", "distance", "image"] = "auto"
     """What labels mean: class numbers, or objects, of which the network learns one of `biounet.targets.TARGETS`.
-    ``auto`` decides by the layout; of objects it takes the foreground."""
+    ``image``: there are none, the network learns to draw images. ``auto`` decides by the layout; of objects it takes
+    the foreground."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

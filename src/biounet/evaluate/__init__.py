@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from biounet.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
+from biounet.evaluate.drawn import score_drawn
 from biounet.evaluate.pairing import FilePair, pair_files
 from biounet.evaluate.reading import Case, read_case
 from biounet.evaluate.table import Scores, to_csv, to_json
@@ -41,7 +42,7 @@ def evaluate(
         A file or folder: labels, masks, or probabilities (floating point) of the foreground.
     truth : Path
         What `biounet.evaluate.pairing.pair_files` takes. Negative is IGNORE and never scored.
-    metrics : keys of `biounet.metrics.METRICS` or of `ALIASES`
+    metrics : keys of `biounet.metrics.METRICS` or of `ALIASES`; or ``image`` alone, for drawn images against true ones
         None: ``seg`` and ``det`` for the Cell Tracking Challenge, ``isbi2012`` and ``overlap`` for
         probabilities, ``overlap`` where one of the two is a mask, otherwise ``overlap`` and ``objects``.
     sections : slice
@@ -69,8 +70,11 @@ def evaluate(
     >>> to_json(evaluate(folder / "result.tif", folder / "truth.tif", metrics=["overlap"]))["scores"]
     {'iou': 0.3333333333333333, 'dice': 0.5, 'accuracy': 0.5}
     """
-    groups = None if metrics is None else metric_groups(metrics)
+    drawn = metrics is not None and list(metrics) == ["image"]
+    groups = None if metrics is None or drawn else metric_groups(metrics)
     pairs = pair_files(Path(result), Path(truth))
+    if drawn:
+        return score_drawn(pairs, progress=progress)
     counts: dict[str, list[Any]] = defaultdict(list)
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     notes: dict[str, None] = {}
@@ -106,7 +110,8 @@ def metric_groups(metrics: Sequence[str]) -> tuple[str, ...]:
     groups: dict[str, None] = {}
     for name in metrics:
         if name not in METRICS and name not in ALIASES:
-            raise ConfigError(f"metrics must be among {', '.join([*METRICS, *ALIASES])}, got {name!r}")
+            known = ", ".join([*METRICS, *ALIASES])
+            raise ConfigError(f"metrics must be image alone, or among {known}, got {name!r}")
         groups |= dict.fromkeys(ALIASES.get(name, (name,)))
     if not groups:
         raise ConfigError(f"metrics must be some of {', '.join([*METRICS, *ALIASES])}, got none")

@@ -48,7 +48,7 @@ def pair_files(result: Path, truth: Path) -> list[FilePair]:
         A file, or a folder of files.
     truth : Path
         A file; a folder with files of the same names (suffixes may differ); a dataset: ISBI 2012, DSB 2018,
-        ``images/`` with ``labels/`` or ``masks/``; or ``01_GT`` of the Cell Tracking Challenge, with
+        ``images/`` with ``labels/``, ``masks/`` or ``targets/``; or ``01_GT`` of the Cell Tracking Challenge, with
         ``SEG``, ``TRA`` or both. Frames of that are ``mask000.tif`` or ``t000.tif`` in `result`; of them more
         than the truth has may be there.
 
@@ -87,7 +87,7 @@ def _is_folder(path: Path) -> bool:
 def _inside(truth: Path, result: Path) -> Path:
     """Find the labels in the folder of a dataset."""
     gold = truth / result.name.replace("_RES", "_GT")
-    labels = [truth / "train-labels.tif", *(truth / name for name in ("labels", "masks"))]
+    labels = [truth / "train-labels.tif", *(truth / name for name in ("labels", "masks", "targets"))]
     if result.name.endswith("_RES") and gold.is_dir():
         return gold
     if labels[0].exists():

@@ -26,8 +26,8 @@ class Pair:
     labels : one file, or several masks
     group : str
         Images of one stack or sequence share it: neighbours are too alike to validate on each other.
-    kind : classes or objects
-        What the numbers of the labels mean.
+    kind : classes, objects or images
+        What the numbers of the labels mean; or that the label file is the image to draw.
     section : from 0
         Which time point of the file, or Z where there is no time; ``None`` is all of it.
     rows : first and last but one row
@@ -42,6 +42,8 @@ class Pair:
         Those that the image shall have. Grey is repeated, equal colours are merged.
     shape : (C, Y, X) or (C, Z, Y, X)
         As `load` gives it.
+    target_channels : int
+        Those that the image to draw shall have; 0 where there are labels.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Pair:
     complete: Path | None = None
     channels: int = 1
     shape: tuple[int, ...] = ()
+    target_channels: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,39 +81,49 @@ class Dataset:
     pairs: tuple[Pair, ...]
     notes: tuple[str, ...] = ()
 
-    def load(self, pair: Pair) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """Read one image and its labels; see `load`."""
+    def load(self, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Read one image and its labels, or the image to draw of it; see `load`."""
         return load(pair)
 
 
-def load(pair: Pair) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """Read an image and its labels.
+def load(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read an image and its labels, or the image to draw of it.
 
     Returns
     -------
     image : (C, Y, X) or (C, Z, Y, X), of the type in the file
-    labels : (Y, X) or (Z, Y, X), int32
+    labels : (Y, X) or (Z, Y, X), int32; or an image (C, Y, X) or (C, Z, Y, X), of the type in the file
         0 is background, above are classes or objects, `IGNORE` is unknown.
 
     Raises
     ------
     ImageError
-        If a file cannot be read, or the image holds NaN.
+        If a file cannot be read, or an image holds NaN.
     LabelError
         If the labels are no integers, or hold values that no other label file of the dataset has.
     ShapeError
         If image and labels are of different size.
     """
-    with open_lazily(pair.image) as file:
+    image = _read_image(pair, pair.image, pair.channels)
+    measured = replace(pair, shape=image.shape)
+    if pair.kind == "images":
+        target = _read_image(pair, pair.labels[0], pair.target_channels)
+        check_sizes(measured, target.shape[1:])
+        return image, target
+    labels, _ = raw_labels(pair)
+    check_sizes(measured, labels.shape)
+    return image, _as_classes(labels, pair) if pair.values else labels
+
+
+def _read_image(pair: Pair, path: Path, channels: int) -> NDArray[Any]:
+    """Read the section and rows of a pair from an image, (C, *spatial)."""
+    with open_lazily(path) as file:
         box = region(file, pair.section, pair.rows)
         image, axes = file.read(box), file.axes
     if "T" in axes or (pair.section is not None and "Z" in axes):
         image = image.take(0, axes.index("T" if "T" in axes else "Z"))
         axes = axes.replace("T" if "T" in axes else "Z", "")
-    image = fit_channels(image if "C" in axes else image[None], pair.channels, pair.name)
-    labels, _ = raw_labels(pair)
-    check_sizes(replace(pair, shape=image.shape), labels.shape)
-    return image, _as_classes(labels, pair) if pair.values else labels
+    return fit_channels(image if "C" in axes else image[None], channels, path.name)
 
 
 def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from biounet.errors import DatasetError
+from biounet.errors import DatasetError, LabelError
 from biounet.folders.dataset import Dataset, Pair, by_section, check_sizes, raw_labels
-from biounet.folders.labels import Kind, LabelCensus, choose_kind, choose_values, region
+from biounet.folders.labels import MOST_GREYS, Kind, LabelCensus, choose_kind, choose_values, region
 from biounet.folders.layouts import LAYOUTS, file_pair
-from biounet.images import open_lazily
+from biounet.images import open_lazily, read
 
 __all__ = ["find_dataset"]
 
@@ -32,7 +32,8 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     Returns
     -------
     Dataset
-        With a note on each conversion. All files are opened, label files are read, once.
+        With a note on each conversion. All files are opened, label files are read, once; of images to draw,
+        as many as tell that they are no labels.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     ImageError
         If a file cannot be read.
     LabelError
-        If labels are no integers, or there is but one class in all of them.
+        If labels are no integers, or there is but one class in all of them; or images to draw are labels.
     ShapeError
         If an image and its labels are of different size.
 
@@ -54,12 +55,16 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     """
     layout, pairs = _recognise(path, silver)
     pairs, channel_notes = _measure(pairs)
+    name = Path(str(path).split(",")[0]).name
+    if pairs[0].kind == "images":
+        pairs, target_notes = _measure_targets(pairs)
+        return Dataset(name, layout, tuple(pairs), (*channel_notes, *target_notes))
     census, label_notes = _read_all_labels(pairs)
     kind = choose_kind(census) if layout in MIXED else pairs[0].kind
     values = choose_values(census, kind) if census else ()
     pairs = [replace(pair, kind=kind, values=values) for pair in pairs]
     notes = [*channel_notes, *label_notes, *_explain(layout, kind, values, census)]
-    return Dataset(Path(str(path).split(",")[0]).name, layout, tuple(pairs), tuple(notes))
+    return Dataset(name, layout, tuple(pairs), tuple(notes))
 
 
 def _recognise(path: Path | str, silver: bool) -> tuple[str, list[Pair]]:
@@ -109,6 +114,30 @@ def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
         how = "grey and repeated in 3 channels, to fit those in colour" if coloured else "in colours that are all grey"
         notes.append(f"{others} of {len(found)} images are {how}")
     return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in found], notes
+
+
+def _measure_targets(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+    """Open all images to draw: check their sizes and that they are no labels, choose their channels."""
+    targets, notes = _measure([replace(pair, image=pair.labels[0], name=pair.labels[0].name) for pair in pairs])
+    for pair, target in zip(pairs, targets, strict=True):
+        check_sizes(pair, target.shape[1:])
+    _refuse_labels([pair.labels[0] for pair in pairs])
+    found = [replace(pair, target_channels=target.channels) for pair, target in zip(pairs, targets, strict=True)]
+    return found, [f"of targets, {note}" for note in notes]
+
+
+def _refuse_labels(targets: Sequence[Path]) -> None:
+    """Refuse integers of so few values that they are labels rather than images."""
+    values: set[int] = set()
+    for path in dict.fromkeys(targets):
+        pixels = read(path).array
+        values |= set(np.unique(pixels).tolist()) if pixels.dtype.kind != "f" else set()
+        if pixels.dtype.kind == "f" or len(values) > MOST_GREYS:
+            return
+    raise LabelError(
+        f"{targets[0]}: {len(values)} values in all targets are labels, not images; "
+        "call the folder labels, or save images of few values as floats"
+    )
 
 
 def _read_all_labels(pairs: Sequence[Pair]) -> tuple[list[LabelCensus], list[str]]:

@@ -25,14 +25,14 @@ __all__ = [
     "region",
 ]
 
-Kind = Literal["classes", "objects"]
-"""What the numbers of labels mean."""
+Kind = Literal["classes", "objects", "images"]
+"""What the numbers of labels mean; or that images are to be drawn, and there are no labels."""
 
 LARGEST_CLASS = 32
 """Class numbers above this are taken for grey values of a picture of the classes, such as 0, 128, 255."""
 
 MOST_GREYS = 16
-"""So many grey values a picture of classes may have; a smoothed or compressed mask has more."""
+"""So many grey values a picture of classes may have; a smoothed or compressed mask has more, and so has an image."""
 
 
 @dataclass(frozen=True)
@@ -213,5 +213,8 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> NDArray[np.int64]:
     whole = array.astype(np.int64)
     if (whole != array).any():
         wrong = array[whole != array][0]
-        raise LabelError(f"{path}: labels are integers, this holds {wrong:g}; save the labels as numbers")
+        raise LabelError(
+            f"{path}: labels are integers, this holds {wrong:g}; save the labels as numbers, "
+            "or put images that are to be drawn into a folder targets"
+        )
     return whole

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -59,6 +60,17 @@ def cell_tracking_challenge(folder: Path, silver: bool) -> list[Pair] | None:
     return pairs
 
 
+def images_and_targets(folder: Path, silver: bool) -> list[Pair] | None:
+    """Folders ``images`` and ``targets``, the images to draw of them; files pair by name without suffix."""
+    images, targets = folder / "images", folder / "targets"
+    if not (images.is_dir() and targets.is_dir()):
+        return None
+    labels = next((folder / name for name in ("labels", "masks") if (folder / name).is_dir()), None)
+    if labels is not None:
+        raise DatasetError(f"{folder} has both targets and {labels.name}; leave there what is to be learnt")
+    return [replace(pair, kind="images") for pair in _paired(images, targets, "target")]
+
+
 def images_and_labels(folder: Path, silver: bool) -> list[Pair] | None:
     """Folders ``images`` and ``labels`` (or ``masks``), whose files pair by name without suffix."""
     images = folder / "images"
@@ -66,17 +78,11 @@ def images_and_labels(folder: Path, silver: bool) -> list[Pair] | None:
     if not images.is_dir():
         return None
     if labels is None:
-        raise DatasetError(f"{folder} has images but neither labels nor masks; put one label file per image there")
-    by_stem, truth = _by_stem(images), _by_stem(labels)
-    missing, extra = sorted(by_stem.keys() - truth.keys()), sorted(truth.keys() - by_stem.keys())
-    if missing:
         raise DatasetError(
-            f"{by_stem[missing[0]]} has no labels{_more(missing)}; add {labels.name}/{missing[0]}.tif "
-            "or move the image away"
+            f"{folder} has images but neither labels nor masks; put one label file per image there, "
+            "or one image to draw into targets"
         )
-    if extra:
-        raise DatasetError(f"{truth[extra[0]]} has no image{_more(extra)}; add it or move the labels away")
-    return [Pair(image.name, image, (truth[stem],), image.name) for stem, image in by_stem.items()]
+    return _paired(images, labels, "labels")
 
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
@@ -84,6 +90,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "ISBI 2012": isbi2012,
         "DSB 2018": dsb2018,
         "Cell Tracking Challenge": cell_tracking_challenge,
+        "images and targets": images_and_targets,
         "images and labels": images_and_labels,
     }
 )
@@ -96,6 +103,20 @@ def file_pair(image: Path, labels: Path) -> list[Pair]:
         if not path.exists():
             raise DatasetError(f"{path}: there is no such file; a pair of files is IMAGE,LABELS")
     return [Pair(image.name, image, (labels,), image.name)]
+
+
+def _paired(images: Path, others: Path, what: str) -> list[Pair]:
+    """Pair the files of two folders by name."""
+    by_stem, truth = _by_stem(images), _by_stem(others)
+    missing, extra = sorted(by_stem.keys() - truth.keys()), sorted(truth.keys() - by_stem.keys())
+    if missing:
+        raise DatasetError(
+            f"{by_stem[missing[0]]} has no {what}{_more(missing)}; add {others.name}/{missing[0]}.tif "
+            "or move the image away"
+        )
+    if extra:
+        raise DatasetError(f"{truth[extra[0]]} has no image{_more(extra)}; add it or move the {what} away")
+    return [Pair(image.name, image, (truth[stem],), image.name) for stem, image in by_stem.items()]
 
 
 def _sequence(images: Path, truth: Path, complete: Path | None) -> list[Pair]:

@@ -1,0 +1,50 @@
+"""Drawn images against true ones."""
+
+from collections.abc import Callable, Sequence
+
+from biounet.errors import ShapeError
+from biounet.evaluate.pairing import FilePair
+from biounet.evaluate.table import Scores
+from biounet.images import Image, read
+from biounet.metrics.pictures import ImageErrors, image_errors, image_scores
+
+__all__ = ["score_drawn"]
+
+
+def score_drawn(pairs: Sequence[FilePair], *, progress: Callable[[float], None] | None = None) -> Scores:
+    """Score drawn images: of all together, as if they were one, and of each.
+
+    Parameters
+    ----------
+    pairs : of files with images of any axes and number types
+    progress : called with the share that is done, from 0 to 1
+
+    Raises
+    ------
+    ImageError
+        If a file cannot be read.
+    ShapeError
+        If a drawn image and the true one have different axes or sizes.
+    """
+    counts: dict[str, ImageErrors] = {}
+    for number, pair in enumerate(pairs, 1):
+        truth, result = (_without_single_channel(read(path)) for path in (pair.truth[0], pair.result))
+        if (truth.axes, truth.array.shape) != (result.axes, result.array.shape):
+            raise ShapeError(
+                f"{pair.result} has axes {result.axes} {result.array.shape}, {pair.truth[0].name} has {truth.axes} "
+                f"{truth.array.shape}; compare images of one size"
+            )
+        counts[pair.name] = image_errors(truth.array, result.array)
+        if progress is not None:
+            progress(number / len(pairs))
+    return Scores(
+        image_scores(list(counts.values())), {name: image_scores([count]) for name, count in counts.items()}, {}, ()
+    )
+
+
+def _without_single_channel(image: Image) -> Image:
+    """Drop a channel axis that tells nothing."""
+    at = image.axes.find("C")
+    if at < 0 or image.array.shape[at] > 1:
+        return image
+    return Image(image.array.squeeze(at), image.axes.replace("C", ""), image.spacing)
