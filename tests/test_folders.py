@@ -111,9 +111,15 @@ def test_tracking_challenge_takes_experts_where_there_are_any(tmp_path):
 
 
 def test_tracking_challenge_with_silver_truth_takes_all_frames(tmp_path):
-    dataset = find_dataset(make_tracking_set(tmp_path), silver=True)
-    assert len(dataset.pairs) == 8
-    np.testing.assert_array_equal(dataset.load(dataset.pairs[1])[1], CELLS)
+    folder = make_tracking_set(tmp_path)
+    save(folder / "01_ST" / "SEG" / "man_seg001.tif", np.where(CELLS == 7, 7, 9 * (CELLS > 0)))
+    dataset = find_dataset(folder, silver=True)
+    assert [pair.name for pair in dataset.pairs] == [f"0{n}/t{frame:03}.tif" for n in (1, 2) for frame in range(4)]
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[2])[1], CELLS)
+    # The expert's cells stay as they are; the one that is missing is added with a number of its own.
+    expected = np.where(CELLS == 7, CELLS[CELLS != 7].max() + 7, CELLS)
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[1])[1], expected)
+    assert any("computer" in note for note in dataset.notes)
 
 
 def test_single_annotated_sections_of_a_volume(tmp_path):

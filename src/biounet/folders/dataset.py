@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.errors import LabelError, ShapeError
-from biounet.folders.labels import Kind, mark_missing, merge_masks, read_labels, region
+from biounet.folders.labels import Kind, fill_missing, mark_missing, merge_masks, read_labels, region
 from biounet.images import fit_channels, open_lazily
 
 __all__ = ["Dataset", "Pair", "by_section", "check_sizes", "load", "raw_labels"]
@@ -38,6 +38,8 @@ class Pair:
         Each of the label files is the mask of one object.
     complete : Path
         Labels of less quality in which no cell is missing; what only they know is IGNORE.
+    fill : bool
+        What only they know is learnt from.
     channels : int
         Those that the image shall have. Grey is repeated, equal colours are merged.
     shape : (C, Y, X) or (C, Z, Y, X)
@@ -56,6 +58,7 @@ class Pair:
     values: tuple[int, ...] = ()
     masks: bool = False
     complete: Path | None = None
+    fill: bool = False
     channels: int = 1
     shape: tuple[int, ...] = ()
     target_channels: int = 0
@@ -134,7 +137,7 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows)
     if pair.complete is not None:
         complete, _ = read_labels(pair.complete, section=pair.section, rows=pair.rows)
-        labels = mark_missing(labels, complete)
+        labels = (fill_missing if pair.fill else mark_missing)(labels, complete)
     return labels, note
 
 

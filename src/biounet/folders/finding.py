@@ -26,8 +26,8 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     ----------
     path : a folder in one of `LAYOUTS`, or two files ``IMAGE,LABELS``
     silver : bool
-        Of the Cell Tracking Challenge, take the computer-made labels of all frames instead of the
-        few by experts. Otherwise cells that experts left out and only those know are unknown.
+        Of the Cell Tracking Challenge, take the computer-made labels of frames and cells that no expert
+        labelled. Otherwise those frames are left out, and those cells are unknown.
 
     Returns
     -------
@@ -64,6 +64,9 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     values = choose_values(census, kind) if census else ()
     pairs = [replace(pair, kind=kind, values=values) for pair in pairs]
     notes = [*channel_notes, *label_notes, *_explain(layout, kind, values, census)]
+    computed = sum(pair.labels[0].parts[-3].endswith("_ST") for pair in pairs if layout == "Cell Tracking Challenge")
+    if computed:
+        notes.append(f"{computed} of {len(pairs)} images have computer-made labels only (silver truth)")
     return Dataset(name, layout, tuple(pairs), tuple(notes))
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "LabelCensus",
     "choose_kind",
     "choose_values",
+    "fill_missing",
     "mark_missing",
     "merge_masks",
     "read_labels",
@@ -145,11 +146,26 @@ def mark_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArra
     >>> mark_missing(np.array([[0, 1, 0, 0]]), np.array([[0, 4, 0, 5]]))
     array([[ 0,  1,  0, -1]])
     """
-    cells, number = np.unique(others, return_inverse=True)
-    number = number.reshape(others.shape)
+    return np.where((_missing(labels, others) > 0) & (labels == 0), IGNORE, labels)
+
+
+def fill_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Add the cells that only `others` knows, with numbers of their own; see `mark_missing`.
+
+    Examples
+    --------
+    >>> fill_missing(np.array([[0, 1, 0, 0]]), np.array([[0, 4, 0, 5]]))
+    array([[0, 1, 0, 6]])
+    """
+    missing = _missing(labels, others)
+    return np.where((missing > 0) & (labels == 0), labels.max(initial=0) + missing, labels)
+
+
+def _missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Numbers of the cells of `others` that `labels` covers by less than half; 0 elsewhere."""
+    number = np.unique(others, return_inverse=True)[1].reshape(others.shape)
     covered = np.bincount(number.ravel(), weights=(labels > 0).ravel()) / np.bincount(number.ravel())
-    missing = (covered < 0.5) & (cells > 0)
-    return np.where(missing[number] & (labels == 0), IGNORE, labels)
+    return np.where((covered < 0.5)[number], np.maximum(others, 0), 0)
 
 
 def choose_kind(census: Collection[LabelCensus]) -> Kind:

@@ -55,8 +55,12 @@ def cell_tracking_challenge(folder: Path, silver: bool) -> list[Pair] | None:
     pairs = []
     for sequence, (gold, made) in truths.items():
         # Gold truth may lack cells; silver truth tells which. Without gold, silver is all there is.
-        use_silver = silver or not gold.is_dir()
-        pairs += _sequence(sequence, made if use_silver else gold, None if use_silver else made)
+        experts = [replace(pair, fill=silver) for pair in _sequence(sequence, gold, made)]
+        computed = _sequence(sequence, made, None) if silver or not gold.is_dir() else []
+        if computed and any(pair.section is not None for pair in experts):
+            experts = []  # single sections do not go with whole volumes
+        seen = {pair.name for pair in experts}
+        pairs += sorted([*experts, *(pair for pair in computed if pair.name not in seen)], key=lambda pair: pair.name)
     return pairs
 
 
