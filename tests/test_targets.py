@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt
 from biounet.errors import ConfigError, LabelError
 from biounet.metrics import average_precision
 from biounet.postprocess import ObjectRules, segment_objects
-from biounet.targets import TARGETS, distance_levels, interior_border, relative_distance
+from biounet.targets import TARGETS, distance_levels, interior_border, relative_distance, set_apart, touching
 
 LABELS = arrays.arrays(np.int32, arrays.array_shapes(min_dims=2, max_dims=3, max_side=9), elements=st.integers(-1, 3))
 FUNCTIONS = [interior_border, relative_distance, distance_levels]
@@ -114,3 +114,14 @@ def test_wrong_options_are_said():
         distance_levels(labels, levels=1)
     with pytest.raises(ConfigError, match="spacing"):
         relative_distance(labels, spacing=(1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_leaves_a_gap_between_objects_that_touch(target):
+    objects = np.zeros((20, 30), int)
+    objects[4:16, 3:15], objects[4:16, 15:28], objects[0, 0] = 1, 2, -1
+    apart = set_apart(objects, TARGETS[target](objects), target=target)
+    assert not touching(apart)
+    assert touching(apart, gap=6)
+    assert set(np.unique(apart)) == {-1, 0, 1, 2}
+    np.testing.assert_array_equal(np.where(apart > 0, objects, apart), apart)

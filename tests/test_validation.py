@@ -93,6 +93,15 @@ def test_half_of_the_score_is_for_the_objects_that_rules_make():
     assert (scores["ap"], scores["score"]) == (0, 0.5)
 
 
+def test_objects_are_scored_at_the_best_of_a_few_thresholds():
+    # Between the two cells the network is less sure: a seed above 0.6 tells them apart, one of 0.5 does not.
+    cells = np.array([[1, 1, 1, 2, 2, 2, 0]])
+    seen = log_odds([[0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.1]])
+    item = Item("a", seen.astype(np.float32)[None], cells, np.minimum(cells, 1))
+    scores = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())(Odds())
+    assert (scores["ap"], scores["score"]) == (1, 1)
+
+
 def test_rules_are_tuned_on_what_the_network_predicts():
     cells = np.array([[1, 1, 1, 1, 2, 2, 2, 2, 0]])
     seen = log_odds([[0.9, 0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.9, 0.1]])

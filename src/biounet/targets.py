@@ -20,6 +20,7 @@ __all__ = [
     "interior_border",
     "relative_distance",
     "separate_touching",
+    "set_apart",
     "touching",
 ]
 
@@ -190,6 +191,32 @@ def separate_touching(labels: np.ndarray, *, width: int = 1) -> np.ndarray:
         most = np.iinfo(objects.dtype).max
         ridge |= minimum_filter(np.where(objects > 0, objects, most), size=3) < objects
     return np.where(labels > 0, ~ridge, labels).astype(labels.dtype)
+
+
+def set_apart(objects: NDArray[Any], classes: NDArray[Any], *, target: str) -> NDArray[Any]:
+    """Numbered objects without what their classes call a border or a rim, so that there is a gap where they touch.
+
+    Parameters
+    ----------
+    objects : (Y, X) or (Z, Y, X), integers
+    classes : of the shape of `objects`, integers
+        As the target makes them of the objects.
+    target : a key of `TARGETS`, or any other name for classes that are no objects
+        Of ``distance`` the outer quarter of an object is rim.
+
+    Returns
+    -------
+    integers of the shape of `objects`
+        Negative stays negative.
+
+    Examples
+    --------
+    >>> objects = np.array([[1, 1, 1, 2, 2, 2, -1]])
+    >>> set_apart(objects, interior_border(objects, border_width=1, where="touching"), target="border")
+    array([[ 1,  1,  0,  0,  2,  2, -1]])
+    """
+    inside = {"border": classes == 1, "distance": classes > max(1, classes.max(initial=0) // 4)}
+    return np.where(inside.get(target, classes > 0), objects, np.minimum(objects, 0))
 
 
 def dense_numbers(labels: NDArray[Any]) -> NDArray[np.int32]:

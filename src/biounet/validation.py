@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biounet.calibration import Calibration, apply_temperature, calibrate, move_threshold
-from biounet.metrics import adapted_rand, match_objects
+from biounet.metrics import adapted_rand
 from biounet.metrics.pictures import image_errors, image_scores
 from biounet.normalize import Normalization
-from biounet.postprocess import ObjectRules, label_objects, score_objects, segment_objects, tune_rules
+from biounet.postprocess import ObjectRules, label_objects, tune_rules
 from biounet.tiling import predict_array
 from biounet.training_data import Item
 
@@ -65,7 +65,8 @@ class Validation:
 
         The score is the mean Dice over the classes that occur. Where objects are given it is the mean of that and of
         ``rand``, the F score of pairs of pixels in one object: a gap of one pixel in a membrane is nothing to Dice.
-        Where rules are given it is the mean of Dice and of ``ap``, see `biounet.postprocess.score_objects`.
+        Where rules are given it is the mean of the Dice of all that is not background and of ``ap``, see
+        `biounet.postprocess.score_objects`, with the best thresholds of a few.
         Of drawn images it is the share of the variance of the truth that is explained, see
         `biounet.metrics.pictures.image_scores`, with the errors in units of the truth.
         Without held-out images every network is as good as the one before, so that the last is kept.
@@ -80,10 +81,8 @@ class Validation:
             return self._of_images()
         scores = self._at(None) if len(self.probabilities[0]) > 2 else self._at_best_threshold()
         if self.rules is not None:
-            found = [segment_objects(given, self.rules) for given in self.probabilities]
-            pairs = zip(self.items, found, strict=True)
-            precision = score_objects([match_objects(item.labels, result) for item, result in pairs], metric="ap")
-            scores |= {"score": (scores["score"] + precision) / 2, "ap": precision}
+            precision = self._tuned(self.rules, quick=True)[1]
+            scores |= {"score": (_dice_of_foreground(self.confusion) + precision) / 2, "ap": precision}
         return scores | {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
 
     def _of_images(self) -> dict[str, float]:
@@ -113,15 +112,15 @@ class Validation:
         if "threshold" in scores:
             learnt["threshold"] = move_threshold(scores["threshold"], found.temperature)
         if self.rules is not None:
-            learnt["rules"] = self._tuned(self.rules)
+            learnt["rules"], _ = self._tuned(self.rules)
         return found, learnt
 
-    def _tuned(self, rules: ObjectRules) -> ObjectRules:
-        """The rules that make the best objects of the probabilities."""
+    def _tuned(self, rules: ObjectRules, *, quick: bool = False) -> tuple[ObjectRules, float]:
+        """The rules that make the best objects of the probabilities, and how good these are."""
         labels = [item.labels for item in self.items]
         if not any((numbers > 0).any() for numbers in labels):
-            return rules
-        return tune_rules(self.probabilities, labels, rules)[0]
+            return rules, 0.0
+        return tune_rules(self.probabilities, labels, rules, quick=quick)
 
     def _at_best_threshold(self) -> dict[str, float]:
         """Scores at the threshold where they are best; of equals, the one nearest to 1/2."""
@@ -165,6 +164,12 @@ def count_confusion(truth: NDArray[np.int64], result: NDArray[np.int64], classes
     known = truth >= 0
     pairs = truth[known] * classes + result[known]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def _dice_of_foreground(confusion: NDArray[np.int64]) -> float:
+    """Dice of all classes but the first together; 1 where there are none."""
+    both, true, called = (int(part.sum()) for part in (confusion[1:, 1:], confusion[1:], confusion[:, 1:]))
+    return 2 * both / (true + called) if true + called else 1.0
 
 
 def dice_per_class(confusion: NDArray[np.int64]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The rules that make the best objects of validation images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -28,7 +29,12 @@ SHARES_OF_SIZE = {"least_seed": (0.0, 0.01, 0.03, 0.1), "least_pixels": (0.0, 0.
 
 
 def tune_rules(
-    probabilities: Sequence[NDArray[Any]], labels: Sequence[NDArray[Any]], rules: ObjectRules, *, metric: Score = "ap"
+    probabilities: Sequence[NDArray[Any]],
+    labels: Sequence[NDArray[Any]],
+    rules: ObjectRules,
+    *,
+    metric: Score = "ap",
+    quick: bool = False,
 ) -> tuple[ObjectRules, float]:
     """Choose thresholds by the objects that they make of validation images.
 
@@ -42,6 +48,8 @@ def tune_rules(
         Tells the target; where to begin; and what is not tuned: `grow` and `largest_hole`.
     metric : "seg" or "ap"
         See `score_objects`.
+    quick : bool
+        Try no more than nine pairs of thresholds: enough to compare two networks.
 
     Returns
     -------
@@ -76,7 +84,8 @@ def tune_rules(
         return score_objects([match_objects(*pair) for pair in zip(labels, results, strict=True)], metric=metric)
 
     best, best_score = rules, score(rules)
-    for candidates in (_coarse, _fine, _fine, _unseeded, _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")):
+    sizes = _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")
+    for candidates in (_few,) if quick else (_coarse, _fine, _fine, _unseeded, *sizes):
         for candidate in candidates(best):
             if (found := score(candidate)) > best_score:
                 best, best_score = candidate, found
@@ -121,11 +130,14 @@ SCORES: Mapping[str, Callable[[Sequence[Matching]], float]] = MappingProxyType(
 """Name of a metric -> function of the matchings of all images."""
 
 
-def _coarse(rules: ObjectRules) -> Iterator[ObjectRules]:
+def _coarse(rules: ObjectRules, *, tried: Sequence[float] = COARSE) -> Iterator[ObjectRules]:
     """Both thresholds on a coarse grid; seeds in the foreground alone lie above its threshold."""
-    for foreground, seed in sorted(product(COARSE, COARSE), key=lambda pair: sum(map(COARSE.index, pair))):
+    for foreground, seed in sorted(product(tried, tried), key=lambda pair: sum(map(tried.index, pair))):
         if rules.target != "foreground" or seed >= foreground:
             yield rules.model_copy(update={"foreground": foreground, "seed": seed})
+
+
+_few = partial(_coarse, tried=COARSE[:3])
 
 
 def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:
