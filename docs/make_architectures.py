@@ -37,7 +37,7 @@ TAIL = """
   `dense-unet` are multiples of 8, of `inception-unet` of 4.
 * `unet++` and `cascade-unet` have several outputs. With `model.deep_supervision` (the default) all of them are
   trained. A trained `unet++` holds U-Nets of all smaller depths: `biounet predict --depth D` takes one out.
-* `biounet.models.attention.attention_maps` shows where the gates of an `attention-unet` look.
+* `biounet predict --save attention` shows where the gates of an `attention-unet` look.
 * `pix2pix` draws images: `classes` are its output channels. `biounet.models.pix2pix.PatchGAN` is its judge.
 """
 TRAINED = """

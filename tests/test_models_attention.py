@@ -5,10 +5,14 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from architectures import make
+from architectures import make, settings_of
 from biounet.errors import ConfigError
 from biounet.geometry import ArrayReader, plan_tiles, read_mirrored
+from biounet.images import Image, read, write
+from biounet.modelfile import ModelCard, save_network
 from biounet.models.attention import AttentionMaps, attention_maps
+from biounet.normalize import Normalization
+from biounet.predict import load_model
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -64,3 +68,35 @@ def test_maps_are_what_skips_are_multiplied_by_brought_to_the_size_of_the_image(
 def test_a_network_without_gates_is_refused():
     with pytest.raises(ConfigError, match="UNet has no attention gates; train with --model attention-unet"):
         AttentionMaps(make("unet"))
+
+
+@pytest.fixture
+def model(tmp_path):
+    settings = {"depth": 3, "dropout": 0.0}
+    card = ModelCard(model=settings_of("attention-unet", **settings), normalization=Normalization())
+    save_network(tmp_path / "model.safetensors", make("attention-unet", **settings), card)
+    return tmp_path / "model.safetensors"
+
+
+def test_files_and_arrays_hold_the_maps(model, tmp_path, monkeypatch):
+    from biounet.cli import main
+
+    image = noise(45, 70)
+    write(tmp_path / "in.tif", Image(image, "YX"))
+    words = [model, tmp_path / "in.tif", "--out", tmp_path / "out.tif", "--save", "attention", "--tile", 16]
+    monkeypatch.setattr("sys.argv", ["biounet", "predict", *map(str, words)])
+    main()
+    whole = load_model(model)
+    normalised = whole.card.normalization.measured(image[np.newaxis]).apply(image[np.newaxis])
+    expected = of_whole_image(AttentionMaps(whole.net), normalised)
+    result = read(tmp_path / "out.tif")
+    assert (result.axes, result.array.dtype) == ("CYX", np.float32)
+    np.testing.assert_allclose(result.array, expected, atol=1e-5)
+    np.testing.assert_allclose(load_model(model, attention=True).predict(image), expected, atol=1e-5)
+
+
+def test_a_file_without_gates_is_named(tmp_path):
+    config = settings_of("unet")
+    save_network(tmp_path / "u.safetensors", make("unet"), ModelCard(model=config, normalization=Normalization()))
+    with pytest.raises(ConfigError, match=r"u\.safetensors: UNet has no attention gates"):
+        load_model(tmp_path / "u.safetensors", attention=True)

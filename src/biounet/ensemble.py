@@ -16,7 +16,9 @@ from biounet.errors import ConfigError
 from biounet.footprint import Cost
 from biounet.geometry import Geometry
 from biounet.modelfile import ModelCard, load_network
+from biounet.models.attention import AttentionMaps
 from biounet.models.unetpp import prune
+from biounet.normalize import Normalization
 from biounet.tiling import TileNet
 
 __all__ = ["Ensemble", "joint_card", "joint_geometry", "load_members", "member_files"]
@@ -40,7 +42,9 @@ def member_files(path: Path) -> list[Path]:
     return [whole] if whole.is_file() or not folds else [fold / "model.safetensors" for fold in folds]
 
 
-def load_members(paths: Sequence[Path], *, depth: int | None = None) -> list[tuple[nn.Module, ModelCard]]:
+def load_members(
+    paths: Sequence[Path], *, depth: int | None = None, attention: bool = False
+) -> list[tuple[nn.Module, ModelCard]]:
     """Read the members of an ensemble.
 
     Parameters
@@ -48,16 +52,19 @@ def load_members(paths: Sequence[Path], *, depth: int | None = None) -> list[tup
     paths : one or more, as `member_files` takes them
     depth : int
         Of the U-Net to take out of each, where they are UNet++, see `biounet.models.unetpp.prune`.
+    attention : bool
+        Instead of classes, draw the maps of the attention gates, see `biounet.models.attention.AttentionMaps`.
 
     Raises
     ------
     ModelFileError
         If a file is missing, torn, not ours, or of a newer version.
     ConfigError
-        If members do not take the same images, or do not tell the same of them, or have no output of this depth.
+        If members do not take the same images, or do not tell the same of them, or have no output of this depth,
+        or no attention gates.
     """
     files = [file for path in paths for file in member_files(path)]
-    members = [_load_member(file, depth) for file in files]
+    members = [_load_member(file, depth, attention) for file in files]
     first = _agreed(members[0][1])
     for file, (_, card) in zip(files, members, strict=True):
         for name, value in _agreed(card).items():
@@ -69,16 +76,24 @@ def load_members(paths: Sequence[Path], *, depth: int | None = None) -> list[tup
     return members
 
 
-def _load_member(file: Path, depth: int | None) -> tuple[nn.Module, ModelCard]:
-    """Read a network, or the shallower one in it."""
+def _load_member(file: Path, depth: int | None, attention: bool) -> tuple[nn.Module, ModelCard]:
+    """Read a network, or the shallower one in it; or have it draw its attention maps."""
     net, card = load_network(file)
-    if depth is None:
-        return net, card
     try:
-        small = prune(net, depth)
+        if depth is not None:
+            net = prune(net, depth)
+            card = card.model_copy(update={"model": net.config})
+        return _shown(net, card) if attention else (net, card)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
-    return small, card.model_copy(update={"model": small.config})
+
+
+def _shown(net: nn.Module, card: ModelCard) -> tuple[nn.Module, ModelCard]:
+    """A network that draws an image with a channel for each attention gate, in [0, 1] as they are."""
+    maps = AttentionMaps(net)
+    units = Normalization(offset=(0.0,) * maps.maps, scale=(1.0,) * maps.maps)
+    model = card.model.model_copy(update={"classes": maps.maps})
+    return maps, card.model_copy(update={"model": model, "target": "image", "target_normalization": units})
 
 
 def _agreed(card: ModelCard) -> dict[str, object]:

@@ -21,7 +21,7 @@ from biounet.tiling import TileNet, Work, run_tiles
 
 __all__ = ["Job", "OpenJob", "Predictor", "Save", "Sink", "Task"]
 
-Save = Literal["labels", "classes", "probabilities", "image"]
+Save = Literal["labels", "classes", "probabilities", "image", "attention"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Predictor:
     def __init__(self, job: Job) -> None:
         device = choose_device(job.device)
         options: dict[str, Any] = {"device": device, "precision": choose_precision(job.precision, device)}
-        members = load_members(job.models, depth=job.depth)
+        members = load_members(job.models, depth=job.depth, attention=job.save == "attention")
         ways = [card.normalization for _, card in members]
         self.normalizations = tuple(dict.fromkeys(ways))
         self.card = joint_card([card for _, card in members])
@@ -142,7 +142,7 @@ class OpenJob:
     def channels(self) -> int:
         """Channels that are stored: of two classes only the foreground, of labels one."""
         classes = self.card.model.classes
-        if self.job.save == "image":
+        if self.job.save in ("image", "attention"):
             return classes
         return classes if self.job.save == "probabilities" and classes > 2 else 1
 
@@ -153,8 +153,8 @@ class OpenJob:
 
     @property
     def saves_floats(self) -> bool:
-        """Whether what a network gives is stored as it is: probabilities, or the image that it draws."""
-        return self.job.save in ("probabilities", "image")
+        """Whether what a network gives is stored as it is: probabilities, the image that it draws, attention maps."""
+        return self.job.save in ("probabilities", "image", "attention")
 
     @property
     def dtype(self) -> np.dtype[Any]:

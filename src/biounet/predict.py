@@ -123,7 +123,9 @@ class Model:
         return decide(probabilities)
 
 
-def load_model(path: str | Path, *, others: Sequence[str | Path] = (), depth: int | None = None) -> Model:
+def load_model(
+    path: str | Path, *, others: Sequence[str | Path] = (), depth: int | None = None, attention: bool = False
+) -> Model:
     """Open a trained model, or an ensemble.
 
     Parameters
@@ -135,16 +137,19 @@ def load_model(path: str | Path, *, others: Sequence[str | Path] = (), depth: in
         Whose probabilities are averaged with those of the first.
     depth : int
         Of a UNet++, take the U-Net with so many poolings: less good, but faster.
+    attention : bool
+        Of an attention U-Net, `Model.predict` gives the maps of the gates, (maps, *spatial), in [0, 1], the innermost
+        level first.
 
     Raises
     ------
     ModelFileError
         If a file is missing, torn, not ours, or of a newer version.
     ConfigError
-        If members of an ensemble do not agree, or have no output of this depth, see
-        `biounet.ensemble.load_members`.
+        If members of an ensemble do not agree, or have no output of this depth or no attention gates,
+        see `biounet.ensemble.load_members`.
     """
-    (net, _), *rest = members = load_members([Path(each) for each in (path, *others)], depth=depth)
+    (net, _), *rest = members = load_members([Path(each) for each in (path, *others)], depth=depth, attention=attention)
     return Model(net, joint_card([card for _, card in members]), tuple(Model(*member) for member in rest))
 
 
@@ -197,7 +202,7 @@ def predict_files(
         Whose probabilities are averaged with those of the first.
     depth : int
         As for `load_model`.
-    save : labels, classes or probabilities
+    save : labels, classes, probabilities or attention
         What to write; of the probabilities of two classes only those of the foreground. A network that draws images
         writes those, in units of the true ones.
     memory : bytes
@@ -274,6 +279,8 @@ def predict_files(
 
 def _fitting(save: Save, target: str) -> Save:
     """What to write: an image where the network draws one and nothing else was asked for."""
+    if save == "attention":
+        return save
     if (save == "image" and target != "image") or (save in ("classes", "probabilities") and target == "image"):
         raise ConfigError(f"the model has learnt target {target}, it cannot save {save}; leave --save away")
     return "image" if target == "image" else save

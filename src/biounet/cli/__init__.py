@@ -115,7 +115,7 @@ def predict(
         list[Path] | None, typer.Option("--with", metavar="MODEL", help="A model to average with; repeat at will.")
     ] = None,
     depth: Annotated[int | None, typer.Option(help="Poolings of the U-Net to take out of a unet++.")] = None,
-    save: Annotated[str, typer.Option(help="labels, classes or probabilities.")] = "labels",
+    save: Annotated[str, typer.Option(help="labels, classes, probabilities or attention.")] = "labels",
     table: Annotated[bool, typer.Option("--table", help="Measure the labels: objects.csv, counts.csv.")] = False,
     memory: Annotated[str, typer.Option(help="Most memory to use, for all local processes together.")] = "4GiB",
     tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
