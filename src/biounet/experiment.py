@@ -1,9 +1,11 @@
 """One experiment: a dataset and settings become a run folder with a trained model in it."""
 
+import shutil
+import tempfile
 import time
 from collections.abc import Generator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,16 +25,24 @@ from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.modelfile import ModelCard, load_network, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
+from biounet.ondemand import OnDemand
 from biounet.patches import PatchSource, network_input_size
 from biounet.postprocess import ObjectRules
 from biounet.pretrained import load_pretrained
 from biounet.processes import agree, check_share
 from biounet.statefile import LOCK, hold
+from biounet.stored_samples import store_samples
 from biounet.train import Step, fit
 from biounet.training_data import TrainingData, to_samples
 from biounet.validation import Validation
 
 __all__ = ["Experiment"]
+
+PREPARED = "prepared"
+"""Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
+
+MEASURED = 16
+"""Images that settings follow from, where memory does not hold all."""
 
 
 def check_loss(name: str) -> None:
@@ -97,7 +107,7 @@ class Experiment:
     def settle(self) -> dict[str, str]:
         """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
         if self.config.train.auto:
-            self.config, reasons = choose_settings(self.config, Fingerprint.of(self.data))
+            self.config, reasons = choose_settings(self.config, Fingerprint.of(self.data.some(MEASURED)))
             self.reasons |= reasons
         if "model.width" in self.config.train.auto and self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)
@@ -141,7 +151,7 @@ class Experiment:
 
     def _train(self, geometry: Geometry, resume: bool) -> Generator[Step]:
         """Train into a folder that is ready."""
-        source = self._source(geometry)
+        source = self._source(geometry, self.folder / PREPARED, self.data)
         yield from fit(
             self.config,
             source,
@@ -154,6 +164,8 @@ class Experiment:
         )
         if self.leads and self.validation.items and self.data.kind != "images":
             self._settle_model()
+        if self.leads:
+            shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
 
     def _settle_model(self) -> None:
         """Calibrate the network, find thresholds and rules for its probabilities; write all into the model file."""
@@ -163,18 +175,28 @@ class Experiment:
         save_network(path, net, card.model_copy(update=learnt), overwrite=True)
 
     def forecast(self) -> Forecast:
-        """Measure what the run will take; nothing is written."""
-        return forecast(self.config, self._source(self._geometry), self.validation, fabric=self.fabric)
+        """Measure what the run will take; nothing is written that stays."""
+        if not isinstance(self.data.train, OnDemand):
+            source = self._source(self._geometry, self.folder, self.data)
+            return forecast(self.config, source, self.validation, fabric=self.fabric)
+        few = replace(self.data, train=self.data.train[:1])
+        with tempfile.TemporaryDirectory() as place:
+            began = time.monotonic()
+            source = self._source(self._geometry, Path(place), few)
+            seconds = (time.monotonic() - began) * len(self.data.train)
+            measured = forecast(self.config, source, self.validation, fabric=self.fabric)
+        return replace(measured, prepare_seconds=seconds)
 
-    def _source(self, geometry: Geometry) -> PatchSource:
-        """Images on the device, from which patches are drawn."""
-        return PatchSource(
-            to_samples(self.data, self.config, self.fabric.device),
-            geometry,
-            network_input_size(self.config, geometry, self.data.largest),
-            self.config.augment,
-            self.config.train,
-        )
+    def _source(self, geometry: Geometry, folder: Path, data: TrainingData) -> PatchSource:
+        """Images on the device, or in files in a folder, from which patches are drawn."""
+        size = network_input_size(self.config, geometry, self.data.largest)
+        augment, train, device = self.config.augment, self.config.train, self.fabric.device
+        if not isinstance(data.train, OnDemand):
+            return PatchSource(to_samples(data, self.config, device), geometry, size, augment, train)
+        rank, ranks = self.fabric.global_rank, self.fabric.world_size
+        samples = store_samples(data, self.config, folder, rank=rank, ranks=ranks)
+        agree(self.fabric, 0)  # nobody goes on before all files are there
+        return PatchSource(samples, geometry, size, augment, train, device)
 
     def check_folder(self, *, resume: bool) -> None:
         """Refuse a folder that another run is in, or, to resume, one that was begun otherwise; write nothing."""
@@ -215,7 +237,7 @@ class Experiment:
             training={
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),
                 "data": dataset_digest(self.digests),
-                "trained_on": [item.name for item in self.data.train],
+                "trained_on": self.data.trained_on,
                 "validated_on": [item.name for item in self.data.validation],
             },
         )

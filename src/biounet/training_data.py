@@ -1,7 +1,10 @@
 """From a dataset on disk to what training needs: normalised images, targets, weights, and a fitting config."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from itertools import chain
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +20,7 @@ from biounet.folders import Dataset, Pair, find_dataset, split
 from biounet.images import open_lazily
 from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.normalize import Normalization
+from biounet.ondemand import OnDemand, fit_memory
 from biounet.postprocess import label_objects
 from biounet.targets import TARGETS
 from biounet.weightmaps import class_weights, weight_map
@@ -75,14 +79,14 @@ class TrainingData:
     target_normalization: Normalization | None = None
     """How images to draw are normalised."""
 
-    @property
+    @cached_property
     def classes(self) -> int:
         """Number of classes to predict, background included; or of the channels of the images to draw."""
         if self.kind == "images":
             return len(self.train[0].labels)
-        return max(2, 1 + max(int(item.target.max()) for item in (*self.train, *self.validation)))
+        return max(2, 1 + max(int(item.target.max()) for item in chain(self.train, self.validation)))
 
-    @property
+    @cached_property
     def coverage(self) -> NDArray[np.float64]:
         """Share of the training pixels that are unknown, and that each class holds; (1 + classes,)."""
         counts = np.zeros(1 + self.classes)
@@ -95,19 +99,36 @@ class TrainingData:
         """Numbered objects of an item: as annotated, or the parts of the foreground that hang together."""
         return item.labels if self.kind == "objects" else label_objects(item.target > 0).astype(np.int32)
 
-    @property
+    @cached_property
     def channels(self) -> int:
         """Channels of every image."""
         return int(self.train[0].image.shape[0])
 
-    @property
+    @cached_property
     def largest(self) -> tuple[int, ...]:
         """Pixels per spatial axis of the largest training image."""
         return tuple(int(size) for size in np.max([item.target.shape for item in self.train], axis=0))
 
+    @property
+    def trained_on(self) -> list[str]:
+        """Names of the training images."""
+        return list(self.train.names) if isinstance(self.train, OnDemand) else [item.name for item in self.train]
+
+    def some(self, count: int) -> "TrainingData":
+        """The same with so many of the training images, spread evenly, where memory does not hold all."""
+        if not isinstance(self.train, OnDemand):
+            return self
+        return replace(self, train=self.train[:: -(-len(self.train) // count)])
+
 
 def load_training_data(
-    dataset: Path, normalization: Normalization, *, validation: float | str, target: str = "auto", silver: bool = False
+    dataset: Path,
+    normalization: Normalization,
+    *,
+    validation: float | str,
+    target: str = "auto",
+    silver: bool = False,
+    memory: float = inf,
 ) -> TrainingData:
     """Read annotated images and divide them into training and validation.
 
@@ -120,6 +141,9 @@ def load_training_data(
         What labels mean. ``auto`` believes the layout of the dataset.
     silver : bool
         Whether computer-made annotations count, where the layout has them.
+    memory : bytes
+        That the images may take, images to draw left out. Where they would take more, those to train on are read
+        whenever they are asked for, and of those held out as many are taken as half of it holds.
 
     Raises
     ------
@@ -136,9 +160,15 @@ def load_training_data(
     target = _choose_target(parts, target)
     if target == "image":
         return _load_images(parts, normalization, notes)
-    train, held_out = ([_item(source, pair, normalization, target) for pair in pairs] for source, pairs in parts)
-    _check_alike(train, held_out)
-    return TrainingData(train, held_out, "classes" if target == "classes" else "objects", notes, target)
+    kind = "classes" if target == "classes" else "objects"
+    read = partial(_item, normalization=normalization, target=target)
+    ((source, pairs), (other, held_pairs)) = parts
+    fitting, said = fit_memory(pairs, held_pairs, memory=memory)
+    train: Sequence[Item] = OnDemand([pair.name for pair in pairs], lambda number: read(source, pairs[number]))
+    train = train if said else list(train)
+    held_out = [read(other, pair) for pair in fitting]
+    _check_alike(list(train[:1]) if said else train, held_out)
+    return TrainingData(train, held_out, kind, [*notes, *said], target)
 
 
 Parts = tuple[tuple[Dataset, Sequence[Pair]], tuple[Dataset, Sequence[Pair]]]
@@ -230,14 +260,19 @@ def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:
     return config
 
 
-def to_samples(data: TrainingData, config: RunConfig, device: torch.device) -> list[Sample]:
-    """Move the training items to the device, with their weight maps (Ronneberger et al. 2015, equation 2)."""
+def to_samples(
+    data: TrainingData, config: RunConfig, device: torch.device, *, balance: NDArray[np.float32] | None = None
+) -> list[Sample]:
+    """Move the training items to the device, with their weight maps (Ronneberger et al. 2015, equation 2).
+
+    `balance` holds the weights of the classes; without, they follow from the same items.
+    """
     train, classes = config.train, config.model.classes
     if data.target_normalization is not None:
         return [_image_sample(item, data.target_normalization, device) for item in data.train]
-    balance = np.ones(classes, np.float32)
-    if train.class_balance:
-        balance = class_weights([item.target for item in data.train], classes=classes)
+    if balance is None:
+        targets = (item.target for item in data.train)
+        balance = class_weights(targets, classes=classes) if train.class_balance else np.ones(classes, np.float32)
     samples = []
     for item in data.train:
         weights = None

@@ -12,6 +12,7 @@ from biounet.cli.progress import progress, say
 from biounet.config import RunConfig, TrainConfig
 from biounet.digests import shared_images
 from biounet.experiment import Experiment
+from biounet.footprint import machine_bytes
 from biounet.forecast import Forecast
 from biounet.geometry import Geometry
 from biounet.models import build
@@ -32,7 +33,12 @@ def prepare(dataset: Path, settings: RunConfig) -> tuple[RunConfig, TrainingData
     normalization = Normalization()
     train = settings.train
     data = load_training_data(
-        dataset, normalization, validation=train.validation, target=train.target, silver=train.silver
+        dataset,
+        normalization,
+        validation=train.validation,
+        target=train.target,
+        silver=train.silver,
+        memory=train.memory * machine_bytes() / world_size(),
     )
     return fit_to_data(settings, data), data, normalization
 
@@ -64,6 +70,8 @@ def expected(plan: Forecast, train: TrainConfig, device: str) -> Iterator[str]:
         f"plan: {steps:,} steps of {plan.step_seconds + plan.draw_seconds:.3f} s "
         f"({plan.draw_seconds:.3f} s to draw patches), {minutes:.1f} minutes in all"
     )
+    if plan.prepare_seconds:
+        yield f"files to cut patches from: made once, in about {plan.prepare_seconds / 60:.1f} minutes of these"
     share = plan.reports * plan.validation_seconds / (60 * minutes)
     yield f"validation: {plan.reports} times {plan.validation_seconds:.1f} s, {share:.0%} of the time"
     yield f"memory: about {plan.memory / 2**30:.2f} GiB {'on the GPU' if device == 'cuda' else 'for the process'}"

@@ -1,0 +1,95 @@
+"""A set that memory does not hold makes the run of one that it holds, byte for byte."""
+
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biounet.config import RunConfig
+from biounet.experiment import Experiment
+from biounet.folders import Pair
+from biounet.images import Image, write
+from biounet.normalize import Normalization
+from biounet.ondemand import OnDemand, fit_memory
+from biounet.processes import make_fabric
+from biounet.training_data import fit_to_data, load_training_data
+
+TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 4, "train.reports": 1}
+WEIGHED = {"train.border_weight": 5.0, "train.class_balance": True, "train.oversample": 0.5}
+
+
+def pairs(count, *, rows=None):
+    return [Pair(str(n), Path("a.tif"), (), "a", shape=(1, 100, 50), rows=rows) for n in range(count)]
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    rng = np.random.default_rng(0)
+    for number, size in enumerate(((40, 30), (30, 40), (24, 24), (33, 33))):
+        labels = np.kron(rng.integers(0, 3, (size[0] // 8 + 1, size[1] // 8 + 1)), np.ones((8, 8), int))
+        image = rng.integers(0, 255, size).astype(np.uint8)
+        write(tmp_path / "set" / "images" / f"{number}.tif", Image(image, "YX"))
+        write(tmp_path / "set" / "labels" / f"{number}.tif", Image(labels[: size[0], : size[1]].astype(np.uint8), "YX"))
+    return tmp_path / "set"
+
+
+def experiment(dataset, folder, *, memory, target="classes"):
+    data = load_training_data(dataset, Normalization(), validation=1 / 4, target=target, memory=memory)
+    assert isinstance(data.train, OnDemand) == (memory == 0)
+    config = fit_to_data(RunConfig.preset("default").updated(TINY | WEIGHED), data)
+    return Experiment(config, data, Normalization(), folder, make_fabric("cpu", "float32"))
+
+
+@pytest.mark.parametrize("target", ["classes", "foreground"])
+def test_the_model_is_the_same_whether_memory_holds_the_images_or_not(dataset, tmp_path, target):
+    models = []
+    for name, memory in (("here", inf), ("there", 0)):
+        run = experiment(dataset, tmp_path / name, memory=memory, target=target)
+        assert len(list(run.run())) == 4
+        models.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
+    assert not (tmp_path / "there" / "prepared").exists()
+
+
+def test_files_stay_for_a_run_that_goes_on(dataset, tmp_path):
+    list(experiment(dataset, tmp_path / "whole", memory=0).run())
+    steps = experiment(dataset, tmp_path / "run", memory=0).run()
+    next(steps)
+    steps.close()
+    assert sorted(path.name for path in (tmp_path / "run" / "prepared").iterdir()) == ["0", "1", "2"]
+    assert len(list(experiment(dataset, tmp_path / "run", memory=0).run(resume=True))) == 3
+    ended = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run")]
+    assert ended[0] == ended[1]
+
+
+def test_a_forecast_counts_the_files_and_leaves_none(dataset, tmp_path):
+    run = experiment(dataset, tmp_path / "run", memory=0)
+    plan = run.forecast()
+    assert plan.prepare_seconds > 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_the_images_say_is_said_of_some(dataset):
+    data = load_training_data(dataset, Normalization(), validation=1 / 4, target="classes", memory=0)
+    assert data.some(2).trained_on == data.trained_on[::2]
+    whole = load_training_data(dataset, Normalization(), validation=1 / 4, target="classes")
+    assert whole.some(2) is whole
+    assert (whole.largest, whole.coverage.tolist()) == (data.largest, data.coverage.tolist())
+
+
+def test_bytes_by_hand():
+    """5,000 pixels of 4 bytes each for the image and 16 for what is known of it: 100,000 bytes."""
+    assert fit_memory(pairs(3), pairs(1), memory=400_000) == (pairs(1), [])
+    held, (note,) = fit_memory(pairs(3), pairs(1), memory=399_999)
+    assert held == pairs(1)
+    assert "train.memory leaves them" in note
+    assert fit_memory(pairs(2, rows=(0, 50)), [], memory=100_000) == ([], [])
+
+
+def test_as_many_are_validated_on_as_half_of_the_memory_holds():
+    held, (_, note) = fit_memory(pairs(8), pairs(6), memory=600_000)
+    assert [pair.name for pair in held] == ["0", "2", "4"]
+    assert note.startswith("of 6 images held out, 3 are validated on")
+    assert len(fit_memory(pairs(8), pairs(6), memory=0)[0]) == 1
+    assert fit_memory(pairs(8), [], memory=0)[0] == []
