@@ -22,7 +22,7 @@ from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand, fit_memory
 from biounet.postprocess import label_objects
-from biounet.targets import TARGETS
+from biounet.targets import TARGETS, set_apart
 from biounet.weightmaps import class_weights, weight_map
 
 __all__ = ["FOR_IMAGES", "Item", "TrainingData", "fit_to_data", "load_training_data", "to_samples"]
@@ -277,7 +277,9 @@ def to_samples(
     for item in data.train:
         weights = None
         if train.border_weight or train.class_balance:
-            objects = data.objects(item) if train.border_weight else None
+            objects = None
+            if train.border_weight:
+                objects = set_apart(data.objects(item), item.target, target=data.target)
             drawn = weight_map(
                 item.target, objects=objects, balance=balance, w0=train.border_weight, sigma=train.border_sigma
             )

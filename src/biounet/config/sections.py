@@ -179,8 +179,8 @@ class TrainConfig(Settings):
     """Share of the memory of the machine that images may take; patches of a larger set are cut from files."""
     reports: PositiveInt = 10
     """How often to validate and report in a run."""
-    silver: bool = False
-    """Learn from computer-made annotations too, where a Cell Tracking Challenge set has them."""
+    silver: bool = True
+    """Learn also from the computer-made annotations of a Cell Tracking Challenge set, where experts made none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     target: Literal["auto", "classes", "foreground", "border", "distance", "image"] = "auto"
     """What labels mean: class numbers, or objects, of which the network learns one of `biounet.targets.TARGETS`.
