@@ -40,7 +40,17 @@ def test_images_of_several_pixel_sizes_have_none():
 @pytest.mark.parametrize(("diameter", "depth"), [(30, 4), (112, 4), (113, 5), (1000, 6)])
 def test_the_network_is_so_deep_that_it_sees_an_object_whole(diameter, depth):
     large = replace(CELLS, diameter=float(diameter), median=(4096, 4096))
-    assert choose_settings(IMAGES, large)[0].model.depth == depth
+    fine = IMAGES.updated({"model.coarse": 1, "train.auto": ("model.depth",)})
+    assert choose_settings(fine, large)[0].model.depth == depth
+
+
+@pytest.mark.parametrize(("diameter", "coarse"), [(127, 1), (128, 2), (255, 2), (256, 4), (5000, 8)])
+def test_large_objects_are_seen_at_a_fraction_of_their_size(diameter, coarse):
+    large = replace(CELLS, diameter=float(diameter), median=(4096, 4096))
+    config, reasons = choose_settings(IMAGES, large)
+    assert config.model.coarse == coarse
+    assert ("model.coarse" in reasons) == (coarse > 1)
+    assert choose_settings(IMAGES.updated({"train.auto": ("train.patch",)}), large)[0].model.coarse == 1
 
 
 def test_small_images_are_not_pooled_to_nothing():
@@ -48,19 +58,15 @@ def test_small_images_are_not_pooled_to_nothing():
     assert choose_settings(IMAGES, small)[0].model.depth == 4
 
 
-def test_a_larger_patch_takes_the_place_of_several():
-    config, reasons = choose_settings(IMAGES, replace(CELLS, diameter=240.0, median=(2048, 2048)))
-    assert (config.train.patch, config.train.batch) == (384, 1)
-    assert set(reasons) >= {"train.patch", "train.batch"}
-    given, _ = choose_settings(IMAGES.updated({"train.patch": 128}), replace(CELLS, diameter=240.0))
-    assert (given.train.patch, given.train.batch) == (128, 2)
-
-
-def test_small_objects_get_more_and_smaller_patches():
-    config, reasons = choose_settings(IMAGES, replace(CELLS, diameter=51.0))
-    assert (config.train.patch, config.train.batch) == (128, 8)
+def test_a_patch_holds_an_object_and_a_batch_the_same_work():
+    small, reasons = choose_settings(IMAGES, replace(CELLS, diameter=51.0))
+    assert (small.train.patch, small.train.batch) == (128, 8)  # 8 x 128 x 128 = 2 x 256 x 256
     assert "51 px" in reasons["train.patch"]
-    assert choose_settings(IMAGES, replace(CELLS, diameter=110.0))[0].train.patch == 256
+    large, _ = choose_settings(IMAGES, replace(CELLS, diameter=250.0, median=(2048, 2048)))
+    assert (large.model.coarse, large.model.depth) == (2, 5)
+    assert (large.train.patch, large.train.batch) == (384, 4)  # 4 x 192 x 192 squares of 2 px, about as many
+    given, _ = choose_settings(IMAGES.updated({"train.patch": 128}), replace(CELLS, diameter=250.0))
+    assert (given.train.patch, given.train.batch) == (128, 2)
 
 
 def test_classes_made_of_objects_are_as_rare_as_these():

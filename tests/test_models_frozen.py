@@ -37,6 +37,7 @@ def test_folded_normalisation_gives_the_same_scores(dims):
         {"depth": 2},
         {"depth": 3},
         {"depth": 2, "pooling": ((1, 2), (2, 2))},
+        {"depth": 2, "coarse": 2},
         {"dims": 3},
         {"dims": 3, "pooling": ((1, 2, 2), (2, 2, 2))},
     ],

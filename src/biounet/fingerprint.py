@@ -28,7 +28,9 @@ VOXELS = 2**17
 GRID = 8  # pixels: patches of volumes are multiples of it
 LEAST_BOTTOM = 4  # pixels per axis that should be left after all poolings
 SMALLEST_PATCH, LARGEST_PATCH = 128, 512
-ROOM, AMPLE = 1.5, 2.5  # diameters of an object: what a patch must have, and what is enough
+ROOM = 1.5  # diameters of an object in a patch
+LARGE = 128.0
+"""Longest side of objects, in pixels, that are seen at half the size; twice as large ones at a quarter, and so on."""
 THICK = 2.0  # an axis whose pixels are that much longer than the finest is not pooled
 
 RARE = 0.05
@@ -122,7 +124,7 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
     >>> found = Fingerprint((700, 700), (700, 700), None, 90, 150.0, 1.0, (0.5, 0.5), 0.0)
     >>> config, reasons = choose_settings(RunConfig.preset("default"), found)
     >>> config.model.depth, reasons["model.depth"]
-    (5, 'an object of 150 px against the 224 px that a pixel sees to each side')
+    (4, 'an object of 150 px against the 224 px that a pixel sees to each side')
     """
     wanted = set(config.train.auto)
     chosen = _for_volumes(config, found) if config.model.dims == 3 else _for_images(config, found)
@@ -146,28 +148,33 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
     chosen: Choices = {}
     if not found.objects:
         return chosen
+    coarse = config.model.coarse
+    if "model.coarse" in config.train.auto:
+        coarse = next((factor for factor in (8, 4, 2) if found.diameter * 2 >= LARGE * factor), 1)
+    diameter, side = found.diameter / coarse, min(found.median) / coarse
     for depth in DEPTHS:
         (margin, *_) = unet_geometry(((2, 2),) * depth, padded=True).margin
-        if margin >= found.diameter or min(found.median) < LEAST_BOTTOM * 2 ** (depth + 1):
+        if margin >= diameter or side < LEAST_BOTTOM * 2 ** (depth + 1):
             break
     size = f"an object of {found.diameter:.0f} px"
-    chosen["model.depth"] = depth, f"{size} against the {margin} px that a pixel sees to each side"
-    before, patch = config.train.patch, _patch_of_objects(found.diameter, config.train.patch, grid=2**depth)
+    if coarse > 1:
+        chosen["model.coarse"] = coarse, f"{size} is large enough at 1/{coarse} of its size"
+    chosen["model.depth"] = depth, f"{size} against the {margin * coarse} px that a pixel sees to each side"
+    before, patch = config.train.patch, coarse * _patch_of_objects(diameter, grid=2**depth)
     if patch != before and "train.patch" in config.train.auto:
         chosen["train.patch"] = patch, f"{size} fits in"
-        batch = max(1, round(config.train.batch * before**2 / patch**2))
-        chosen["train.batch"] = batch, f"as many pixels as {config.train.batch} patches of {before} px"
+        batch = max(1, round(config.train.batch * (coarse * before / patch) ** 2))
+        chosen["train.batch"] = batch, f"as much work as {config.train.batch} patches of {before} px"
     return chosen
 
 
-def _patch_of_objects(diameter: float, usual: int, *, grid: int) -> int:
-    """A square that large objects fit in; and for small ones a smaller one, so that a batch shows more images.
+def _patch_of_objects(diameter: float, *, grid: int) -> int:
+    """A square that an object fits in; no larger than needed, so that a batch shows more images.
 
-    >>> [_patch_of_objects(diameter, 256, grid=16) for diameter in (20, 51, 90, 185, 900)]
-    [128, 128, 240, 288, 512]
+    >>> [_patch_of_objects(diameter, grid=16) for diameter in (20, 51, 90, 185, 900)]
+    [128, 128, 144, 288, 512]
     """
-    wanted = max(ROOM * diameter, min(max(AMPLE * diameter, SMALLEST_PATCH), usual))
-    return min(math.ceil(wanted / grid) * grid, LARGEST_PATCH)
+    return min(math.ceil(max(ROOM * diameter, SMALLEST_PATCH) / grid) * grid, LARGEST_PATCH)
 
 
 def _for_volumes(config: RunConfig, found: Fingerprint) -> Choices:

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from biounet.errors import ModelFileError
+from biounet.models.coarse import Coarse
 from biounet.models.vgg import adopt
 
 __all__ = ["load_pretrained"]
@@ -29,6 +30,8 @@ def load_pretrained(net: nn.Module, path: Path) -> None:
     ModelFileError
         If the file is missing, no safetensors file, or of another network or width.
     """
+    if isinstance(net, Coarse):
+        net = net.net
     trunk = getattr(net, "trunk", "vgg16")
     if not path.is_file():
         raise ModelFileError(f"{path} is missing; get the weights with 'biounet download {trunk} --out DIR'")

@@ -13,6 +13,7 @@ Chosen = Literal[
     "model.width",
     "model.depth",
     "model.pooling",
+    "model.coarse",
     "train.patch",
     "train.patch_z",
     "train.batch",
@@ -70,6 +71,8 @@ class ModelConfig(Settings):
     """Share of channels dropped at the end of the contracting path while training."""
     pooling: tuple[tuple[PositiveInt, ...], ...] | None = None
     """Pooling factors per level and axis, for stacks with thick slices; ``None`` means 2 everywhere."""
+    coarse: Literal[1, 2, 4, 8] = 1
+    """Squares of so many pixels a side are averaged before the network sees them, see `biounet.models.coarse`."""
     deep_supervision: bool = True
     """Train every output of a network that has several (``unet++``, ``cascade-unet``), not only the last."""
     window: Literal[65, 95] = 95
@@ -79,6 +82,8 @@ class ModelConfig(Settings):
 
     @model_validator(mode="after")
     def _pooling_fits(self) -> Self:
+        if self.coarse > 1 and self.dims == 3:
+            raise ValueError("coarse is for images (Y, X); of volumes choose the pooling")
         if self.pooling is not None:
             if len(self.pooling) != self.depth or any(len(factors) != self.dims for factors in self.pooling):
                 raise ValueError(f"pooling needs {self.depth} rows of {self.dims} factors, got {self.pooling}")

@@ -12,6 +12,7 @@ from biounet.errors import ConfigError
 from biounet.models.attention import attention_unet
 from biounet.models.blocks import draw_weights
 from biounet.models.cascade import CascadeUNet
+from biounet.models.coarse import Coarse
 from biounet.models.dense import dense_unet
 from biounet.models.fcn import FCN
 from biounet.models.inception import inception_unet
@@ -76,5 +77,7 @@ def build(config: ModelConfig, *, seed: int = 0) -> nn.Module:
         raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {config.name!r}")
     with torch.random.fork_rng(devices=[]):  # torch draws every layer once as it is made
         net = MODELS[config.name](config)
+        if config.coarse > 1:
+            net = Coarse(net, config.coarse)
     draw_weights(net, torch.Generator().manual_seed(seed))
     return net

@@ -9,6 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from biounet.geometry import unet_geometry
 from biounet.models.blocks import ConvBlock, UpConvolution, crop_center
+from biounet.models.coarse import Coarse
 from biounet.models.unet import OpenGate, UNet
 
 __all__ = ["FrugalUNet", "FusedConv", "fold_batch_norm", "freeze", "fuse_activations", "unpad"]
@@ -29,6 +30,8 @@ def freeze(net: nn.Module) -> nn.Module:
     torch.nn.Module
         On the device of `net`. Its ``geometry`` may differ from that of `net`.
     """
+    if isinstance(net, Coarse):
+        return Coarse(freeze(net.net), net.factor)
     net = unpad(fold_batch_norm(copy.deepcopy(net).eval())).requires_grad_(False)
     return FrugalUNet(net) if isinstance(net, UNet) and _is_plain(net) else net
 
@@ -144,10 +147,11 @@ def fuse_activations(net: nn.Module) -> nn.Module:
             else:
                 layers.append(layer)
         _refill(chain, layers)
+    net, whole = (net.net if isinstance(net, Coarse) else net), net
     head = getattr(net, "head", None)
     if isinstance(head, Convolution):  # with so few channels torch would not give it to oneDNN
         net.head = FusedConv(head, relu=False)
-    return net
+    return whole
 
 
 def _chains(net: nn.Module) -> Iterator[nn.Sequential]:
