@@ -43,9 +43,7 @@ def test_nothing_beyond_the_margin_is_seen(factor):
         assert (nan.any(dim=1).nonzero().flatten() + taken - at).abs().max() <= margin
 
 
-@pytest.mark.parametrize(
-    ("name", "padding"), [("unet", "same"), ("unet", "valid"), ("unet++", "same"), ("attention-unet", "same")]
-)
+@pytest.mark.parametrize("kind", ["unet same", "unet valid", "unet++ same", "attention-unet same"])
 @pytest.mark.parametrize("size", [(64, 64), (37, 91)])
 def test_tiles_give_what_the_whole_image_gives(kind, size):
     net = make(*kind.split(), coarse=2)
