@@ -62,7 +62,7 @@ def test_each_pixel_belongs_to_the_seed_with_the_cheapest_way(relief):
 
 @given(RELIEFS, st.booleans())
 def test_objects_hang_together_and_are_numbered_by_their_first_pixels(relief, keep):
-    labels = label_relief(relief, ObjectRules(keep_unseeded=keep, largest_hole=0))
+    labels = label_relief(relief, ObjectRules(second_seed=0.0 if keep else None, largest_hole=0))
     numbers, first = np.unique(labels[labels > 0], return_index=True)
     assert numbers.tolist() == list(range(1, len(numbers) + 1))
     assert (np.diff(first) > 0).all()
@@ -84,13 +84,23 @@ def test_on_a_plain_seeds_meet_halfway_and_the_first_wins_a_tie():
 def test_what_has_no_seed_is_dropped_or_kept():
     row = np.array([[50, 0, 200, 50, 0, 9]], np.uint8)
     assert label_relief(row, ObjectRules()).tolist() == [[0, 0, 1, 1, 0, 0]]
-    assert label_relief(row, ObjectRules(keep_unseeded=True)).tolist() == [[1, 0, 2, 2, 0, 3]]
+    assert label_relief(row, ObjectRules(second_seed=0.0)).tolist() == [[1, 0, 2, 2, 0, 3]]
+
+
+def test_an_object_without_a_high_seed_has_a_low_one():
+    # Two bright objects that touch, and two dim ones that do: one level of seeds tells apart one pair only.
+    row = np.array([[220, 120, 220, 0, 100, 30, 100]], np.uint8)
+    high, low = ObjectRules(seed=0.8), ObjectRules(seed=0.3)
+    assert label_relief(row, high).tolist() == [[1, 1, 2, 0, 0, 0, 0]]
+    assert label_relief(row, low).tolist() == [[1, 1, 1, 0, 2, 2, 3]]
+    both = high.model_copy(update={"second_seed": 0.3})
+    assert label_relief(row, both).tolist() == [[1, 1, 2, 0, 3, 3, 4]]
 
 
 def test_small_seeds_are_none():
     row = np.array([[200, 200, 50, 200, 0, 200]], np.uint8)
     assert label_relief(row, ObjectRules(least_seed=2)).tolist() == [[1, 1, 1, 1, 0, 0]]
-    assert label_relief(row, ObjectRules(least_seed=2, keep_unseeded=True)).tolist() == [[1, 1, 1, 1, 0, 2]]
+    assert label_relief(row, ObjectRules(least_seed=2, second_seed=0.0)).tolist() == [[1, 1, 1, 1, 0, 2]]
 
 
 def test_seeds_that_do_not_grow_are_the_objects():
@@ -127,7 +137,7 @@ def test_small_objects_go_before_holes_are_filled():
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (1, 1)])
-@pytest.mark.parametrize("rules", [ObjectRules(), ObjectRules(keep_unseeded=True, least_pixels=1)])
+@pytest.mark.parametrize("rules", [ObjectRules(), ObjectRules(second_seed=0.0, least_pixels=1)])
 def test_no_object_a_whole_one_and_one_of_one_pixel(shape, rules):
     assert not label_relief(np.zeros(shape, np.uint8), rules).any()
     assert (label_relief(np.full(shape, 255, np.uint8), rules) == 1).all()

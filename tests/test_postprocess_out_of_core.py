@@ -17,7 +17,7 @@ RULES = st.builds(
     seed=st.sampled_from([0.2, 0.5, 0.9]),
     least_seed=st.integers(0, 4),
     grow=st.booleans(),
-    keep_unseeded=st.booleans(),
+    second_seed=st.sampled_from([None, 0.0, 0.3]),
     least_pixels=st.integers(0, 6),
     largest_hole=st.sampled_from([None, 0, 2]),
 )

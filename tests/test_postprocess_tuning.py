@@ -50,7 +50,7 @@ def test_scores_by_hand():
     assert score_objects([half], metric="seg") == 3 / 8
     assert score_objects([half], metric="ap") == pytest.approx(6 / 9 / 2)
     perfect = match_objects(truth, truth)
-    assert score_objects([half, perfect], metric="ap") == pytest.approx((6 * 3 / 4 + 3 * 2 / 5) / 9)
+    assert score_objects([half, perfect], metric="ap") == pytest.approx((6 / 9 / 2 + 1) / 2)  # each image as one
     assert score_objects([half, perfect], metric="seg") == pytest.approx((3 / 4 + 0 + 2) / 4)
 
 
@@ -65,3 +65,15 @@ def test_wrong_input_is_said():
         tune_rules([probabilities], [cells[1:]], rules)
     with pytest.raises(DatasetError, match="none"):
         tune_rules([probabilities], [cells * 0], rules)
+
+
+def test_an_object_has_a_seed_of_its_own_height():
+    # The first pair is told apart by high seeds only, the second pair is there for low ones only.
+    interior = np.array([[0.9, 0.55, 0.55, 0.9, 0.0, 0.4, 0.1, 0.1, 0.4, 0.0]])
+    background = (interior == 0).astype(float)
+    truth = np.array([[1, 1, 2, 2, 0, 3, 3, 4, 4, 0]])
+    probabilities = np.stack([background, interior, 1 - interior - background])
+    tuned, score = tune_rules([probabilities], [truth], ObjectRules(target="border"))
+    assert score == 1
+    assert tuned.second_seed is not None
+    assert 0.1 < tuned.second_seed <= 0.4 < 0.55 < tuned.seed <= 0.9

@@ -178,7 +178,7 @@ def _choose_target(parts: Parts, target: str) -> str:
     """What is to be learnt: as asked for, if the datasets have it."""
     drawn = [dataset.pairs[0].kind == "images" for dataset, _ in parts]
     if target == "auto":
-        of_labels = "foreground" if parts[0][0].pairs[0].kind == "objects" else "classes"
+        of_labels = "distance" if parts[0][0].pairs[0].kind == "objects" else "classes"
         target = "image" if drawn[0] else of_labels
     for (dataset, _), images in zip(parts, drawn, strict=True):
         if images != (target == "image"):

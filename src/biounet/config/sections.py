@@ -190,7 +190,7 @@ class TrainConfig(Settings):
     target: Literal["auto", "classes", "foreground", "border", "distance", "image"] = "auto"
     """What labels mean: class numbers, or objects, of which the network learns one of `biounet.targets.TARGETS`.
     ``image``: there are none, the network learns to draw images. ``auto`` decides by the layout; of objects it takes
-    the foreground."""
+    the distance, see docs/recipes.md."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

@@ -65,11 +65,11 @@ def label_relief(relief: NDArray[np.uint8], rules: ObjectRules) -> NDArray[np.ui
     >>> label_relief(np.array([[1, 200, 9, 10, 200]], np.uint8), ObjectRules())
     array([[1, 1, 1, 2, 2]], dtype=uint32)
     """
-    seeds = relief >= seed_level(rules)
+    seeds = relief >= seed_level(rules.seed)
     if rules.least_seed > 1:
         seeds = drop_small(label_objects(seeds), least=rules.least_seed) > 0
-    if rules.keep_unseeded:
-        pieces = label_objects(relief > 0)
+    if rules.second_seed is not None:
+        pieces = label_objects(relief >= seed_level(rules.second_seed))
         seeds |= ~np.append(True, has_marks(pieces, seeds))[pieces]
     objects = label_objects(seeds)
     if rules.grow:

@@ -105,7 +105,7 @@ class _Objects:
         """Number the seeds of the whole image in the order of their first pixels."""
         if self._rules.least_seed > 1:
             self._drop_small_seeds()
-        if self._rules.keep_unseeded:
+        if self._rules.second_seed is not None:
             self._find_unseeded()
         pieces = Pieces(self.regions)
         firsts = [np.empty(0, np.int64)]
@@ -176,11 +176,11 @@ class _Objects:
         self._large = {index: np.append(False, large[pieces.of(index)]) for index in self.regions}
 
     def _find_unseeded(self) -> None:
-        """Find the pieces of the foreground in which there is no seed."""
+        """Find the pieces above the second level of seeds in which there is no seed."""
         pieces, marked = Pieces(self.regions), [np.empty(0, bool)]
         for index in self.regions:
             relief = self._read(self.regions.box(index))
-            labels = label_objects(relief > 0)
+            labels = self._second(relief)
             pieces.add(index, labels)
             marked.append(has_marks(labels, self._seed_mask(index, relief)))
         component = pieces.join()
@@ -191,12 +191,17 @@ class _Objects:
 
     def _seed_mask(self, index: Index, relief: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Where seeds are in a region, as far as is known."""
-        seeds: NDArray[np.bool_] = relief >= seed_level(self._rules)
+        seeds: NDArray[np.bool_] = relief >= seed_level(self._rules.seed)
         if index in self._large:
             seeds = self._large[index][label_objects(seeds)]
         if index in self._unseeded:
-            seeds |= self._unseeded[index][label_objects(relief > 0)]
+            seeds |= self._unseeded[index][self._second(relief)]
         return seeds
+
+    def _second(self, relief: NDArray[np.uint8]) -> NDArray[np.uint32]:
+        """Pieces above the second level of seeds in a region."""
+        assert self._rules.second_seed is not None
+        return label_objects(relief >= seed_level(self._rules.second_seed))
 
     def _flooded(self, index: Index) -> tuple[list[Index], NDArray[np.int64]]:
         """Regions to which better keys flow from a region, and its own keys."""

@@ -74,13 +74,13 @@ def foreground_and_heights(
     return foreground, (1 + _steps(inside)).astype(np.uint8)
 
 
-def seed_level(rules: ObjectRules) -> int:
-    """Least relief of a seed.
+def seed_level(seed: float) -> int:
+    """Least relief of a seed, at least that of the foreground.
 
-    >>> seed_level(ObjectRules(seed=0.5))
-    128
+    >>> seed_level(0.5), seed_level(0.0)
+    (128, 1)
     """
-    return 1 + int(_steps(np.float32(rules.seed)))
+    return 1 + int(_steps(np.float32(seed)))
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ class ObjectRules(Settings):
     """Smaller seeds, in pixels, are none."""
     grow: bool = True
     """Seeds grow to fill the foreground; else they are the objects."""
-    keep_unseeded: bool = False
-    """Pieces of the foreground in which there is no seed are objects too."""
+    second_seed: Probability | None = None
+    """Where there is no such seed, objects begin where the interior reaches this, lower one; 0: every piece of the
+    foreground is an object at least. ``None``: what has no seed is no object."""
     least_pixels: Annotated[int, Field(ge=0)] = 0
     """Smaller objects are dropped."""
     largest_hole: Annotated[int, Field(ge=0)] | None = None

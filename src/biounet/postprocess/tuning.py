@@ -23,7 +23,10 @@ Score = Literal["seg", "ap"]
 COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
 """Thresholds, those in the middle first: they win where others are no better."""
 
+HIGH = (0.5, 0.6, 0.7, 0.8)
+SECOND = (0.2, 0.3, 0.4)
 FINE = 0.05
+SPECK = 0.1  # of the median size of objects
 SHARES_OF_SIZE = {"least_seed": (0.0, 0.01, 0.03, 0.1), "least_pixels": (0.0, 0.1, 0.2, 0.3, 0.5)}
 """Least sizes that are tried, as shares of the median size of annotated objects."""
 
@@ -54,9 +57,10 @@ def tune_rules(
     Returns
     -------
     ObjectRules
-        Best in `foreground`, `seed`, `keep_unseeded`, `least_seed` and `least_pixels`, found one after the other: on
-        a coarse grid of both thresholds, on a fine one around the best, then the rest. Of equals the one that comes
-        first, so that what makes no difference stays as it was. The same input gives the same rules.
+        Best in `foreground`, `seed`, `second_seed`, `least_seed` and `least_pixels`, found one after the other: on
+        a coarse grid of both thresholds, on a fine one around the best, on one of both levels of seeds, then sizes.
+        Of equals the one that comes first, so that what makes no difference stays as it was. The same input gives
+        the same rules.
     float
         Their score, in [0, 1].
 
@@ -83,9 +87,12 @@ def tune_rules(
         results = (label_relief(relief, candidate) for relief in reliefs)
         return score_objects([match_objects(*pair) for pair in zip(labels, results, strict=True)], metric=metric)
 
-    best, best_score = rules, score(rules)
+    # Specks, which any threshold leaves, would hide what seeds of two levels are good for.
+    begin = max(rules.least_pixels, round(SPECK * _median_size(labels)))
+    best = rules.model_copy(update={"least_pixels": begin})
+    best_score = score(best)
     sizes = _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")
-    for candidates in (_few,) if quick else (_coarse, _fine, _fine, _unseeded, *sizes):
+    for candidates in (_few,) if quick else (_coarse, _fine, _fine, _second, *sizes, _second, _fine):
         for candidate in candidates(best):
             if (found := score(candidate)) > best_score:
                 best, best_score = candidate, found
@@ -99,8 +106,9 @@ def score_objects(matchings: Sequence[Matching], *, metric: Score) -> float:
     ----------
     matchings : from `biounet.metrics.match_objects`, one per image
     metric
-        ``seg``: mean of the Jaccard index of all annotated objects (Cell Tracking Challenge). ``ap``: mean over the
-        IoU 0.5, 0.55, ... 0.9 of TP / (TP + FP + FN), each counted over all images.
+        ``seg``: mean of the Jaccard index of all annotated objects (Cell Tracking Challenge). ``ap``: mean over
+        images, and over the IoU 0.5, 0.55, ... 0.9, of TP / (TP + FP + FN). Each image counts as one, so that what
+        is good for one kind of image does not drop the objects of another.
 
     Examples
     --------
@@ -115,13 +123,8 @@ def _mean_jaccard(matchings: Sequence[Matching]) -> float:
 
 
 def _mean_average_precision(matchings: Sequence[Matching]) -> float:
-    shares = []
-    for threshold in IOU_THRESHOLDS[:-1]:
-        found = [detection(matching, threshold=threshold) for matching in matchings]
-        right = sum(one.true_positives for one in found)
-        wrong = sum(one.false_positives + one.false_negatives for one in found)
-        shares.append(right / (right + wrong) if right + wrong else 1.0)
-    return float(np.mean(shares))
+    every = product(matchings, IOU_THRESHOLDS[:-1])
+    return float(np.mean([detection(matching, threshold=least).average_precision for matching, least in every]))
 
 
 SCORES: Mapping[str, Callable[[Sequence[Matching]], float]] = MappingProxyType(
@@ -149,20 +152,27 @@ def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:
                 yield rules.model_copy(update={name: value})
 
 
-def _unseeded(rules: ObjectRules) -> Iterator[ObjectRules]:
-    yield rules.model_copy(update={"keep_unseeded": not rules.keep_unseeded})
+def _second(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Higher seeds, and lower ones for objects that have none of these."""
+    lower = (None, 0.0) if rules.target == "foreground" else (None, 0.0, *SECOND)
+    for seed, second in product((rules.seed, *HIGH), lower):
+        yield rules.model_copy(update={"seed": seed, "second_seed": second})
 
 
 def _sizes(labels: Sequence[NDArray[Any]], name: str) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
     """Least sizes in shares of the median size of annotated objects."""
-    counts = np.concatenate([np.unique(truth[truth > 0], return_counts=True)[1] for truth in labels])
-    median = float(np.median(counts))
+    median = _median_size(labels)
 
     def candidates(rules: ObjectRules) -> Iterator[ObjectRules]:
         for share in SHARES_OF_SIZE[name]:
             yield rules.model_copy(update={name: round(share * median)})
 
     return candidates
+
+
+def _median_size(labels: Sequence[NDArray[Any]]) -> float:
+    """Pixels of a usual annotated object."""
+    return float(np.median(np.concatenate([np.unique(truth[truth > 0], return_counts=True)[1] for truth in labels])))
 
 
 def _check(probabilities: Sequence[NDArray[Any]], labels: Sequence[NDArray[Any]], metric: str) -> None:
