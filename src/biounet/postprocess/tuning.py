@@ -1,7 +1,6 @@
 """The rules that make the best objects of validation images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -52,7 +51,7 @@ def tune_rules(
     metric : "seg" or "ap"
         See `score_objects`.
     quick : bool
-        Try no more than nine pairs of thresholds: enough to compare two networks.
+        Try no more than five pairs of thresholds: enough to compare two networks.
 
     Returns
     -------
@@ -140,7 +139,11 @@ def _coarse(rules: ObjectRules, *, tried: Sequence[float] = COARSE) -> Iterator[
             yield rules.model_copy(update={"foreground": foreground, "seed": seed})
 
 
-_few = partial(_coarse, tried=COARSE[:3])
+def _few(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """One threshold a step lower or higher than the middle."""
+    for candidate in _coarse(rules, tried=COARSE[:3]):
+        if COARSE[0] in (candidate.foreground, candidate.seed):
+            yield candidate
 
 
 def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:
