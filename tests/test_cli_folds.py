@@ -71,3 +71,17 @@ def test_minutes_are_those_of_all_folds():
     settings = of_one_fold(RunConfig().updated({"train.minutes": 10}), 5)
     assert (settings.train.minutes, settings.train.validation) == (2, 0)
     assert of_one_fold(RunConfig().updated({"train.steps": 10}), 5).train.steps == 10
+
+
+def test_images_to_draw_have_folds_and_no_log_loss(tmp_path, capfd):
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        image = rng.random((16, 16)).astype(np.float32)
+        write(tmp_path / "data" / "images" / f"{number}.tif", Image(image, "YX"))
+        write(tmp_path / "data" / "targets" / f"{number}.tif", Image(3 * image, "YX"))
+    settings = of_one_fold(RunConfig.preset("default").updated(TINY), 2)
+    run_folds(tmp_path / "data", tmp_path / "run", settings, count=2, device="cpu")
+    said = capfd.readouterr().err
+    assert "mae: mean" in said
+    assert "log_loss" not in said
+    assert [bool(row["psnr"]) for row in summary(tmp_path / "run")] == [True, True]

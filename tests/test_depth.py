@@ -105,3 +105,10 @@ def test_a_depth_that_is_not_there_is_refused_with_the_file(tmp_path, name, sett
     path = save(tmp_path / "model.safetensors", name, **settings)
     with pytest.raises(ConfigError, match=re.escape(f"{path}: {said}")):
         load_model(path, depth=depth)
+
+
+def test_a_network_on_the_image_at_half_its_size_is_cut_too(tmp_path):
+    coarse = load_model(save(tmp_path / "coarse.safetensors", "unet++", coarse=2), depth=1)
+    fine = load_model(save(tmp_path / "fine.safetensors", "unet++"), depth=1)
+    assert coarse.net.geometry.grid == tuple(2 * grid for grid in fine.net.geometry.grid)
+    assert coarse.predict(noise(40, 52)).shape == (2, 40, 52)

@@ -65,6 +65,8 @@ def test_a_patch_holds_an_object_and_a_batch_the_same_work():
     large, _ = choose_settings(IMAGES, replace(CELLS, diameter=250.0, median=(2048, 2048)))
     assert (large.model.coarse, large.model.depth) == (2, 5)
     assert (large.train.patch, large.train.batch) == (384, 4)  # 4 x 192 x 192 squares of 2 px, about as many
+    unpadded, _ = choose_settings(IMAGES.updated({"model.padding": "valid"}), replace(CELLS, diameter=51.0))
+    assert (unpadded.train.patch, unpadded.train.batch) == (256, 2)
     given, _ = choose_settings(IMAGES.updated({"train.patch": 128}), replace(CELLS, diameter=250.0))
     assert (given.train.patch, given.train.batch) == (128, 2)
 

@@ -132,6 +132,15 @@ def test_single_annotated_sections_of_a_volume(tmp_path):
     np.testing.assert_array_equal(labels, CELLS)
 
 
+def test_sections_by_experts_are_kept_beside_silver_volumes(tmp_path):
+    save(tmp_path / "01" / "t000.tif", np.stack([IMAGE, IMAGE + 1, IMAGE + 2]))
+    save(tmp_path / "01_GT" / "SEG" / "man_seg_000_002.tif", np.where(CELLS == 7, 0, CELLS))
+    save(tmp_path / "01_ST" / "SEG" / "man_seg000.tif", np.stack([CELLS] * 3))
+    (pair,) = find_dataset(tmp_path, silver=True).pairs
+    assert pair.name == "01/t000.tif[2]"
+    assert set(np.unique(load(pair)[1])) == {0, 1, 2, 9}  # of the experts, and what they left out
+
+
 def test_two_files_are_a_dataset(tmp_path):
     make_set(tmp_path, [CELLS])
     dataset = find_dataset(f"{tmp_path}/images/cell0.tif,{tmp_path}/labels/cell0.tif")

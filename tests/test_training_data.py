@@ -33,6 +33,15 @@ def test_touching_objects_get_a_line_of_background_and_unknown_stays_unknown(tmp
     assert data.train[0].target.tolist() == [[1, 0, 1, 1, 0, IGNORE]] * 3
 
 
+@pytest.mark.parametrize(("target", "learnt", "classes"), [("auto", "distance", 9), ("paper", "foreground", 2)])
+def test_what_is_learnt_of_objects_where_the_layout_decides(tmp_path, target, learnt, classes):
+    labels = np.repeat([[1] * 17 + [2] * 17 + [3] * 17], 17, axis=0).astype(np.int16)
+    folder = dataset(tmp_path, labels)
+    write(folder / "labels" / "0.tif", Image(labels * (labels < 3), "YX"), overwrite=True)  # numbers, no classes
+    data = load_training_data(folder, Normalization(), validation=0.34, target=target)
+    assert (data.kind, data.target, data.classes) == ("objects", learnt, classes)
+
+
 def test_images_are_normalised_each_by_its_own_statistics(tmp_path):
     data = load_training_data(dataset(tmp_path, np.array([[0, 1, 2]] * 3)), Normalization(), validation=0.34)
     image = data.train[0].image

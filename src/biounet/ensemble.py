@@ -17,6 +17,7 @@ from biounet.footprint import Cost
 from biounet.geometry import Geometry
 from biounet.modelfile import ModelCard, load_network
 from biounet.models.attention import AttentionMaps
+from biounet.models.coarse import Coarse
 from biounet.models.unetpp import prune
 from biounet.normalize import Normalization
 from biounet.tiling import TileNet
@@ -81,8 +82,9 @@ def _load_member(file: Path, depth: int | None, attention: bool) -> tuple[nn.Mod
     net, card = load_network(file)
     try:
         if depth is not None:
-            net = prune(net, depth)
-            card = card.model_copy(update={"model": net.config})
+            inner = prune(net.net if isinstance(net, Coarse) else net, depth)
+            card = card.model_copy(update={"model": inner.config})
+            net = Coarse(inner, net.factor) if isinstance(net, Coarse) else inner
         return _shown(net, card) if attention else (net, card)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error

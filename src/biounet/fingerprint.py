@@ -161,6 +161,8 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
         chosen["model.coarse"] = coarse, f"{size} is large enough at 1/{coarse} of its size"
     chosen["model.depth"] = depth, f"{size} against the {margin * coarse} px that a pixel sees to each side"
     before, patch = config.train.patch, coarse * _patch_of_objects(diameter, grid=2**depth)
+    if config.model.padding == "valid":  # which takes its margin away from the patch
+        patch = max(before, patch)
     if patch != before and "train.patch" in config.train.auto:
         chosen["train.patch"] = patch, f"{size} fits in"
         batch = max(1, round(config.train.batch * (coarse * before / patch) ** 2))

@@ -27,6 +27,9 @@ from biounet.weightmaps import class_weights, weight_map
 
 __all__ = ["FOR_IMAGES", "Item", "TrainingData", "fit_to_data", "load_training_data", "to_samples"]
 
+OF_OBJECTS: Mapping[str, str] = MappingProxyType({"auto": "distance", "paper": "foreground"})
+"""Where the layout decides on the target: what is learnt of objects."""
+
 FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
     {
         "train.loss": "l1",
@@ -137,8 +140,8 @@ def load_training_data(
     dataset : Path
     normalization : Normalization
     validation : a fraction to hold out, or another dataset
-    target : auto, classes, one of `biounet.targets.TARGETS`, or image
-        What labels mean. ``auto`` believes the layout of the dataset.
+    target : auto, paper, classes, one of `biounet.targets.TARGETS`, or image
+        What labels mean. ``auto`` and ``paper`` believe the layout of the dataset.
     silver : bool
         Whether computer-made annotations count, where the layout has them.
     memory : bytes
@@ -177,8 +180,8 @@ Parts = tuple[tuple[Dataset, Sequence[Pair]], tuple[Dataset, Sequence[Pair]]]
 def _choose_target(parts: Parts, target: str) -> str:
     """What is to be learnt: as asked for, if the datasets have it."""
     drawn = [dataset.pairs[0].kind == "images" for dataset, _ in parts]
-    if target == "auto":
-        of_labels = "distance" if parts[0][0].pairs[0].kind == "objects" else "classes"
+    if target in OF_OBJECTS:
+        of_labels = OF_OBJECTS[target] if parts[0][0].pairs[0].kind == "objects" else "classes"
         target = "image" if drawn[0] else of_labels
     for (dataset, _), images in zip(parts, drawn, strict=True):
         if images != (target == "image"):
@@ -256,7 +259,10 @@ def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:
     config = config.updated(changes)
     wanted = IMAGE_LOSSES if data.kind == "images" else LOSSES
     if config.train.loss not in wanted:
-        raise ConfigError(f"train.loss must be one of {', '.join(wanted)} for such targets, got {config.train.loss!r}")
+        raise ConfigError(
+            f"train.loss must be one of {', '.join(wanted)} for such targets, got {config.train.loss!r}; "
+            f"try --set train.loss={next(iter(wanted))}"
+        )
     return config
 
 

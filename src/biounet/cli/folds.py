@@ -1,6 +1,7 @@
 """What `biounet train --folds K` does: K runs, each validated on images that only the others learn from."""
 
 import csv
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -84,7 +85,7 @@ def run_folds(
     """
     began = time.monotonic()
     rows = open_summary(out, count, resume=resume)
-    config, data, normalization = prepare(dataset, settings)
+    config, data, normalization = prepare(dataset, settings, memory=math.inf)  # all folds share the images
     parts = fold_data(dataset, data, len(rows), silver=config.train.silver)
     check_share(config.train.batch, world_size())
     with connected():
@@ -147,7 +148,9 @@ def write_summary(out: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 def tell_summary(rows: Sequence[Mapping[str, str]]) -> None:
     """Say mean and spread of the scores over the folds."""
-    for name in ("score", "log_loss"):
+    for name in ("score", "log_loss", "mae"):
+        if name not in rows[0]:
+            continue
         values = [float(row[name]) for row in rows]
         said = " ".join(f"{value:.4f}" for value in values)
         say(f"{name}: mean {fmean(values):.4f}, standard deviation {stdev(values):.4f} over the folds ({said})")

@@ -28,8 +28,10 @@ __all__ = ["announce", "describe", "prepare", "run_training", "train_one"]
 LISTED = 6  # classes whose shares are told one by one
 
 
-def prepare(dataset: Path, settings: RunConfig) -> tuple[RunConfig, TrainingData, Normalization]:
-    """Read a dataset and complete the settings with what it holds."""
+def prepare(
+    dataset: Path, settings: RunConfig, *, memory: float | None = None
+) -> tuple[RunConfig, TrainingData, Normalization]:
+    """Read a dataset and complete the settings with what it holds; `memory` in bytes, else as the settings say."""
     normalization = Normalization()
     train = settings.train
     data = load_training_data(
@@ -38,7 +40,7 @@ def prepare(dataset: Path, settings: RunConfig) -> tuple[RunConfig, TrainingData
         validation=train.validation,
         target=train.target,
         silver=train.silver,
-        memory=train.memory * machine_bytes() / world_size(),
+        memory=train.memory * machine_bytes() / world_size() if memory is None else memory,
     )
     return fit_to_data(settings, data), data, normalization
 

@@ -15,6 +15,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # or the customary ones; docs/recipes.md says which.
         "paper": {
             "augment": {"labels_outside": "mirror"},
+            "train": {"target": "paper"},
         },
         # The best result for few images in little time, as measured in docs/recipes.md.
         "default": {

@@ -187,10 +187,10 @@ class TrainConfig(Settings):
     silver: bool = True
     """Learn also from the computer-made annotations of a Cell Tracking Challenge set, where experts made none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    target: Literal["auto", "classes", "foreground", "border", "distance", "image"] = "auto"
+    target: Literal["auto", "paper", "classes", "foreground", "border", "distance", "image"] = "auto"
     """What labels mean: class numbers, or objects, of which the network learns one of `biounet.targets.TARGETS`.
     ``image``: there are none, the network learns to draw images. ``auto`` decides by the layout; of objects it takes
-    the distance, see docs/recipes.md."""
+    the distance, see docs/recipes.md, ``paper`` the foreground."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

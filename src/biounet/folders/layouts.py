@@ -57,8 +57,8 @@ def cell_tracking_challenge(folder: Path, silver: bool) -> list[Pair] | None:
         # Gold truth may lack cells; silver truth tells which. Without gold, silver is all there is.
         experts = [replace(pair, fill=silver) for pair in _sequence(sequence, gold, made)]
         computed = _sequence(sequence, made, None) if silver or not gold.is_dir() else []
-        if computed and any(pair.section is not None for pair in experts):
-            experts = []  # single sections do not go with whole volumes
+        if any(pair.section is not None for pair in experts):
+            computed = []  # whole volumes do not go with single sections
         seen = {pair.name for pair in experts}
         pairs += sorted([*experts, *(pair for pair in computed if pair.name not in seen)], key=lambda pair: pair.name)
     return pairs

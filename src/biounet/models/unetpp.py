@@ -125,7 +125,7 @@ def prune(net: nn.Module, depth: int) -> UNetPlusPlus:
     config = net.config
     if not 1 <= depth <= config.depth or (depth < config.depth and len(net.heads) == 1):
         least = config.depth if len(net.heads) == 1 else 1
-        raise ConfigError(f"the network has outputs of depth {least} to {config.depth}, got {depth}")
+        raise ConfigError(f"the network has outputs of depth {least} to {config.depth}, got {depth}; give one of these")
     pooling = None if config.pooling is None else config.pooling[:depth]
     small = UNetPlusPlus(config.model_copy(update={"depth": depth, "pooling": pooling, "deep_supervision": False}))
     weights = net.state_dict()

@@ -1,6 +1,7 @@
 """The rules that make the best objects of validation images."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -81,6 +82,7 @@ def tune_rules(
 
     parts = [foreground_and_heights(one, rules) for one in probabilities]
 
+    @cache  # the steps of the search meet again where they began
     def score(candidate: ObjectRules) -> float:
         reliefs = (np.where(foreground > candidate.foreground, heights, 0) for foreground, heights in parts)
         results = (label_relief(relief, candidate) for relief in reliefs)
