@@ -44,7 +44,7 @@ def squares() -> list[Sample]:
     return samples
 
 
-def run(folder, *, preset="default", scores=None, validate=None, stop=None, resume=False, **changes):
+def run(folder, *, preset="default", scores=None, validate=None, stop=None, resume=False, afterwards=float, **changes):
     """Train the tiny network; return what the loop yielded."""
     config = RunConfig.preset(preset).updated(
         {**TINY, **{key.replace("__", "."): value for key, value in changes.items()}}
@@ -63,6 +63,7 @@ def run(folder, *, preset="default", scores=None, validate=None, stop=None, resu
         folder,
         fabric=Fabric(accelerator="cpu", devices=1),
         resume=resume,
+        afterwards=afterwards,
     )
     yielded = []
     for step in steps:
@@ -174,8 +175,8 @@ def test_a_gpu_without_enough_memory_is_said_once_and_is_part_of_the_state(tmp_p
     assert not any(step.note for step in run(tmp_path / "run", resume=True))
 
 
-@pytest.mark.parametrize(("step", "validation"), [(3.0, 0.0), (5.0, 15.0)])
-def test_minutes_are_kept_with_their_validations(tmp_path, monkeypatch, step, validation):
+@pytest.mark.parametrize(("step", "validation", "settling"), [(3.0, 0.0, 0.0), (5.0, 15.0, 0.0), (3.0, 5.0, 60.0)])
+def test_minutes_are_kept_with_their_validations(tmp_path, monkeypatch, step, validation, settling):
     """On a clock that only steps and validations move."""
     now = [100.0]
     monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -190,8 +191,9 @@ def test_minutes_are_kept_with_their_validations(tmp_path, monkeypatch, step, va
         return {"score": 0.5}
 
     monkeypatch.setattr(train, "train_step", step_of_the_clock)
-    run(tmp_path / "run", validate=validate, train__steps=None, train__minutes=5, train__reports=10)
-    assert now[0] - 100 == pytest.approx(300, rel=0.05)
+    options = {"train__steps": None, "train__minutes": 5, "train__reports": 10}
+    run(tmp_path / "run", validate=validate, afterwards=lambda: settling, **options)
+    assert now[0] + settling - 100 == pytest.approx(300, rel=0.05)
 
 
 def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):

@@ -161,6 +161,7 @@ class Experiment:
             fabric=self.fabric,
             resume=resume,
             began=self.began,
+            afterwards=self.validation.settling_seconds,
         )
         if self.leads and self.validation.items and self.data.kind != "images":
             self._settle_model()

@@ -70,6 +70,7 @@ def fit(
     fabric: Fabric,
     resume: bool = False,
     began: float | None = None,
+    afterwards: Callable[[], float] = float,
 ) -> Generator[Step]:
     """Train, validate now and then, and keep the best network; yield after every step.
 
@@ -90,6 +91,8 @@ def fit(
         Go on from ``last/``.
     began : seconds of `time.monotonic`
         When the minutes began to count; now, if not given.
+    afterwards : () -> seconds
+        What is still to be done after the last step, as far as one knows after a validation; the minutes hold it too.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def fit(
             yield Step(state.step, state.seconds, progress, report, note)
             if report is not None:
                 reported = time.monotonic() - began
-                closing = reported - state.seconds
+                closing = reported - state.seconds + afterwards()
                 waits.clear()
     except GeneratorExit:  # the caller stops between two steps
         if leads:

@@ -1,6 +1,7 @@
 """How good a network is on images that it was not trained on."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,9 @@ __all__ = ["Validation", "dice_per_class"]
 
 THRESHOLDS = tuple(number / 20 for number in range(2, 19))
 """Probabilities of the foreground that are tried as threshold, where there are two classes."""
+
+THOROUGH = 15
+"""How many times as long as the quick choice of rules the thorough one takes."""
 
 FEWER = THRESHOLDS[::2]
 """The same where objects are numbered at each of them."""
@@ -59,6 +63,12 @@ class Validation:
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     each: list[dict[str, float]] = field(default_factory=list)
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    _seconds: float = 0.0
+    _tuning_seconds: float = 0.0
+
+    def settling_seconds(self) -> float:
+        """How long `settle` will take, from what the last validation took."""
+        return self._seconds + THOROUGH * self._tuning_seconds
 
     def __call__(self, net: nn.Module) -> dict[str, float]:
         """Return ``score``, ``log_loss``, and Dice per class; of two classes also the ``threshold`` that is best.
@@ -73,6 +83,7 @@ class Validation:
         """
         if not self.items:
             return {"score": 0.0}
+        began = time.monotonic()
         self.probabilities = [
             predict_array(net, item.image, device=self.device, precision=self.precision, units=self.units)
             for item in self.items
@@ -81,9 +92,13 @@ class Validation:
             return self._of_images()
         scores = self._at(None) if len(self.probabilities[0]) > 2 else self._at_best_threshold()
         if self.rules is not None:
+            tuning = time.monotonic()
             precision = self._tuned(self.rules, quick=True)[1]
+            self._tuning_seconds = time.monotonic() - tuning
             scores |= {"score": (_dice_of_foreground(self.confusion) + precision) / 2, "ap": precision}
-        return scores | {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
+        scores |= {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
+        self._seconds = time.monotonic() - began
+        return scores
 
     def _of_images(self) -> dict[str, float]:
         """Scores of drawn images; ``score`` is ``r2``, or, of constant images, minus the mean squared error."""
