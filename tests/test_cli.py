@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biounet.cli import main
 from biounet.config import RunConfig
 from biounet.images import Image, read, write
 from biounet.synthetic import draw_membranes
@@ -21,21 +20,9 @@ QUICK = [
 ]
 
 
-def call(monkeypatch, capfd, *words) -> tuple[int, str, str]:
-    """Run a command in this process; return status, standard output and standard error."""
-    monkeypatch.setattr(sys, "argv", ["biounet", *map(str, words)])
-    try:
-        main()
-        status = 0
-    except SystemExit as stopped:
-        status = int(stopped.code or 0)
-    said = capfd.readouterr()
-    return status, said.out, said.err
-
-
 @pytest.fixture
-def biounet(monkeypatch, capfd):
-    return lambda *words: call(monkeypatch, capfd, *words)
+def biounet(command):
+    return command
 
 
 @pytest.fixture

@@ -70,14 +70,11 @@ def test_a_smaller_depth_is_less_work_in_less_memory(model):
     assert margins == [10, 24, 56, 56]
 
 
-def test_the_command_takes_a_depth(model, tmp_path, monkeypatch):
-    from biounet.cli import main
-
+def test_the_command_takes_a_depth(model, tmp_path, command):
     image = noise(50, 60)
     write(tmp_path / "in.tif", Image(image, "YX"))
     words = [model, tmp_path / "in.tif", "--out", tmp_path / "out.tif", "--save", "probabilities", "--depth", 2]
-    monkeypatch.setattr("sys.argv", ["biounet", "predict", *map(str, words)])
-    main()
+    assert command("predict", *words)[0] == 0
     expected = load_model(model, depth=2).predict(image)[1]
     np.testing.assert_allclose(read(tmp_path / "out.tif").array, expected, atol=1e-5)
     assert np.abs(expected - load_model(model).predict(image)[1]).max() > 1e-3

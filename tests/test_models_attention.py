@@ -78,14 +78,11 @@ def model(tmp_path):
     return tmp_path / "model.safetensors"
 
 
-def test_files_and_arrays_hold_the_maps(model, tmp_path, monkeypatch):
-    from biounet.cli import main
-
+def test_files_and_arrays_hold_the_maps(model, tmp_path, command):
     image = noise(45, 70)
     write(tmp_path / "in.tif", Image(image, "YX"))
     words = [model, tmp_path / "in.tif", "--out", tmp_path / "out.tif", "--save", "attention", "--tile", 16]
-    monkeypatch.setattr("sys.argv", ["biounet", "predict", *map(str, words)])
-    main()
+    assert command("predict", *words)[0] == 0
     whole = load_model(model)
     normalised = whole.card.normalization.measured(image[np.newaxis]).apply(image[np.newaxis])
     expected = of_whole_image(AttentionMaps(whole.net), normalised)

@@ -12,7 +12,6 @@ import pytest
 import roifile
 from skimage.draw import polygon2mask
 
-from biounet.cli import main
 from biounet.errors import ConfigError, LabelError, OutputError, ShapeError
 from biounet.images import Image, read, write
 from biounet.measure import measure_objects
@@ -26,19 +25,9 @@ SQUARES[2:8, 3:9], SQUARES[8:12, 9:12], SQUARES[15:20, 20:24] = 1, 2, 5
 
 
 @pytest.fixture
-def measure(monkeypatch, capfd):
+def measure(command):
     """Run `biounet measure`; return status and what was said."""
-
-    def call(*words) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["biounet", "measure", *map(str, words)])
-        try:
-            main()
-            status = 0
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        return status, capfd.readouterr().err
-
-    return call
+    return lambda *words: command("measure", *words)[::2]
 
 
 def tables(path: Path, *, memory: int = 2**28, **options) -> list[FrameTable]:
