@@ -84,13 +84,10 @@ class Validation:
         if not self.items:
             return {"score": 0.0}
         began = time.monotonic()
-        self.probabilities = [
-            predict_array(net, item.image, device=self.device, precision=self.precision, units=self.units)
-            for item in self.items
-        ]
+        self._predict(net)
         if self.units is not None:
             return self._of_images()
-        scores = self._at(None) if len(self.probabilities[0]) > 2 else self._at_best_threshold()
+        scores = self._of_pixels()
         if self.rules is not None:
             tuning = time.monotonic()
             precision = self._tuned(self.rules, quick=True)[1]
@@ -99,6 +96,17 @@ class Validation:
         scores |= {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
         self._seconds = time.monotonic() - began
         return scores
+
+    def _predict(self, net: nn.Module) -> None:
+        """Predict the held-out images."""
+        self.probabilities = [
+            predict_array(net, item.image, device=self.device, precision=self.precision, units=self.units)
+            for item in self.items
+        ]
+
+    def _of_pixels(self) -> dict[str, float]:
+        """Scores of the classes of pixels."""
+        return self._at(None) if len(self.probabilities[0]) > 2 else self._at_best_threshold()
 
     def _of_images(self) -> dict[str, float]:
         """Scores of drawn images; ``score`` is ``r2``, or, of constant images, minus the mean squared error."""
@@ -119,7 +127,8 @@ class Validation:
             ``temperature``, and what belongs to probabilities calibrated by it: ``threshold`` of two classes, and
             ``rules`` where labels number objects. From then on `probabilities` are calibrated.
         """
-        scores = self(net)
+        self._predict(net)
+        scores = self._of_pixels()
         found = calibrate(self.probabilities, [item.target for item in self.items])
         for index, given in enumerate(self.probabilities):  # one by one, for they are large
             self.probabilities[index] = apply_temperature(given, found.temperature)
