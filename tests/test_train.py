@@ -175,7 +175,7 @@ def test_a_gpu_without_enough_memory_is_said_once_and_is_part_of_the_state(tmp_p
     assert not any(step.note for step in run(tmp_path / "run", resume=True))
 
 
-@pytest.mark.parametrize(("step", "validation", "settling"), [(3.0, 0.0, 0.0), (5.0, 15.0, 0.0), (3.0, 5.0, 60.0)])
+@pytest.mark.parametrize(("step", "validation", "settling"), [(3.0, 0.0, 0.0), (5.0, 15.0, 0.0), (3.0, 5.0, 30.0)])
 def test_minutes_are_kept_with_their_validations(tmp_path, monkeypatch, step, validation, settling):
     """On a clock that only steps and validations move."""
     now = [100.0]
@@ -194,6 +194,20 @@ def test_minutes_are_kept_with_their_validations(tmp_path, monkeypatch, step, va
     options = {"train__steps": None, "train__minutes": 5, "train__reports": 10}
     run(tmp_path / "run", validate=validate, afterwards=lambda: settling, **options)
     assert now[0] + settling - 100 == pytest.approx(300, rel=0.05)
+
+
+def test_a_long_guess_of_what_follows_does_not_end_a_run(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def step_of_the_clock(state, batch, config, *, fabric, progress):
+        now[0] += 1.0
+        state.step += 1
+        return torch.tensor(0.5)
+
+    monkeypatch.setattr(train, "train_step", step_of_the_clock)
+    options = {"train__steps": None, "train__minutes": 2, "train__reports": 10}
+    assert run(tmp_path / "run", afterwards=lambda: 1000.0, **options)[-1].number >= 100  # of 120
 
 
 def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):

@@ -28,6 +28,9 @@ __all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
 Validate = Callable[[nn.Module], Mapping[str, float]]
 """Scores of a network on images it was not trained on; the entry ``score`` says which network is best."""
 
+SETTLING = 0.1
+"""Largest share of the minutes that is left for what comes after the last step."""
+
 SAVE_EVERY = 300.0  # seconds; at least this often the state is written, and at every report
 
 
@@ -135,7 +138,9 @@ def fit(
             yield Step(state.step, state.seconds, progress, report, note)
             if report is not None:
                 reported = time.monotonic() - began
-                closing = reported - state.seconds + afterwards()
+                # The rules of a network that has learnt nothing take long: no guess may eat the run.
+                most = SETTLING * 60 * (config.train.minutes or 0)
+                closing = reported - state.seconds + min(afterwards(), most)
                 waits.clear()
     except GeneratorExit:  # the caller stops between two steps
         if leads:
