@@ -138,9 +138,7 @@ def fit(
             yield Step(state.step, state.seconds, progress, report, note)
             if report is not None:
                 reported = time.monotonic() - began
-                # The rules of a network that has learnt nothing take long: no guess may eat the run.
-                most = SETTLING * 60 * (config.train.minutes or 0)
-                closing = reported - state.seconds + min(afterwards(), most)
+                closing = reported - state.seconds + _settling(config.train, afterwards())
                 waits.clear()
     except GeneratorExit:  # the caller stops between two steps
         if leads:
@@ -164,6 +162,11 @@ def _progress(config: TrainConfig, state: State, closing: float) -> float:
         raise TrainingError("say how long to train: --minutes M or --steps N")
     # The first step is always made, so that there is a model at the end of any budget.
     return min(1.0, state.seconds / max(60 * config.minutes - closing, 1e-9)) if state.step else 0.0
+
+
+def _settling(config: TrainConfig, guess: float) -> float:
+    """Seconds left for what follows the last step: of a bad network it seems long, which may not eat the run."""
+    return min(guess, SETTLING * 60 * (config.minutes or 0))
 
 
 def _said_of_memory(state: State, pieces: int, config: RunConfig) -> str:
