@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.errors import LabelError, ShapeError
+from biounet.folders.field import mark_margin
 from biounet.folders.labels import Kind, fill_missing, mark_missing, merge_masks, read_labels, region
 from biounet.images import fit_channels, open_lazily
 
@@ -40,6 +41,8 @@ class Pair:
         Labels of less quality in which no cell is missing; what only they know is IGNORE.
     fill : bool
         What only they know is learnt from.
+    margin : pixels
+        So near to the edges along Y and X objects are not labelled: background there is IGNORE.
     channels : int
         Those that the image shall have. Grey is repeated, equal colours are merged.
     shape : (C, Y, X) or (C, Z, Y, X)
@@ -59,6 +62,7 @@ class Pair:
     masks: bool = False
     complete: Path | None = None
     fill: bool = False
+    margin: int = 0
     channels: int = 1
     shape: tuple[int, ...] = ()
     target_channels: int = 0
@@ -134,11 +138,14 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     if pair.masks:
         merged = merge_masks(pair.labels)
         return (merged if pair.rows is None else merged[..., slice(*pair.rows), :]), None
+    if pair.margin and pair.rows is not None:  # the margin is one of the whole image
+        labels, note = raw_labels(replace(pair, rows=None))
+        return labels[..., slice(*pair.rows), :], note
     labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows)
     if pair.complete is not None:
         complete, _ = read_labels(pair.complete, section=pair.section, rows=pair.rows)
         labels = (fill_missing if pair.fill else mark_missing)(labels, complete)
-    return labels, note
+    return mark_margin(labels, pair.margin) if pair.margin else labels, note
 
 
 def by_section(pair: Pair) -> tuple[Pair, ...]:

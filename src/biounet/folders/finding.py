@@ -9,11 +9,15 @@ import numpy as np
 
 from biounet.errors import DatasetError, LabelError
 from biounet.folders.dataset import Dataset, Pair, by_section, check_sizes, raw_labels
+from biounet.folders.field import FieldCensus, choose_margin
 from biounet.folders.labels import MOST_GREYS, Kind, LabelCensus, choose_kind, choose_values, region
 from biounet.folders.layouts import LAYOUTS, file_pair
 from biounet.images import open_lazily, read
 
 __all__ = ["find_dataset"]
+
+TRACKING = "Cell Tracking Challenge"
+"""The layout in which objects at the edges may lack labels."""
 
 MIXED = ("images and labels", "two files")
 """Layouts that do not tell whether labels number objects or classes."""
@@ -59,12 +63,12 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     if pairs[0].kind == "images":
         pairs, target_notes = _measure_targets(pairs)
         return Dataset(name, layout, tuple(pairs), (*channel_notes, *target_notes))
-    census, label_notes = _read_all_labels(pairs)
+    census, margin, label_notes = _read_all_labels(pairs, layout)
     kind = choose_kind(census) if layout in MIXED else pairs[0].kind
     values = choose_values(census, kind) if census else ()
-    pairs = [replace(pair, kind=kind, values=values) for pair in pairs]
+    pairs = [replace(pair, kind=kind, values=values, margin=margin) for pair in pairs]
     notes = [*channel_notes, *label_notes, *_explain(layout, kind, values, census)]
-    computed = sum(pair.labels[0].parts[-3].endswith("_ST") for pair in pairs if layout == "Cell Tracking Challenge")
+    computed = sum(pair.labels[0].parts[-3].endswith("_ST") for pair in pairs if layout == TRACKING)
     if computed:
         notes.append(f"{computed} of {len(pairs)} images have computer-made labels only (silver truth)")
     return Dataset(name, layout, tuple(pairs), tuple(notes))
@@ -143,9 +147,10 @@ def _refuse_labels(targets: Sequence[Path]) -> None:
     )
 
 
-def _read_all_labels(pairs: Sequence[Pair]) -> tuple[list[LabelCensus], list[str]]:
-    """Count the labels, check their sizes, and collect what had to be converted."""
+def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCensus], int, list[str]]:
+    """Count the labels, check their sizes, find the margin without labels, and collect what had to be converted."""
     census: list[LabelCensus] = []
+    fields: list[FieldCensus] = []
     converted: dict[str, list[Path]] = defaultdict(list)
     unknown = pixels = 0
     for pair in pairs:
@@ -154,13 +159,23 @@ def _read_all_labels(pairs: Sequence[Pair]) -> tuple[list[LabelCensus], list[str
         labels, note = raw_labels(pair)
         check_sizes(pair, labels.shape)
         census.append(LabelCensus.of(pair.labels[0], labels))
+        if layout == TRACKING:
+            fields.append(FieldCensus.of(labels))
         unknown, pixels = unknown + int((labels < 0).sum()), pixels + labels.size
         if note is not None:
             converted[note].append(pair.labels[0])
     notes = [f"{len(set(files))} label files hold {note}, e.g. {files[0].name}" for note, files in converted.items()]
+    margin = choose_margin(fields)
+    if margin:
+        bare = sum(image.background[margin] for image in fields)
+        unknown += bare
+        notes.append(
+            f"objects that lie within {margin} px of the edges of images are not labelled: background there is "
+            f"unknown ({bare / pixels:.1%} of all label pixels)"
+        )
     if unknown:
         notes.append(f"{unknown / pixels:.1%} of all label pixels are unknown: they are neither trained on nor scored")
-    return census, notes
+    return census, margin, notes
 
 
 def _explain(layout: str, kind: Kind, values: tuple[int, ...], census: Sequence[LabelCensus]) -> list[str]:

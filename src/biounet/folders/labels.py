@@ -22,6 +22,7 @@ __all__ = [
     "fill_missing",
     "mark_missing",
     "merge_masks",
+    "numbers_in",
     "read_labels",
     "region",
 ]
@@ -47,13 +48,22 @@ class LabelCensus:
     @classmethod
     def of(cls, path: Path, labels: NDArray[np.int32]) -> "LabelCensus":
         """Count the values, and the connected pieces of those above 0."""
-        known = labels[labels >= 0]
-        small = known.size and known.max() < 2**20
-        values = np.flatnonzero(np.bincount(known)) if small else np.unique(known)
+        values = numbers_in(labels)
         positive = np.maximum(labels, 0)
         connectivity = 8 if labels.ndim == 2 else 26
         pieces = int(cc3d.connected_components(positive, connectivity=connectivity).max()) if positive.any() else 0
         return cls(path, tuple(int(value) for value in values), pieces)
+
+
+def numbers_in(labels: NDArray[Any]) -> NDArray[Any]:
+    """The numbers from 0 that are in use, in their order.
+
+    >>> numbers_in(np.array([[7, 0, -1], [7, 2, 0]])).tolist()
+    [0, 2, 7]
+    """
+    known = labels[labels >= 0]
+    small = known.size and known.max() < 2**20
+    return np.flatnonzero(np.bincount(known)) if small else np.unique(known)
 
 
 def region(image: LazyImage, section: int | None, rows: tuple[int, int] | None) -> Box:
