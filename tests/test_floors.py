@@ -17,7 +17,7 @@ FLOORS = [
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
     | {"ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
-    | {"ensemble", "frames", "reliefs", "jobs", "outputs", "plan", "verify"},
+    | {"ensemble", "frames", "reliefs", "jobs", "outputs", "plan", "verify", "survey"},
     {"report", "cli"},
 ]
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
@@ -41,7 +41,7 @@ SIDEWAYS = {
     *((part, "training_data") for part in ("digests", "validation")),
     *(("forecast", part) for part in ("patches", "update", "validation")),
     *(("experiment", part) for part in ("digests", "forecast", "ondemand", "stored_samples")),
-    ("training_data", "ondemand"),
+    *(("training_data", part) for part in ("ondemand", "survey")),
     ("stored_samples", "training_data"),
     *(("jobs", part) for part in ("ensemble", "frames", "reliefs", "outputs", "plan")),
     ("outputs", "jobs"),

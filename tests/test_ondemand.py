@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from biounet import training_data
+from biounet.cli.train import run_training
 from biounet.config import RunConfig
+from biounet.digests import item_digests
+from biounet.errors import ShapeError
 from biounet.experiment import Experiment
 from biounet.folders import Pair
 from biounet.images import Image, write
@@ -76,6 +80,42 @@ def test_what_the_images_say_is_said_of_some(dataset):
     whole = load_training_data(dataset, Normalization(), validation=1 / 4, target="classes")
     assert whole.some(2) is whole
     assert (whole.largest, whole.coverage.tolist()) == (data.largest, data.coverage.tolist())
+
+
+def test_each_image_is_read_twice_and_once_more_for_the_settings(dataset, tmp_path, monkeypatch):
+    """For what is to be known of it, and for its files; no image is read for the settings where none is left open."""
+    read, item = [], training_data._item
+
+    def noted(source, pair, **how):
+        read.append(pair.name)
+        return item(source, pair, **how)
+
+    monkeypatch.setattr(training_data, "_item", noted)
+    for auto, times in (((), 2), (("model.depth", "train.border_weight"), 3)):
+        read.clear()
+        settings = {**TINY, "train.memory": 0.0, "train.validation": 1 / 4, "train.target": "classes"}
+        out = tmp_path / str(times)
+        run_training(dataset, out, RunConfig.preset("default").updated(settings | {"train.auto": auto}), device="cpu")
+        assert sorted(read.count(name) for name in set(read)) == [1, times, times, times]
+
+
+def test_digests_are_the_same_whether_memory_holds_the_images_or_not(dataset):
+    here, there = (
+        load_training_data(dataset, Normalization(), validation=1 / 4, target="classes", memory=memory)
+        for memory in (inf, 0)
+    )
+    assert item_digests(here) == item_digests(there)
+    assert len(item_digests(here)) == 4
+
+
+def test_images_that_do_not_fit_each_other_are_refused_before_any_is_read(dataset, monkeypatch):
+    write(dataset / "images" / "3.tif", Image(np.zeros((2, 33, 33), np.uint8), "ZYX"), overwrite=True)
+    write(dataset / "labels" / "3.tif", Image(np.zeros((2, 33, 33), np.uint8), "ZYX"), overwrite=True)
+    monkeypatch.setattr(training_data, "_item", None)
+    with pytest.raises(
+        ShapeError, match=r"3.tif has shape \(1, 2, 33, 33\) \(channels first\), 0.tif has \(1, 40, 30\)"
+    ):
+        load_training_data(dataset, Normalization(), validation=0.0, target="classes", memory=0)
 
 
 def test_bytes_by_hand():

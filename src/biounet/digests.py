@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-
-import numpy as np
 
 from biounet.atomic import replacing
 from biounet.errors import TrainingError
-from biounet.training_data import Item, TrainingData
+from biounet.training_data import TrainingData
 
 __all__ = ["check_same_data", "dataset_digest", "item_digests", "save_digests", "shared_images"]
 
@@ -19,12 +17,8 @@ NAMED = 3  # images that a message names
 
 def item_digests(data: TrainingData) -> dict[str, str]:
     """SHA-256 of the pixels and labels of every image to train on and to validate on, by its name."""
-    parts = {"train": data.train, "validation": data.validation}
-    return {
-        f"{part}/{item.name}": _digest(item.image, item.labels, item.target)
-        for part, items in parts.items()
-        for item in items
-    }
+    parts = {"train": data.surveys, "validation": [item.survey for item in data.validation]}
+    return {f"{part}/{survey.name}": survey.digest for part, surveys in parts.items() for survey in surveys}
 
 
 def dataset_digest(digests: Mapping[str, str]) -> str:
@@ -70,23 +64,16 @@ def check_same_data(folder: Path, digests: Mapping[str, str]) -> None:
 
 def shared_images(data: TrainingData) -> list[str]:
     """Say which images of the validation are trained on, too: equal pixels, whatever their names."""
-    trained = {_digest(item.image): item.name for item in data.train}
-    shared = [(item, trained[key]) for item in data.validation if (key := _digest(item.image)) in trained]
-    return [_say_shared(shared, len(data.validation))] if shared else []
-
-
-def _say_shared(shared: Sequence[tuple[Item, str]], held_out: int) -> str:
-    item, trained = shared[0]
-    return (
-        f"{len(shared)} of {held_out} images to validate on are trained on, too ({item.name} is {trained}): "
+    trained = {survey.image_digest: survey.name for survey in data.surveys}
+    shared = [
+        (item.name, trained[item.survey.image_digest])
+        for item in data.validation
+        if item.survey.image_digest in trained
+    ]
+    if not shared:
+        return []
+    name, other = shared[0]
+    return [
+        f"{len(shared)} of {len(data.validation)} images to validate on are trained on, too ({name} is {other}): "
         "scores will be better than on new images"
-    )
-
-
-def _digest(*arrays: np.ndarray) -> str:
-    """SHA-256 of the type, shape and contents of arrays."""
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
+    ]

@@ -17,11 +17,11 @@ from biounet.calibration import Calibration
 from biounet.config import RunConfig
 from biounet.devices import choose_precision
 from biounet.digests import check_same_data, dataset_digest, item_digests, save_digests
-from biounet.errors import ConfigError, OutputError, TrainingError
+from biounet.errors import OutputError, TrainingError
 from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
-from biounet.losses import IMAGE_LOSSES, LOSSES
+from biounet.losses import check_loss
 from biounet.modelfile import ModelCard, load_network, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
@@ -43,13 +43,6 @@ PREPARED = "prepared"
 
 MEASURED = 16
 """Images that settings follow from, where memory does not hold all."""
-
-
-def check_loss(name: str) -> None:
-    """Refuse a loss that is not in the table."""
-    known = [*LOSSES, *IMAGE_LOSSES]
-    if name not in known:
-        raise ConfigError(f"train.loss must be one of {', '.join(known)}, got {name!r}")
 
 
 @dataclass
@@ -83,7 +76,7 @@ class Experiment:
     """How far the probabilities of the trained network are from what is true; known when the run is at its end."""
 
     def __post_init__(self) -> None:
-        check_loss(self.config.train.loss)
+        check_loss(self.config.train.loss, self.data.kind == "images")
 
     @cached_property
     def validation(self) -> Validation:
@@ -180,7 +173,7 @@ class Experiment:
         if not isinstance(self.data.train, OnDemand):
             source = self._source(self._geometry, self.folder, self.data)
             return forecast(self.config, source, self.validation, fabric=self.fabric)
-        few = replace(self.data, train=self.data.train[:1])
+        few = self.data.part(slice(1))
         with tempfile.TemporaryDirectory() as place:
             began = time.monotonic()
             source = self._source(self._geometry, Path(place), few)

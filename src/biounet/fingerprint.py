@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from biounet.config import RunConfig
@@ -71,15 +72,14 @@ class Fingerprint:
     @classmethod
     def of(cls, data: TrainingData) -> "Fingerprint":
         """Measure the training images."""
-        sizes = np.array([item.target.shape for item in data.train])
-        spacings = {item.spacing for item in data.train}
-        numbered = [data.objects(item) for item in data.train] if data.kind == "objects" or data.classes == 2 else []
-        extents = [
-            max(side.stop - side.start for side in box)
-            for labels in (numbered if data.kind == "objects" else [])
-            for box in find_objects(np.maximum(labels, 0))
-            if box is not None
-        ]
+        sizes = np.array([survey.shape[1:] for survey in data.surveys])
+        spacings, extents, near = set[tuple[float, ...] | None](), list[int](), list[bool]()
+        for item in data.train:  # one at a time: each may be read for this
+            spacings.add(item.spacing)
+            if data.kind == "objects" or data.classes == 2:
+                objects = data.objects(item)
+                near.append(touching(objects, gap=CLOSE))
+                extents += _extents(objects) if data.kind == "objects" else []
         unknown, *shares = data.coverage.tolist()
         return cls(
             smallest=tuple(sizes.min(0).tolist()),
@@ -87,7 +87,7 @@ class Fingerprint:
             spacing=spacings.pop() if len(spacings) == 1 else None,
             objects=len(extents),
             diameter=float(np.percentile(extents, 90)) if extents else 0.0,
-            touching=float(np.mean([touching(labels, gap=CLOSE) for labels in numbered])) if numbered else 0.0,
+            touching=float(np.mean(near)) if near else 0.0,
             shares=tuple(share / max(1 - unknown, 1e-9) for share in shares),
             unknown=unknown,
         )
@@ -101,6 +101,12 @@ class Fingerprint:
         if self.touching:
             parts.append(f"narrow gaps in {self.touching:.0%} of the images")
         return ", ".join(parts)
+
+
+def _extents(objects: NDArray[Any]) -> list[int]:
+    """Longest side of the bounding box of each object, in pixels."""
+    boxes = find_objects(np.maximum(objects, 0))
+    return [max(side.stop - side.start for side in box) for box in boxes if box is not None]
 
 
 def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, dict[str, str]]:

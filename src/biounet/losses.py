@@ -13,9 +13,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from biounet.errors import ShapeError
+from biounet.errors import ConfigError, ShapeError
 
-__all__ = ["IMAGE_LOSSES", "LOSSES", "cross_entropy", "cross_entropy_dice", "dice", "focal", "l1", "l2"]
+__all__ = ["IMAGE_LOSSES", "LOSSES", "check_loss", "cross_entropy", "cross_entropy_dice", "dice", "focal", "l1", "l2"]
 
 
 def cross_entropy(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -165,3 +165,19 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = Mappin
 
 IMAGE_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = MappingProxyType({"l1": l1, "l2": l2})
 """The same of images."""
+
+
+def check_loss(name: str, images: bool) -> None:
+    """Refuse a loss that is not one for the targets.
+
+    Raises
+    ------
+    ConfigError
+        If it is not in `IMAGE_LOSSES`, where images are to be drawn, or not in `LOSSES`, where classes are.
+    """
+    wanted = IMAGE_LOSSES if images else LOSSES
+    if name not in wanted:
+        raise ConfigError(
+            f"train.loss must be one of {', '.join(wanted)} for such targets, got {name!r}; "
+            f"try --set train.loss={next(iter(wanted))}"
+        )

@@ -12,8 +12,7 @@ from biounet.atomic import replacing
 from biounet.augment import Sample
 from biounet.config import RunConfig
 from biounet.errors import TrainingError
-from biounet.training_data import Item, TrainingData, to_samples
-from biounet.weightmaps import class_weights
+from biounet.training_data import Item, TrainingData, class_balance, to_samples
 
 __all__ = ["StoredSamples", "store_samples"]
 
@@ -107,9 +106,7 @@ def store_samples(
         What is there stays: it must have been made of the same data and settings.
     rank, ranks : which of several processes this is; each stores its share
     """
-    balance, kept = None, StoredSamples(folder, len(data.train))
-    if config.train.class_balance:
-        balance = class_weights((item.target for item in data.train), classes=config.model.classes)
+    balance, kept = class_balance(data, config), StoredSamples(folder, len(data.train))
 
     def make(item: Item) -> Sample:
         (sample,) = to_samples(replace(data, train=[item]), config, torch.device("cpu"), balance=balance)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import chain
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -18,14 +17,15 @@ from biounet.config import IGNORE, RunConfig
 from biounet.errors import ConfigError, DatasetError, ShapeError
 from biounet.folders import Dataset, Pair, find_dataset, split
 from biounet.images import open_lazily
-from biounet.losses import IMAGE_LOSSES, LOSSES
+from biounet.losses import check_loss
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand, fit_memory
 from biounet.postprocess import label_objects
+from biounet.survey import Survey, total_counts
 from biounet.targets import TARGETS, set_apart
-from biounet.weightmaps import class_weights, weight_map
+from biounet.weightmaps import balance_classes, weight_map
 
-__all__ = ["FOR_IMAGES", "Item", "TrainingData", "fit_to_data", "load_training_data", "to_samples"]
+__all__ = ["FOR_IMAGES", "Item", "TrainingData", "class_balance", "fit_to_data", "load_training_data", "to_samples"]
 
 OF_OBJECTS: Mapping[str, str] = MappingProxyType({"auto": "distance", "paper": "foreground"})
 """Where the layout decides on the target: what is learnt of objects."""
@@ -64,6 +64,11 @@ class Item:
     target: NDArray[np.int64]
     spacing: tuple[float, ...] | None = None
 
+    @cached_property
+    def survey(self) -> Survey:
+        """What is to be known of it when it is not in memory any more."""
+        return Survey.of(self.name, self.image, self.labels, self.target)
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -83,45 +88,58 @@ class TrainingData:
     """How images to draw are normalised."""
 
     @cached_property
+    def surveys(self) -> tuple[Survey, ...]:
+        """What there is to know of the training images before the first step; each is read once for it."""
+        return tuple(item.survey for item in self.train)
+
+    @cached_property
     def classes(self) -> int:
         """Number of classes to predict, background included; or of the channels of the images to draw."""
         if self.kind == "images":
             return len(self.train[0].labels)
-        return max(2, 1 + max(int(item.target.max()) for item in chain(self.train, self.validation)))
+        return max(2, *(survey.classes for survey in (*self.surveys, *(item.survey for item in self.validation))))
 
-    @cached_property
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Training pixels that are unknown, and of each class; (1 + classes,)."""
+        return total_counts(self.surveys, self.classes)
+
+    @property
     def coverage(self) -> NDArray[np.float64]:
         """Share of the training pixels that are unknown, and that each class holds; (1 + classes,)."""
-        counts = np.zeros(1 + self.classes)
-        for item in self.train:
-            counts += np.bincount(np.maximum(item.target, -1).ravel() + 1, minlength=len(counts))
-        counts /= counts.sum()
-        return counts
+        shares: NDArray[np.float64] = self.counts / self.counts.sum()
+        return shares
 
     def objects(self, item: Item) -> NDArray[Any]:
         """Numbered objects of an item: as annotated, or the parts of the foreground that hang together."""
         return item.labels if self.kind == "objects" else label_objects(item.target > 0).astype(np.int32)
 
-    @cached_property
+    @property
     def channels(self) -> int:
         """Channels of every image."""
-        return int(self.train[0].image.shape[0])
+        return self.surveys[0].shape[0]
 
-    @cached_property
+    @property
     def largest(self) -> tuple[int, ...]:
         """Pixels per spatial axis of the largest training image."""
-        return tuple(int(size) for size in np.max([item.target.shape for item in self.train], axis=0))
+        return tuple(int(size) for size in np.max([survey.shape[1:] for survey in self.surveys], axis=0))
 
     @property
     def trained_on(self) -> list[str]:
         """Names of the training images."""
-        return list(self.train.names) if isinstance(self.train, OnDemand) else [item.name for item in self.train]
+        return [survey.name for survey in self.surveys]
+
+    def part(self, which: slice) -> "TrainingData":
+        """The same with some of the training images, none of which is read for it."""
+        chosen = replace(self, train=self.train[which])
+        vars(chosen)["surveys"] = self.surveys[which]  # as the cached property would
+        return chosen
 
     def some(self, count: int) -> "TrainingData":
         """The same with so many of the training images, spread evenly, where memory does not hold all."""
         if not isinstance(self.train, OnDemand):
             return self
-        return replace(self, train=self.train[:: -(-len(self.train) // count)])
+        return self.part(slice(None, None, -(-len(self.train) // count)))
 
 
 def load_training_data(
@@ -161,6 +179,7 @@ def load_training_data(
         held = split(found, validation)
         parts, notes = ((found, held.train), (found, held.validation)), [*found.notes, *held.notes]
     target = _choose_target(parts, target)
+    _check_alike([pair for _, pairs in parts for pair in pairs])
     if target == "image":
         return _load_images(parts, normalization, notes)
     kind = "classes" if target == "classes" else "objects"
@@ -170,7 +189,6 @@ def load_training_data(
     train: Sequence[Item] = OnDemand([pair.name for pair in pairs], lambda number: read(source, pairs[number]))
     train = train if said else list(train)
     held_out = [read(other, pair) for pair in fitting]
-    _check_alike(list(train[:1]) if said else train, held_out)
     return TrainingData(train, held_out, kind, [*notes, *said], target)
 
 
@@ -190,13 +208,14 @@ def _choose_target(parts: Parts, target: str) -> str:
     return target
 
 
-def _check_alike(train: Sequence[Item], held_out: Sequence[Item]) -> None:
-    """Refuse images of different channels or axes."""
-    for item in (*train, *held_out):
-        if item.image.shape[0] != train[0].image.shape[0] or item.image.ndim != train[0].image.ndim:
+def _check_alike(pairs: Sequence[Pair]) -> None:
+    """Refuse images of different channels or axes, before any is read."""
+    first = pairs[0]
+    for pair in pairs:
+        if pair.shape[0] != first.shape[0] or len(pair.shape) != len(first.shape):
             raise ShapeError(
-                f"{item.name} has shape {item.image.shape} (channels first), {train[0].name} has "
-                f"{train[0].image.shape}; bring all images to the same channels and axes"
+                f"{pair.name} has shape {pair.shape} (channels first), {first.name} has {first.shape}; "
+                "bring all images to the same channels and axes"
             )
 
 
@@ -235,7 +254,6 @@ def _load_images(parts: Parts, normalization: Normalization, notes: Sequence[str
         ]
         for part in read
     )
-    _check_alike(train, held_out)
     said = [*notes, "targets are images: what is left open is the loss l1, and no change of light in augmentation"]
     return TrainingData(train, held_out, "images", said, "image", of_images, of_targets)
 
@@ -257,13 +275,13 @@ def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:
     if data.kind == "images":
         changes |= {name: value for name, value in FOR_IMAGES.items() if name in config.train.auto}
     config = config.updated(changes)
-    wanted = IMAGE_LOSSES if data.kind == "images" else LOSSES
-    if config.train.loss not in wanted:
-        raise ConfigError(
-            f"train.loss must be one of {', '.join(wanted)} for such targets, got {config.train.loss!r}; "
-            f"try --set train.loss={next(iter(wanted))}"
-        )
+    check_loss(config.train.loss, data.kind == "images")
     return config
+
+
+def class_balance(data: TrainingData, config: RunConfig) -> NDArray[np.float32]:
+    """What each class weighs in the loss, (classes,)."""
+    return balance_classes(data.counts[1:]) if config.train.class_balance else np.ones(data.classes, np.float32)
 
 
 def to_samples(
@@ -271,14 +289,13 @@ def to_samples(
 ) -> list[Sample]:
     """Move the training items to the device, with their weight maps (Ronneberger et al. 2015, equation 2).
 
-    `balance` holds the weights of the classes; without, they follow from the same items.
+    `balance` holds the weights of the classes; without, `class_balance` of the same items.
     """
-    train, classes = config.train, config.model.classes
+    train = config.train
     if data.target_normalization is not None:
         return [_image_sample(item, data.target_normalization, device) for item in data.train]
     if balance is None:
-        targets = (item.target for item in data.train)
-        balance = class_weights(targets, classes=classes) if train.class_balance else np.ones(classes, np.float32)
+        balance = class_balance(data, config)
     samples = []
     for item in data.train:
         weights = None

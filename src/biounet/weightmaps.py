@@ -10,7 +10,7 @@ from numba import njit
 from biounet.errors import LabelError, ShapeError
 from biounet.targets import dense_numbers, separate_touching, touching
 
-__all__ = ["border_weights", "class_weights", "separate_touching", "touching", "weight_map"]
+__all__ = ["balance_classes", "border_weights", "class_weights", "separate_touching", "touching", "weight_map"]
 
 # Border weights below this share of w0 are written as 0: there the search for cells ends.
 NEGLIGIBLE = 1e-6
@@ -114,6 +114,15 @@ def class_weights(labels: np.ndarray | Iterable[np.ndarray], *, classes: int | N
             raise LabelError(f"class numbers must be below {classes}, got {len(more) - 1}; number the classes from 0")
         more[: len(counts)] += counts
         counts = more
+    return balance_classes(counts)
+
+
+def balance_classes(counts: np.ndarray) -> np.ndarray:
+    """What `class_weights` gives, from the pixels of each class, (classes,) integers.
+
+    >>> balance_classes(np.array([3, 1]))
+    array([0.6666667, 2.       ], dtype=float32)
+    """
     present = counts > 0
     weights = np.ones(len(counts))
     weights[present] = counts.sum() / (present.sum() * counts[present])
