@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from biounet.cli import folds as command
-from biounet.cli.folds import of_one_fold, run_folds
+from biounet.cli.folds import fold_data, of_one_fold, run_folds
 from biounet.config import RunConfig
 from biounet.errors import OutputError, TrainingError
 from biounet.images import Image, write
 from biounet.modelfile import read_card
+from biounet.normalize import Normalization
+from biounet.training_data import load_training_data
 
 TINY = {
     "model.width": 2,
@@ -85,3 +87,17 @@ def test_images_to_draw_have_folds_and_no_log_loss(tmp_path, capfd):
     assert "mae: mean" in said
     assert "log_loss" not in said
     assert [bool(row["psnr"]) for row in summary(tmp_path / "run")] == [True, True]
+
+
+def test_images_to_draw_are_normalised_by_those_that_a_fold_learns_from(tmp_path):
+    """Of two images and two folds each learns from one: the held-out one, brighter or darker, does not count."""
+    dataset = tmp_path / "data"
+    for number, brightness in enumerate((1, 100)):
+        image = brightness * np.arange(256, dtype=np.float32).reshape(16, 16)
+        write(dataset / "images" / f"{number}.tif", Image(image, "YX"))
+        write(dataset / "targets" / f"{number}.tif", Image(3 * image, "YX"))
+    data = load_training_data(dataset, Normalization(), validation=0.0)
+    for part, brightness in zip(fold_data(dataset, data, 2), (100, 1), strict=True):
+        assert part.normalization.offset == pytest.approx((127.5 * brightness,))
+        assert part.target_normalization.offset == pytest.approx((3 * 127.5 * brightness,))
+        assert part.train[0].image.mean() == pytest.approx(0, abs=1e-5)

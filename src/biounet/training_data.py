@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from biounet.augment import Sample
 from biounet.config import IGNORE, RunConfig
 from biounet.errors import ConfigError, DatasetError, ShapeError
-from biounet.folders import Dataset, Pair, find_dataset, split
+from biounet.folders import Dataset, Pair, Split, find_dataset, split
 from biounet.images import open_lazily
 from biounet.losses import check_loss
 from biounet.normalize import Normalization
@@ -146,7 +146,7 @@ def load_training_data(
     dataset: Path,
     normalization: Normalization,
     *,
-    validation: float | str,
+    validation: float | str | Split,
     target: str = "auto",
     silver: bool = False,
     memory: float = inf,
@@ -157,7 +157,7 @@ def load_training_data(
     ----------
     dataset : Path
     normalization : Normalization
-    validation : a fraction to hold out, or another dataset
+    validation : a fraction to hold out, or another dataset, or which images of this one are on which side
     target : auto, paper, classes, one of `biounet.targets.TARGETS`, or image
         What labels mean. ``auto`` and ``paper`` believe the layout of the dataset.
     silver : bool
@@ -176,7 +176,7 @@ def load_training_data(
         other = find_dataset(Path(validation))
         parts, notes = ((found, found.pairs), (other, other.pairs)), [*found.notes, *other.notes]
     else:
-        held = split(found, validation)
+        held = validation if isinstance(validation, Split) else split(found, validation)
         parts, notes = ((found, held.train), (found, held.validation)), [*found.notes, *held.notes]
     target = _choose_target(parts, target)
     _check_alike([pair for _, pairs in parts for pair in pairs])

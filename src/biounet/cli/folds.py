@@ -3,7 +3,7 @@
 import csv
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,12 @@ from biounet.cli.train import announce, prepare, train_one
 from biounet.config import RunConfig
 from biounet.errors import OutputError, TrainingError
 from biounet.experiment import Experiment
-from biounet.folders import find_dataset, folds
+from biounet.folders import Split, find_dataset, folds
 from biounet.processes import agree, check_share, connected, make_fabric, world_size
 from biounet.report import load_log
 from biounet.report.runlog import best_row
 from biounet.statefile import LOCK, hold
-from biounet.training_data import TrainingData
+from biounet.training_data import TrainingData, load_training_data
 
 __all__ = ["SUMMARY", "fold_data", "of_one_fold", "run_folds"]
 
@@ -35,8 +35,10 @@ def of_one_fold(settings: RunConfig, count: int) -> RunConfig:
     return settings.updated({"train.validation": 0.0, "train.minutes": minutes and minutes / count})
 
 
-def fold_data(dataset: Path, data: TrainingData, count: int, *, silver: bool = False) -> list[TrainingData]:
+def fold_data(dataset: Path, data: TrainingData, count: int, *, silver: bool = False) -> Iterator[TrainingData]:
     """Divide images, so that each is held out once; neighbours in a stack stay together.
+
+    Images to draw are normalised by the statistics of those that the fold learns from.
 
     Parameters
     ----------
@@ -47,13 +49,18 @@ def fold_data(dataset: Path, data: TrainingData, count: int, *, silver: bool = F
     silver : bool
         As `data` were read.
     """
-    parts = []
-    for split in folds(find_dataset(dataset, silver=silver), count):
-        held = {pair.name for pair in split.validation}
-        train = [item for item in data.train if item.name not in held]
-        validation = [item for item in data.train if item.name in held]
-        parts.append(replace(data, train=train, validation=validation, notes=(*data.notes, *split.notes)))
-    return parts
+    divided = folds(find_dataset(dataset, silver=silver), count)
+    return (_of_fold(dataset, data, split, silver) for split in divided)
+
+
+def _of_fold(dataset: Path, data: TrainingData, split: Split, silver: bool) -> TrainingData:
+    """Images of one fold; read anew where the statistics of those to learn from count."""
+    if data.normalization is not None:
+        return load_training_data(dataset, data.normalization, validation=split, target=data.target, silver=silver)
+    held = {pair.name for pair in split.validation}
+    train = [item for item in data.train if item.name not in held]
+    validation = [item for item in data.train if item.name in held]
+    return replace(data, train=train, validation=validation, notes=(*data.notes, *split.notes))
 
 
 def run_folds(
@@ -95,11 +102,11 @@ def run_folds(
             reasons: dict[str, str] = {}
             for fold, part in enumerate(parts):
                 folder = out / f"fold-{fold}"
-                reasons["train.validation"] = f"fold {fold} of {len(parts)} is held out"
+                reasons["train.validation"] = f"fold {fold} of {len(rows)} is held out"
                 experiment = Experiment(config, part, normalization, folder, fabric, began, reasons)
                 begun = bool(agree(fabric, (folder / "config.toml").exists()))
                 if leads:
-                    say(f"fold {fold} of {len(parts)}")
+                    say(f"fold {fold} of {len(rows)}")
                     announce(part)
                     write_summary(out, rows)
                 if rows[fold]["score"]:
