@@ -2,11 +2,13 @@
 
 import mmap
 
+import psutil
+import pytest
 import torch
 from torch import nn
 
 from biounet.config import ModelConfig
-from biounet.footprint import count_cost, meta_copy, resident_bytes
+from biounet.footprint import count_cost, machine_bytes, meta_copy, resident_bytes
 from biounet.models import build
 
 
@@ -51,3 +53,28 @@ def test_this_process_holds_memory():
     with mmap.mmap(-1, 64 * 2**20) as kept:
         kept.write(b"x" * len(kept))
         assert resident_bytes() - before > 48 * 2**20
+
+
+MACHINE = psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("groups", "limits", "most"),
+    [
+        ("0::/", {"memory.max": "4096"}, 4096),  # a container that sees its own group as the root
+        ("0::/", {"memory.max": "max"}, MACHINE),
+        ("0::/docker/1234", {"memory.max": "4096"}, 4096),  # the group of the host, which is not to be seen inside
+        ("0::/a/b", {"a/b/memory.max": "max", "a/memory.max": "8192", "memory.max": "max"}, 8192),
+        ("0::/a", {"a/memory.max": "8192", "b/memory.max": "4096"}, 8192),
+        ("7:cpu,cpuacct:/\n4:memory:/a\n0::/", {"memory/a/memory.limit_in_bytes": "4096"}, 4096),
+        ("4:memory:/", {"memory/memory.limit_in_bytes": str(2**63 - 4096)}, MACHINE),  # version 1 has no word for none
+        ("4:memory:/", {"memory.max": "4096"}, MACHINE),
+        (None, {"memory.max": "4096"}, MACHINE),
+    ],
+)
+def test_a_container_has_the_memory_that_its_groups_leave_it(tmp_path, groups, limits, most):
+    files = {f"sys/fs/cgroup/{name}": text for name, text in limits.items()}
+    for name, text in (files if groups is None else files | {"proc/self/cgroup": groups}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert machine_bytes(root=tmp_path) == most

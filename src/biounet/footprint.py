@@ -2,8 +2,10 @@
 
 import copy
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -100,9 +102,37 @@ def count_cost(compute: Callable[[torch.Tensor], object], shape: Sequence[int], 
     return Cost(ledger.most, ledger.operations)
 
 
-def machine_bytes() -> int:
-    """Memory of this machine, in use or not."""
-    return int(psutil.virtual_memory().total)
+def machine_bytes(*, root: Path = Path("/")) -> int:
+    """Memory of this machine, or what a container that this process runs in may take of it; in use or not.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` of Linux are.
+    """
+    return min([int(psutil.virtual_memory().total), *_limits(root)])
+
+
+def _limits(root: Path) -> Iterator[int]:
+    """Most bytes of the control groups (version 2, then 1) that this process is in, and of those around them."""
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for _, controllers, path in (line.split(":", 2) for line in groups):
+        if controllers == "":
+            place, name = root / "sys/fs/cgroup", "memory.max"
+        elif "memory" in controllers.split(","):
+            place, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = place / path.lstrip("/")
+        for around in (around for around in (group, *group.parents) if around.is_relative_to(place)):
+            most = "max"
+            with suppress(OSError):  # inside of a container, groups of the host are not to be seen
+                most = (around / name).read_text().strip()
+            if most.isdigit():
+                yield int(most)
 
 
 def resident_bytes() -> int:
