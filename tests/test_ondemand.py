@@ -1,21 +1,23 @@
 """A set that memory does not hold makes the run of one that it holds, byte for byte."""
 
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from biounet import training_data
-from biounet.cli.train import run_training
+from biounet import fingerprint, training_data
+from biounet.cli.train import prepare, run_training
 from biounet.config import RunConfig
 from biounet.digests import item_digests
 from biounet.errors import ShapeError
 from biounet.experiment import Experiment
+from biounet.fingerprint import Fingerprint
 from biounet.folders import Pair
 from biounet.images import Image, write
 from biounet.normalize import Normalization
-from biounet.ondemand import OnDemand, fit_memory
+from biounet.ondemand import OnDemand, fit_memory, limit_pixels
 from biounet.processes import make_fabric
 from biounet.training_data import fit_to_data, load_training_data
 
@@ -74,12 +76,15 @@ def test_a_forecast_counts_the_files_and_leaves_none(dataset, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_what_the_images_say_is_said_of_some(dataset):
-    data = load_training_data(dataset, Normalization(), validation=1 / 4, target="classes", memory=0)
-    assert data.some(2).trained_on == data.trained_on[::2]
-    whole = load_training_data(dataset, Normalization(), validation=1 / 4, target="classes")
-    assert whole.some(2) is whole
-    assert (whole.largest, whole.coverage.tolist()) == (data.largest, data.coverage.tolist())
+def test_objects_are_measured_in_some_of_the_images_all_else_in_all(dataset, monkeypatch):
+    monkeypatch.setattr(fingerprint, "MEASURED", 2)
+    here, there = (
+        load_training_data(dataset, Normalization(), validation=1 / 4, target="foreground", memory=memory)
+        for memory in (inf, 0)
+    )
+    whole, some = Fingerprint.of(here), Fingerprint.of(there)
+    assert (some.median, some.shares, some.unknown) == (whole.median, whole.shares, whole.unknown)
+    assert some.objects == Fingerprint.of(replace(here, train=here.train[::2])).objects < whole.objects
 
 
 def test_each_image_is_read_twice_and_once_more_for_the_settings(dataset, tmp_path, monkeypatch):
@@ -120,16 +125,28 @@ def test_images_that_do_not_fit_each_other_are_refused_before_any_is_read(datase
 
 def test_bytes_by_hand():
     """5,000 pixels of 4 bytes each for the image and 16 for what is known of it: 100,000 bytes."""
-    assert fit_memory(pairs(3), pairs(1), memory=400_000) == (pairs(1), [])
-    held, (note,) = fit_memory(pairs(3), pairs(1), memory=399_999)
-    assert held == pairs(1)
+    assert fit_memory(pairs(3), pairs(1), memory=400_000) == []
+    (note,) = fit_memory(pairs(3), pairs(1), memory=399_999)
     assert "train.memory leaves them" in note
-    assert fit_memory(pairs(2, rows=(0, 50)), [], memory=100_000) == ([], [])
+    assert fit_memory(pairs(2, rows=(0, 50)), [], memory=100_000) == []
+    assert len(fit_memory(pairs(3), pairs(1), memory=100_000)) == 1
+    assert "0.00 GiB of it: if that is too much" in fit_memory(pairs(3), pairs(1), memory=99_999)[1]
 
 
-def test_as_many_are_validated_on_as_half_of_the_memory_holds():
-    held, (_, note) = fit_memory(pairs(8), pairs(6), memory=600_000)
+def test_as_many_are_validated_on_as_the_settings_have_room_for():
+    """Of images of 5,000 pixels, 15,000 are three."""
+    held, (note,) = limit_pixels(pairs(6), most=15_000)
     assert [pair.name for pair in held] == ["0", "2", "4"]
     assert note.startswith("of 6 images held out, 3 are validated on")
-    assert len(fit_memory(pairs(8), pairs(6), memory=0)[0]) == 1
-    assert fit_memory(pairs(8), [], memory=0)[0] == []
+    assert limit_pixels(pairs(6), most=30_000) == (pairs(6), [])
+    assert limit_pixels(pairs(6, rows=(0, 50)), most=15_000)[1] == []
+    assert len(limit_pixels(pairs(6), most=1)[0]) == 1
+    assert limit_pixels([], most=1) == ([], [])
+
+
+@pytest.mark.parametrize("memory", [0.0, 1.0])
+def test_what_is_held_out_is_a_matter_of_the_settings_not_of_the_memory(dataset, memory):
+    settings = {"train.validation": 0.5, "train.validation_pixels": 1000, "train.memory": memory}
+    _, data, _ = prepare(dataset, RunConfig.preset("default").updated(settings))
+    assert [item.name for item in data.validation] == ["0.tif"]  # of 0 and 1
+    assert sum("1 are validated on" in note for note in data.notes) == 1

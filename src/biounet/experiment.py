@@ -41,9 +41,6 @@ __all__ = ["Experiment"]
 PREPARED = "prepared"
 """Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
 
-MEASURED = 16
-"""Images that settings follow from, where memory does not hold all."""
-
 
 @dataclass
 class Experiment:
@@ -100,7 +97,7 @@ class Experiment:
     def settle(self) -> dict[str, str]:
         """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
         if self.config.train.auto:
-            self.config, reasons = choose_settings(self.config, Fingerprint.of(self.data.some(MEASURED)))
+            self.config, reasons = choose_settings(self.config, Fingerprint.of(self.data))
             self.reasons |= reasons
         if "model.width" in self.config.train.auto and self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)

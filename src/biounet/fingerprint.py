@@ -11,8 +11,9 @@ from scipy.ndimage import find_objects
 
 from biounet.config import RunConfig
 from biounet.geometry import unet_geometry
+from biounet.ondemand import OnDemand
 from biounet.targets import touching
-from biounet.training_data import TrainingData
+from biounet.training_data import Item, TrainingData
 
 __all__ = ["Fingerprint", "choose_settings"]
 
@@ -33,6 +34,9 @@ ROOM = 1.5  # diameters of an object in a patch
 LARGE = 128.0
 """Longest side of objects, in pixels, that are seen at half the size; twice as large ones at a quarter, and so on."""
 THICK = 2.0  # an axis whose pixels are that much longer than the finest is not pooled
+
+MEASURED = 16
+"""Images in which objects are measured, where memory does not hold all."""
 
 RARE = 0.05
 """A class with a smaller share of the known pixels gets as much weight as the others, and patches of its own."""
@@ -74,7 +78,7 @@ class Fingerprint:
         """Measure the training images."""
         sizes = np.array([survey.shape[1:] for survey in data.surveys])
         spacings, extents, near = set[tuple[float, ...] | None](), list[int](), list[bool]()
-        for item in data.train:  # one at a time: each may be read for this
+        for item in _measured(data):
             spacings.add(item.spacing)
             if data.kind == "objects" or data.classes == 2:
                 objects = data.objects(item)
@@ -101,6 +105,12 @@ class Fingerprint:
         if self.touching:
             parts.append(f"narrow gaps in {self.touching:.0%} of the images")
         return ", ".join(parts)
+
+
+def _measured(data: TrainingData) -> Sequence[Item]:
+    """Training images whose objects are measured: where each is read for it, some that are spread evenly."""
+    step = -(-len(data.train) // MEASURED) if isinstance(data.train, OnDemand) else 1
+    return data.train[::step]
 
 
 def _extents(objects: NDArray[Any]) -> list[int]:

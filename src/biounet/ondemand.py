@@ -6,7 +6,7 @@ from typing import TypeVar, overload
 
 from biounet.folders import Pair
 
-__all__ = ["OnDemand", "fit_memory"]
+__all__ = ["OnDemand", "fit_memory", "limit_pixels"]
 
 T = TypeVar("T", covariant=True)
 
@@ -47,9 +47,37 @@ class OnDemand(Sequence[T]):
         return OnDemand([self.names[number] for number in numbers], lambda number: self._read(numbers[number]))
 
 
-def fit_memory(
-    train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float
-) -> tuple[Sequence[Pair], Sequence[str]]:
+def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pair], list[str]]:
+    """Choose what is validated on of the images held out: it lies in memory, and is predicted at every report.
+
+    Parameters
+    ----------
+    held_out : images
+    most : pixels, channels left out
+        A matter of the settings, so that a run is the same on every machine.
+
+    Returns
+    -------
+    held_out : as large a share of them as has room, one at least, spread evenly
+    notes : what a person should know; none if all have room
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> images = [Pair(name, Path(name), (), "", shape=(1, 10, 10)) for name in "abcdef"]
+    >>> chosen, (note,) = limit_pixels(images, most=350)
+    >>> [pair.name for pair in chosen], note
+    (['a', 'c', 'e'], 'of 6 images held out, 3 are validated on: train.validation_pixels has room for no more')
+    """
+    pixels = sum(map(_pixels, held_out))
+    count = max(1, int(len(held_out) * most / pixels)) if pixels > most else len(held_out)
+    if count == len(held_out):
+        return held_out, []
+    note = f"of {len(held_out)} images held out, {count} are validated on: train.validation_pixels has room for no more"
+    return [held_out[number * len(held_out) // count] for number in range(count)], [note]
+
+
+def fit_memory(train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float) -> list[str]:
     """See whether memory holds the images of a training.
 
     Parameters
@@ -59,23 +87,23 @@ def fit_memory(
 
     Returns
     -------
-    held_out : those to validate on, of which memory holds as many as half of it has room for, spread evenly
     notes : what a person should know; none if memory holds all
     """
-    needed = _bytes(train, 16) + _bytes(held_out, 16)  # labels, target and weights: 4 + 8 + 4 bytes
+    validated = _bytes(held_out, 16)  # labels, target and weights: 4 + 8 + 4 bytes
+    needed = _bytes(train, 16) + validated
     if needed <= memory:
-        return held_out, []
+        return []
     stored = _bytes(train, 6)  # target and weights: 2 + 4 bytes
     notes = [
         f"the images take {needed / 2**30:.2f} GiB, and train.memory leaves them {memory / 2**30:.2f} GiB: patches are "
         f"cut from files of up to {stored / 2**30:.2f} GiB, which are made once, in the folder of the run"
     ]
-    share = min(1.0, memory / 2 / max(_bytes(held_out, 16), 1))
-    count = max(1, int(share * len(held_out)))
-    if count < len(held_out):
-        notes.append(f"of {len(held_out)} images held out, {count} are validated on, which memory has room for")
-        held_out = [held_out[number * len(held_out) // count] for number in range(count)]
-    return held_out, notes
+    if validated > memory:
+        notes.append(
+            f"the images to validate on stay in memory and take {validated / 2**30:.2f} GiB of it: "
+            "if that is too much, give less train.validation_pixels"
+        )
+    return notes
 
 
 def _bytes(pairs: Sequence[Pair], others: int) -> int:

@@ -19,7 +19,7 @@ from biounet.folders import Dataset, Pair, Split, find_dataset, split
 from biounet.images import open_lazily
 from biounet.losses import check_loss
 from biounet.normalize import Normalization
-from biounet.ondemand import OnDemand, fit_memory
+from biounet.ondemand import OnDemand, fit_memory, limit_pixels
 from biounet.postprocess import label_objects
 from biounet.survey import Survey, total_counts
 from biounet.targets import TARGETS, set_apart
@@ -135,12 +135,6 @@ class TrainingData:
         vars(chosen)["surveys"] = self.surveys[which]  # as the cached property would
         return chosen
 
-    def some(self, count: int) -> "TrainingData":
-        """The same with so many of the training images, spread evenly, where memory does not hold all."""
-        if not isinstance(self.train, OnDemand):
-            return self
-        return self.part(slice(None, None, -(-len(self.train) // count)))
-
 
 def load_training_data(
     dataset: Path,
@@ -150,6 +144,7 @@ def load_training_data(
     target: str = "auto",
     silver: bool = False,
     memory: float = inf,
+    pixels: float = inf,
 ) -> TrainingData:
     """Read annotated images and divide them into training and validation.
 
@@ -164,7 +159,9 @@ def load_training_data(
         Whether computer-made annotations count, where the layout has them.
     memory : bytes
         That the images may take, images to draw left out. Where they would take more, those to train on are read
-        whenever they are asked for, and of those held out as many are taken as half of it holds.
+        whenever they are asked for.
+    pixels : int
+        Of those held out so many are taken, see `biounet.ondemand.limit_pixels`.
 
     Raises
     ------
@@ -174,22 +171,22 @@ def load_training_data(
     found = find_dataset(dataset, silver=silver)
     if isinstance(validation, str):
         other = find_dataset(Path(validation))
-        parts, notes = ((found, found.pairs), (other, other.pairs)), [*found.notes, *other.notes]
+        held = Split(found.pairs, other.pairs, other.notes)
     else:
+        other = found
         held = validation if isinstance(validation, Split) else split(found, validation)
-        parts, notes = ((found, held.train), (found, held.validation)), [*found.notes, *held.notes]
+    pairs, (held_out, said) = held.train, limit_pixels(held.validation, most=pixels)
+    parts, notes = ((found, pairs), (other, held_out)), [*found.notes, *held.notes, *said]
     target = _choose_target(parts, target)
-    _check_alike([pair for _, pairs in parts for pair in pairs])
+    _check_alike([*pairs, *held_out])
     if target == "image":
         return _load_images(parts, normalization, notes)
     kind = "classes" if target == "classes" else "objects"
     read = partial(_item, normalization=normalization, target=target)
-    ((source, pairs), (other, held_pairs)) = parts
-    fitting, said = fit_memory(pairs, held_pairs, memory=memory)
-    train: Sequence[Item] = OnDemand([pair.name for pair in pairs], lambda number: read(source, pairs[number]))
-    train = train if said else list(train)
-    held_out = [read(other, pair) for pair in fitting]
-    return TrainingData(train, held_out, kind, [*notes, *said], target)
+    said = fit_memory(pairs, held_out, memory=memory)
+    train: Sequence[Item] = OnDemand([pair.name for pair in pairs], lambda number: read(found, pairs[number]))
+    validated = [read(other, pair) for pair in held_out]
+    return TrainingData(train if said else list(train), validated, kind, [*notes, *said], target)
 
 
 Parts = tuple[tuple[Dataset, Sequence[Pair]], tuple[Dataset, Sequence[Pair]]]

@@ -41,6 +41,7 @@ def prepare(
         target=train.target,
         silver=train.silver,
         memory=train.memory * machine_bytes() / world_size() if memory is None else memory,
+        pixels=train.validation_pixels,
     )
     return fit_to_data(settings, data), data, normalization
 

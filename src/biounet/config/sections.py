@@ -180,6 +180,8 @@ class TrainConfig(Settings):
     """Decay per step of the running average of the weights that is validated and saved; 0 turns it off."""
     validation: Fraction | str = 1 / 6
     """Share of the images held out for validation, or the path of another dataset."""
+    validation_pixels: PositiveInt = 2**26
+    """Most pixels of the images held out that are validated on; of more, images are taken that are spread evenly."""
     memory: Fraction = 0.5
     """Share of the memory of the machine that images may take; patches of a larger set are cut from files."""
     reports: PositiveInt = 10
