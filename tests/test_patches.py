@@ -71,6 +71,15 @@ def test_every_image_comes_once_before_any_comes_again():
     assert [sorted(seen[first : first + 6]) for first in (0, 6, 12)] == [list(range(6))] * 3
 
 
+@pytest.mark.parametrize(("power", "share"), [(0, 1 / 2), (0.5, 4 / 5), (1, 16 / 17)])
+def test_large_images_are_seen_as_much_more_often_as_asked(power, share):
+    """Half of the images have 4 times the side, so 16 times the pixels."""
+    small, large = (Sample(torch.full((1, side, side), side), torch.zeros(side, side).long()) for side in (16, 64))
+    patches = source([small, large] * 5, batch=10, by_size=power)
+    seen = torch.cat([patches.batch(step).image[:, 0, 0, 0] == 64 for step in range(100)])
+    assert seen.float().mean() == pytest.approx(share, abs=0.04)  # more than three standard deviations of a fair draw
+
+
 def test_patches_lie_where_sparse_labels_are():
     labels = torch.full((200, 200), IGNORE)
     labels[150, 30] = 1

@@ -122,11 +122,20 @@ class PatchSource:
         patch = augmented_patch(rng, self.samples[number], self.augment, origin=origin, size=self.size)
         return patch if patch.labels.is_floating_point() else patch._replace(labels=patch.labels.long())
 
+    @cached_property
+    def _turns(self) -> NDArray[np.float64]:
+        """Where in a round, which has as many patches as there are images, the turn goes to the next image."""
+        pixels = [math.prod(self.samples[number].image.shape[1:]) for number in range(len(self.samples))]
+        shares = np.array(pixels, np.float64) ** self.train.by_size
+        turns: NDArray[np.float64] = shares.cumsum()[:-1] / shares.sum() * len(shares)
+        return turns
+
     def _image_number(self, step: int, index: int) -> int:
-        """Every image once, in an order drawn anew, before any comes again."""
+        """Images take turns in an order drawn anew each round, so that none waits longer than its share wants."""
         drawn, images = step * self.train.batch + index, len(self.samples)
-        order = generator(self.train.seed, drawn // images, 0, stream="order").permutation(images)
-        return int(order[drawn % images])
+        rng = generator(self.train.seed, drawn // images, 0, stream="order")
+        places = rng.permutation(images) + rng.random(images)
+        return int(np.searchsorted(self._turns, places[drawn % images], side="right"))
 
     def _pixel_of_a_class(self, step: int, index: int) -> tuple[int, tuple[int, ...]] | None:
         """Image and pixel to centre a patch on: a class drawn first, so that rare ones come as often as others."""

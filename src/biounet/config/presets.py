@@ -35,6 +35,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "loss": "cross-entropy",
                 "border_weight": 0.0,
                 "class_balance": False,
+                "by_size": 0.5,
                 "optimizer": "adamw",
                 "learning_rate": 3e-3,
                 "weight_decay": 0.05,
