@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from biounet.config import IGNORE
-from biounet.errors import OutputError, ShapeError, TrainingError
+from biounet.errors import LabelError, OutputError, ShapeError, TrainingError
 from biounet.report import Picture, health, load_log, panels, write_report
 from biounet.report.curves import Scale, curves
 from biounet.report.pictures import LARGEST, badness, view
-from biounet.report.tables import confusion_table, coverage, number
+from biounet.report.tables import confusion_table, coverage, number, score_table
 
 VOID = {"br", "img", "input", "link", "meta"}
 SELF_CLOSING = {"circle", "line", "polyline"}  # of SVG, written <line .../>
@@ -197,7 +197,6 @@ def test_as_many_names_as_classes_are_wanted(tmp_path):
         {"image": np.full((12, 16), np.nan)},
         {"image": np.zeros((3, 12, 16))},
         {"image": np.zeros((5, 12, 16))},
-        {"truth": np.arange(12 * 16).reshape(12, 16) - 5, "labels": np.arange(12 * 16).reshape(12, 16)},
         {"scores": {"score": math.nan, "dice_1": math.inf}},
         {"size": (1, 1)},
         {"size": (5, 12, 16)},
@@ -210,6 +209,41 @@ def test_odd_pictures_are_shown(tmp_path, changes):
     page = written(tmp_path, pictures=[item])
     assert len(page.all("img")) == (3 if item.truth is None else 4)
     assert "nan" not in page.text.lower()
+
+
+def objects_of(truth, labels, **changes):
+    """A picture of objects on a black image, of a network with nine classes."""
+    truth, labels = np.array(truth), np.array(labels)
+    given = {"image": np.zeros(truth.shape), "truth": truth, "labels": labels, "objects": True}
+    return picture(size=truth.shape, classes=9, **(given | changes))
+
+
+def test_of_objects_their_outlines_are_shown_and_no_classes(tmp_path):
+    truth, labels = [[1, 1, 0, 2], [1, 1, 0, 2]], [[1, 1, 0, 0], [1, 1, 0, 0]]
+    scores = {"ap": 0.5, "objects": 2, "found": 1, "missed": 1, "false": 0, "merges": 0, "splits": 0}
+    page = written(tmp_path, pictures=[objects_of(truth, labels, scores=scores)], class_names=["background", "objects"])
+    assert [image["alt"] for image in page.all("img")] == ["Image of a.tif", "Objects of expert and network of a.tif"]
+    assert "ap 0.5000objects 2found 1missed 1false 0merges 0splits 0" in page.text
+    assert "Which pixels are of objects" in page.text
+    assert "alone between two: merged" in page.text
+    assert "average precision: " in page.text
+    assert "probability" not in page.text
+
+
+def test_few_objects_are_objects_too(tmp_path):
+    # Of nine classes, numbers up to 2 might be levels; 7 of two classes cannot be one.
+    assert objects_of([[1, 2]], [[1, 1]]).objects
+    with pytest.raises(LabelError, match=r"a.tif: the truth has class 7, but there are 2 classes; give objects=True"):
+        picture(truth=np.full((12, 16), 7))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"truth": None}, {"truth": np.full((2, 2), IGNORE)}, {"image": np.ones((5, 2, 2))}]
+)
+def test_odd_pictures_of_objects_are_shown(tmp_path, changes):
+    given = {"size": (2, 2), "truth": np.array([[1, 0], [0, 300]]), "labels": np.array([[0, 0], [7, 7]])}
+    item = picture(objects=True, **({"image": np.zeros((2, 2))} | given | changes))
+    assert len(written(tmp_path, pictures=[item]).all("img")) == 2
 
 
 def test_three_classes(tmp_path):
@@ -249,6 +283,16 @@ def test_overlay_of_another_class_and_of_the_unknown():
     assert len(set(as_objects[4, 3])) == 1, "numbers of objects mean nothing"
 
 
+def test_stripes_show_where_no_expert_looked():
+    truth = np.zeros((9, 9), int)
+    truth[:, 5:] = IGNORE
+    shown = view(objects_of(truth, np.zeros((9, 9), int)))
+    drawn = pixels(panels.draw_overlay(shown, classes=False, stripes=True))
+    np.testing.assert_array_equal(drawn[3, 5], panels.UNKNOWN[1])  # every eighth diagonal: 3 + 5
+    assert (drawn[4, 5:8] != panels.UNKNOWN[1]).any(1).all()
+    assert not (drawn[:, :5] == panels.UNKNOWN[1]).all(2).any()
+
+
 def test_objects_found_in_a_truth_of_classes_are_not_wrong():
     item = picture(truth=np.ones((12, 16), int), labels=np.full((12, 16), 7))
     assert not item.objects
@@ -267,14 +311,9 @@ def test_outlines_of_truth_and_result_and_of_both():
 
 
 def test_truth_shows_classes_in_their_colors_and_the_unknown_striped():
-    drawn = pixels(panels.draw_truth(np.array([[0, 1, 2, *[IGNORE] * 5]]), objects=False))
+    drawn = pixels(panels.draw_truth(np.array([[0, 1, 2, *[IGNORE] * 5]])))
     np.testing.assert_array_equal(drawn[0, :3], panels.CLASS_COLORS[:3])
     assert len(np.unique(drawn[0, 3:], axis=0)) == 2
-
-
-def test_objects_numbered_one_after_the_other_differ_in_color():
-    drawn = pixels(panels.draw_truth(np.arange(1, 50)[None], objects=True))[0]
-    assert (drawn[1:] != drawn[:-1]).any(1).all()
 
 
 def test_probabilities_run_from_dark_to_bright():
@@ -314,7 +353,7 @@ def test_large_image_is_shown_smaller_and_says_so():
     size = (4, 2 * LARGEST + 1)
     image = np.arange(size[1]) * np.ones((4, 1))
     labels = np.arange(size[1]) * np.ones((4, 1), int)
-    shown = view(picture(size=size, image=image, truth=labels, labels=labels))
+    shown = view(picture(size=size, image=image, truth=labels, labels=labels, objects=True))
     assert shown.notes == ["shown at 1/3 of its size"]
     assert shown.truth.shape == shown.image.shape[1:] == shown.foreground.shape == shown.result.shape == (1, 512)
     np.testing.assert_array_equal(shown.image[0, 0, :3], [1, 4, 7])  # means of 0..2, 3..5, 6..8
@@ -387,16 +426,23 @@ def test_confusion_counts_and_shares():
     assert "–0–00" in page.text
 
 
+def test_below_the_table_stand_the_mean_of_scores_and_the_sum_of_counts():
+    few, many = ({"ap": ap, "missed": missed} for ap, missed in ((0.25, 1), (0.75, 1200)))
+    text = Page(score_table([picture("a", scores=few), picture("b", scores=many)], [])).text
+    assert text.startswith("imageapmisseda0.25001b0.75001,200mean, of counts the sum0.50001,201")
+    assert Page(score_table([picture("a", scores={"dice": 0.5})], [])).text == "imagedicea0.5000mean0.5000"
+
+
 def test_coverage_counts_classes_objects_and_the_unknown():
     truth = np.array([[0, 0, 5, 9], [IGNORE, IGNORE, IGNORE, 9]])
-    item = picture(size=(2, 4), truth=truth)
+    item = picture(size=(2, 4), truth=truth, objects=True)
     text = Page(coverage([item], ["background", "cell"])).text
     assert text == "background 25.0%cell 37.5%not labelled 37.5%2 objects"
 
 
 def test_numbers_are_written_for_people():
-    assert [number(value) for value in (0, 1, 0.5, 0.000346, math.nan, -math.inf)] == [
-        *("0.0000", "1.0000", "0.5000", "0.000346", "–", "−∞")
+    assert [number(value) for value in (0.0, 1.0, 0.5, 0.000346, math.nan, -math.inf, 0, 1234)] == [
+        *("0.0000", "1.0000", "0.5000", "0.000346", "–", "−∞", "0", "1,234")
     ]
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from biounet.cli.train import found_with, pictures_of
 from biounet.geometry import Geometry
 from biounet.postprocess import ObjectRules, segment_objects
 from biounet.tiling import predict_array
@@ -100,6 +101,60 @@ def test_objects_are_scored_at_the_best_of_a_few_thresholds():
     item = Item("a", seen.astype(np.float32)[None], cells, np.minimum(cells, 1))
     scores = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())(Odds())
     assert (scores["ap"], scores["score"]) == (1, 1)
+
+
+def test_objects_are_counted_image_by_image_at_the_rules_in_use():
+    # Two cells found as one, one missed, one found; what nobody labelled counts for nobody.
+    cells = np.array([[1, 1, 0, 2, 2, 3, 3, 0, 4, 4, 4, -1, -1]])
+    called = np.array([[0, 0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1]])
+    items = [
+        Item(name, np.where(given > 0, 9.0, -9.0).astype(np.float32)[None], truth, np.minimum(truth, 1))
+        for name, given, truth in (("a", called, cells), ("b", cells, cells))
+    ]
+    scored = Validation(items[:1], torch.device("cpu"), torch.float32, rules=ObjectRules())
+    scores = scored(Odds())
+    (counts,) = scored.each
+    assert counts.pop("ap") == pytest.approx(scores["ap"])
+    # The merged pair has an IoU of a half with either cell: one of the two counts as found at that.
+    assert counts == {"objects": 4, "found": 2, "missed": 1, "false": 0, "merges": 1, "splits": 0}
+    assert scored.confusion.tolist() == [[2, 0], [2, 7]]
+    assert [numbers.tolist() for numbers in scored.found] == [[[0, 0, 0, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2]]]
+    assert scored.found[0].dtype == np.uint8
+    scored.settle(Odds())
+    np.testing.assert_array_equal(scored.found[0], segment_objects(scored.probabilities[0], scored.rules_in_use))
+
+
+def test_a_report_is_given_objects_where_rules_make_them_else_classes():
+    cells = np.array([[1, 1, 0, 2, 2]])
+    item = Item("a", np.where(cells > 0, 9.0, -9.0).astype(np.float32)[None], cells, np.minimum(cells, 1))
+    scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
+    scored(Odds())
+    (picture,) = pictures_of(scored)
+    assert picture.objects
+    assert picture.truth is item.labels
+    assert picture.labels is scored.found[0]
+    assert found_with(scored, ObjectRules(seed=0.6)).startswith("2 of 2 found, with foreground 0.5, seed 0.6, least")
+    classes = Validation([item], torch.device("cpu"), torch.float32)
+    classes(Odds())
+    (picture,) = pictures_of(classes)
+    assert not picture.objects
+    assert picture.truth is item.target
+
+
+def test_images_without_a_known_object_have_no_mistakes_but_false_ones():
+    for cells, false in (([[-1, -1, 0]], 0), ([[0, 0, 0]], 1)):
+        item = Item("a", np.array([[[9.0, 9.0, -9.0]]], np.float32), np.array(cells), np.array(cells))
+        scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
+        scored(Odds())
+        assert scored.each[0] == {
+            "ap": float(not false),
+            "objects": 0,
+            "found": 0,
+            "missed": 0,
+            "false": false,
+            "merges": 0,
+            "splits": 0,
+        }
 
 
 def test_rules_are_tuned_on_what_the_network_predicts():

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biounet.calibration import Calibration, apply_temperature, calibrate, move_threshold
-from biounet.metrics import adapted_rand
+from biounet.metrics import Matching, adapted_rand, detection, match_objects, object_errors
 from biounet.metrics.pictures import image_errors, image_scores
 from biounet.normalize import Normalization
-from biounet.postprocess import ObjectRules, label_objects, tune_rules
+from biounet.postprocess import ObjectRules, label_objects, score_objects, segment_objects, tune_rules
 from biounet.tiling import predict_array
 from biounet.training_data import Item
 
@@ -50,8 +50,12 @@ class Validation:
     Attributes
     ----------
     probabilities : per item (classes, *spatial) float32, of the last validation; calibrated once settled; or drawn
-    each : per item its Dice per class, or scores of the drawn image, of the last validation
-    confusion : (classes, classes) int64, pixels of a true class (row) given a class (column), of the last validation
+    each : per item its Dice per class, or scores and counts of its objects, or scores of the drawn image, of the last
+        validation
+    confusion : (classes, classes) int64, pixels of a true class (row) given a class (column), of the last validation;
+        where rules are given (2, 2), of background and of objects
+    rules_in_use : ObjectRules or None, with which the objects of the last validation were made
+    found : per item (*spatial) unsigned integers, its numbered objects; empty without rules
     """
 
     items: Sequence[Item]
@@ -63,6 +67,8 @@ class Validation:
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     each: list[dict[str, float]] = field(default_factory=list)
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    rules_in_use: ObjectRules | None = None
+    found: list[NDArray[Any]] = field(default_factory=list)
     _seconds: float = 0.0
     _tuning_seconds: float = 0.0
 
@@ -90,10 +96,12 @@ class Validation:
         scores = self._of_pixels()
         if self.rules is not None:
             tuning = time.monotonic()
-            precision = self._tuned(self.rules, quick=True)[1]
+            self.rules_in_use, precision = self._tuned(self.rules, quick=True)
             self._tuning_seconds = time.monotonic() - tuning
             scores |= {"score": (_dice_of_foreground(self.confusion) + precision) / 2, "ap": precision}
         scores |= {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
+        if self.rules_in_use is not None:
+            self._make_objects(self.rules_in_use)
         self._seconds = time.monotonic() - began
         return scores
 
@@ -136,7 +144,8 @@ class Validation:
         if "threshold" in scores:
             learnt["threshold"] = move_threshold(scores["threshold"], found.temperature)
         if self.rules is not None:
-            learnt["rules"], _ = self._tuned(self.rules)
+            learnt["rules"] = self.rules_in_use = self._tuned(self.rules)[0]
+            self._make_objects(self.rules_in_use)
         return found, learnt
 
     def _tuned(self, rules: ObjectRules, *, quick: bool = False) -> tuple[ObjectRules, float]:
@@ -145,6 +154,15 @@ class Validation:
         if not any((numbers > 0).any() for numbers in labels):
             return rules, 0.0
         return tune_rules(self.probabilities, labels, rules, quick=quick)
+
+    def _make_objects(self, rules: ObjectRules) -> None:
+        """Make the objects of the held-out images, in as few bytes as hold their numbers, and compare them."""
+        objects = (segment_objects(given, rules) for given in self.probabilities)
+        self.found = [numbers.astype(np.min_scalar_type(numbers.max(initial=0))) for numbers in objects]
+        pairs = [(item.labels, numbers) for item, numbers in zip(self.items, self.found, strict=True)]
+        self.each = [score_each(match_objects(*pair)) for pair in pairs]
+        covered = (count_confusion(np.sign(truth), np.sign(numbers), 2) for truth, numbers in pairs)
+        self.confusion = np.sum(list(covered), axis=0)
 
     def _at_best_threshold(self) -> dict[str, float]:
         """Scores at the threshold where they are best; of equals, the one nearest to 1/2."""
@@ -181,6 +199,24 @@ class Validation:
             surprise -= float(np.log(np.maximum(of_truth, 1e-7)).sum())
             pixels += len(of_truth)
         return surprise / max(pixels, 1)
+
+
+def score_each(matching: Matching) -> dict[str, float]:
+    """Average precision of the objects of an image, and how many were found, and what is wrong with others.
+
+    >>> score_each(match_objects(np.array([1, 2]), np.array([3, 0])))
+    {'ap': 0.5, 'objects': 2, 'found': 1, 'missed': 1, 'false': 0, 'merges': 0, 'splits': 0}
+    """
+    wrong = object_errors(matching)
+    return {
+        "ap": score_objects([matching], metric="ap"),
+        "objects": len(matching.truth_pixels),
+        "found": detection(matching).true_positives,
+        "missed": wrong.missed,
+        "false": wrong.false,
+        "merges": wrong.merges,
+        "splits": wrong.splits,
+    }
 
 
 def count_confusion(truth: NDArray[np.int64], result: NDArray[np.int64], classes: int) -> NDArray[np.int64]:

@@ -55,7 +55,6 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
     run_training(out / "training", out / "run", settings)
     say("predicting the four sections that training never saw")
     pictures = predict_held_out(out)
-    levels = len(pictures[0].probabilities) - 1
     means = {name: float(np.mean([picture.scores[name] for picture in pictures])) for name in pictures[0].scores}
     say("held-out sections: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
     write_report(
@@ -65,7 +64,7 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
         log=load_log(out / "run" / "log.csv"),
         pictures=pictures,
         confusion=None,
-        class_names=["membrane", *(f"cell, {level}/{levels} of its depth" for level in range(1, levels + 1))],
+        class_names=["membrane", "cell"],
         config=(out / "run" / "config.toml").read_text(),
         finished=True,
     )
@@ -98,5 +97,5 @@ def predict_held_out(out: Path) -> list[Picture]:
             "average_precision": average_precision(truth, labels),
             "v_rand": isbi2012(truth > 0, 1 - probabilities[0])["v_rand"],
         }
-        pictures.append(Picture(pair.image.stem, image, truth, probabilities, scores, labels))
+        pictures.append(Picture(pair.image.stem, image, truth, probabilities, scores, labels, objects=True))
     return pictures

@@ -18,10 +18,12 @@ from biounet.geometry import Geometry
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import network_input_size
+from biounet.postprocess import ObjectRules
 from biounet.processes import agree, check_share, connected, make_fabric, world_size
 from biounet.report import Picture, health, load_log, write_report
 from biounet.train import Step
 from biounet.training_data import TrainingData, fit_to_data, load_training_data
+from biounet.validation import Validation
 
 __all__ = ["announce", "describe", "prepare", "run_training", "train_one"]
 
@@ -197,12 +199,8 @@ def tell(step: Step) -> None:
 def report(experiment: Experiment, *, finished: bool) -> None:
     """Write the report of a run as it stands."""
     validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
-    drawn = experiment.data.kind == "images"
-    pictures = [
-        Picture(item.name, item.image, item.target, probabilities, scores)
-        for item, probabilities, scores in zip(validation.items, validation.probabilities, validation.each, strict=True)
-        if not drawn
-    ]
+    drawn, objects = (experiment.data.kind == kind for kind in ("images", "objects"))
+    names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
     best = max(log, key=lambda row: row["score"])
     facts = {
         "best score": f"{best['score']:.4f} at step {best['step']:.0f}",
@@ -211,18 +209,39 @@ def report(experiment: Experiment, *, finished: bool) -> None:
     }
     if experiment.calibration is not None:
         facts["probabilities"] = str(experiment.calibration)
+    if validation.rules_in_use is not None:
+        facts["objects"] = found_with(validation, validation.rules_in_use)
+    # Dice of the classes that a network learns of objects tells nobody anything.
+    shown = [{name: row[name] for name in row if not (objects and name.startswith("dice_"))} for row in log]
     write_report(
         experiment.folder / "report.html",
         title=experiment.folder.name,
         facts=facts,
-        log=log,
-        pictures=pictures,
+        log=shown,
+        pictures=[] if drawn else list(pictures_of(validation)),
         confusion=validation.confusion if validation.items and not drawn else None,
-        class_names=[f"class {number}" for number in range(experiment.config.model.classes)],
+        class_names=names,
         config=experiment.config.to_toml(reasons=experiment.reasons),
-        warnings=health(log, validation.confusion if validation.items else None),
+        warnings=health(log, validation.confusion if validation.items else None, class_names=names),
         finished=finished,
     )
+
+
+def found_with(validation: Validation, rules: ObjectRules) -> str:
+    """How many objects were found on the held-out images, and the rules in use that made them."""
+    found, objects = (sum(int(scores[name]) for scores in validation.each) for name in ("found", "objects"))
+    kept = rules.model_dump(exclude={"target", "grow"}, exclude_none=True)
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in kept.items())
+    return f"{found:,} of {objects:,} found, with {said}"
+
+
+def pictures_of(validation: Validation) -> Iterator[Picture]:
+    """The held-out images as a report shows them: with their objects where rules make some, else with classes."""
+    for index, item in enumerate(validation.items):
+        found = validation.found[index] if validation.found else None
+        truth = item.target if found is None else item.labels
+        given, scores = validation.probabilities[index], validation.each[index]
+        yield Picture(item.name, item.image, truth, given, scores, found, objects=found is not None)
 
 
 @contextmanager

@@ -50,9 +50,9 @@ def write_report(
     facts : name to value, shown at the top as they are
     log : rows as of `load_log`
     pictures : Sequence of Picture
-        The six worst are shown, worst first; the table of scores has all.
+        The six worst are shown, worst first; the table of scores has all. Of objects the outlines are shown.
     confusion : (classes, classes) integers, pixels of a true class (row) given a class (column), or None
-    class_names : one per class, background first
+    class_names : one per class, background first; where pictures are of objects, two
     config : TOML text
     warnings : sentences shown on top, such as those of `health`
     finished : bool
@@ -66,19 +66,23 @@ def write_report(
         If the file cannot be written.
     """
     for what, classes in (
-        *((picture.name, len(picture.probabilities)) for picture in pictures),
+        *((picture.name, 2 if picture.objects else len(picture.probabilities)) for picture in pictures),
         *((("confusion", len(confusion)),) if confusion is not None else ()),
     ):
         if classes != len(class_names):
             raise ShapeError(f"{what}: {classes} classes, but {len(class_names)} class names; give one name per class")
     ranked = sorted(pictures, key=badness, reverse=True)
+    objects = any(picture.objects for picture in pictures)
     sections = (
         _warnings(warnings),
         facts_list(facts),
         _section("Curves", curves(log, class_names=class_names)),
         _section(_heading(ranked), _pictures(ranked[:SHOWN], class_names)),
         _section("Scores per image", score_table(ranked, class_names)),
-        _section("Which class is taken for which", _confusion(confusion, class_names)),
+        _section(
+            "Which pixels are of objects" if objects else "Which class is taken for which",
+            _confusion(confusion, class_names),
+        ),
         _section("What is labelled", coverage(ranked, class_names)),
         _settings(config),
     )
@@ -158,14 +162,18 @@ def _picture(picture: Picture, class_names: Sequence[str]) -> str:
     notes = "".join(f"<span>{escape(note)}</span>" for note in shown.notes)
     drawn = "".join(_panel(caption, source, picture.name) for caption, source in _panels(picture, shown, class_names))
     head = f'<figcaption><span class="name">{escape(picture.name)}</span>{scores}{notes}</figcaption>'
-    return f'<figure class="picture">{head}<div class="panels">{drawn}</div></figure>\n'
+    columns = "panels two" if picture.objects else "panels"
+    return f'<figure class="picture">{head}<div class="{columns}">{drawn}</div></figure>\n'
 
 
 def _panels(picture: Picture, shown: View, class_names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Caption and image of every panel."""
     yield "Image", panels.draw_image(shown)
+    if picture.objects:
+        yield "Objects of expert and network", panels.draw_overlay(shown, classes=False, stripes=True)
+        return
     if shown.truth is not None:
-        yield "Truth", panels.draw_truth(shown.truth, objects=picture.objects)
+        yield "Truth", panels.draw_truth(shown.truth)
     what = class_names[1] if len(class_names) == 2 else "foreground"
     yield f"Probability of {what}", panels.draw_probability(shown.foreground)
     yield "Overlay", panels.draw_overlay(shown, classes=picture.classes)
@@ -182,15 +190,21 @@ def _panel(caption: str, source: str, name: str) -> str:
 
 def _legend(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
     """What colours and lines mean."""
-    ramp = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in panels.VIRIDIS)
-    keys = [f'0 <i class="ramp" style="background:linear-gradient(90deg, {ramp})"></i> 1 probability']
-    keys += [
-        '<i class="chip line truth"></i>outline of the truth',
-        '<i class="chip line result"></i>of the result',
+    objects = any(picture.objects for picture in pictures)
+    truth, result = ("an object of the expert", "of the network") if objects else ("the truth", "of the result")
+    keys = [
+        f'<i class="chip line truth"></i>outline of {truth}',
+        f'<i class="chip line result"></i>{result}',
         '<i class="chip line both"></i>of both',
         '<i class="chip tint truth"></i>missed',
         '<i class="chip tint result"></i>added',
     ]
+    if objects:
+        keys.append('<i class="chip line truth"></i>alone between two: merged')
+        keys.append('<i class="chip line result"></i>alone between two: split')
+    else:
+        ramp = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in panels.VIRIDIS)
+        keys.insert(0, f'0 <i class="ramp" style="background:linear-gradient(90deg, {ramp})"></i> 1 probability')
     if len(class_names) > 2:
         keys.append('<i class="chip tint confused"></i>another class')
         keys += [f'<i class="chip k{place % 8}"></i>{escape(name)}' for place, name in enumerate(class_names)]

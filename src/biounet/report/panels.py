@@ -1,4 +1,4 @@
-"""The four panels of a picture, drawn with colours that the colour-blind tell apart, as PNG in a data address."""
+"""The panels of a picture, drawn with colours that the colour-blind tell apart, as PNG in a data address."""
 
 import base64
 import io
@@ -16,6 +16,7 @@ __all__ = [
     "CONFUSED",
     "RESULT",
     "TRUTH",
+    "UNKNOWN",
     "VIRIDIS",
     "draw_image",
     "draw_overlay",
@@ -51,11 +52,9 @@ def draw_image(shown: View) -> str:
     return _address(Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, 2))))
 
 
-def draw_truth(truth: NDArray[np.integer], *, objects: bool) -> str:
-    """Draw classes in their colours, or objects in colours that mostly differ from their neighbours'."""
-    others = len(CLASS_COLORS) - 1
-    # 3 and 7 have no common factor: objects numbered one after the other get different colours.
-    index = np.where(truth > 0, 1 + (3 * truth if objects else truth - 1) % others, 0)
+def draw_truth(truth: NDArray[np.integer]) -> str:
+    """Draw classes in their colours."""
+    index = np.where(truth > 0, 1 + (truth - 1) % (len(CLASS_COLORS) - 1), 0)
     rows, columns = np.nonzero(truth < 0)
     index[rows, columns] = STRIPES + (rows + columns) // 4 % 2
     palette = np.zeros((256, 3), np.uint8)
@@ -71,7 +70,7 @@ def draw_probability(probability: NDArray[np.float32]) -> str:
     return _address(_indexed(np.clip(np.nan_to_num(probability) * 255 + 0.5, 0, 255), palette))
 
 
-def draw_overlay(shown: View, *, classes: bool) -> str:
+def draw_overlay(shown: View, *, classes: bool, stripes: bool = False) -> str:
     """Draw the outlines of truth and result on the image in grey, and tint what is wrong.
 
     Parameters
@@ -79,6 +78,7 @@ def draw_overlay(shown: View, *, classes: bool) -> str:
     shown : View
     classes : whether a pixel given another foreground class than the true one is wrong
         Not so for objects, whose numbers mean nothing.
+    stripes : whether stripes are drawn where nobody knows the truth
     """
     found, tint = shown.result > 0, np.zeros(shown.result.shape, np.uint8)
     line = 2 * _outline(shown.result).astype(np.uint8)
@@ -90,14 +90,17 @@ def draw_overlay(shown: View, *, classes: bool) -> str:
         line += _outline(shown.truth)
     grey = _stretch(shown.image.mean(0, keepdims=True))[0]
     index = tint * GREYS + (grey * (SHADE * GREYS / 256)).astype(np.uint8)
+    if stripes and shown.truth is not None:
+        rows, columns = np.nonzero(shown.truth < 0)
+        index[rows, columns] = np.where((rows + columns) % 8, index[rows, columns], 4 * GREYS + 3)
     return _address(_indexed(np.where(line > 0, 4 * GREYS - 1 + line, index), _overlay_palette()))
 
 
 def _overlay_palette() -> np.ndarray:
-    """Greys plain, tinted as missed, as added and as another class, then the lines of truth, result and both."""
+    """Greys plain, tinted as missed, as added and as another class, then lines of truth, result, both, and stripes."""
     grey = np.linspace(0, 255, GREYS)[:, None] * np.ones(3)
     tints = [grey] + [0.15 * grey + 0.85 * np.array(color) for color in (TRUTH, RESULT, CONFUSED)]
-    return np.concatenate([*tints, np.array([TRUTH, RESULT, BOTH])])
+    return np.concatenate([*tints, np.array([TRUTH, RESULT, BOTH, UNKNOWN[1]])])
 
 
 def _outline(labels: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.errors import ShapeError
+from biounet.errors import LabelError, ShapeError
 from biounet.report.runlog import lower_is_better
 
 __all__ = ["LARGEST", "Picture", "View", "badness", "view"]
@@ -25,17 +25,21 @@ class Picture:
     image : (C, Y, X) or (Y, X); of a volume (C, Z, Y, X) or (Z, Y, X)
         Any numbers; shown between their 0.5th and 99.5th percentile.
     truth : (Y, X) or (Z, Y, X), integers, or None
-        Classes, or objects if there are numbers beyond the classes; negative is IGNORE.
+        Classes, or numbered objects; negative is IGNORE.
     probabilities : (classes, Y, X) or (classes, Z, Y, X), float32 in [0, 1]
     scores : Mapping
-        What is written beside the picture; NaN is a score that has no value.
+        What is written beside the picture; NaN is a score that has no value, integers are counts.
     labels : the shape of `truth`, integers, or None
         The result, where it is not the most probable class: objects after post-processing, say.
+    objects : bool
+        Whether `truth` and `labels` number objects rather than classes.
 
     Raises
     ------
     ShapeError
         If the arrays do not fit each other.
+    LabelError
+        If the truth has numbers beyond the classes, and they are not said to be objects.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Picture:
     probabilities: np.ndarray
     scores: Mapping[str, float]
     labels: np.ndarray | None = None
+    objects: bool = False
 
     def __post_init__(self) -> None:
         size = self.probabilities.shape[1:]
@@ -59,11 +64,12 @@ class Picture:
         for what, shape in shapes.items():
             if shape != size:
                 raise ShapeError(f"{self.name}: {what} must have the size {size} of the probabilities, got {shape}")
-
-    @property
-    def objects(self) -> bool:
-        """Whether the truth numbers objects rather than classes."""
-        return self.truth is not None and bool(self.truth.max(initial=0) >= len(self.probabilities))
+        highest = 0 if self.truth is None or self.objects else int(self.truth.max(initial=0))
+        if highest >= len(self.probabilities):
+            raise LabelError(
+                f"{self.name}: the truth has class {highest}, but there are {len(self.probabilities)} classes; "
+                "give objects=True if it numbers objects"
+            )
 
     @property
     def classes(self) -> bool:

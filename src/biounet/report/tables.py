@@ -3,20 +3,37 @@
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 
 import numpy as np
 
 from biounet.report.pictures import Picture
 
-__all__ = ["confusion_table", "coverage", "facts_list", "number", "score_table", "title_of"]
+__all__ = ["TERMS", "confusion_table", "coverage", "facts_list", "number", "score_table", "title_of"]
+
+TERMS: Mapping[str, str] = MappingProxyType(
+    {
+        "ap": "average precision: of all objects of the expert and of the network, counted once if found, the share "
+        "that is found; the mean over IoU 0.5, 0.55, ... 0.9",
+        "objects": "those of the expert",
+        "found": "the network has one of the same outline, with an IoU of 0.5 or more",
+        "missed": "the expert has one, the network none in its place: no object with half of its pixels in the other",
+        "false": "the network has one, the expert none in its place",
+        "merges": "one of the network in the place of several of the expert",
+        "splits": "several of the network in the place of one of the expert",
+    }
+)
+"""Name of a score of objects -> what it means, see `biounet.metrics.object_errors`."""
 
 
 def number(value: float) -> str:
-    """Write a score; a dash where there is none.
+    """Write a score, or a count, which is an integer; a dash where there is none.
 
-    >>> number(0.95214), number(0.000353), number(float("nan")), number(31030658)
-    ('0.9521', '0.000353', '–', '31,030,658')
+    >>> number(0.95214), number(0.000353), number(float("nan")), number(31030658.0), number(7)
+    ('0.9521', '0.000353', '–', '31,030,658', '7')
     """
+    if isinstance(value, int):
+        return f"{value:,}"
     if math.isnan(value):
         return "–"
     if math.isinf(value):
@@ -45,7 +62,7 @@ def facts_list(facts: Mapping[str, str]) -> str:
 
 
 def score_table(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
-    """Tabulate the scores of every image, with their mean below."""
+    """Tabulate the scores of every image, with their mean below, of counts the sum."""
     names = list(dict.fromkeys(name for picture in pictures for name in picture.scores))
     if not names:
         return ""
@@ -54,11 +71,21 @@ def score_table(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
     for place, picture in enumerate(pictures):
         cells = "".join(f"<td>{number(columns[name][place])}</td>" for name in names)
         rows.append(f'<tr><th scope="row">{escape(picture.name)}</th>{cells}</tr>')
-    means = "".join(f"<td>{number(_mean(values))}</td>" for values in columns.values())
+    whole = [all(isinstance(value, int) for value in values) for values in columns.values()]
+    sums = (sum(values) if counts else _mean(values) for counts, values in zip(whole, columns.values(), strict=True))
+    below = "".join(f"<td>{number(value)}</td>" for value in sums)
+    title = "mean, of counts the sum" if any(whole) else "mean"
+    foot = f'<tfoot><tr><th scope="row">{title}</th>{below}</tr></tfoot>'
     return (
         f'<div class="scroll"><table class="scores"><thead><tr><th scope="col">image</th>{head}</tr></thead>'
-        f'<tbody>{"".join(rows)}</tbody><tfoot><tr><th scope="row">mean</th>{means}</tr></tfoot></table></div>'
+        f"<tbody>{''.join(rows)}</tbody>{foot}</table></div>{_terms(names)}"
     )
+
+
+def _terms(names: Sequence[str]) -> str:
+    """What the scores of objects mean."""
+    said = "".join(f"<span><b>{name}</b>{TERMS[name]}</span>" for name in names if name in TERMS)
+    return f'<p class="key terms">{said}</p>' if said else ""
 
 
 def _mean(values: Sequence[float]) -> float:
