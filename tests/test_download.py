@@ -11,7 +11,6 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from biounet.cli import main
 from biounet.download import SOURCES, Source, download
 from biounet.errors import ConfigError, DownloadError, OutputError
 
@@ -217,11 +216,10 @@ def test_public_addresses_are_those_of_torchvision():
         assert source.url.endswith(f"-{source.sha256}.pth")
 
 
-def test_the_command_says_how_to_go_on(server, tmp_path, monkeypatch, capsys):
+def test_the_command_says_how_to_go_on(server, tmp_path, monkeypatch, command):
     monkeypatch.setattr(import_module("biounet.cli.download"), "SOURCES", {"vgg11_bn": server.source})
-    monkeypatch.setattr("sys.argv", ["biounet", "download", "vgg11_bn", "--out", str(tmp_path)])
-    main()
-    said = capsys.readouterr().err
+    status, _, said = command("download", "vgg11_bn", "--out", tmp_path)
+    assert status == 0
     assert "--model ternausnet" in said
     assert "model.norm=batch" in said
     assert (tmp_path / "vgg11_bn.safetensors").is_file()

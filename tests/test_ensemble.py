@@ -105,14 +105,11 @@ def test_files_and_arrays_hold_the_mean_of_all_folds(folds, tmp_path):
     np.testing.assert_array_equal(model.segment(image), model.predict(image)[1] > 0.5)
 
 
-def test_the_command_takes_further_models(folds, tmp_path, monkeypatch):
-    from biounet.cli import main
-
+def test_the_command_takes_further_models(folds, tmp_path, command):
     write(tmp_path / "in.tif", Image(noise(20, 20).astype(np.float32), "YX"))
     words = [folds / "fold-0", tmp_path / "in.tif", "--out", tmp_path / "out.tif", "--save", "probabilities"]
     words += ["--with", folds / "fold-1", "--with", folds / "fold-2" / "model.safetensors"]
-    monkeypatch.setattr("sys.argv", ["biounet", "predict", *map(str, words)])
-    main()
+    assert command("predict", *words)[0] == 0
     others = [folds / "fold-1", folds / "fold-2"]
     expected = load_model(folds / "fold-0", others=others).predict(noise(20, 20))
     np.testing.assert_allclose(read(tmp_path / "out.tif").array, expected[1], atol=1e-5)
