@@ -86,10 +86,12 @@ def test_axes_of_images_that_do_not_tell_are_not_those_of_labels(biounet, tmp_pa
         (("objects", "--save", "probabilities"), "--save is probabilities; save labels"),
         (("objects", "--save", "classes"), "--save is classes; save labels"),
         (("classes",), "measure RESULT --split"),
+        (("image",), "draws images, in which there are no numbered objects"),
     ],
 )
 def test_where_there_are_no_objects_nothing_is_predicted(biounet, model, tmp_path, words, said):
-    save_model(tmp_path / "classes.safetensors", "classes")
+    for target in ("classes", "image"):
+        save_model(tmp_path / f"{target}.safetensors", target)
     write(tmp_path / "in.tif", Image(noise(40, 50), "YX"))
     network, *options = words
     words = (tmp_path / f"{network}.safetensors", tmp_path / "in.tif", "--out", tmp_path / "out", "--table")

@@ -250,3 +250,19 @@ def test_drawn_images_are_scored_against_true_ones(tmp_path):
     write(tmp_path / "drawn" / "1.tif", Image(true[:-1], "YX"), overwrite=True)
     with pytest.raises(ShapeError, match=r"1.tif has axes YX \(39, 48\), 1.tif has YX \(40, 48\)"):
         evaluate(tmp_path / "drawn", folder, metrics=["image"])
+
+
+@pytest.mark.parametrize(("axes", "first"), [("ZYX", 0), ("TZYX", 0), ("CZYX", 1)])
+def test_some_sections_of_drawn_images_are_scored(tmp_path, axes, first):
+    """Section 1 is off by 1, section 2 by 3; of a stack in time, sections are frames."""
+    truth = np.random.default_rng(0).random((3, *(2, 8, 8)[-len(axes) + 1 :]))
+    off = np.array([0, 1, 3]).reshape(3, *[1] * (truth.ndim - 1))
+    true, drawn = (np.moveaxis(array.astype(np.float32), 0, first) for array in (truth, truth + off))
+    write(tmp_path / "true.tif", Image(true, axes))
+    write(tmp_path / "whole.tif", Image(drawn, axes))
+    write(tmp_path / "part.tif", Image(drawn.take([1, 2], first), axes))
+    for name in ("whole", "part"):
+        scores = evaluate(tmp_path / f"{name}.tif", tmp_path / "true.tif", metrics=["image"], sections=slice(1, 3))
+        assert scores.scores["mae"] == pytest.approx(2)
+    with pytest.raises(ConfigError, match=r"sections 5: select nothing of the 3 in true\.tif"):
+        evaluate(tmp_path / "whole.tif", tmp_path / "true.tif", metrics=["image"], sections=slice(5, None))

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from architectures import settings_of
+from biounet import modelfile
 from biounet.config import ModelConfig
 from biounet.errors import ModelFileError, OutputError
 from biounet.modelfile import FORMAT, ModelCard, load_network, read_card, save_network
@@ -36,6 +37,27 @@ def test_a_network_comes_back_as_it_was(tmp_path, name):
     assert card.normalization == Normalization("percentile")
     for key, weight in build(card.model, seed=5).state_dict().items():
         assert torch.equal(net.state_dict()[key], weight)
+
+
+def test_a_card_is_read_without_the_weights(tmp_path, monkeypatch):
+    class Header:
+        def __init__(self, path, framework):
+            self.file = safe_open(path, framework)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def metadata(self):
+            return self.file.metadata()
+
+    path = save(tmp_path / "m.safetensors", threshold=0.4)
+    monkeypatch.setattr(modelfile, "safe_open", Header)
+    assert read_card(path).threshold == 0.4
+    with pytest.raises(AttributeError, match="keys"):  # weights are asked for
+        load_network(path)
 
 
 def test_statistics_of_the_training_set_come_back(tmp_path):

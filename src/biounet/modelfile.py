@@ -5,7 +5,8 @@ header's metadata holds the `ModelCard`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +94,9 @@ def read_card(path: Path) -> ModelCard:
     ModelFileError
         If it is missing, torn, not ours, or of a newer version.
     """
-    return _open(_model_path(path))[0]
+    path = _model_path(path)
+    with _opened(path) as file:
+        return _card(file, path)
 
 
 def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
@@ -105,10 +108,12 @@ def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
         If it is missing, torn, not ours, or of a newer version.
     """
     path = _model_path(path)
-    card, weights = _open(path)
+    with _opened(path) as file:
+        card = _card(file, path)
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
     net = build(card.model)
     try:
-        net.load_state_dict(dict(weights))
+        net.load_state_dict(weights)
     except RuntimeError as error:
         raise ModelFileError(f"{path}: the weights are not those of {card.model.name}: {_line(error)}") from error
     return net.eval(), card
@@ -123,13 +128,19 @@ def _model_path(path: Path) -> Path:
     return path
 
 
-def _open(path: Path) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file and read its header; each weight is read when it is asked for."""
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("biounet")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            yield file
     except (SafetensorError, OSError) as error:
         raise ModelFileError(f"{path} is torn or no model file ({_line(error)}); copy or train it again") from error
+
+
+def _card(file: Any, path: Path) -> ModelCard:
+    """The card in the header of a file."""
+    text = (file.metadata() or {}).get("biounet")
     if text is None:
         raise ModelFileError(f"{path} is no model of biounet: its header has no entry 'biounet'")
     try:
@@ -139,7 +150,7 @@ def _open(path: Path) -> tuple[ModelCard, Mapping[str, torch.Tensor]]:
             raise ModelFileError(
                 f"{path} has format {written}, this biounet {biounet.__version__} reads up to {FORMAT}; upgrade biounet"
             )
-        return ModelCard.model_validate_json(text), weights
+        return ModelCard.model_validate_json(text)
     except (ValidationError, json.JSONDecodeError, AttributeError) as error:
         raise ModelFileError(f"{path}: the entry 'biounet' of its header cannot be read: {_line(error)}") from error
 

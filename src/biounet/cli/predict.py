@@ -70,7 +70,10 @@ def _check_table(
     if save != "labels":
         raise ConfigError(f"--table measures numbered objects, and --save is {save}; save labels, or leave --table out")
     file = member_files(model)[0]
-    if read_card(file).target not in TARGETS:
+    target = read_card(file).target
+    if target == "image":
+        raise ConfigError(f"{file} draws images, in which there are no numbered objects for --table; leave it out")
+    if target not in TARGETS:
         raise ConfigError(
             f"{file} was trained on classes, so there are no numbered objects for --table; leave it out, and number "
             "the parts of the result by: biounet measure RESULT --split"

@@ -74,7 +74,7 @@ def evaluate(
     groups = None if metrics is None or drawn else metric_groups(metrics)
     pairs = pair_files(Path(result), Path(truth))
     if drawn:
-        return score_drawn(pairs, progress=progress)
+        return score_drawn(pairs, sections=sections, progress=progress)
     counts: dict[str, list[Any]] = defaultdict(list)
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     notes: dict[str, None] = {}

@@ -1,9 +1,11 @@
 """Drawn images against true ones."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from biounet.errors import ShapeError
 from biounet.evaluate.pairing import FilePair
+from biounet.evaluate.reading import pick_sections
 from biounet.evaluate.table import Scores
 from biounet.images import Image, read
 from biounet.metrics.pictures import ImageErrors, image_errors, image_scores
@@ -11,24 +13,34 @@ from biounet.metrics.pictures import ImageErrors, image_errors, image_scores
 __all__ = ["score_drawn"]
 
 
-def score_drawn(pairs: Sequence[FilePair], *, progress: Callable[[float], None] | None = None) -> Scores:
+def score_drawn(
+    pairs: Sequence[FilePair], *, sections: slice | None = None, progress: Callable[[float], None] | None = None
+) -> Scores:
     """Score drawn images: of all together, as if they were one, and of each.
 
     Parameters
     ----------
     pairs : of files with images of any axes and number types
+    sections : slice
+        Which frames, or sections of a file without, of the truth and of a result that has all are compared.
     progress : called with the share that is done, from 0 to 1
 
     Raises
     ------
     ImageError
         If a file cannot be read.
+    ConfigError
+        If `sections` selects nothing.
     ShapeError
         If a drawn image and the true one have different axes or sizes.
     """
     counts: dict[str, ImageErrors] = {}
     for number, pair in enumerate(pairs, 1):
         truth, result = (_without_single_channel(read(path)) for path in (pair.truth[0], pair.result))
+        axis = next((truth.axes.index(name) for name in "TZ" if name in truth.axes), None)
+        if sections is not None and axis is not None:
+            chosen = pick_sections(truth.array, result.array, sections, name=pair.truth[0].name, axis=axis)
+            truth, result = (replace(image, array=array) for image, array in zip((truth, result), chosen, strict=True))
         if (truth.axes, truth.array.shape) != (result.axes, result.array.shape):
             raise ShapeError(
                 f"{pair.result} has axes {result.axes} {result.array.shape}, {pair.truth[0].name} has {truth.axes} "

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,9 @@ from biounet.folders.labels import LabelCensus, merge_masks, read_labels
 from biounet.images import Image, open_lazily, read
 from biounet.metrics.inputs import EightBitWarning, as_probabilities
 
-__all__ = ["Case", "read_case"]
+__all__ = ["Case", "pick_sections", "read_case"]
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,10 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
         result = result[pair.section]
     if result.ndim == truth.ndim + 1 and len(result) == 1:
         result = result[0]
-    first, count = 0, len(truth)
+    first = 0
     if sections is not None and truth.ndim > 2:
-        first = sections.indices(count)[0]
-        truth = truth[sections]
-        result = result[sections] if result.ndim == truth.ndim and len(result) == count else result
-    if not truth.size:
-        raise ConfigError(f"sections {_text(sections)} select nothing of the {count} in {pair.truth[0].name}")
+        first = sections.indices(len(truth))[0]
+        truth, result = pick_sections(truth, result, sections, name=pair.truth[0].name)
     if truth.shape != result.shape:
         wanted, came = (" x ".join(map(str, array.shape)) for array in (truth, result))
         raise ShapeError(
@@ -108,6 +108,29 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
     steps = spacing or truth_spacing or image.spacing
     steps = tuple(steps)[-len(axes.replace("T", "")) :] if steps else (1.0,) * len(axes.replace("T", ""))
     return Case(pair.name, truth, result, axes, first, steps, notes)
+
+
+def pick_sections(
+    truth: NDArray[T], result: np.ndarray, sections: slice, *, name: str, axis: int = 0
+) -> tuple[NDArray[T], np.ndarray]:
+    """Take sections (or frames) of the truth along an axis, and of a result that has all of them.
+
+    Raises
+    ------
+    ConfigError
+        If none are selected of the truth, a file of that name.
+
+    Examples
+    --------
+    >>> pick_sections(np.array([[1], [2], [3]]), np.array([[7]]), slice(1, 2), name="truth.tif")
+    (array([[2]]), array([[7]]))
+    """
+    count, chosen = truth.shape[axis], (*(slice(None),) * axis, sections)
+    if not range(count)[sections]:
+        ends = ":".join("" if end is None else str(end) for end in (sections.start, sections.stop))
+        raise ConfigError(f"sections {ends} select nothing of the {count} in {name}")
+    whole = result.ndim == truth.ndim and result.shape[axis] == count
+    return truth[chosen], result[chosen] if whole else result
 
 
 def _read_truth(
@@ -144,9 +167,3 @@ def _is_mask(labels: np.ndarray) -> bool:
     """Whether all that is above 0 is 1, or all is 255."""
     positive = labels[labels > 0]
     return bool(positive.size) and positive[0] in (1, 255) and bool((positive == positive[0]).all())
-
-
-def _text(sections: slice | None) -> str:
-    """A selection as one types it."""
-    ends = () if sections is None else (sections.start, sections.stop)
-    return ":".join("" if end is None else str(end) for end in ends)
