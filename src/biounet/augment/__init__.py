@@ -10,7 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from biounet.augment.intensity import INTENSITY
-from biounet.augment.spatial import draw_field, warp
+from biounet.augment.resample import Positions
+from biounet.augment.spatial import draw_field
 from biounet.config import IGNORE, AugmentConfig
 
 __all__ = ["AUGMENTATIONS", "Sample", "augment", "augmented_patch", "bend"]
@@ -59,11 +60,14 @@ def bend(
     beyond: float | Literal["mirror"] = math.nan if drawn else IGNORE
     if config.labels_outside == "mirror":
         beyond = "mirror"
-    image = warp(sample.image, field, order=1, outside="mirror", origin=origin)
-    labels = warp(sample.labels, field, order=1 if drawn else 0, outside=beyond, origin=origin)
-    if sample.weights is None:
-        return Sample(image, labels)
-    return Sample(image, labels, warp(sample.weights, field, order=1, outside="mirror", origin=origin))
+    positions = Positions(field, sample.image.shape[1:], origin=origin, device=sample.image.device)
+    blended = [sample.image] if sample.weights is None else [sample.image, sample.weights[None]]
+    image, *weights = positions.linear(blended, "mirror")
+    if drawn:
+        (labels,) = positions.linear([sample.labels], beyond)
+    else:
+        labels = positions.nearest(sample.labels[None], beyond)[0]
+    return Sample(image, labels, *(part[0] for part in weights))
 
 
 def augmented_patch(
