@@ -5,7 +5,6 @@ field bends image, labels and weights alike. Numbers and field are made on the C
 the same on every device; `warp` runs where the image is.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,15 +69,16 @@ class Motion:
         dims = len(self.mirror)
         if len(size) != dims:
             raise ShapeError(f"a motion of {dims} axes got a size of {len(size)} axes; draw it for that size")
-        field = torch.zeros(dims, *size) if self.nodes is None else _interpolate(self.nodes, size)
-        centred = torch.meshgrid([torch.arange(pixels) - (pixels - 1) / 2 for pixels in size], indexing="ij")
-        offset = (self.linear - np.eye(dims)).tolist()
-        for row, column in itertools.product(range(dims), repeat=2):
-            if offset[row][column]:
-                field[row].add_(centred[column], alpha=offset[row][column])
-        for component, shift in zip(field, self.shift, strict=True):
-            component += shift
-        return field
+        nodes = np.zeros((dims, *(2,) * dims)) if self.nodes is None else self.nodes
+        # Along each axis two more than the nodes, a constant and a slope: all movements are one product.
+        terms = np.zeros((*(count + 2 for count in nodes.shape[1:]), dims))
+        terms[(slice(-2),) * dims] = np.moveaxis(nodes, 0, -1)
+        terms[(-2,) * dims] = self.shift
+        for axis, slope in enumerate((self.linear - np.eye(dims)).T):
+            terms[tuple(-1 if other == axis else -2 for other in range(dims))] = slope
+        return _product(
+            np.moveaxis(terms, -1, 0), [_affine_bicubic(*along) for along in zip(size, nodes.shape[1:], strict=True)]
+        )
 
 
 def draw_elastic(
@@ -119,7 +119,8 @@ def draw_elastic(
     """
     if grid < 2:
         raise ValueError(f"grid must have at least 2 nodes per axis, got {grid}")
-    return _interpolate(_normal(rng, (len(size), *(grid,) * len(size))) * sigma, size)
+    nodes = _normal(rng, (len(size), *(grid,) * len(size))) * sigma
+    return _product(nodes, [_bicubic(pixels, grid) for pixels in size])
 
 
 def draw_motion(
@@ -169,13 +170,20 @@ def draw_field(
     return draw_motion(rng, size, config, spacing=spacing).field(size)
 
 
-def _interpolate(nodes: np.ndarray, size: Sequence[int]) -> Tensor:
-    """Bring vectors (D, ...) on a coarse grid to every pixel, one small matrix product per axis."""
-    field = torch.from_numpy(nodes).float()
-    for pixels, count in zip(size, nodes.shape[1:], strict=True):
-        # Takes the first spatial axis away and appends it as the last, so each has its turn.
-        field = torch.tensordot(field, _bicubic(pixels, count), dims=([1], [1]))
+def _product(terms: np.ndarray, weights: Sequence[Tensor]) -> Tensor:
+    """Bring vectors (D, ...) of few terms per axis to every pixel, by weights (pixels, terms) along each axis."""
+    *slices, rows, columns = weights
+    field = rows @ torch.from_numpy(terms).float() @ columns.T
+    for along in slices:
+        field = (along @ field.flatten(2)).view(len(field), -1, *field.shape[2:])
     return field
+
+
+@lru_cache(maxsize=64)
+def _affine_bicubic(pixels: int, nodes: int) -> Tensor:
+    """Beside the weights of the nodes a 1 and the distance from the centre, (pixels, nodes + 2)."""
+    centred = torch.arange(pixels) - (pixels - 1) / 2
+    return torch.cat([_bicubic(pixels, nodes), torch.stack([torch.ones(pixels), centred], dim=1)], dim=1)
 
 
 @lru_cache(maxsize=64)
