@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.stats import kstest
 
-from biounet.augment.intensity import INTENSITY, add_noise, bend_grey, blur, draw_change, relight
+from biounet.augment.intensity import INTENSITY, add_noise, bend_grey, blur, draw_change, stretch
 from biounet.chance import generator
 from biounet.config import AugmentConfig
 
@@ -14,8 +15,7 @@ FULL = AugmentConfig(brightness=0.5, contrast=1.5, gamma=1.5, noise=0.3, blur=2.
 
 def test_contrast_stretches_about_the_mean_of_each_channel():
     image = torch.tensor([[0.0, 2.0], [10.0, 30.0]])
-    relit = relight(image, gain=np.array([2.0, 0.5]), offset=np.array([0.0, 1.0]))
-    assert relit.tolist() == [[-1, 3], [16, 26]]
+    assert stretch(image, gain=np.array([2.0, 0.5])).tolist() == [[-1, 3], [15, 25]]
 
 
 def test_gamma_keeps_darkest_and_brightest_and_constant_images():
@@ -27,6 +27,12 @@ def test_noise_has_the_standard_deviation_asked_for_in_each_channel():
     noisy = add_noise(np.random.default_rng(0), torch.zeros(2, 300, 300), np.array([0.5, 2.0]))
     assert noisy.std(dim=(1, 2)).tolist() == pytest.approx([0.5, 2], rel=0.02)
     assert noisy.mean(dim=(1, 2)).tolist() == pytest.approx([0, 0], abs=0.02)
+
+
+def test_noise_is_normal():
+    noise = add_noise(np.random.default_rng(0), torch.zeros(1, 401, 499), np.ones(1)).flatten().double()
+    assert kstest(noise.numpy(), "norm").pvalue > 0.01
+    assert noise.std() == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])

@@ -7,6 +7,7 @@ takes the same count of numbers from the generator whether it happens or not.
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 from biounet.augment.resample import mirrored
 from biounet.config import AugmentConfig
 
-__all__ = ["INTENSITY", "add_noise", "bend_grey", "blur", "draw_change", "relight"]
+__all__ = ["INTENSITY", "add_noise", "bend_grey", "blur", "draw_change", "stretch"]
 
 
 def draw_change(
@@ -31,22 +32,21 @@ def draw_change(
     return rng.uniform(low, high, count) * happens
 
 
-def relight(image: Tensor, *, gain: np.ndarray, offset: np.ndarray) -> Tensor:
-    """Contrast and brightness: stretch each channel about its mean, then raise it.
+def stretch(image: Tensor, *, gain: np.ndarray) -> Tensor:
+    """Contrast: stretch each channel about its mean.
 
     Parameters
     ----------
     image : (C, ...), float
-    gain, offset : (C,), no unit
+    gain : (C,), no unit
 
     Examples
     --------
-    >>> relight(torch.tensor([[1.0, 3.0]]), gain=np.array([2.0]), offset=np.array([0.5]))
-    tensor([[0.5000, 4.5000]])
+    >>> stretch(torch.tensor([[1.0, 3.0]]), gain=np.array([2.0]))
+    tensor([[0., 4.]])
     """
-    mean = image.flatten(1).mean(1)
-    gains, offsets = _per_channel(gain, image), _per_channel(offset, image)
-    return image * gains + (offsets + _per_channel(mean, image) * (1 - gains))
+    mean = image.mean(_pixels(image), keepdim=True)
+    return (image - mean).mul_(_per_channel(gain, image)).add_(mean)
 
 
 def bend_grey(image: Tensor, *, gamma: np.ndarray) -> Tensor:
@@ -57,22 +57,24 @@ def bend_grey(image: Tensor, *, gamma: np.ndarray) -> Tensor:
     >>> bend_grey(torch.tensor([[0.0, 1.0, 2.0]]), gamma=np.array([2.0]))
     tensor([[0.0000, 0.5000, 2.0000]])
     """
-    flat = image.flatten(1)
-    low, high = _per_channel(flat.amin(1), image), _per_channel(flat.amax(1), image)
+    low, high = (extreme(_pixels(image), keepdim=True) for extreme in (image.amin, image.amax))
     extent = (high - low).clamp(min=torch.finfo(image.dtype).tiny)
-    return ((image - low) / extent).pow(_per_channel(gamma, image)).mul_(extent).add_(low)
+    # As exp(gamma log x), which is several times faster than pow; log 0 is -infinity, and exp of it 0.
+    return ((image - low) / extent).log_().mul_(_per_channel(gamma, image)).exp_().mul_(extent).add_(low)
 
 
 def add_noise(rng: np.random.Generator, image: Tensor, sigma: np.ndarray) -> Tensor:
     """Add Gaussian noise of standard deviation `sigma`, one number per channel.
 
-    Drawn on the CPU, so that it is the same on every device.
+    Drawn on the CPU, so that it is the same on every device. Of the normal distribution 65 536 values are
+    drawn, all equally often, up to 4.2 standard deviations; an image has 8 bits, at most 16.
 
     >>> add_noise(np.random.default_rng(0), torch.ones(1, 2), np.zeros(1))
     tensor([[1., 1.]])
     """
-    noise = torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32))
-    return image + noise.to(image) * _per_channel(sigma, image)
+    words = rng.integers(2**64, size=-(-image.numel() // 4), dtype=np.uint64).view(np.uint16)[: image.numel()]
+    noise = _quantiles().index_select(0, torch.from_numpy(words).int()).view(image.shape)
+    return noise.to(image).mul_(_per_channel(sigma, image)).add_(image)
 
 
 def blur(image: Tensor, sigma: float) -> Tensor:
@@ -95,9 +97,10 @@ def blur(image: Tensor, sigma: float) -> Tensor:
         size = image.shape[axis]
         reach = torch.arange(-radius, size + radius, device=image.device)
         wide = image.index_select(axis, mirrored(reach, size))
-        image = torch.zeros_like(image)
-        for start, weight in enumerate(weights / weights.sum()):
-            image.add_(wide.narrow(axis, start, size), alpha=float(weight))
+        first, *others = (weights / weights.sum()).tolist()
+        image = wide.narrow(axis, 0, size) * first
+        for start, weight in enumerate(others, start=1):
+            image.add_(wide.narrow(axis, start, size), alpha=weight)
     return image
 
 
@@ -109,19 +112,19 @@ def _blur(rng: np.random.Generator, image: Tensor, config: AugmentConfig) -> Ten
 
 def _contrast(rng: np.random.Generator, image: Tensor, config: AugmentConfig) -> Tensor:
     most = math.log(config.contrast)
-    gain = np.exp(draw_change(rng, config, low=-most, high=most, count=len(image)))
-    return relight(image, gain=gain, offset=np.zeros(len(image))) if most else image
+    drawn = draw_change(rng, config, low=-most, high=most, count=len(image))
+    return stretch(image, gain=np.exp(drawn)) if drawn.any() else image
 
 
 def _brightness(rng: np.random.Generator, image: Tensor, config: AugmentConfig) -> Tensor:
     offset = draw_change(rng, config, low=-config.brightness, high=config.brightness, count=len(image))
-    return relight(image, gain=np.ones(len(image)), offset=offset) if config.brightness else image
+    return image + _per_channel(offset, image) if offset.any() else image
 
 
 def _gamma(rng: np.random.Generator, image: Tensor, config: AugmentConfig) -> Tensor:
     most = math.log(config.gamma)
-    gamma = np.exp(draw_change(rng, config, low=-most, high=most, count=len(image)))
-    return bend_grey(image, gamma=gamma) if most else image
+    drawn = draw_change(rng, config, low=-most, high=most, count=len(image))
+    return bend_grey(image, gamma=np.exp(drawn)) if drawn.any() else image
 
 
 def _noise(rng: np.random.Generator, image: Tensor, config: AugmentConfig) -> Tensor:
@@ -129,9 +132,21 @@ def _noise(rng: np.random.Generator, image: Tensor, config: AugmentConfig) -> Te
     return add_noise(rng, image, sigma) if sigma.any() else image
 
 
-def _per_channel(values: np.ndarray | Tensor, image: Tensor) -> Tensor:
+@cache
+def _quantiles() -> Tensor:
+    """The normal distribution in 65 536 equally likely values, float32."""
+    values: Tensor = torch.special.ndtri((torch.arange(2**16, dtype=torch.float64) + 0.5) / 2**16)
+    return values.float()
+
+
+def _pixels(image: Tensor) -> tuple[int, ...]:
+    """All axes of (C, ...) but that of the channels."""
+    return tuple(range(1, image.ndim))
+
+
+def _per_channel(values: np.ndarray, image: Tensor) -> Tensor:
     """Bring one number per channel to the shape (C, 1, ...) and the dtype and device of the image."""
-    return torch.as_tensor(values).to(image).view(-1, *(1,) * (image.ndim - 1))
+    return torch.from_numpy(values).to(image).view(-1, *(1,) * (image.ndim - 1))
 
 
 # In the order of a microscope: optics, lamp, camera; noise comes last, so its draws shift no others.
