@@ -118,8 +118,9 @@ class PatchSource:
         """Draw patch number `index` of a step."""
         rng = generator(self.train.seed, step, index)
         number, centre = self._pixel_of_a_class(step, index) or (self._image_number(step, index), None)
-        origin = self._draw_origin(rng, number, centre)
-        patch = augmented_patch(rng, self.samples[number], self.augment, origin=origin, size=self.size)
+        sample = self.samples[number]
+        origin = self._draw_origin(rng, number, tuple(sample.image.shape[1:]), centre)
+        patch = augmented_patch(rng, sample, self.augment, origin=origin, size=self.size)
         return patch if patch.labels.is_floating_point() else patch._replace(labels=patch.labels.long())
 
     @cached_property
@@ -165,11 +166,10 @@ class PatchSource:
         return self.places[number].find(lambda line: labels[line].cpu().numpy(), drawn, wanted=wanted)
 
     def _draw_origin(
-        self, rng: np.random.Generator, number: int, centre: tuple[int, ...] | None = None
+        self, rng: np.random.Generator, number: int, shape: tuple[int, ...], centre: tuple[int, ...] | None
     ) -> tuple[int, ...]:
         """First pixel of the network's input, such that what it answers lies inside the image if it can."""
         hidden = (0,) * len(self.size) if self.geometry.padded else self.geometry.margin
-        shape = tuple(self.samples[number].image.shape[1:])
         anchor = centre or self._known_pixel(rng, number)
         origin = []
         for axis, (pixels, taken, margin) in enumerate(zip(shape, self.size, hidden, strict=True)):
