@@ -74,15 +74,22 @@ def test_a_patch_holds_an_object_and_a_batch_the_same_work():
 def test_classes_made_of_objects_are_as_rare_as_these():
     levels = (0.9, 0.06, 0.03, 0.01)
     config, _ = choose_settings(IMAGES, replace(CELLS, shares=levels))
-    assert (config.train.class_balance, config.train.oversample) == (False, 0)
+    assert (config.train.class_balance, config.train.oversample) == (False, 0.33)
     config, reasons = choose_settings(IMAGES, replace(CELLS, shares=levels, objects=0))
     assert (config.train.class_balance, config.train.oversample) == (True, 0.33)
     assert reasons["train.oversample"] == "class 3 has only 1.0% of the pixels"
 
 
+def test_patches_are_drawn_for_objects_that_fill_less_than_half():
+    config, reasons = choose_settings(IMAGES, replace(CELLS, shares=(0.8, 0.15, 0.05)))
+    assert (config.train.oversample, reasons["train.oversample"]) == (0.33, "objects have only 20.0% of the pixels")
+    for filled in (replace(CELLS, shares=(0.5, 0.3, 0.2)), replace(CELLS, shares=(0.8, 0.2), objects=0)):
+        assert choose_settings(IMAGES, filled)[0].train.oversample == 0
+
+
 def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():
     apart, _ = choose_settings(IMAGES, CELLS)
-    assert (apart.train.border_weight, apart.train.class_balance, apart.train.oversample) == (0, False, 0)
+    assert (apart.train.border_weight, apart.train.class_balance) == (0, False)
     close, _ = choose_settings(IMAGES, replace(CELLS, touching=0.2, shares=(0.97, 0.03)))
     assert (close.train.border_weight, close.train.class_balance, close.train.oversample) == (5, True, 0.33)
 

@@ -41,6 +41,10 @@ MEASURED = 16
 RARE = 0.05
 """A class with a smaller share of the known pixels gets as much weight as the others, and patches of its own."""
 
+FEWER = 0.5
+"""Objects that cover a smaller share of the known pixels get patches of their own: much of a patch drawn anywhere would
+be empty; measured, see docs/recipes.md."""
+
 OVERSAMPLE = 0.33  # of nnU-Net, Isensee et al. 2021: most patches still show classes as often as the images do
 
 BORDER_WEIGHT = 5.0  # half of the paper's: most of the gain, and pixels no worse; docs/recipes.md
@@ -146,6 +150,8 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
     chosen = _for_volumes(config, found) if config.model.dims == 3 else _for_images(config, found)
     # Classes made of objects, such as their borders, are as rare as they are: objects count as one.
     shares = (found.shares[0], sum(found.shares[1:])) if found.objects else found.shares
+    if found.objects and shares[1] < FEWER:
+        chosen["train.oversample"] = OVERSAMPLE, f"objects have only {shares[1]:.1%} of the pixels"
     if min(shares) < RARE:
         least = min(range(len(shares)), key=shares.__getitem__)
         what = ("background has", "objects have")[least] if found.objects else f"class {least} has"
