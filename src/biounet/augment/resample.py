@@ -50,9 +50,9 @@ class Positions:
             raise ShapeError(f"a field (D, ...) of D axes bends the last D axes of an image, got {shapes}")
         self._shape, self._origin = shape, origin or (0,) * dims
         positions = field.to(device, torch.float32, copy=True)
-        for axis, pixels in enumerate(self._size):
+        for axis, (line, pixels) in enumerate(zip(positions, self._size, strict=True)):
             along = torch.arange(pixels, dtype=torch.float32, device=device)
-            positions[axis] += along.view(-1, *(1,) * (dims - 1 - axis))
+            line.add_(along.view(-1, *(1,) * (dims - 1 - axis)))
         flat = positions.flatten(1)
         low, high = torch.stack([flat.amin(1), flat.amax(1)]).tolist()
         if not all(map(math.isfinite, low + high)):
@@ -91,9 +91,9 @@ class Positions:
         sizes = [_power_of_two(size) for size in window.shape[1:]]
         claimed = window.as_strided((1, len(window), *sizes), (0, *window.stride()))
         grid = torch.empty_like(reach.positions)
-        for axis, (first, size) in enumerate(zip(corner, sizes, strict=True)):
-            target = grid[-1 - axis]  # x comes first
-            torch.mul(reach.positions[axis], 2 / size, out=target).add_((1 - 2 * first) / size - 1)
+        axes = zip(reach.positions, reversed(grid.unbind()), corner, sizes, strict=True)  # in a grid x comes first
+        for line, target, first, size in axes:
+            torch.mul(line, 2 / size, out=target).add_((1 - 2 * first) / size - 1)
         blended = grid_sample(claimed, grid.movedim(0, -1)[None].to(window.dtype), align_corners=False)[0]
         parts = torch.split(blended, [len(image) for image in images])
         dtypes = [image.dtype if image.is_floating_point() else torch.float32 for image in images]
