@@ -15,6 +15,7 @@ from biounet.modelfile import load_network, read_card
 from biounet.normalize import Normalization
 from biounet.predict import load_model
 from biounet.processes import make_fabric
+from biounet.statefile import load_state
 from biounet.training_data import Item, TrainingData
 
 TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 2, "train.reports": 1}
@@ -81,6 +82,18 @@ def test_a_trained_network_is_calibrated_on_held_out_images(tmp_path):
     assert list(again.run(resume=True)) == []  # and yet it is calibrated, as it is after a kill at the very end
     assert path.read_bytes() == before
     assert again.calibration == run.calibration
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_statistics_of_unchanged_images_are_kept_where_held_out_images_are_not_worse_for_it(tmp_path, seed):
+    run = experiment(tmp_path / "run", **{"model.norm": "batch", "train.seed": seed, "train.steps": 4})
+    scores = [step.report.scores["score"] for step in run.run() if step.report]
+    net, card = load_network(tmp_path / "run")
+    assert run.validation(net)["score"] == card.training["scores"]["score"] >= max(scores)
+    state, _ = load_state(tmp_path / "run" / "last")
+    trained = {name: state[f"average.{name}"] for name in net.state_dict()}
+    same = all(torch.equal(value, trained[name]) for name, value in net.state_dict().items() if "running" in name)
+    assert same == ("statistics" not in card.training) or scores[-1] < max(scores)
 
 
 def test_without_held_out_images_nothing_is_calibrated(tmp_path):

@@ -1,20 +1,23 @@
 """One experiment: a dataset and settings become a run folder with a trained model in it."""
 
+import copy
 import shutil
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
+from torch import nn
 
 from biounet.atomic import replacing
 from biounet.budget import choose_width
 from biounet.calibration import Calibration
-from biounet.config import RunConfig
+from biounet.config import AugmentConfig, RunConfig
 from biounet.devices import choose_precision
 from biounet.digests import check_same_data, dataset_digest, item_digests, save_digests
 from biounet.errors import OutputError, TrainingError
@@ -26,6 +29,7 @@ from biounet.modelfile import ModelCard, load_network, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
+from biounet.optimize import measure_statistics
 from biounet.patches import PatchSource, network_input_size
 from biounet.postprocess import ObjectRules
 from biounet.pretrained import load_pretrained
@@ -37,6 +41,12 @@ from biounet.training_data import TrainingData, to_samples
 from biounet.validation import Validation
 
 __all__ = ["Experiment"]
+
+WIDER = 2
+"""How much wider than patches, if images allow it, are the pieces of them that statistics are measured on."""
+
+BATCHES = 16
+"""How many batches of such pieces."""
 
 PREPARED = "prepared"
 """Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
@@ -154,16 +164,33 @@ class Experiment:
             afterwards=self.validation.settling_seconds,
         )
         if self.leads and self.validation.items and self.data.kind != "images":
-            self._settle_model()
+            self._settle_model(source)
         if self.leads:
             shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
 
-    def _settle_model(self) -> None:
-        """Calibrate the network, find thresholds and rules for its probabilities; write all into the model file."""
+    def _settle_model(self, source: PatchSource) -> None:
+        """Settle all that is left to learn of the network that was kept, and write it into the model file."""
         path = self.folder / "model.safetensors"
         net, card = load_network(path)
-        self.calibration, learnt = self.validation.settle(net.to(self.fabric.device))
-        save_network(path, net, card.model_copy(update=learnt), overwrite=True)
+        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source)
+        self.calibration, learnt = self.validation.settle(net)
+        save_network(path, net, card.model_copy(update={"training": facts, **learnt}), overwrite=True)
+
+    def _with_best_statistics(
+        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource
+    ) -> tuple[nn.Module, dict[str, Any]]:
+        """Take the statistics of whole, unchanged images, if the held-out images are not worse for it."""
+        if self.config.model.norm != "batch":
+            return net, dict(facts)
+        measured = copy.deepcopy(net)
+        wider = self.config.updated({"train.patch": WIDER * self.config.train.patch})
+        size = network_input_size(wider, self._geometry, self.data.largest)
+        still = replace(source, augment=AugmentConfig(elastic=0, rotate=0, mirror=False), size=size)
+        measure_statistics(measured, (still.batch(step).image for step in range(BATCHES)))
+        scores = self.validation(measured)
+        if scores["score"] < facts["scores"]["score"]:
+            return net, dict(facts)
+        return measured, {**facts, "scores": scores, "statistics": "of unchanged images"}
 
     def forecast(self) -> Forecast:
         """Measure what the run will take; nothing is written that stays."""

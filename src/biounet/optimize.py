@@ -1,14 +1,14 @@
-"""Optimiser, learning rate over a run, and the running average of the weights."""
+"""Optimiser, learning rate over a run, the running average of the weights, and the statistics it ends with."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from biounet.config import TrainConfig
 
-__all__ = ["average_weights", "learning_rate", "make_optimizer"]
+__all__ = ["average_weights", "learning_rate", "make_optimizer", "measure_statistics"]
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:
@@ -102,3 +102,40 @@ def average_weights(average: Mapping[str, Tensor], net: nn.Module, *, decay: flo
             average[name].lerp_(value, 1 - stays)
         else:
             average[name].copy_(value)
+
+
+@torch.no_grad()
+def measure_statistics(net: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Replace the running statistics of batch normalisation by those of given images.
+
+    Parameters
+    ----------
+    net : Module, changed in place
+        Its weights stay. It is left as for prediction.
+    batches : (N, C, *spatial) float32, at least one
+        Such images as it is for: not bent, not relit, and not cut into the small patches of training, in which
+        padding shows more.
+
+    Notes
+    -----
+    The population statistics of Ioffe and Szegedy 2015, section 3.1, as the plain mean over batches: Wu and Johnson
+    2021, "Rethinking Batch in BatchNorm", section 3.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout())
+    >>> measure_statistics(net, [torch.full((1, 1, 2, 2), 3.0), torch.full((1, 1, 2, 2), 5.0)])
+    >>> net[0].running_mean, net.training
+    (tensor([4.]), False)
+    """
+    norms = [layer for layer in net.eval().modules() if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # which PyTorch takes for the plain mean
+        norm.train()
+    for batch in batches:
+        net(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()

@@ -73,8 +73,8 @@ class Validation:
     _tuning_seconds: float = 0.0
 
     def settling_seconds(self) -> float:
-        """How long `settle` will take, from what the last validation took."""
-        return self._seconds + THOROUGH * self._tuning_seconds
+        """How long one more validation and `settle` will take, from what the last validation took."""
+        return 2 * self._seconds + THOROUGH * self._tuning_seconds
 
     def __call__(self, net: nn.Module) -> dict[str, float]:
         """Return ``score``, ``log_loss``, and Dice per class; of two classes also the ``threshold`` that is best.

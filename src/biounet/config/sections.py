@@ -166,7 +166,7 @@ class TrainConfig(Settings):
     class_balance: bool = True
     """Weigh classes by the inverse of their frequency."""
     by_size: Fraction = 0.0
-    """Patches come of images in proportion to this power of their pixels: 0 of each as many, 1 of each pixel as many."""
+    """Images give patches in proportion to this power of their pixels: 0 all as many, 1 every pixel as many."""
     oversample: Fraction = 0.0
     """Share of the patches that are centred on a pixel of a class drawn uniformly, so that rare ones are seen too."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
