@@ -208,13 +208,44 @@ def test_other_layouts_have_no_field_of_interest(tmp_path):
 def test_one_object_in_ten_at_the_edge_may_be_a_mistake(at_the_edge, beside, margin):
     every = at_the_edge + beside + 5
     reaching = {0: every, 25: every - (at_the_edge + 1) // 2, 50: beside + 5, 100: 5}
-    assert choose_margin([FieldCensus(reaching, {})]) == margin
+    assert choose_margin([FieldCensus(reaching, {25: 10, 50: 10}, {})]) == margin
+    assert choose_margin([FieldCensus(reaching, {25: 9, 50: 9}, {})]) == 0
 
 
 def test_a_margin_is_chosen_of_all_images_together():
-    few = FieldCensus({0: 9, 25: 9, 50: 9, 100: 2}, {})
+    few = FieldCensus({0: 9, 25: 9, 50: 9, 100: 2}, {25: 0, 50: 5}, {})
     assert choose_margin([]) == choose_margin([few]) == 0
     assert choose_margin([few, few]) == 50
+
+
+@pytest.mark.parametrize("first", [62, 40, 10])
+def test_a_cell_that_rests_in_all_frames_makes_no_margin(first):
+    """Within the strip next to a margin, on the line between them, and in a margin."""
+    labels = np.zeros((300, 300), np.int32)
+    labels[first : first + 20, first : first + 20], labels[140:160, 140:160] = 1, 2
+    assert choose_margin([FieldCensus.of(labels)] * 12) == 0
+
+
+def test_an_embryo_that_does_not_reach_the_edges_has_no_margin():
+    """Its cells, 10 px wide and 2 apart, fill a square that begins 54 px from the edges."""
+    labels = np.zeros((300, 300), np.int32)
+    for number, (y, x) in enumerate(np.ndindex(16, 16), 1):
+        labels[54 + 12 * y : 64 + 12 * y, 54 + 12 * x : 64 + 12 * x] = number
+    census = FieldCensus.of(labels)
+    assert (census.reaching[50], census.crossing[50]) == (256, 0)
+    assert choose_margin([census] * 12) == 0
+
+
+@pytest.mark.parametrize("shape", [(30, 230), (120, 60), (90, 90), (230, 150), (1, 1)])
+def test_each_pixel_is_counted_once(shape):
+    labels = np.random.default_rng(0).choice(np.arange(-1, 400), shape)
+    census = FieldCensus.of(labels)
+    y, x = np.indices(labels.shape)
+    depth = np.minimum.reduce([y, x, labels.shape[0] - 1 - y, labels.shape[1] - 1 - x])
+    for margin in (25, 50):
+        within, outside = ({*labels[part].tolist()} - {-1, 0} for part in (depth >= margin, depth < margin))
+        assert (census.reaching[margin], census.crossing[margin]) == (len(within), len(within & outside))
+        assert census.background[margin] == (labels[depth < margin] == 0).sum()
 
 
 def test_the_margin_of_a_volume_has_all_its_sections():
