@@ -71,6 +71,12 @@ def test_every_image_comes_once_before_any_comes_again():
     assert [sorted(seen[first : first + 6]) for first in (0, 6, 12)] == [list(range(6))] * 3
 
 
+@pytest.mark.parametrize("count", [3, 49, 107])
+def test_turns_of_equal_images_are_whole_numbers(count):
+    patches = source(numbered(*[(3, 37)] * count), by_size=0.5)
+    assert patches._turns.tolist() == list(range(1, count))
+
+
 @pytest.mark.parametrize(("power", "share"), [(0, 1 / 2), (0.5, 4 / 5), (1, 16 / 17)])
 def test_large_images_are_seen_as_much_more_often_as_asked(power, share):
     """Half of the images have 4 times the side, so 16 times the pixels."""

@@ -82,13 +82,13 @@ class PatchSource:
         images = range(len(self.samples))
         if self.samples[0].labels.is_floating_point():
             return ()
-        classes = 1 + max([-1, *(int(self.samples[number].labels.max()) for number in images)])
-        return tuple(Places.of(self.samples[number].labels.cpu().numpy(), classes=classes) for number in images)
+        return tuple(Places.of(self.samples[number].labels.cpu().numpy()) for number in images)
 
     @cached_property
     def _counts(self) -> NDArray[np.int64]:
         """Pixels of each class in each image, (images, classes)."""
-        return np.array([places.counts for places in self.places])
+        classes = max(len(places.counts) for places in self.places)
+        return np.array([np.pad(places.counts, (0, classes - len(places.counts))) for places in self.places])
 
     def batch(self, step: int, *, rank: int = 0, ranks: int = 1) -> Batch:
         """Draw the patches of a step that belong to one of several processes.
@@ -128,7 +128,8 @@ class PatchSource:
         """Where in a round, which has as many patches as there are images, the turn goes to the next image."""
         pixels = [math.prod(self.samples[number].image.shape[1:]) for number in range(len(self.samples))]
         shares = np.array(pixels, np.float64) ** self.train.by_size
-        turns: NDArray[np.float64] = shares.cumsum()[:-1] / shares.sum() * len(shares)
+        shares /= shares.max()  # of equal images 1, so that whole numbers follow
+        turns: NDArray[np.float64] = shares.cumsum()[:-1] * len(shares) / shares.sum()
         return turns
 
     def _image_number(self, step: int, index: int) -> int:

@@ -18,12 +18,13 @@ class Places:
     ----------
     shape : pixels per axis
     before : (1 + lines, classes), pixels of a class on the lines before; the last row counts all
+        Classes up to the highest that occurs.
         A line runs along X. So this takes one number per line and class, and none per pixel.
 
     Examples
     --------
     >>> labels = np.array([[0, 1, 1], [2, -1, 1]])
-    >>> places = Places.of(labels, classes=3)
+    >>> places = Places.of(labels)
     >>> places.counts
     array([1, 3, 1])
     >>> places.find(labels.__getitem__, 2, wanted=1), places.find(labels.__getitem__, 3)    # counted from 0
@@ -34,8 +35,9 @@ class Places:
     before: NDArray[np.int64]
 
     @classmethod
-    def of(cls, labels: NDArray[Any], *, classes: int) -> "Places":
+    def of(cls, labels: NDArray[Any]) -> "Places":
         """Count the labels (Y, X) or (Z, Y, X); negative ones are no class."""
+        classes = 1 + int(labels.max(initial=-1))
         lines = labels.reshape(-1, labels.shape[-1])
         before = np.zeros((1 + len(lines), classes), np.int64)
         for number in range(classes):
