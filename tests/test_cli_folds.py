@@ -101,3 +101,15 @@ def test_images_to_draw_are_normalised_by_those_that_a_fold_learns_from(tmp_path
         assert part.normalization.offset == pytest.approx((127.5 * brightness,))
         assert part.target_normalization.offset == pytest.approx((3 * 127.5 * brightness,))
         assert part.train[0].image.mean() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("folder", ["labels", "targets"])
+def test_of_a_fold_as_many_images_are_validated_on_as_the_settings_have_room_for(tmp_path, folder):
+    for number in range(4):
+        image = np.arange(256, dtype=np.uint16 if folder == "targets" else np.uint8).reshape(16, 16)
+        write(tmp_path / "images" / f"{number}.tif", Image(image, "YX"))
+        write(tmp_path / folder / f"{number}.tif", Image(image if folder == "targets" else image // 128, "YX"))
+    data = load_training_data(tmp_path, Normalization(), validation=0.0)
+    for part in fold_data(tmp_path, data, 2, pixels=300):
+        assert (len(part.train), len(part.validation)) == (2, 1)
+        assert sum("of 2 images held out, 1 are validated on" in note for note in part.notes) == 1

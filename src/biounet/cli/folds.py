@@ -16,6 +16,7 @@ from biounet.config import RunConfig
 from biounet.errors import OutputError, TrainingError
 from biounet.experiment import Experiment
 from biounet.folders import Split, find_dataset, folds
+from biounet.ondemand import limit_pixels
 from biounet.processes import agree, check_share, connected, make_fabric, world_size
 from biounet.report import load_log
 from biounet.report.runlog import best_row
@@ -35,7 +36,9 @@ def of_one_fold(settings: RunConfig, count: int) -> RunConfig:
     return settings.updated({"train.validation": 0.0, "train.minutes": minutes and minutes / count})
 
 
-def fold_data(dataset: Path, data: TrainingData, count: int, *, silver: bool = False) -> Iterator[TrainingData]:
+def fold_data(
+    dataset: Path, data: TrainingData, count: int, *, silver: bool = False, pixels: float = math.inf
+) -> Iterator[TrainingData]:
     """Divide images, so that each is held out once; neighbours in a stack stay together.
 
     Images to draw are normalised by the statistics of those that the fold learns from.
@@ -48,19 +51,24 @@ def fold_data(dataset: Path, data: TrainingData, count: int, *, silver: bool = F
     count : int
     silver : bool
         As `data` were read.
+    pixels : int
+        Of those held out so many are taken, see `biounet.ondemand.limit_pixels`.
     """
     divided = folds(find_dataset(dataset, silver=silver), count)
-    return (_of_fold(dataset, data, split, silver) for split in divided)
+    return (_of_fold(dataset, data, split, silver, pixels) for split in divided)
 
 
-def _of_fold(dataset: Path, data: TrainingData, split: Split, silver: bool) -> TrainingData:
+def _of_fold(dataset: Path, data: TrainingData, split: Split, silver: bool, pixels: float) -> TrainingData:
     """Images of one fold; read anew where the statistics of those to learn from count."""
     if data.normalization is not None:
-        return load_training_data(dataset, data.normalization, validation=split, target=data.target, silver=silver)
-    held = {pair.name for pair in split.validation}
+        return load_training_data(
+            dataset, data.normalization, validation=split, target=data.target, silver=silver, pixels=pixels
+        )
+    held, (validated, said) = {pair.name for pair in split.validation}, limit_pixels(split.validation, most=pixels)
+    chosen = {pair.name for pair in validated}
     train = [item for item in data.train if item.name not in held]
-    validation = [item for item in data.train if item.name in held]
-    return replace(data, train=train, validation=validation, notes=(*data.notes, *split.notes))
+    validation = [item for item in data.train if item.name in chosen]
+    return replace(data, train=train, validation=validation, notes=(*data.notes, *split.notes, *said))
 
 
 def run_folds(
@@ -93,7 +101,7 @@ def run_folds(
     began = time.monotonic()
     rows = open_summary(out, count, resume=resume)
     config, data, normalization = prepare(dataset, settings, memory=math.inf)  # all folds share the images
-    parts = fold_data(dataset, data, len(rows), silver=config.train.silver)
+    parts = fold_data(dataset, data, len(rows), silver=config.train.silver, pixels=config.train.validation_pixels)
     check_share(config.train.batch, world_size())
     with connected():
         fabric = make_fabric(device, config.train.precision)
