@@ -144,6 +144,14 @@ def test_as_many_are_validated_on_as_the_settings_have_room_for():
     assert limit_pixels([], most=1) == ([], [])
 
 
+@pytest.mark.parametrize("sides", [[100] + [10] * 9, [10] * 9 + [100], [60] * 3 + [10] * 7])
+def test_what_is_validated_on_has_no_more_pixels_than_promised(sides):
+    images = [replace(pair, shape=(1, side, side)) for pair, side in zip(pairs(10), sides, strict=True)]
+    held, (note,) = limit_pixels(images, most=5500)
+    assert 0 < sum(pair.shape[1] * pair.shape[2] for pair in held) <= 5500
+    assert f"of 10 images held out, {len(held)} are" in note
+
+
 @pytest.mark.parametrize("memory", [0.0, 1.0])
 def test_what_is_held_out_is_a_matter_of_the_settings_not_of_the_memory(dataset, memory):
     settings = {"train.validation": 0.5, "train.validation_pixels": 1000, "train.memory": memory}

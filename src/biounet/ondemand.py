@@ -58,7 +58,8 @@ def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pai
 
     Returns
     -------
-    held_out : as large a share of them as has room, one at least, spread evenly
+    held_out : no more of them than have room, one at least, spread evenly
+        None that has no room by itself, unless all are so large: then the smallest.
     notes : what a person should know; none if all have room
 
     Examples
@@ -70,11 +71,19 @@ def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pai
     (['a', 'c', 'e'], 'of 6 images held out, 3 are validated on: train.validation_pixels has room for no more')
     """
     pixels = sum(map(_pixels, held_out))
-    count = max(1, int(len(held_out) * most / pixels)) if pixels > most else len(held_out)
-    if count == len(held_out):
+    if pixels <= most:
         return held_out, []
+    small = [pair for pair in held_out if _pixels(pair) <= most] or [min(held_out, key=_pixels)]
+    count = max(1, min(len(small), int(len(held_out) * most / pixels)))
+    while count > 1 and sum(map(_pixels, _spread(small, count))) > most:
+        count -= 1
     note = f"of {len(held_out)} images held out, {count} are validated on: train.validation_pixels has room for no more"
-    return [held_out[number * len(held_out) // count] for number in range(count)], [note]
+    return _spread(small, count), [note]
+
+
+def _spread(pairs: Sequence[Pair], count: int) -> list[Pair]:
+    """So many of some images, spread evenly."""
+    return [pairs[number * len(pairs) // count] for number in range(count)]
 
 
 def fit_memory(train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float) -> list[str]:
