@@ -32,6 +32,14 @@ def test_what_is_measured_is_what_is_there():
     assert "4 objects" in str(found)
 
 
+def test_objects_are_found_where_few_images_have_any():
+    """One image of 200 has an object, and is none of 64 that are spread evenly."""
+    items = [objects([[0, 0, 0, 0]]) for _ in range(200)]
+    items[101] = objects([[0, 1, 1, 0]])
+    found = Fingerprint.of(TrainingData(items, [], "objects", ()))
+    assert (found.objects, found.diameter) == (1, 2.0)
+
+
 def test_images_of_several_pixel_sizes_have_none():
     items = [objects([[0, 1]], (1.0, 1.0)), objects([[0, 1]], (2.0, 2.0))]
     assert Fingerprint.of(TrainingData(items, [], "objects", ())).spacing is None

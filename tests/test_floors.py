@@ -36,7 +36,7 @@ SIDEWAYS = {
     ("update", "patches"),
     *(("train", part) for part in ("patches", "update")),
     *(("budget", part) for part in ("patches", "update")),
-    *(("fingerprint", part) for part in ("ondemand", "training_data")),
+    ("fingerprint", "training_data"),
     *(("experiment", part) for part in ("fingerprint", "training_data", "patches", "train", "budget", "validation")),
     *((part, "training_data") for part in ("digests", "validation")),
     *(("forecast", part) for part in ("patches", "update", "validation")),

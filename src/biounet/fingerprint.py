@@ -1,7 +1,7 @@
 """What the images say about the settings: sizes, spacing, objects, balance; and the settings that follow."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from scipy.ndimage import find_objects
 
 from biounet.config import RunConfig
 from biounet.geometry import unet_geometry
-from biounet.ondemand import OnDemand
 from biounet.targets import touching
 from biounet.training_data import Item, TrainingData
 
@@ -35,8 +34,8 @@ LARGE = 128.0
 """Longest side of objects, in pixels, that are seen at half the size; twice as large ones at a quarter, and so on."""
 THICK = 2.0  # an axis whose pixels are that much longer than the finest is not pooled
 
-MEASURED = 16
-"""Images in which objects are measured, where memory does not hold all."""
+MEASURED = 64
+"""Images in which objects are measured at most; the same ones whether memory holds all images or not."""
 
 RARE = 0.05
 """A class with a smaller share of the known pixels gets as much weight as the others, and patches of its own."""
@@ -59,11 +58,12 @@ class Fingerprint:
     Parameters
     ----------
     smallest, median : pixels per spatial axis of the images
-    spacing : micrometres per pixel and axis, where all images agree
-    objects : number of them; 0 where labels are classes
+    spacing : micrometres per pixel and axis, where all images that are measured agree
+    objects : number of them in the images that are measured, of those with any at most `MEASURED`
+        0 where labels are classes.
     diameter : pixels
         Longest side of the bounding box that 9 of 10 objects do not exceed; 0 without objects.
-    touching : share of the images in which objects, or parts of the foreground, have at most `CLOSE` pixels between
+    touching : share of these images in which objects, or parts of the foreground, have at most `CLOSE` pixels between
     shares : of the classes among the known pixels
     unknown : share of the pixels without a label
     """
@@ -111,10 +111,12 @@ class Fingerprint:
         return ", ".join(parts)
 
 
-def _measured(data: TrainingData) -> Sequence[Item]:
-    """Training images whose objects are measured: where each is read for it, some that are spread evenly."""
-    step = -(-len(data.train) // MEASURED) if isinstance(data.train, OnDemand) else 1
-    return data.train[::step]
+def _measured(data: TrainingData) -> Iterator[Item]:
+    """Training images in which objects are measured: some that are spread evenly over those that have any."""
+    some = [number for number, survey in enumerate(data.surveys) if survey.counts[2:].any()]
+    numbers = some or range(len(data.surveys))
+    count = min(len(numbers), MEASURED)
+    return (data.train[numbers[place * len(numbers) // count]] for place in range(count))
 
 
 def _extents(objects: NDArray[Any]) -> list[int]:
