@@ -100,6 +100,8 @@ def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():
     assert (apart.train.border_weight, apart.train.class_balance) == (0, False)
     close, _ = choose_settings(IMAGES, replace(CELLS, touching=0.2, shares=(0.97, 0.03)))
     assert (close.train.border_weight, close.train.class_balance, close.train.oversample) == (5, True, 0.33)
+    parts, _ = choose_settings(IMAGES, replace(CELLS, touching=0.2, objects=0))
+    assert parts.train.border_weight == 2
 
 
 def test_thick_slices_are_pooled_later():

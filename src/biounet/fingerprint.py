@@ -46,7 +46,12 @@ be empty; measured, see docs/recipes.md."""
 
 OVERSAMPLE = 0.33  # of nnU-Net, Isensee et al. 2021: most patches still show classes as often as the images do
 
-BORDER_WEIGHT = 5.0  # half of the paper's: most of the gain, and pixels no worse; docs/recipes.md
+BORDER_WEIGHT = 5.0
+"""w0 where objects touch, half of the paper's: most of the gain, and pixels no worse; docs/recipes.md."""
+
+WEIGHT_OF_PARTS = 2.0
+"""w0 where parts of the foreground do, such as cells between membranes; more tells no more apart, docs/recipes.md."""
+
 CLOSE = 8
 """Pixels between objects that count as touching: what is wider weighs little at the sigma of the paper."""
 
@@ -160,7 +165,8 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
         why = f"{what} only {shares[least]:.1%} of the pixels"
         chosen |= {"train.class_balance": (True, why), "train.oversample": (OVERSAMPLE, why)}
     if found.touching:
-        chosen["train.border_weight"] = BORDER_WEIGHT, f"gaps of up to {CLOSE} px in {found.touching:.0%} of the images"
+        weight = BORDER_WEIGHT if found.objects else WEIGHT_OF_PARTS
+        chosen["train.border_weight"] = weight, f"gaps of up to {CLOSE} px in {found.touching:.0%} of the images"
     chosen = {name: choice for name, choice in chosen.items() if name in wanted}
     left = tuple(name for name in config.train.auto if name == "model.width")
     settled = config.updated({name: value for name, (value, _) in chosen.items()} | {"train.auto": left})
