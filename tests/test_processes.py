@@ -11,10 +11,13 @@ import torch
 from torch import nn
 
 from biounet.batchwise import SampleDropout, drop_by_sample, seed_dropout
+from biounet.cli.ranks import run_ranks
+from biounet.cli.train import room
+from biounet.config import TrainConfig
 from biounet.errors import ConfigError, TrainingError
 from biounet.images import Image, write
 from biounet.modelfile import load_network
-from biounet.processes import agree, check_share, connected, make_fabric
+from biounet.processes import agree, check_share, connected, least, local_size, make_fabric
 
 COMMAND = [sys.executable, "-c", "from biounet.cli import main; main()", "train"]
 TINY = [
@@ -77,7 +80,56 @@ def test_more_processes_than_samples_are_refused():
 
 
 def test_one_process_agrees_with_itself():
-    assert agree(make_fabric("cpu", "float32"), 0.25) == 0.25
+    fabric = make_fabric("cpu", "float32")
+    assert agree(fabric, 0.25) == least(fabric, 0.25) == 0.25
+
+
+def test_two_processes_agree():
+    code = """
+from biounet.processes import agree, least, make_fabric
+fabric = make_fabric("cpu", "float32")
+assert agree(fabric, fabric.global_rank) == 0
+assert least(fabric, -fabric.global_rank) == -1
+assert least(fabric, float("inf")) == float("inf")
+"""
+    assert run_ranks(2, [sys.executable, "-c", code]) == 0
+
+
+def test_memory_is_shared_by_the_processes_of_a_machine_only(monkeypatch):
+    assert local_size() == 1
+    for name, value in (("TORCHELASTIC_RUN_ID", "a"), ("WORLD_SIZE", "8"), ("LOCAL_WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    assert local_size() == 2
+    monkeypatch.setattr("biounet.cli.train.machine_bytes", lambda: 1000)
+    assert room(TrainConfig(memory=0.25)) == 125
+
+
+def test_processes_of_different_memory_read_the_images_alike(dataset, tmp_path, capfd):
+    """The machine of the first holds them, that of the second does not."""
+    code = """
+import os
+import biounet.cli.train as train
+from biounet.cli import main
+train.machine_bytes = lambda: 2**40 * (os.environ["RANK"] == "0")
+main()
+"""
+    words = ["train", str(dataset), "--out", str(tmp_path / "run"), *TINY, "--steps", "1", "--set", "train.reports=1"]
+    assert run_ranks(2, [sys.executable, "-c", code, *words]) == 0
+    assert "train.memory leaves them 0.00 GiB: patches are cut from files" in capfd.readouterr().err
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_bad_images_are_said_in_one_line_and_leave_nothing(dataset, tmp_path):
+    (tmp_path / "bad" / "images").mkdir(parents=True)
+    (tmp_path / "bad" / "images" / "0.png").write_bytes((dataset / "images" / "0.png").read_bytes())
+    done = subprocess.run(
+        [*COMMAND, tmp_path / "bad", "--out", tmp_path / "run", *TINY, "--steps", "1", "--devices", "2"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("biounet: ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_lost_connection_is_said_in_one_line(monkeypatch):

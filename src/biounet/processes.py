@@ -22,12 +22,27 @@ from torch.nn.functional import pad
 from biounet.devices import choose_device, choose_precision
 from biounet.errors import ConfigError, TrainingError
 
-__all__ = ["agree", "check_share", "connected", "gathered", "make_fabric", "summed", "world_size"]
+__all__ = [
+    "agree",
+    "check_share",
+    "connected",
+    "gathered",
+    "least",
+    "local_size",
+    "make_fabric",
+    "summed",
+    "world_size",
+]
 
 
 def world_size() -> int:
     """Number of processes that were started together, on all machines; 1 if this one was started alone."""
     return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+
+
+def local_size() -> int:
+    """Number of those on this machine, which share its memory and its devices."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 
 def check_share(batch: int, processes: int) -> None:
@@ -70,7 +85,7 @@ def make_fabric(device: str, precision: str) -> Fabric:
     if processes == 1:
         devices = 1 if where.index is None else [where.index]
         return Fabric(accelerator=where.type, devices=devices, precision=kind, plugins=[LightningEnvironment()])  # type: ignore[arg-type]
-    here = int(os.environ["LOCAL_WORLD_SIZE"])
+    here = local_size()
     if where.type == "cuda" and (":" in device or here > torch.cuda.device_count()):
         raise ConfigError(
             f"{here} processes want a GPU each, torch finds {torch.cuda.device_count()}; "
@@ -122,6 +137,15 @@ def agree(fabric: Fabric, value: float) -> float:
         return value
     told = torch.tensor(value, dtype=torch.float64)
     dist.broadcast(told, src=0, group=_patient())
+    return float(told)
+
+
+def least(fabric: Fabric, value: float) -> float:
+    """Return the smallest of the numbers that the processes hold; all processes must ask."""
+    if fabric.world_size == 1:
+        return value
+    told = torch.tensor(value, dtype=torch.float64)
+    dist.all_reduce(told, op=dist.ReduceOp.MIN, group=_patient())
     return float(told)
 
 

@@ -19,7 +19,7 @@ from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import network_input_size
 from biounet.postprocess import ObjectRules
-from biounet.processes import agree, check_share, connected, make_fabric, world_size
+from biounet.processes import agree, check_share, connected, least, local_size, make_fabric, world_size
 from biounet.report import Picture, health, load_log, write_report
 from biounet.train import Step
 from biounet.training_data import TrainingData, fit_to_data, load_training_data
@@ -33,7 +33,7 @@ LISTED = 6  # classes whose shares are told one by one
 def prepare(
     dataset: Path, settings: RunConfig, *, memory: float | None = None
 ) -> tuple[RunConfig, TrainingData, Normalization]:
-    """Read a dataset and complete the settings with what it holds; `memory` in bytes, else as the settings say."""
+    """Read a dataset and complete the settings with what it holds; `memory` in bytes, else the `room` there is."""
     normalization = Normalization()
     train = settings.train
     data = load_training_data(
@@ -42,20 +42,25 @@ def prepare(
         validation=train.validation,
         target=train.target,
         silver=train.silver,
-        memory=train.memory * machine_bytes() / world_size() if memory is None else memory,
+        memory=room(train) if memory is None else memory,
         pixels=train.validation_pixels,
     )
     return fit_to_data(settings, data), data, normalization
 
 
+def room(train: TrainConfig) -> float:
+    """Bytes that images may take in this process, which shares the memory with the others on its machine."""
+    return train.memory * machine_bytes() / local_size()
+
+
 def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Iterator[str]:
     """Say what a dataset holds, and what training would do and take, line by line."""
-    config, data, normalization = prepare(dataset, settings)
+    fabric = make_fabric(device, settings.train.precision)
+    config, data, normalization = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     yield coverage(data) if data.kind == "images" else f"labels: {data.kind}, {data.classes} classes; {coverage(data)}"
-    fabric = make_fabric(device, config.train.precision)
     experiment = Experiment(config, data, normalization, Path(), fabric)
     for name, reason in experiment.settle().items():
         yield chosen(experiment.config, name, reason)
@@ -126,10 +131,11 @@ def run_training(
         Write curves for TensorBoard, too.
     """
     began = time.monotonic()
-    config, data, normalization = prepare(dataset, settings)
-    check_share(config.train.batch, world_size())
+    check_share(settings.train.batch, world_size())
     with connected():
-        fabric = make_fabric(device, config.train.precision)
+        fabric = make_fabric(device, settings.train.precision)
+        # Either all of them hold the images or none, or some would wait for files that others do not write.
+        config, data, normalization = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
         experiment = Experiment(config, data, normalization, out, fabric, began)
         if experiment.leads:
             announce(data)
