@@ -84,6 +84,17 @@ def test_a_trained_network_is_calibrated_on_held_out_images(tmp_path):
     assert again.calibration == run.calibration
 
 
+@pytest.mark.parametrize(("count", "seen"), [(1, "t0"), (5, "t0 t2 t4"), (8, "t0 t4"), (9, "t0 t4 t8")])
+def test_rules_are_tuned_on_twice_as_many_pixels_of_the_training(tmp_path, count, seen):
+    run = experiment(tmp_path)
+    assert not run.validation.seen  # classes are not numbered objects
+    held_out, *_ = run.data.validation
+    train = [replace(held_out, name=f"t{number}") for number in range(count)]
+    run = replace(run, data=TrainingData(train, [held_out], "objects", (), "foreground"))
+    assert " ".join(item.name for item in run.validation.seen) == seen
+    assert run.validation.seen_pixels == 16 * 16 * len(seen.split())
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_statistics_of_unchanged_images_are_kept_where_held_out_images_are_not_worse_for_it(tmp_path, seed):
     run = experiment(tmp_path / "run", **{"model.norm": "batch", "train.seed": seed, "train.steps": 4})

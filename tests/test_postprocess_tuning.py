@@ -34,6 +34,14 @@ def test_tuned_rules_are_better_and_the_same_each_time(metric):
     assert rules.target == "border"
 
 
+def test_probabilities_may_come_one_by_one():
+    probabilities, cells = zip(*(drawn_cells(seed) for seed in range(2)), strict=True)
+    begin = ObjectRules(target="border")
+    assert tune_rules(iter(probabilities), cells, begin, quick=True) == tune_rules(
+        probabilities, cells, begin, quick=True
+    )
+
+
 def test_unknown_pixels_are_not_scored():
     probabilities, cells = drawn_cells(0)
     rules, _ = tune_rules([probabilities], [cells], ObjectRules(target="border"))
@@ -50,7 +58,9 @@ def test_scores_by_hand():
     assert score_objects([half], metric="seg") == 3 / 8
     assert score_objects([half], metric="ap") == pytest.approx(6 / 9 / 2)
     perfect = match_objects(truth, truth)
-    assert score_objects([half, perfect], metric="ap") == pytest.approx((6 / 9 / 2 + 1) / 2)  # each image as one
+    of_images = (6 / 9 / 2 + 1) / 2
+    together = (6 * 3 / 4 + 3 * 2 / 5) / 9  # three of four found up to 3/4, above it two, one wrong and two missed
+    assert score_objects([half, perfect], metric="ap") == pytest.approx((of_images + together) / 2)
     assert score_objects([half, perfect], metric="seg") == pytest.approx((3 / 4 + 0 + 2) / 4)
 
 

@@ -187,3 +187,34 @@ def test_without_objects_to_tune_on_rules_stay_as_they_are():
     item = Item("a", np.zeros((1, 1, 4), np.float32), empty, empty)
     scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
     assert scored.settle(Odds())[1]["rules"] == ObjectRules()
+
+
+def test_rules_are_tuned_on_images_seen_in_training_too():
+    pair = np.array([[1, 1, 1, 1, 2, 2, 2, 2, 0]])
+    # Nothing tells which seeds part cells that touch, unless a pair of them has been seen.
+    items = [
+        Item("a", log_odds(given).astype(np.float32)[None], cells, np.minimum(cells, 1))
+        for given, cells in (
+            ([[0.9, 0.9, 0.9, 0.9, 0.1]], np.array([[1, 1, 1, 1, 0]])),
+            ([[0.9, 0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.9, 0.1]], pair),
+        )
+    ]
+    for seen, objects in (([], 1), (items[1:], 2)):
+        scored = Validation(
+            items[:1], torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=seen, seen_pixels=9 * len(seen)
+        )
+        _, learnt = scored.settle(Odds())
+        calibrated = predict_array(Odds(), items[1].image, **CPU, temperature=learnt["temperature"])
+        assert segment_objects(calibrated, learnt["rules"]).max() == objects
+        assert len(scored.probabilities) == 1  # what was seen is no part of the report
+
+
+def test_settling_is_expected_to_take_as_much_longer_as_there_are_pixels():
+    scored = validation([[1, 1, -1, -1]], [[1, 0, 0, 0]], rules=ObjectRules())
+    scored(Echo())
+    seconds = []
+    for pixels in (0, 4, 8):
+        scored.seen_pixels = pixels
+        seconds.append(scored.settling_seconds())
+    assert 0 < seconds[0] < seconds[1]
+    assert seconds[2] - seconds[1] == pytest.approx(seconds[1] - seconds[0])

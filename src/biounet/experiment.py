@@ -48,6 +48,9 @@ WIDER = 2
 BATCHES = 16
 """How many batches of such pieces."""
 
+TWICE = 2
+"""How many pixels of the images to train on rules of objects are tuned on, for one that is held out."""
+
 PREPARED = "prepared"
 """Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
 
@@ -90,6 +93,7 @@ class Experiment:
         """Scores of the held-out images; where gaps weigh more, telling objects apart counts too."""
         precision = choose_precision(self.config.train.precision, self.fabric.device)
         apart = self.data.kind == "classes" and self.config.train.border_weight > 0 and self.config.model.classes == 2
+        seen = self._seen if self.data.kind == "objects" else None
         return Validation(
             self.data.validation,
             self.fabric.device,
@@ -97,7 +101,16 @@ class Experiment:
             objects=self.data.objects if apart else None,
             rules=ObjectRules(target=self.data.target) if self.data.kind == "objects" else None,  # type: ignore[arg-type]
             units=self.data.target_normalization,
+            seen=seen.train if seen else (),
+            seen_pixels=int(seen.counts.sum()) if seen else 0,
         )
+
+    @property
+    def _seen(self) -> TrainingData:
+        """Images to train on, spread evenly, that rules of objects are tuned on beside those held out."""
+        held_out = sum(item.target.size for item in self.data.validation)
+        every = int(self.data.counts.sum()) // max(1, TWICE * held_out)
+        return self.data.part(slice(None, None, max(1, every)))
 
     @property
     def leads(self) -> bool:

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ class Validation:
         Given where labels number objects: then half of the score is for those that the rules make.
     units : Normalization or None
         Given where images are to be drawn, how those are normalised.
+    seen : images of the training, and seen_pixels : how many pixels those have
+        On which rules are tuned at the end, too: a few held-out images alone mislead, and where the network has learnt
+        these by heart all rules are alike to them.
 
     Attributes
     ----------
@@ -64,6 +68,8 @@ class Validation:
     objects: Callable[[Item], NDArray[Any]] | None = None
     rules: ObjectRules | None = None
     units: Normalization | None = None
+    seen: Sequence[Item] = ()
+    seen_pixels: int = 0
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     each: list[dict[str, float]] = field(default_factory=list)
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
@@ -74,7 +80,8 @@ class Validation:
 
     def settling_seconds(self) -> float:
         """How long one more validation and `settle` will take, from what the last validation took."""
-        return 2 * self._seconds + THOROUGH * self._tuning_seconds
+        more = self.seen_pixels / max(1, sum(item.target.size for item in self.items))
+        return (2 + more) * self._seconds + (1 + more) * THOROUGH * self._tuning_seconds
 
     def __call__(self, net: nn.Module) -> dict[str, float]:
         """Return ``score``, ``log_loss``, and Dice per class; of two classes also the ``threshold`` that is best.
@@ -96,7 +103,7 @@ class Validation:
         scores = self._of_pixels()
         if self.rules is not None:
             tuning = time.monotonic()
-            self.rules_in_use, precision = self._tuned(self.rules, quick=True)
+            self.rules_in_use, precision = self._tuned(self.rules)
             self._tuning_seconds = time.monotonic() - tuning
             scores |= {"score": (_dice_of_foreground(self.confusion) + precision) / 2, "ap": precision}
         scores |= {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
@@ -107,10 +114,10 @@ class Validation:
 
     def _predict(self, net: nn.Module) -> None:
         """Predict the held-out images."""
-        self.probabilities = [
-            predict_array(net, item.image, device=self.device, precision=self.precision, units=self.units)
-            for item in self.items
-        ]
+        self.probabilities = [self._predict_one(net, item) for item in self.items]
+
+    def _predict_one(self, net: nn.Module, item: Item) -> NDArray[np.float32]:
+        return predict_array(net, item.image, device=self.device, precision=self.precision, units=self.units)
 
     def _of_pixels(self) -> dict[str, float]:
         """Scores of the classes of pixels."""
@@ -144,16 +151,20 @@ class Validation:
         if "threshold" in scores:
             learnt["threshold"] = move_threshold(scores["threshold"], found.temperature)
         if self.rules is not None:
-            learnt["rules"] = self.rules_in_use = self._tuned(self.rules)[0]
+            of_seen = (apply_temperature(self._predict_one(net, item), found.temperature) for item in self.seen)
+            learnt["rules"] = self.rules_in_use = self._tuned(self.rules, of_seen)[0]
             self._make_objects(self.rules_in_use)
         return found, learnt
 
-    def _tuned(self, rules: ObjectRules, *, quick: bool = False) -> tuple[ObjectRules, float]:
-        """The rules that make the best objects of the probabilities, and how good these are."""
-        labels = [item.labels for item in self.items]
+    def _tuned(
+        self, rules: ObjectRules, of_seen: Iterable[NDArray[np.float32]] | None = None
+    ) -> tuple[ObjectRules, float]:
+        """The rules that make the best objects, and how good these are: quickly, or with the images seen, too."""
+        quick = of_seen is None
+        labels = [item.labels for item in chain(self.items, () if quick else self.seen)]
         if not any((numbers > 0).any() for numbers in labels):
             return rules, 0.0
-        return tune_rules(self.probabilities, labels, rules, quick=quick)
+        return tune_rules(chain(self.probabilities, of_seen or ()), labels, rules, quick=quick)
 
     def _make_objects(self, rules: ObjectRules) -> None:
         """Make the objects of the held-out images, in as few bytes as hold their numbers, and compare them."""

@@ -37,6 +37,14 @@ class Detection:
     false_positives: int
     false_negatives: int
 
+    def __add__(self, other: "Detection") -> "Detection":
+        """Count the objects of two images together."""
+        return Detection(
+            self.true_positives + other.true_positives,
+            self.false_positives + other.false_positives,
+            self.false_negatives + other.false_negatives,
+        )
+
     @property
     def precision(self) -> float:
         """TP / (TP + FP)."""
