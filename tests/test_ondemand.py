@@ -127,13 +127,23 @@ def test_images_that_do_not_fit_each_other_are_refused_before_any_is_read(datase
 
 
 def test_bytes_by_hand():
-    """5,000 pixels of 4 bytes each for the image and 16 for what is known of it: 100,000 bytes."""
-    assert fit_memory(pairs(3), pairs(1), memory=400_000) == []
-    (note,) = fit_memory(pairs(3), pairs(1), memory=399_999)
+    """5,000 pixels of 4 bytes for the image, 4 + 8 for labels and target, and 4 for weights: 100,000 bytes.
+
+    For those held out 4 per class in place of the weights: of two classes 120,000 bytes.
+    """
+    assert fit_memory(pairs(3), pairs(1), memory=420_000) == []
+    (note,) = fit_memory(pairs(3), pairs(1), memory=419_999)
     assert "train.memory leaves them" in note
     assert fit_memory(pairs(2, rows=(0, 50)), [], memory=100_000) == []
-    assert len(fit_memory(pairs(3), pairs(1), memory=100_000)) == 1
-    assert "0.00 GiB of it: if that is too much" in fit_memory(pairs(3), pairs(1), memory=99_999)[1]
+    assert len(fit_memory(pairs(3), pairs(1), memory=120_000)) == 1
+    assert "0.00 GiB of it: if that is too much" in fit_memory(pairs(3), pairs(1), memory=119_999)[1]
+
+
+@pytest.mark.parametrize(("target", "classes"), [("classes", 2), ("foreground", 2), ("border", 3), ("distance", 9)])
+def test_probabilities_of_what_is_held_out_count(target, classes):
+    most = 5000 * (16 + 4 * classes)
+    assert fit_memory([], pairs(1), memory=most, target=target) == []
+    assert fit_memory([], pairs(1), memory=most - 1, target=target)
 
 
 def test_as_many_are_validated_on_as_the_settings_have_room_for():

@@ -4,11 +4,17 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import TypeVar, overload
 
+import numpy as np
+
 from biounet.folders import Pair
+from biounet.targets import TARGETS
 
 __all__ = ["OnDemand", "fit_memory", "limit_pixels"]
 
 T = TypeVar("T", covariant=True)
+
+TOUCHING = np.repeat([[0, 1, 2]], 8, axis=1)
+"""Background and two objects that touch: of these, each target makes all of its classes."""
 
 
 class OnDemand(Sequence[T]):
@@ -86,19 +92,26 @@ def _spread(pairs: Sequence[Pair], count: int) -> list[Pair]:
     return [pairs[number * len(pairs) // count] for number in range(count)]
 
 
-def fit_memory(train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float) -> list[str]:
-    """See whether memory holds the images of a training.
+def fit_memory(train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float, target: str = "classes") -> list[str]:
+    """See whether memory holds the images of a training, with what belongs to them.
+
+    Images take 4 bytes per pixel and channel, labels 4 and the target 8; those to train on 4 more for weights, those
+    held out 4 for the probability of each class.
 
     Parameters
     ----------
     train, held_out : images to train on, and to validate on
     memory : bytes that they may take
+    target : what is learnt of labels
+        Tells the number of classes where labels are objects. Where they are classes, nobody knows it before all are
+        read, and 2 are taken: of C classes, those held out take 4 (C - 2) bytes per pixel more than is said.
 
     Returns
     -------
     notes : what a person should know; none if memory holds all
     """
-    validated = _bytes(held_out, 16)  # labels, target and weights: 4 + 8 + 4 bytes
+    classes = 1 + int(TARGETS[target](TOUCHING).max()) if target in TARGETS else 2
+    validated = _bytes(held_out, 12 + 4 * classes)
     needed = _bytes(train, 16) + validated
     if needed <= memory:
         return []

@@ -41,7 +41,7 @@ def world_size() -> int:
 
 
 def local_size() -> int:
-    """Number of those on this machine, which share its memory and its devices."""
+    """Number of processes that were started together on this machine, and share its memory and its devices."""
     return int(os.environ["LOCAL_WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
 
 

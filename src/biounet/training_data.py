@@ -183,7 +183,7 @@ def load_training_data(
         return _load_images(parts, normalization, notes)
     kind = "classes" if target == "classes" else "objects"
     read = partial(_item, normalization=normalization, target=target)
-    said = fit_memory(pairs, held_out, memory=memory)
+    said = fit_memory(pairs, held_out, memory=memory, target=target)
     train: Sequence[Item] = OnDemand([pair.name for pair in pairs], lambda number: read(found, pairs[number]))
     validated = [read(other, pair) for pair in held_out]
     return TrainingData(train if said else list(train), validated, kind, [*notes, *said], target)
