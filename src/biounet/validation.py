@@ -114,6 +114,7 @@ class Validation:
 
     def _predict(self, net: nn.Module) -> None:
         """Predict the held-out images."""
+        self.probabilities = []  # which are as large as those to come
         self.probabilities = [self._predict_one(net, item) for item in self.items]
 
     def _predict_one(self, net: nn.Module, item: Item) -> NDArray[np.float32]:
