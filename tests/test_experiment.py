@@ -95,6 +95,15 @@ def test_rules_are_tuned_on_twice_as_many_pixels_of_the_training(tmp_path, count
     assert run.validation.seen_pixels == 16 * 16 * len(seen.split())
 
 
+@pytest.mark.parametrize(("minutes", "seen"), [(None, 2), (2, 2), (1, 1), (0.5, 0)])
+def test_rules_are_tuned_on_as_many_pixels_as_the_minutes_allow(tmp_path, minutes, seen):
+    run = experiment(tmp_path, **{"train.steps": None if minutes else 2, "train.minutes": minutes})
+    labels = np.zeros((512, 512), np.int32)  # half of what is enough for a minute
+    held_out, *train = [Item(name, np.zeros((1, 512, 512), np.float32), labels, labels) for name in "abcde"]
+    run = replace(run, data=TrainingData(train, [held_out], "objects", (), "foreground"))
+    assert len(run.validation.seen) == seen
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_statistics_of_unchanged_images_are_kept_where_held_out_images_are_not_worse_for_it(tmp_path, seed):
     run = experiment(tmp_path / "run", **{"model.norm": "batch", "train.seed": seed, "train.steps": 4})

@@ -51,6 +51,9 @@ BATCHES = 16
 TWICE = 2
 """How many pixels of the images to train on rules of objects are tuned on, for one that is held out."""
 
+ENOUGH, ENOUGH_A_MINUTE = 2**23, 2**19
+"""Pixels to tune rules on, those held out included: as many as take a processor a tenth of a budget of 16 minutes."""
+
 PREPARED = "prepared"
 """Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
 
@@ -107,10 +110,13 @@ class Experiment:
 
     @property
     def _seen(self) -> TrainingData:
-        """Images to train on, spread evenly, that rules of objects are tuned on beside those held out."""
+        """Images to train on, spread evenly, that rules of objects are tuned on beside those held out; or none."""
         held_out = sum(item.target.size for item in self.data.validation)
-        every = int(self.data.counts.sum()) // max(1, TWICE * held_out)
-        return self.data.part(slice(None, None, max(1, every)))
+        minutes = self.config.train.minutes or ENOUGH / ENOUGH_A_MINUTE
+        room = min(TWICE * held_out, min(ENOUGH, ENOUGH_A_MINUTE * minutes) - held_out)
+        every = int(self.data.counts.sum() // max(1, room))
+        chosen = self.data.part(slice(None, None, max(1, every)))
+        return chosen if chosen.counts.sum() <= TWICE * room else self.data.part(slice(0))
 
     @property
     def leads(self) -> bool:
