@@ -104,6 +104,15 @@ def test_rules_are_tuned_on_as_many_pixels_as_the_minutes_allow(tmp_path, minute
     assert len(run.validation.seen) == seen
 
 
+@pytest.mark.parametrize(("minutes", "deadline"), [(None, np.inf), (0.01, 0.6)])
+def test_what_is_left_to_learn_is_learnt_within_the_minutes(tmp_path, monkeypatch, minutes, deadline):
+    run = experiment(tmp_path / "run", **{"train.steps": None if minutes else 2, "train.minutes": minutes})
+    asked, settle = [], run.validation.settle
+    monkeypatch.setattr(run.validation, "settle", lambda net, deadline: (asked.append(deadline), settle(net))[1])
+    list(run.run())
+    assert asked == [pytest.approx(run.began + deadline, abs=0.01)]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_statistics_of_unchanged_images_are_kept_where_held_out_images_are_not_worse_for_it(tmp_path, seed):
     run = experiment(tmp_path / "run", **{"model.norm": "batch", "train.seed": seed, "train.steps": 4})

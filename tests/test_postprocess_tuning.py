@@ -87,3 +87,6 @@ def test_an_object_has_a_seed_of_its_own_height():
     assert score == 1
     assert tuned.second_seed is not None
     assert 0.1 < tuned.second_seed <= 0.4 < 0.55 < tuned.seed <= 0.9
+    quick = tune_rules([probabilities], [truth], ObjectRules(target="border"), quick=True)
+    assert tune_rules([probabilities], [truth], ObjectRules(target="border"), deadline=0.0) == quick
+    assert quick[1] < score  # which after the deadline nobody looks for

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,8 @@ class Experiment:
     def _train(self, geometry: Geometry, resume: bool) -> Generator[Step]:
         """Train into a folder that is ready."""
         source = self._source(geometry, self.folder / PREPARED, self.data)
-        yield from fit(
+        began = inf
+        for step in fit(
             self.config,
             source,
             self.validation,
@@ -181,18 +183,20 @@ class Experiment:
             resume=resume,
             began=self.began,
             afterwards=self.validation.settling_seconds,
-        )
+        ):
+            began = min(began, time.monotonic() - step.seconds)  # minutes before a run was resumed count
+            yield step
         if self.leads and self.validation.items and self.data.kind != "images":
-            self._settle_model(source)
+            self._settle_model(source, began + 60 * (self.config.train.minutes or inf))
         if self.leads:
             shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
 
-    def _settle_model(self, source: PatchSource) -> None:
+    def _settle_model(self, source: PatchSource, deadline: float) -> None:
         """Settle all that is left to learn of the network that was kept, and write it into the model file."""
         path = self.folder / "model.safetensors"
         net, card = load_network(path)
         net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source)
-        self.calibration, learnt = self.validation.settle(net)
+        self.calibration, learnt = self.validation.settle(net, deadline=deadline)
         save_network(path, net, card.model_copy(update={"training": facts, **learnt}), overwrite=True)
 
     def _with_best_statistics(

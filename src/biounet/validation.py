@@ -133,8 +133,14 @@ class Validation:
         score = -(scores["rmse"] ** 2) if math.isnan(scores["r2"]) else scores["r2"]
         return {"score": score} | {name: scores[name] for name in ("mae", "psnr")}
 
-    def settle(self, net: nn.Module) -> tuple[Calibration, dict[str, Any]]:
+    def settle(self, net: nn.Module, *, deadline: float = math.inf) -> tuple[Calibration, dict[str, Any]]:
         """Find all that follows from the held-out images once a network is trained.
+
+        Parameters
+        ----------
+        net : Module
+        deadline : seconds of `time.monotonic`
+            When rules should be tuned.
 
         Returns
         -------
@@ -153,19 +159,19 @@ class Validation:
             learnt["threshold"] = move_threshold(scores["threshold"], found.temperature)
         if self.rules is not None:
             of_seen = (apply_temperature(self._predict_one(net, item), found.temperature) for item in self.seen)
-            learnt["rules"] = self.rules_in_use = self._tuned(self.rules, of_seen)[0]
+            learnt["rules"] = self.rules_in_use = self._tuned(self.rules, of_seen, deadline)[0]
             self._make_objects(self.rules_in_use)
         return found, learnt
 
     def _tuned(
-        self, rules: ObjectRules, of_seen: Iterable[NDArray[np.float32]] | None = None
+        self, rules: ObjectRules, of_seen: Iterable[NDArray[np.float32]] | None = None, deadline: float = math.inf
     ) -> tuple[ObjectRules, float]:
         """The rules that make the best objects, and how good these are: quickly, or with the images seen, too."""
         quick = of_seen is None
         labels = [item.labels for item in chain(self.items, () if quick else self.seen)]
         if not any((numbers > 0).any() for numbers in labels):
             return rules, 0.0
-        return tune_rules(chain(self.probabilities, of_seen or ()), labels, rules, quick=quick)
+        return tune_rules(chain(self.probabilities, of_seen or ()), labels, rules, quick=quick, deadline=deadline)
 
     def _make_objects(self, rules: ObjectRules) -> None:
         """Make the objects of the held-out images, in as few bytes as hold their numbers, and compare them."""

@@ -1,9 +1,11 @@
 """The rules that make the best objects of validation images."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import product
+from math import inf
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -45,6 +47,7 @@ def tune_rules(
     *,
     metric: Score = "ap",
     quick: bool = False,
+    deadline: float = inf,
 ) -> tuple[ObjectRules, float]:
     """Choose thresholds by the objects that they make of validation images.
 
@@ -61,6 +64,8 @@ def tune_rules(
         See `score_objects`.
     quick : bool
         Try no more than five pairs of thresholds: enough to compare two networks.
+    deadline : seconds of `time.monotonic`
+        From then on no more than these five are tried.
 
     Returns
     -------
@@ -103,8 +108,10 @@ def tune_rules(
     best = rules.model_copy(update={"least_pixels": begin})
     best_score = score(best)
     sizes = _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")
-    for candidates in (_few,) if quick else (_coarse, _fine, _fine, _second, *sizes, _second, _fine):
+    for candidates in (_few,) if quick else (_few, _coarse, _fine, _fine, _second, *sizes, _second, _fine):
         for candidate in candidates(best):
+            if candidates is not _few and time.monotonic() > deadline:
+                break
             if (found := score(candidate)) > best_score:
                 best, best_score = candidate, found
     return best, best_score
@@ -135,11 +142,11 @@ def _mean_jaccard(matchings: Sequence[Matching]) -> float:
 
 
 def _mean_average_precision(matchings: Sequence[Matching]) -> float:
-    scores = []
+    scores: list[float] = []
     for least in IOU_THRESHOLDS[:-1]:
         found = [detection(matching, threshold=least) for matching in matchings]
         together = sum(found, start=Detection(0, 0, 0))
-        scores += [together.average_precision, np.mean([one.average_precision for one in found])]
+        scores += [together.average_precision, float(np.mean([one.average_precision for one in found]))]
     return float(np.mean(scores))
 
 
