@@ -90,3 +90,13 @@ def test_an_object_has_a_seed_of_its_own_height():
     quick = tune_rules([probabilities], [truth], ObjectRules(target="border"), quick=True)
     assert tune_rules([probabilities], [truth], ObjectRules(target="border"), deadline=0.0) == quick
     assert quick[1] < score  # which after the deadline nobody looks for
+
+
+def test_what_is_better_by_chance_stays_as_it_was():
+    # A ridge of 0.55 parts two cells in three images and runs through one in three: there it is chance.
+    ridge = np.array([[0.9, 0.9, 0.55, 0.9, 0.9, 0.0]])
+    apart, whole = np.array([[1, 1, 1, 2, 2, 0]]), np.array([[1, 1, 1, 1, 1, 0]])
+    probabilities = np.stack([1 - ridge, ridge])
+    for truths, seed in (([apart, whole] * 3, 0.5), ([apart] * 6, 0.65)):
+        tuned, _ = tune_rules([probabilities] * 6, truths, ObjectRules())
+        assert tuned.seed == seed

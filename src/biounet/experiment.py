@@ -52,6 +52,9 @@ BATCHES = 16
 TWICE = 2
 """How many pixels of the images to train on rules of objects are tuned on, for one that is held out."""
 
+SEED_OF_DISTANCE = 0.6
+"""Share of the highest level of distance that is a seed unless images tell otherwise."""
+
 ENOUGH, ENOUGH_A_MINUTE = 2**23, 2**19
 """Pixels to tune rules on, those held out included: as many as take a processor a tenth of a budget of 16 minutes."""
 
@@ -103,11 +106,17 @@ class Experiment:
             self.fabric.device,
             precision,
             objects=self.data.objects if apart else None,
-            rules=ObjectRules(target=self.data.target) if self.data.kind == "objects" else None,  # type: ignore[arg-type]
+            rules=self._first_rules if seen else None,
             units=self.data.target_normalization,
             seen=seen.train if seen else (),
             seen_pixels=int(seen.counts.sum()) if seen else 0,
         )
+
+    @property
+    def _first_rules(self) -> ObjectRules:
+        """Rules that the search for better ones begins with."""
+        seed = SEED_OF_DISTANCE if self.data.target == "distance" else 0.5
+        return ObjectRules(target=self.data.target, seed=seed)  # type: ignore[arg-type]
 
     @property
     def _seen(self) -> TrainingData:

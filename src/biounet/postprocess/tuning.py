@@ -29,9 +29,12 @@ COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
 HIGH = (0.5, 0.6, 0.7, 0.8)
 SECOND = (0.2, 0.3, 0.4)
 FINE = 0.05
-SPECK = 0.1  # of the median size of objects
+SPECKS = {"least_seed": 0.03, "least_pixels": 0.1}  # of the median size of objects
 SHARES_OF_SIZE = {"least_seed": (0.0, 0.01, 0.03, 0.1), "least_pixels": (0.0, 0.1, 0.2, 0.3, 0.5)}
 """Least sizes that are tried, as shares of the median size of annotated objects."""
+
+NOISE = 0.5
+"""Standard errors over images by which rules must be better than those before."""
 
 THREADS = 4
 """Images that objects are made of at a time: most of it lets go of the lock of Python."""
@@ -72,8 +75,8 @@ def tune_rules(
     ObjectRules
         Best in `foreground`, `seed`, `second_seed`, `least_seed` and `least_pixels`, found one after the other: on
         a coarse grid of both thresholds, on a fine one around the best, on one of both levels of seeds, then sizes.
-        Of equals the one that comes first, so that what makes no difference stays as it was. The same input gives
-        the same rules.
+        What makes no difference, or too little to be told from chance, stays as it was. The same
+        input gives the same rules.
     float
         Their score, in [0, 1].
 
@@ -99,21 +102,25 @@ def tune_rules(
         return match_objects(truth, label_relief(np.where(foreground > candidate.foreground, heights, 0), candidate))
 
     @cache  # the steps of the search meet again where they began
-    def score(candidate: ObjectRules) -> float:
+    def score(candidate: ObjectRules) -> tuple[float, NDArray[np.float64]]:
         with ThreadPoolExecutor(THREADS) as pool:
-            return score_objects(list(pool.map(partial(match, candidate=candidate), parts)), metric=metric)
+            matchings = list(pool.map(partial(match, candidate=candidate), parts))
+        annotated = (matching for matching in matchings if len(matching.truth_pixels))
+        return score_objects(matchings, metric=metric), np.array([SCORES[metric]([one]) for one in annotated])
 
-    # Specks, which any threshold leaves, would hide what seeds of two levels are good for.
-    begin = max(rules.least_pixels, round(SPECK * _median_size(labels)))
-    best = rules.model_copy(update={"least_pixels": begin})
-    best_score = score(best)
+    # Specks, which any threshold leaves, would hide what seeds of a height, or of two levels, are good for.
+    median = _median_size(labels)
+    begin = {name: max(getattr(rules, name), round(share * median)) for name, share in SPECKS.items()}
+    best = rules.model_copy(update=begin)
+    best_score, of_images = score(best)
     sizes = _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")
     for candidates in (_few,) if quick else (_few, _coarse, _fine, _fine, _second, *sizes, _second, _fine):
         for candidate in candidates(best):
             if candidates is not _few and time.monotonic() > deadline:
                 break
-            if (found := score(candidate)) > best_score:
-                best, best_score = candidate, found
+            found, each = score(candidate)
+            if found - best_score > NOISE * _standard_error(each - of_images):
+                best, best_score, of_images = candidate, found, each
     return best, best_score
 
 
@@ -154,6 +161,11 @@ SCORES: Mapping[str, Callable[[Sequence[Matching]], float]] = MappingProxyType(
     {"ap": _mean_average_precision, "seg": _mean_jaccard}
 )
 """Name of a metric -> function of the matchings of all images."""
+
+
+def _standard_error(differences: NDArray[np.float64]) -> float:
+    """Of the mean of some differences; of a single one nothing is known, and 0 taken."""
+    return float(differences.std(ddof=1) / np.sqrt(len(differences))) if len(differences) > 1 else 0.0
 
 
 def _coarse(rules: ObjectRules, *, tried: Sequence[float] = COARSE) -> Iterator[ObjectRules]:
