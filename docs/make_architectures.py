@@ -44,7 +44,7 @@ TRAINED = """
 ## Trained in the same minutes
 
 ISBI 2012, sections 0 to 19 to learn from and 20 to 23 to score on, `--preset default`, one seed, no weights from
-elsewhere; {threads} threads of {processor}. The width is what the minutes pay for (`train.auto`). Written by
+elsewhere; {threads} core{s} of {processor}, without bfloat16 units. The width is what the minutes pay for (`train.auto`). Written by
 `benchmarks/architectures.py`.
 
 | name | minutes | width | parameters | updates | pixel error | Rand error | warping error | V_rand | V_info | s per update | GiB in training | s per megapixel | GiB in prediction |
@@ -74,7 +74,7 @@ def trainings() -> str:
         return ""
     found = {line["name"]: line for line in map(json.loads, TRAININGS.read_text().splitlines())}
     lines = [found[name] for name in MODELS if name in found]
-    text = TRAINED.format(threads=lines[0]["threads"], processor=lines[0]["processor"])
+    text = TRAINED.format(threads=lines[0]["threads"], s="s" * (lines[0]["threads"] > 1), processor=lines[0]["processor"])
     text += table([trained_row(line) for line in lines])
     slid = found.get("sliding-window")
     return text + (SLID.format(seconds=slid["prediction_seconds_per_megapixel_window_by_window"]) if slid else "")
