@@ -74,7 +74,9 @@ def trainings() -> str:
         return ""
     found = {line["name"]: line for line in map(json.loads, TRAININGS.read_text().splitlines())}
     lines = [found[name] for name in MODELS if name in found]
-    text = TRAINED.format(threads=lines[0]["threads"], s="s" * (lines[0]["threads"] > 1), processor=lines[0]["processor"])
+    text = TRAINED.format(
+        threads=lines[0]["threads"], s="s" * (lines[0]["threads"] > 1), processor=lines[0]["processor"]
+    )
     text += table([trained_row(line) for line in lines])
     slid = found.get("sliding-window")
     return text + (SLID.format(seconds=slid["prediction_seconds_per_megapixel_window_by_window"]) if slid else "")
