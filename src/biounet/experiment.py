@@ -115,8 +115,8 @@ class Experiment:
     @property
     def _first_rules(self) -> ObjectRules:
         """Rules that the search for better ones begins with."""
-        seed = SEED_OF_DISTANCE if self.data.target == "distance" else 0.5
-        return ObjectRules(target=self.data.target, seed=seed)  # type: ignore[arg-type]
+        rules = ObjectRules(target=self.data.target)  # type: ignore[arg-type]
+        return rules.model_copy(update={"seed": SEED_OF_DISTANCE}) if rules.target == "distance" else rules
 
     @property
     def _seen(self) -> TrainingData:
