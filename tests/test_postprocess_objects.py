@@ -103,6 +103,18 @@ def test_small_seeds_are_none():
     assert label_relief(row, ObjectRules(least_seed=2, second_seed=0.0)).tolist() == [[1, 1, 1, 1, 0, 2]]
 
 
+def test_seeds_without_a_peak_are_none():
+    # A doubtful hill beside two sure ones, which a gap parts that only a low level of seeds leaves open.
+    row = np.array([[140, 160, 140, 0, 220, 120, 140, 0, 220]], np.uint8)
+    low = ObjectRules(seed=0.5)
+    assert label_relief(row, low).tolist() == [[1, 1, 1, 0, 2, 2, 3, 0, 4]]
+    peak = ObjectRules(seed=0.5, peak=0.8)
+    assert label_relief(row, peak).tolist() == [[0, 0, 0, 0, 1, 1, 1, 0, 2]]
+    assert label_relief(row, ObjectRules(seed=0.5, peak=0.4)).tolist() == label_relief(row, low).tolist()
+    again = ObjectRules(seed=0.5, peak=0.8, second_seed=0.0)
+    assert label_relief(row, again).tolist() == [[1, 1, 1, 0, 2, 2, 2, 0, 3]]
+
+
 def test_seeds_that_do_not_grow_are_the_objects():
     row = np.array([[50, 0, 200, 50, 130]], np.uint8)
     assert label_relief(row, ObjectRules(grow=False)).tolist() == [[0, 0, 1, 0, 2]]

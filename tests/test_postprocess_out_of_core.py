@@ -16,6 +16,7 @@ RULES = st.builds(
     ObjectRules,
     seed=st.sampled_from([0.2, 0.5, 0.9]),
     least_seed=st.integers(0, 4),
+    peak=st.sampled_from([0.0, 0.4, 0.8]),
     grow=st.booleans(),
     second_seed=st.sampled_from([None, 0.0, 0.3]),
     least_pixels=st.integers(0, 6),

@@ -92,6 +92,20 @@ def test_an_object_has_a_seed_of_its_own_height():
     assert quick[1] < score  # which after the deadline nobody looks for
 
 
+def test_what_is_doubtful_all_over_is_no_object():
+    # Cells of two sure halves with a doubtful middle, and hills as large that are doubtful all over.
+    cell = np.full((6, 9), 0.95)
+    cell[:, 3:6] = 0.5
+    interior = np.full((20, 48), 0.02)
+    truth = np.zeros(interior.shape, int)
+    for number, left in enumerate((2, 14), start=1):
+        interior[2:8, left : left + 9], truth[2:8, left : left + 9] = cell, number
+        interior[11:17, left : left + 9] = 0.58
+    rules, score = tune_rules([np.stack([1 - interior, interior])], [truth], ObjectRules(foreground=0.4))
+    assert score == 1
+    assert rules.seed <= 0.5 < 0.58 < rules.peak
+
+
 def test_what_is_better_by_chance_stays_as_it_was():
     # A ridge of 0.55 parts two cells in three images and runs through one in three: there it is chance.
     ridge = np.array([[0.9, 0.9, 0.55, 0.9, 0.9, 0.0]])

@@ -66,8 +66,10 @@ def label_relief(relief: NDArray[np.uint8], rules: ObjectRules) -> NDArray[np.ui
     array([[1, 1, 1, 2, 2]], dtype=uint32)
     """
     seeds = relief >= seed_level(rules.seed)
-    if rules.least_seed > 1:
-        seeds = drop_small(label_objects(seeds), least=rules.least_seed) > 0
+    if rules.choosy:
+        pieces = label_objects(seeds)
+        large = tally(pieces).sizes[1:] >= rules.least_seed
+        seeds = np.append(False, large & has_marks(pieces, relief >= seed_level(rules.peak)))[pieces]
     if rules.second_seed is not None:
         pieces = label_objects(relief >= seed_level(rules.second_seed))
         seeds |= ~np.append(True, has_marks(pieces, seeds))[pieces]

@@ -94,7 +94,7 @@ class _Objects:
         keep: MutableMapping[Index, NDArray[np.uint32]] | None,
     ) -> None:
         self._relief, self._rules, self.regions, self._grown = relief, rules, regions, keep
-        self._large: dict[Index, NDArray[np.bool_]] = {}
+        self._chosen: dict[Index, NDArray[np.bool_]] = {}
         self._unseeded: dict[Index, NDArray[np.bool_]] = {}
         self._seeds: dict[Index, NDArray[np.uint32]] = {}
         self._keys: dict[tuple[Index, int, int], NDArray[np.int64]] = {}
@@ -103,8 +103,8 @@ class _Objects:
 
     def find_seeds(self) -> None:
         """Number the seeds of the whole image in the order of their first pixels."""
-        if self._rules.least_seed > 1:
-            self._drop_small_seeds()
+        if self._rules.choosy:
+            self._choose_seeds()
         if self._rules.second_seed is not None:
             self._find_unseeded()
         pieces = Pieces(self.regions)
@@ -162,18 +162,22 @@ class _Objects:
             labels += self._fillings[index][label_objects(labels == 0)]
         return labels
 
-    def _drop_small_seeds(self) -> None:
-        """Find the pieces of seeds that are large enough."""
-        pieces, sizes = Pieces(self.regions), [np.empty(0, np.int64)]
+    def _choose_seeds(self) -> None:
+        """Find the pieces of seeds that are large and high enough."""
+        pieces, sizes, marked = Pieces(self.regions), [np.empty(0, np.int64)], [np.empty(0, bool)]
         for index in self.regions:
-            labels = label_objects(self._seed_mask(index, self._read(self.regions.box(index))))
+            relief = self._read(self.regions.box(index))
+            labels = label_objects(self._seed_mask(index, relief))
             pieces.add(index, labels)
             sizes.append(tally(labels).sizes[1:])
+            marked.append(has_marks(labels, relief >= seed_level(self._rules.peak)))
         component = pieces.join()
         total = np.zeros(int(component.max(initial=-1)) + 1, np.int64)
+        high = np.zeros(len(total), bool)
         np.add.at(total, component, np.concatenate(sizes))
-        large = (total >= self._rules.least_seed)[component]
-        self._large = {index: np.append(False, large[pieces.of(index)]) for index in self.regions}
+        np.logical_or.at(high, component, np.concatenate(marked))
+        chosen = (high & (total >= self._rules.least_seed))[component]
+        self._chosen = {index: np.append(False, chosen[pieces.of(index)]) for index in self.regions}
 
     def _find_unseeded(self) -> None:
         """Find the pieces above the second level of seeds in which there is no seed."""
@@ -192,8 +196,8 @@ class _Objects:
     def _seed_mask(self, index: Index, relief: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Where seeds are in a region, as far as is known."""
         seeds: NDArray[np.bool_] = relief >= seed_level(self._rules.seed)
-        if index in self._large:
-            seeds = self._large[index][label_objects(seeds)]
+        if index in self._chosen:
+            seeds = self._chosen[index][label_objects(seeds)]
         if index in self._unseeded:
             seeds |= self._unseeded[index][self._second(relief)]
         return seeds

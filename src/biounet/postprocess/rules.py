@@ -29,6 +29,8 @@ class ObjectRules(Settings):
     """Objects begin where the interior (its probability, or the mean level of distance, in 0..1) reaches this."""
     least_seed: Annotated[int, Field(ge=0)] = 0
     """Smaller seeds, in pixels, are none."""
+    peak: Probability = 0.0
+    """Seeds that nowhere reach this, higher one, are none: what is doubtful all over is no object."""
     grow: bool = True
     """Seeds grow to fill the foreground; else they are the objects."""
     second_seed: Probability | None = None
@@ -38,3 +40,8 @@ class ObjectRules(Settings):
     """Smaller objects are dropped."""
     largest_hole: Annotated[int, Field(ge=0)] | None = None
     """Holes in an object of up to this many pixels are filled; ``None``: all holes, 0: none."""
+
+    @property
+    def choosy(self) -> bool:
+        """Whether some of what reaches `seed` is no seed."""
+        return self.least_seed > 1 or self.peak > self.seed

@@ -28,6 +28,8 @@ COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
 
 HIGH = (0.5, 0.6, 0.7, 0.8)
 SECOND = (0.2, 0.3, 0.4)
+LOW = (0.4, 0.5, 0.6)
+PEAKS = (0.0, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 FINE = 0.05
 SPECKS = {"least_seed": 0.03, "least_pixels": 0.1}  # of the median size of objects
 SHARES_OF_SIZE = {"least_seed": (0.0, 0.01, 0.03, 0.1), "least_pixels": (0.0, 0.1, 0.2, 0.3, 0.5)}
@@ -73,10 +75,10 @@ def tune_rules(
     Returns
     -------
     ObjectRules
-        Best in `foreground`, `seed`, `second_seed`, `least_seed` and `least_pixels`, found one after the other: on
-        a coarse grid of both thresholds, on a fine one around the best, on one of both levels of seeds, then sizes.
-        What makes no difference, or too little to be told from chance, stays as it was. The same
-        input gives the same rules.
+        Best in `foreground`, `seed`, `second_seed`, `least_seed`, `least_pixels` and `peak`, found one after the
+        other: on a coarse grid of both thresholds, on a fine one around the best, on one of both levels of seeds,
+        then sizes, then peaks. What makes no difference, or too little to be told from chance, stays as it was. The
+        same input gives the same rules.
     float
         Their score, in [0, 1].
 
@@ -114,7 +116,7 @@ def tune_rules(
     best = rules.model_copy(update=begin)
     best_score, of_images = score(best)
     sizes = _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")
-    for candidates in (_few,) if quick else (_few, _coarse, _fine, _fine, _second, *sizes, _second, _fine):
+    for candidates in (_few,) if quick else (_few, _coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine):
         for candidate in candidates(best):
             if candidates is not _few and time.monotonic() > deadline:
                 break
@@ -196,6 +198,13 @@ def _second(rules: ObjectRules) -> Iterator[ObjectRules]:
     lower = (None, 0.0) if rules.target == "foreground" else (None, 0.0, *SECOND)
     for seed, second in product((rules.seed, *HIGH), lower):
         yield rules.model_copy(update={"seed": seed, "second_seed": second})
+
+
+def _peaks(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Seeds that must somewhere be higher, which may reach further down for it."""
+    for seed, peak in product((rules.seed, *LOW), PEAKS):
+        if peak == 0 or peak > seed:
+            yield rules.model_copy(update={"seed": seed, "peak": peak})
 
 
 def _sizes(labels: Sequence[NDArray[Any]], name: str) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
