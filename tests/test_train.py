@@ -207,7 +207,30 @@ def test_a_long_guess_of_what_follows_does_not_end_a_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(train, "train_step", step_of_the_clock)
     options = {"train__steps": None, "train__minutes": 2, "train__reports": 10}
-    assert run(tmp_path / "run", afterwards=lambda: 1000.0, **options)[-1].number >= 100  # of 120
+    assert run(tmp_path / "run", afterwards=lambda: 1000.0, **options)[-1].number == 90  # of 120
+
+
+def test_reports_that_take_long_are_fewer(tmp_path, monkeypatch):
+    """Ten reports of 30 seconds would take half of ten minutes."""
+    now = [0.0]
+    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def step_of_the_clock(state, batch, config, *, fabric, progress):
+        now[0] += 1.0
+        state.step += 1
+        return torch.tensor(0.5)
+
+    def validate(net):
+        now[0] += 30
+        return {"score": 0.5}
+
+    monkeypatch.setattr(train, "train_step", step_of_the_clock)
+    options = {"train__steps": None, "train__minutes": 10, "train__reports": 10}
+    steps = run(tmp_path / "run", validate=validate, **options)
+    reports = [step.number for step in steps if step.report]
+    # The first as planned, then at quarters of the 570 s before the last one: after 143 s, 30 of them for a report, ...
+    assert reports == [60, 113, 225, 338, 450]
+    assert now[0] == pytest.approx(600, rel=0.05)
 
 
 def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):

@@ -216,5 +216,23 @@ def test_settling_is_expected_to_take_as_much_longer_as_there_are_pixels():
     for pixels in (0, 4, 8):
         scored.seen_pixels = pixels
         seconds.append(scored.settling_seconds())
-    assert 0 < seconds[0] < seconds[1]
-    assert seconds[2] - seconds[1] == pytest.approx(seconds[1] - seconds[0])
+    for without, some, twice in zip(*seconds, strict=True):
+        assert 0 < without < some
+        assert twice - some == pytest.approx(some - without)
+    assert scored.prediction_seconds(8) == 2 * scored.prediction_seconds(4) > 0  # to the bit: twice as much
+
+
+def test_a_network_that_was_just_validated_is_not_asked_again():
+    scored = validation([[0.2, 0.8, 0.7, 0.1]], [[0, 1, 1, 0]])
+    net, asked = Echo(), []
+    net.register_forward_hook(lambda *_: asked.append(1))
+    scored(net)
+    once = len(asked)
+    calibrations = [scored.settle(net)]
+    assert len(asked) == once
+    calibrations.append(scored.settle(net))  # what it says is calibrated by now, so it has to
+    assert len(asked) == 2 * once
+    scored(Echo())
+    calibrations.append(scored.settle(net))
+    assert len(asked) == 3 * once
+    assert calibrations[0] == calibrations[1] == calibrations[2]

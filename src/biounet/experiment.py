@@ -52,6 +52,9 @@ BATCHES = 16
 TWICE = 2
 """How many pixels of the images to train on rules of objects are tuned on, for one that is held out."""
 
+SEARCHING = 0.1
+"""Largest share of the minutes that is kept for the search for rules; it goes on as long as minutes are left."""
+
 SEED_OF_DISTANCE = 0.6
 """Share of the highest level of distance that is a seed unless images tell otherwise."""
 
@@ -191,14 +194,30 @@ class Experiment:
             fabric=self.fabric,
             resume=resume,
             began=self.began,
-            afterwards=self.validation.settling_seconds,
+            afterwards=self._seconds_to_settle,
         ):
             began = min(began, time.monotonic() - step.seconds)  # minutes before a run was resumed count
             yield step
-        if self.leads and self.validation.items and self.data.kind != "images":
+        if self.leads and self._learns_from_held_out:
             self._settle_model(source, began + 60 * (self.config.train.minutes or inf))
         if self.leads:
             shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
+
+    @property
+    def _learns_from_held_out(self) -> bool:
+        """Whether the held-out images tell more than which network is best."""
+        return bool(self.validation.items) and self.data.kind != "images"
+
+    def _seconds_to_settle(self) -> float:
+        """What is to be done after the last step, as far as the last validation tells."""
+        if not self._learns_from_held_out:
+            return 0.0
+        needed, useful = self.validation.settling_seconds()
+        train = self.config.train
+        if self.config.model.norm == "batch":
+            pixels = BATCHES * train.batch * (WIDER * train.patch) ** self.config.model.dims
+            needed += self.validation.prediction_seconds(pixels)
+        return needed + min(useful, SEARCHING * 60 * (train.minutes or 0))
 
     def _settle_model(self, source: PatchSource, deadline: float) -> None:
         """Settle all that is left to learn of the network that was kept, and write it into the model file."""

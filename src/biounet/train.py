@@ -28,8 +28,11 @@ __all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
 Validate = Callable[[nn.Module], Mapping[str, float]]
 """Scores of a network on images it was not trained on; the entry ``score`` says which network is best."""
 
-SETTLING = 0.1
+SETTLING = 0.25
 """Largest share of the minutes that is left for what comes after the last step."""
+
+REPORTING, FEWEST = 0.2, 3
+"""Share of the minutes that reports may take before there are fewer of them, and how many there are at least."""
 
 SAVE_EVERY = 300.0  # seconds; at least this often the state is written, and at every report
 
@@ -113,11 +116,11 @@ def fit(
     state.join(fabric)
     leads = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
     began = (time.monotonic() if began is None else began) - state.seconds
-    closing = 0.0  # seconds that a report takes: the one at the end must fit into the minutes too
+    pace = _Pace(config.train)
     saved, reported, pieces = state.seconds, time.monotonic() - began, state.pieces
     pending, waits = list[Tensor](), list[float]()
     batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
-    progress = _progress(config.train, state, closing)
+    progress = pace.progress(state)
     try:
         while (progress := agree(fabric, progress)) < 1:
             asked = time.monotonic()
@@ -127,9 +130,9 @@ def fit(
             pending += [loss] if leads else []
             note, pieces = _said_of_memory(state, pieces, config), state.pieces
             state.seconds = time.monotonic() - began
-            before, progress = progress, max(progress, _progress(config.train, state, closing))
+            before, progress = progress, max(progress, pace.progress(state))
             report = None
-            if leads and int(progress * config.train.reports) > int(before * config.train.reports):
+            if leads and pace.reports_between(before, progress):
                 waiting = sum(waits) / max(state.seconds - reported, 1e-9)
                 report = _keep_best(state, _mean_loss(pending, state), waiting, validate(state.average), card, folder)
             if leads and (report is not None or state.seconds - saved > SAVE_EVERY):
@@ -138,7 +141,7 @@ def fit(
             yield Step(state.step, state.seconds, progress, report, note)
             if report is not None:
                 reported = time.monotonic() - began
-                closing = reported - state.seconds + _settling(config.train, afterwards())
+                pace.learn(reported - state.seconds, afterwards())
                 waits.clear()
     except GeneratorExit:  # the caller stops between two steps
         if leads:
@@ -154,19 +157,35 @@ def _leave(state: State, card: ModelCard, folder: Path, fabric: Fabric) -> None:
     agree(fabric, math.inf)
 
 
-def _progress(config: TrainConfig, state: State, closing: float) -> float:
-    """Share of the run that lies behind."""
-    if config.steps is not None:
-        return min(1.0, state.step / config.steps)
-    if config.minutes is None:
-        raise TrainingError("say how long to train: --minutes M or --steps N")
-    # The first step is always made, so that there is a model at the end of any budget.
-    return min(1.0, state.seconds / max(60 * config.minutes - closing, 1e-9)) if state.step else 0.0
+class _Pace:
+    """How far a run is, and when it reports: by its steps or by the clock."""
 
+    def __init__(self, config: TrainConfig) -> None:
+        self._config, self._reports = config, config.reports
+        self._closing = 0.0
 
-def _settling(config: TrainConfig, guess: float) -> float:
-    """Seconds left for what follows the last step: of a bad network it seems long, which may not eat the run."""
-    return min(guess, SETTLING * 60 * (config.minutes or 0))
+    def progress(self, state: State) -> float:
+        """Share of the run that lies behind."""
+        if self._config.steps is not None:
+            return min(1.0, state.step / self._config.steps)
+        if self._config.minutes is None:
+            raise TrainingError("say how long to train: --minutes M or --steps N")
+        # The first step is always made, so that there is a model at the end of any budget.
+        left = max(60 * self._config.minutes - self._closing, 1e-9)
+        return min(1.0, state.seconds / left) if state.step else 0.0
+
+    def reports_between(self, before: float, progress: float) -> bool:
+        """Whether a report is due."""
+        return int(progress * self._reports) > int(before * self._reports)
+
+    def learn(self, report: float, afterwards: float) -> None:
+        """From the seconds of a report: the last must fit into the minutes too, and all may not eat them."""
+        if self._config.minutes is None:
+            return
+        budget = 60 * self._config.minutes
+        # Of a bad network what follows seems long.
+        self._closing = report + min(afterwards, SETTLING * budget)
+        self._reports = min(self._reports, max(FEWEST, int(REPORTING * budget / max(report, 1e-9))))
 
 
 def _said_of_memory(state: State, pieces: int, config: RunConfig) -> str:

@@ -75,13 +75,27 @@ class Validation:
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     rules_in_use: ObjectRules | None = None
     found: list[NDArray[Any]] = field(default_factory=list)
+    _net: nn.Module | None = None
     _seconds: float = 0.0
+    _predicting_seconds: float = 0.0
     _tuning_seconds: float = 0.0
 
-    def settling_seconds(self) -> float:
-        """How long one more validation and `settle` will take, from what the last validation took."""
-        more = self.seen_pixels / max(1, sum(item.target.size for item in self.items))
-        return (2 + more) * self._seconds + (1 + more) * THOROUGH * self._tuning_seconds
+    def settling_seconds(self) -> tuple[float, float]:
+        """How long one more validation and `settle` take at least, and how much longer the search for rules takes.
+
+        Both follow from what the last validation took.
+        """
+        more = self.seen_pixels / self._pixels
+        return (2 + more) * self._seconds, (1 + more) * THOROUGH * self._tuning_seconds
+
+    def prediction_seconds(self, pixels: int) -> float:
+        """How long a network takes to see so many pixels, from what the last validation took."""
+        return self._predicting_seconds * pixels / self._pixels
+
+    @property
+    def _pixels(self) -> int:
+        """Of the held-out images; 1 if there are none."""
+        return max(1, sum(item.target.size for item in self.items))
 
     def __call__(self, net: nn.Module) -> dict[str, float]:
         """Return ``score``, ``log_loss``, and Dice per class; of two classes also the ``threshold`` that is best.
@@ -114,8 +128,10 @@ class Validation:
 
     def _predict(self, net: nn.Module) -> None:
         """Predict the held-out images."""
+        began = time.monotonic()
         self.probabilities = []  # which are as large as those to come
         self.probabilities = [self._predict_one(net, item) for item in self.items]
+        self._net, self._predicting_seconds = net, time.monotonic() - began
 
     def _predict_one(self, net: nn.Module, item: Item) -> NDArray[np.float32]:
         return predict_array(net, item.image, device=self.device, precision=self.precision, units=self.units)
@@ -139,6 +155,7 @@ class Validation:
         Parameters
         ----------
         net : Module
+            Trained: if it was validated last, and is as it was then, it is not asked again.
         deadline : seconds of `time.monotonic`
             When rules should be tuned.
 
@@ -149,9 +166,11 @@ class Validation:
             ``temperature``, and what belongs to probabilities calibrated by it: ``threshold`` of two classes, and
             ``rules`` where labels number objects. From then on `probabilities` are calibrated.
         """
-        self._predict(net)
+        if net is not self._net:
+            self._predict(net)
         scores = self._of_pixels()
         found = calibrate(self.probabilities, [item.target for item in self.items])
+        self._net = None  # whose probabilities these are no longer
         for index, given in enumerate(self.probabilities):  # one by one, for they are large
             self.probabilities[index] = apply_temperature(given, found.temperature)
         learnt: dict[str, Any] = {"temperature": found.temperature}
