@@ -175,62 +175,48 @@ def test_a_gpu_without_enough_memory_is_said_once_and_is_part_of_the_state(tmp_p
     assert not any(step.note for step in run(tmp_path / "run", resume=True))
 
 
+@pytest.fixture
+def on_a_clock(tmp_path, monkeypatch):
+    """A run of some minutes on a clock that only steps and validations move; gives its steps and how long it took."""
+
+    def timed(*, minutes, step, validation=0.0, settling=0.0):
+        now = [100.0]
+
+        def step_of_the_clock(state, batch, config, *, fabric, progress):
+            now[0] += step
+            state.step += 1
+            return torch.tensor(0.5)
+
+        def validate(net):
+            now[0] += validation
+            return {"score": 0.5}
+
+        monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        monkeypatch.setattr(train, "train_step", step_of_the_clock)
+        options = {"train__steps": None, "train__minutes": minutes, "train__reports": 10}
+        steps = run(tmp_path / "run", validate=validate, afterwards=lambda: settling, **options)
+        return steps, now[0] - 100
+
+    return timed
+
+
 @pytest.mark.parametrize(("step", "validation", "settling"), [(3.0, 0.0, 0.0), (5.0, 15.0, 0.0), (3.0, 5.0, 30.0)])
-def test_minutes_are_kept_with_their_validations(tmp_path, monkeypatch, step, validation, settling):
-    """On a clock that only steps and validations move."""
-    now = [100.0]
-    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    def step_of_the_clock(state, batch, config, *, fabric, progress):
-        now[0] += step
-        state.step += 1
-        return torch.tensor(0.5)
-
-    def validate(net):
-        now[0] += validation
-        return {"score": 0.5}
-
-    monkeypatch.setattr(train, "train_step", step_of_the_clock)
-    options = {"train__steps": None, "train__minutes": 5, "train__reports": 10}
-    run(tmp_path / "run", validate=validate, afterwards=lambda: settling, **options)
-    assert now[0] + settling - 100 == pytest.approx(300, rel=0.05)
+def test_minutes_are_kept_with_their_validations(on_a_clock, step, validation, settling):
+    _, seconds = on_a_clock(minutes=5, step=step, validation=validation, settling=settling)
+    assert seconds + settling == pytest.approx(300, rel=0.05)
 
 
-def test_a_long_guess_of_what_follows_does_not_end_a_run(tmp_path, monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    def step_of_the_clock(state, batch, config, *, fabric, progress):
-        now[0] += 1.0
-        state.step += 1
-        return torch.tensor(0.5)
-
-    monkeypatch.setattr(train, "train_step", step_of_the_clock)
-    options = {"train__steps": None, "train__minutes": 2, "train__reports": 10}
-    assert run(tmp_path / "run", afterwards=lambda: 1000.0, **options)[-1].number == 90  # of 120
+def test_a_long_guess_of_what_follows_does_not_end_a_run(on_a_clock):
+    steps, _ = on_a_clock(minutes=2, step=1.0, settling=1000.0)
+    assert steps[-1].number == 90  # of 120
 
 
-def test_reports_that_take_long_are_fewer(tmp_path, monkeypatch):
+def test_reports_that_take_long_are_fewer(on_a_clock):
     """Ten reports of 30 seconds would take half of ten minutes."""
-    now = [0.0]
-    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    def step_of_the_clock(state, batch, config, *, fabric, progress):
-        now[0] += 1.0
-        state.step += 1
-        return torch.tensor(0.5)
-
-    def validate(net):
-        now[0] += 30
-        return {"score": 0.5}
-
-    monkeypatch.setattr(train, "train_step", step_of_the_clock)
-    options = {"train__steps": None, "train__minutes": 10, "train__reports": 10}
-    steps = run(tmp_path / "run", validate=validate, **options)
-    reports = [step.number for step in steps if step.report]
+    steps, seconds = on_a_clock(minutes=10, step=1.0, validation=30.0)
     # The first as planned, then at quarters of the 570 s before the last one: after 143 s, 30 of them for a report, ...
-    assert reports == [60, 113, 225, 338, 450]
-    assert now[0] == pytest.approx(600, rel=0.05)
+    assert [step.number for step in steps if step.report] == [60, 113, 225, 338, 450]
+    assert seconds == pytest.approx(600, rel=0.05)
 
 
 def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):
