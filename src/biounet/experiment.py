@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lightning_fabric import Fabric
@@ -55,8 +56,8 @@ TWICE = 2
 SEARCHING = 0.1
 """Largest share of the minutes that is kept for the search for rules; it goes on as long as minutes are left."""
 
-SEED_OF_DISTANCE = 0.6
-"""Share of the highest level of distance that is a seed unless images tell otherwise."""
+OF_DISTANCE = MappingProxyType({"seed": 0.6, "peak": 0.7})
+"""Shares of the highest level of distance that seeds begin at, and have to reach, unless images tell otherwise."""
 
 ENOUGH, ENOUGH_A_MINUTE = 2**23, 2**19
 """Pixels to tune rules on, those held out included: as many as take a processor a tenth of a budget of 16 minutes."""
@@ -119,7 +120,7 @@ class Experiment:
     def _first_rules(self) -> ObjectRules:
         """Rules that the search for better ones begins with."""
         rules = ObjectRules(target=self.data.target)  # type: ignore[arg-type]
-        return rules.model_copy(update={"seed": SEED_OF_DISTANCE}) if rules.target == "distance" else rules
+        return rules.model_copy(update=OF_DISTANCE) if rules.target == "distance" else rules
 
     @property
     def _seen(self) -> TrainingData:
