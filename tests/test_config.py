@@ -26,6 +26,19 @@ def test_paper_preset_is_the_paper():
     assert (config.augment.elastic_grid, config.augment.elastic_sigma) == (3, 10.0)
 
 
+def test_padding_is_that_of_the_architecture_until_it_is_given():
+    paper = RunConfig.preset("paper")
+    nested = paper.updated({"model.name": "unet++"}).updated({"train.steps": 1})
+    assert nested.model.padding == "same"
+    assert 'padding = "same"' in nested.to_toml()
+    assert nested.updated({"model.name": "unet3d"}).model.padding == "valid"
+    given = paper.updated({"model.padding": "same"})
+    assert given.updated({"model.name": "unet3d"}).model.padding == "same"
+    assert RunConfig.preset("default").updated({"model.name": "sliding-window"}).model.padding == "same"
+    with pytest.raises(ConfigError, match=r"model\.padding: .*got 'full'"):
+        paper.updated({"model.padding": "full"})
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

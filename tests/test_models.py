@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from architectures import CONVOLUTIONS, KINDS, make, reach, settings_of
-from biounet.config import ModelConfig
+from architectures import CONVOLUTIONS, KINDS, WIDTHS, make, reach, settings_of
+from biounet.config import ModelConfig, RunConfig
 from biounet.errors import ConfigError
 from biounet.models import MODELS, build
 
@@ -34,6 +34,19 @@ def test_the_family_comes_in_the_plane_and_in_space_and_unpadded_where_its_paper
 def test_unpadded_convolutions_are_refused_where_the_paper_has_none(name):
     with pytest.raises(ConfigError, match=r"set model\.padding to 'same'"):
         build(settings_of(name, "valid"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_name_is_enough_to_build_a_network(name):
+    width = WIDTHS.get(name, 4)
+    published = "valid" if (name, "valid", 2) in KINDS else "same"
+    for config in (ModelConfig(name=name, width=width), paper(name, width)):
+        assert config.padding == published
+        assert build(config).geometry.padded == (published == "same")
+
+
+def paper(name: str, width: int) -> ModelConfig:
+    return RunConfig.preset("paper").updated({"model.name": name, "model.width": width}).model
 
 
 def test_an_unknown_name_is_said():

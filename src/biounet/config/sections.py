@@ -1,8 +1,17 @@
 """The sections of a configuration: model, augmentation, training, tiles."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 __all__ = ["IGNORE", "AugmentConfig", "ModelConfig", "Settings", "TileConfig", "TrainConfig"]
 
@@ -30,6 +39,9 @@ Chosen = Literal[
 """Settings that can follow from the images, see `biounet.fingerprint` and `biounet.training_data.FOR_IMAGES`, and from
 the minutes, see `biounet.budget`."""
 
+UNPADDED = frozenset({"unet", "unet3d", "sliding-window"})
+"""Architectures whose papers have unpadded convolutions."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
@@ -46,8 +58,10 @@ class ModelConfig(Settings):
 
     Examples
     --------
-    >>> ModelConfig(width=64, depth=4, padding="valid").name
+    >>> ModelConfig(width=64, depth=4).name
     'unet'
+    >>> ModelConfig().padding, ModelConfig(name="unet++").padding
+    ('valid', 'same')
     """
 
     name: str = "unet"
@@ -63,8 +77,9 @@ class ModelConfig(Settings):
     """No level has more channels than this."""
     depth: Annotated[int, Field(ge=1, le=8)] = 4
     """Number of poolings."""
-    padding: Literal["valid", "same"] = "valid"
-    """``valid``: unpadded convolutions, as in the paper; ``same``: the output has the size of the input."""
+    padding: Literal["valid", "same"] = Field(default=None, validate_default=True)
+    """``valid``: unpadded convolutions; ``same``: the output has the size of the input. Where it is not given, it is
+    what the paper of the architecture has."""
     norm: Literal["none", "batch"] = "none"
     """``batch``: batch normalisation, frozen in prediction, so that it never depends on the tile."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -79,6 +94,13 @@ class ModelConfig(Settings):
     """Side of the window of ``sliding-window``, in pixels."""
     pretrained: str | None = None
     """A file of `biounet download` with the weights that training of ``ternausnet`` or an FCN begins with."""
+
+    @field_validator("padding", mode="before")
+    @classmethod
+    def _padding_of_the_paper(cls, given: Any, info: ValidationInfo) -> Any:
+        if given is not None:
+            return given
+        return "valid" if info.data.get("name") in UNPADDED else "same"
 
     @model_validator(mode="after")
     def _pooling_fits(self) -> Self:
