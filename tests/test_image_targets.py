@@ -22,6 +22,7 @@ from biounet.images import Image, read, write
 from biounet.losses import IMAGE_LOSSES
 from biounet.metrics.pictures import image_errors, image_scores
 from biounet.modelfile import read_card
+from biounet.models import OF_CLASSES
 from biounet.models.pix2pix import PatchGAN
 from biounet.normalize import Normalization
 from biounet.predict import load_model, predict_files
@@ -226,6 +227,18 @@ def test_noise_is_taken_away(tmp_path, monkeypatch, name):
         model.segment(read(held_out).array)
     with pytest.raises(ConfigError, match="has learnt target image, it cannot save classes"):
         predict_files(tmp_path / "run", [held_out], tmp_path / "classes", save="classes")
+
+
+@pytest.mark.parametrize("name", sorted(OF_CLASSES))
+def test_architectures_of_classes_are_refused_before_anything_is_written(tmp_path, name):
+    settings = RunConfig.preset("default").updated(TINY | {"model.name": name, "train.validation": 0.25})
+    folder = denoising(tmp_path / "set")
+    with pytest.raises(ConfigError, match=f"{name} learns classes, the targets are images; try --model unet") as caught:
+        run_training(folder, tmp_path / "run", settings, device="cpu")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(ConfigError, match=f"{name} learns classes"):
+        list(describe(folder, settings, device="cpu"))
 
 
 def test_check_says_what_is_there(tmp_path):

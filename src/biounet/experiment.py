@@ -28,7 +28,7 @@ from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
 from biounet.losses import check_loss
 from biounet.modelfile import ModelCard, load_network, save_network
-from biounet.models import build
+from biounet.models import build, check_targets
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
 from biounet.optimize import measure_statistics
@@ -98,6 +98,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_loss(self.config.train.loss, self.data.kind == "images")
+        check_targets(self.config.model.name, self.data.kind == "images")
 
     @cached_property
     def validation(self) -> Validation:

@@ -25,7 +25,7 @@ from biounet.models.unet import UNet
 from biounet.models.unet3d import unet3d
 from biounet.models.unetpp import UNetPlusPlus
 
-__all__ = ["MODELS", "build"]
+__all__ = ["MODELS", "OF_CLASSES", "build", "check_targets"]
 
 MODELS: Mapping[str, Callable[[ModelConfig], nn.Module]] = MappingProxyType(
     {
@@ -47,6 +47,9 @@ MODELS: Mapping[str, Callable[[ModelConfig], nn.Module]] = MappingProxyType(
     }
 )
 """Every entry makes a Module with a `geometry` that maps (N, C, *spatial) to (N, classes, *spatial)."""
+
+OF_CLASSES = frozenset({"cascade-unet", "sliding-window"})
+"""Entries that know classes only: one hands on probabilities, the other says what the pixel in the middle is."""
 
 
 def build(config: ModelConfig, *, seed: int = 0) -> nn.Module:
@@ -81,3 +84,15 @@ def build(config: ModelConfig, *, seed: int = 0) -> nn.Module:
             net = Coarse(net, config.coarse)
     draw_weights(net, torch.Generator().manual_seed(seed))
     return net
+
+
+def check_targets(name: str, images: bool) -> None:
+    """Refuse an architecture that cannot learn the targets.
+
+    Raises
+    ------
+    ConfigError
+        If images are to be drawn, and it is one of `OF_CLASSES`.
+    """
+    if images and name in OF_CLASSES:
+        raise ConfigError(f"{name} learns classes, the targets are images; try --model unet or pix2pix")
