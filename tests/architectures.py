@@ -1,5 +1,7 @@
 """Every architecture in every kind that it comes in, small, for the tests that all of them must pass."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from itertools import product
 
 import torch
@@ -16,7 +18,8 @@ CONVOLUTIONS = nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d
 
 
 def settings_of(name: str = "unet", padding: str = "same", dims: int = 2, **settings) -> ModelConfig:
-    depth = 2 if dims == 2 or name == "unet" else 1  # volumes of the size of a deep context take long
+    # Volumes of the size of a deep context take long; the outermost skip, the only one of depth 1, has no gate.
+    depth = 2 if dims == 2 or name in ("unet", "attention-unet") else 1
     options = {"width": WIDTHS.get(name, 4), "depth": depth, "norm": "batch"} | settings
     return ModelConfig(name=name, padding=padding, dims=dims, **options)
 
@@ -58,13 +61,13 @@ def net_channels(net: nn.Module) -> int:
     return next(layer for layer in net.modules() if isinstance(layer, CONVOLUTIONS)).in_channels
 
 
-def reach(net: nn.Module, axis: int) -> int:
-    """Largest distance, over a period of the poolings, between an output pixel and an input it depends on."""
+def offsets(net: nn.Module, axis: int) -> Mapping[int, list[int]]:
+    """Where the input pixels stand that an output pixel depends on, relative to it, by its place in the grid."""
     geometry = net.geometry
     grid = geometry.grid[axis]
     size = list(geometry.input_size((1,) * len(geometry.grid)))
     size[axis] = geometry.input_size([2 * geometry.margin[i] + 4 * grid for i in range(len(size))])[axis]
-    farthest = 0
+    found = defaultdict(list)
     for phase in range(grid):
         at = [length // 2 for length in size]
         at[axis] = size[axis] // 2 // grid * grid + phase
@@ -73,5 +76,16 @@ def reach(net: nn.Module, axis: int) -> int:
         places = nan.movedim(axis, 0).flatten(1).any(dim=1).nonzero().flatten() + taken
         assert places.min() > taken, "the field of view must end inside the output"
         assert places.max() < taken + nan.shape[axis] - 1
-        farthest = max(farthest, int((places - at[axis]).abs().max()))
-    return farthest
+        for place in places.tolist():
+            found[place % grid].append(at[axis] - place)
+    return found
+
+
+def reach(net: nn.Module, axis: int) -> int:
+    """Largest distance, over a period of the poolings, between an output pixel and an input it depends on."""
+    return max(max(map(abs, seen)) for seen in offsets(net, axis).values())
+
+
+def receptive_field(net: nn.Module, axis: int) -> int:
+    """From the first to the last input pixel that one output pixel depends on, the most over a period."""
+    return max(max(seen) - min(seen) + 1 for seen in offsets(net, axis).values())

@@ -21,7 +21,7 @@ SMALL = {"width": 2, "depth": 1}
 
 
 def save(path, *, name="unet", **card):
-    config = settings_of(name, depth=1)
+    config = settings_of(name)
     card = ModelCard(model=config, normalization=Normalization("percentile"), **card)
     save_network(path, build(config, seed=5), card)
     return path

@@ -66,6 +66,8 @@ def test_maps_are_what_skips_are_multiplied_by_brought_to_the_size_of_the_image(
 
 
 def test_a_network_without_gates_is_refused():
+    with pytest.raises(ConfigError, match=r"attention-unet of depth 1 has no gate: set model\.depth to 2 or more"):
+        make("attention-unet", depth=1)
     with pytest.raises(ConfigError, match="UNet has no attention gates; train with --model attention-unet"):
         AttentionMaps(make("unet"))
 

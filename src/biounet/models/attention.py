@@ -18,6 +18,11 @@ __all__ = ["AttentionGate", "AttentionMaps", "attention_maps", "attention_unet"]
 def attention_unet(config: ModelConfig) -> UNet:
     """U-Net with additive attention gates on all skips but the outermost.
 
+    Raises
+    ------
+    ConfigError
+        For unpadded convolutions, and for a single pooling, which leaves no skip with a gate.
+
     Notes
     -----
     Source: Oktay et al. 2018, "Attention U-Net: Learning Where to Look for the Pancreas", figures 1 and 2.
@@ -26,6 +31,8 @@ def attention_unet(config: ModelConfig) -> UNet:
     1x1 convolutions behind the gates, which the published network has and the paper has not.
     """
     need_padding(config)
+    if config.depth == 1:
+        raise ConfigError(f"{config.name} of depth 1 has no gate: set model.depth to 2 or more, or use model.name=unet")
     return UNet(config, widen=partial(Upsampling, linear=True), gate=AttentionGate)
 
 
