@@ -103,6 +103,16 @@ def test_8_bit_probabilities_are_noted(tmp_path, membranes):
     assert scores.scores["iou"] > 0.5
 
 
+def test_means_of_average_precision_end_where_their_names_say(tmp_path):
+    truth = np.zeros((7, 7), np.uint8)
+    truth[1:6, 1:6] = 1
+    result = truth.copy()
+    result[1, 1:3] = 0  # IoU 23 / 25: enough at 0.9, too little at 0.95
+    scores = evaluate(save(tmp_path / "r.tif", result), save(tmp_path / "t.tif", truth), metrics=["objects"]).scores
+    assert scores["average_precision_50_90"] == 1
+    assert scores["average_precision_50_95"] == pytest.approx(0.9)
+
+
 def test_folders_pair_by_stem(tmp_path):
     for name, truth, result in (("a", CELLS, CELLS), ("b", CELLS, FOUND)):
         save(tmp_path / "truth" / f"{name}.png", truth)

@@ -165,6 +165,7 @@ def _score_objects(counts: Sequence[NDArray[np.float64]]) -> dict[str, float]:
     pq = Panoptic(total["iou"], Detection(pairs, int(total["result"]) - pairs, int(total["truth"]) - pairs))
     return {
         "average_precision": found[0].average_precision,
+        "average_precision_50_90": float(np.mean([each.average_precision for each in found[:-1]])),
         "average_precision_50_95": float(np.mean([each.average_precision for each in found])),
         "f1": found[0].f1,
         "precision": found[0].precision,
