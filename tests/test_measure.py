@@ -140,17 +140,35 @@ def test_neighbours_touch_by_sides_or_corners():
     assert table["neighbours"].tolist() == [2, 3, 2, 1, 0]
 
 
-def test_confidence_is_the_mean_probability_of_the_class_of_an_object():
+def test_confidence_is_the_mean_probability_of_the_foreground_or_of_the_class_of_an_object():
     labels = np.array([[1, 1, 2, 0]])
     row = np.array([[0.9, 0.7, 0.5, 0.1]])
     assert measure_objects(labels, probabilities=row)["confidence"] == pytest.approx([0.8, 0.5])
     both = measure_objects(labels, probabilities=np.stack([1 - row, row]))
     assert both["confidence"] == pytest.approx([0.8, 0.5])
-    three = measure_objects(
-        labels, probabilities=np.array([[[0.0, 0.3, 0.6, 1]], [[0.8, 0.6, 0.1, 0]], [[0.2, 0.1, 0.3, 0]]])
-    )
-    assert three["class"].tolist() == [1, 2]
-    assert three["confidence"] == pytest.approx([0.7, 0.3])
+    three = np.array([[[0.0, 0.3, 0.6, 1]], [[0.8, 0.6, 0.1, 0]], [[0.2, 0.1, 0.3, 0]]])
+    classes = measure_objects(labels, probabilities=three, by_class=True)
+    assert classes["class"].tolist() == [1, 2]
+    assert classes["confidence"] == pytest.approx([0.7, 0.3])
+    parts = measure_objects(labels, probabilities=three)
+    assert "class" not in parts
+    assert parts["confidence"] == pytest.approx([0.85, 0.4])
+
+
+def test_levels_of_distance_are_one_foreground():
+    """A sure object is of every level somewhere; doubt between levels is none about objects."""
+    labels = np.array([[1, 1, 1, 1, 0, 0, 0, 0]])
+    levels = np.zeros((5, 1, 8))
+    levels[0, :, 4:] = 0.9, 0.5, 0.5, 1
+    levels[1:, :, :4] = 0.25
+    levels[1, :, 4:] = 1 - levels[0, :, 4:]
+    table = measure_objects(labels, probabilities=levels)
+    assert table["confidence"].tolist() == [1]
+    assert "class" not in table
+    ((box, mean),) = uncertain_regions(levels, size=(1, 2), count=1)
+    assert (box, mean) == (Box((0, 5), (1, 7)), 1)
+    ((box, _),) = uncertain_regions(levels, size=(1, 2), count=1, by_class=True)
+    assert box.stop[1] <= 4
 
 
 def test_channels_are_numbered_where_there_are_several():
@@ -297,7 +315,7 @@ def test_the_least_certain_place_is_found():
     probabilities = np.zeros((3, 8, 30, 30))
     probabilities[0] = 1
     probabilities[:, 2:4, 10:15, 20:25] = 1 / 3
-    ((box, mean),) = uncertain_regions(probabilities, size=(2, 5, 5), count=1)
+    ((box, mean),) = uncertain_regions(probabilities, size=(2, 5, 5), count=1, by_class=True)
     assert (box, mean) == (Box((2, 10, 20), (4, 15, 25)), pytest.approx(1))
     assert uncertain_regions(probabilities, size=(100, 100, 100), count=3)[0][0].shape == (8, 30, 30)
     with pytest.raises(ShapeError, match="size"):

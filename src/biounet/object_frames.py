@@ -172,12 +172,13 @@ def _fitting(other: LazyImage, frames: Sequence[Frame], path: Path) -> list[Fram
     return fitting
 
 
-def measure_frame(frame: ObjectFrame, *, memory: int = REGION) -> FrameTable:
+def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = REGION) -> FrameTable:
     """Measure the objects of a frame, region by region, so that its size does not matter.
 
     Parameters
     ----------
     frame : ObjectFrame
+    by_class : as for `biounet.measure.measure_objects`
     memory : bytes
         For what is read at a time.
 
@@ -204,6 +205,7 @@ def measure_frame(frame: ObjectFrame, *, memory: int = REGION) -> FrameTable:
                 frame.labels.read(Box((0, *outer.start), (1, *outer.stop)))[0],
                 image=image,
                 probabilities=probabilities,
+                by_class=by_class,
                 core=core.relative_to(outer.start),
                 origin=outer.start,
             )

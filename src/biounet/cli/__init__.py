@@ -185,6 +185,7 @@ def measure(
     out: Annotated[Path, typer.Option(help="Folder for objects.csv, counts.csv and all else.")],
     image: Annotated[Path | None, typer.Option(help="Image, or folder, to measure intensities in.")] = None,
     probabilities: Annotated[Path | None, typer.Option(help="File or folder, for the confidence of objects.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model of the probabilities: tells if they are classes.")] = None,
     axes: Annotated[str | None, typer.Option(help="Axes of the labels where files do not tell, as in TYX.")] = None,
     by_section: Annotated[bool, typer.Option("--by-section", help="Sections of a stack are single images.")] = False,
     split: Annotated[bool, typer.Option("--split", help="Number the pieces of objects apart.")] = False,
@@ -198,8 +199,8 @@ def measure(
     from biounet.cli.measure import run_measurement
 
     run_measurement(
-        labels, out, image=image, probabilities=probabilities, axes=axes, by_section=by_section, split=split,
-        pictures=pictures, rois=rois, annotate=annotate, region=region, overwrite=overwrite,
+        labels, out, image=image, probabilities=probabilities, model=model, axes=axes, by_section=by_section,
+        split=split, pictures=pictures, rois=rois, annotate=annotate, region=region, overwrite=overwrite,
     )  # fmt: skip
 
 

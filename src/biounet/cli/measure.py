@@ -1,7 +1,6 @@
 """What `biounet measure` does: tables, pictures and regions of interest of label images."""
 
 import csv
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -13,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.atomic import check_absent, replacing
+from biounet.cli.beside import Channels, MeasuredFiles, check_channels, files_beside
 from biounet.cli.progress import progress, say
-from biounet.errors import ConfigError, DatasetError
+from biounet.errors import ConfigError
 from biounet.geometry import ArrayReader, Box, Reader
-from biounet.images import Image, image_files, write
+from biounet.images import Image, write
 from biounet.measure import in_pieces, split_objects, uncertain_regions
 from biounet.object_files import place_of, write_tables
 from biounet.object_frames import FrameTable, ObjectFrame, measure_frame, open_frames
@@ -26,9 +26,6 @@ from biounet.rois import write_rois
 __all__ = ["TABLES", "measure_predictions", "run_measurement"]
 
 TABLES = ("objects.csv", "counts.csv")
-
-_Files = tuple[Path, Path | None, Path | None]
-"""Labels, image and probabilities."""
 
 WHOLE = 2**28
 """Pixels of a frame that is still taken into memory as a whole: for pictures, outlines and the search for pieces."""
@@ -40,6 +37,7 @@ def run_measurement(
     *,
     image: Path | None = None,
     probabilities: Path | None = None,
+    model: Path | None = None,
     axes: str | None = None,
     by_section: bool = False,
     split: bool = False,
@@ -56,6 +54,8 @@ def run_measurement(
     labels : a file or a folder of files
     out : folder for the tables and all else
     image, probabilities : a file, or a folder in which files have the same names or numbers
+    model : that gave the probabilities
+        If it learnt classes, each object has one. Without a model all channels but the first are foreground.
     axes, by_section : as in `biounet.object_files.open_frames`
     split : number the pieces of objects apart, and write these labels
     pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
@@ -64,14 +64,19 @@ def run_measurement(
     """
     if annotate and probabilities is None:
         raise ConfigError("--annotate needs --probabilities: it lists where the model is least sure")
+    if model is not None and probabilities is None:
+        raise ConfigError("--model needs --probabilities: it tells what their channels are")
     for name in (*TABLES, *(["annotate.csv"] if annotate else [])):
         check_absent(out / name, overwrite=overwrite)
-    files = _beside(labels, image, probabilities)
-    task = _Task(out, split, pictures, rois, annotate, region, overwrite)
+    files = files_beside(labels, image, probabilities)
+    channels = None if model is None else Channels.of(model)
+    by_class = channels is not None and channels.are_classes
+    task = _Task(out, split, pictures, rois, annotate, region, overwrite, by_class)
 
-    def measure(files_of_one: _Files, stack: ExitStack) -> Iterator[FrameTable]:
+    def measure(files_of_one: MeasuredFiles, stack: ExitStack) -> Iterator[FrameTable]:
         path, pixels, shares = files_of_one
         frames = open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
+        check_channels(frames[0], channels, first=files_of_one == files[0])
         return task.measure(frames, path.stem.removesuffix(".ome"))
 
     _write_tables(files, measure, out, overwrite=overwrite)
@@ -92,7 +97,7 @@ def measure_predictions(
     by_section : each section of a stack has objects of its own
     """
 
-    def measure(files_of_one: _Files, stack: ExitStack) -> Iterator[FrameTable]:
+    def measure(files_of_one: MeasuredFiles, stack: ExitStack) -> Iterator[FrameTable]:
         labels, image, _ = files_of_one
         frames = open_frames(labels, image=image, image_axes=axes, by_section=by_section, files=stack)
         return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames
@@ -101,7 +106,11 @@ def measure_predictions(
 
 
 def _write_tables(
-    files: Sequence[_Files], measure: Callable[[_Files, ExitStack], Iterator[FrameTable]], out: Path, *, overwrite: bool
+    files: Sequence[MeasuredFiles],
+    measure: Callable[[MeasuredFiles, ExitStack], Iterator[FrameTable]],
+    out: Path,
+    *,
+    overwrite: bool,
 ) -> None:
     """Measure files one after the other into the tables, and say what came of it."""
     with progress("measuring") as show:
@@ -127,6 +136,7 @@ class _Task:
     annotate: int
     region: int
     overwrite: bool
+    by_class: bool
     regions: list[dict[str, Any]] = field(default_factory=list)
 
     def measure(self, frames: Sequence[ObjectFrame], stem: str) -> Iterator[FrameTable]:
@@ -134,7 +144,7 @@ class _Task:
         large = [prod(frame.labels.shape[1:]) > WHOLE for frame in frames]
         if any(large):
             self._say_large(frames[large.index(True)])
-            yield from map(measure_frame, frames)
+            yield from (measure_frame(frame, by_class=self.by_class) for frame in frames)
             return
         new = []
         for frame in frames:
@@ -147,7 +157,7 @@ class _Task:
                 self._draw(frame, labels, stem)
             if self.annotate:
                 self._find_regions(frame)
-            yield measure_frame(replace(frame, labels=ArrayReader(labels[np.newaxis])))
+            yield measure_frame(replace(frame, labels=ArrayReader(labels[np.newaxis])), by_class=self.by_class)
         if self.split:
             axes = "".join(axis for axis, _ in frames[0].position)
             sizes = [frames[-1].position[index][1] + 1 for index in range(len(axes))]
@@ -197,7 +207,8 @@ class _Task:
         assert frame.probabilities is not None  # was asked for at the beginning
         spatial = frame.probabilities.shape[1:]
         size = (min(self.region, spatial[0]),) * (len(spatial) == 3) + (self.region,) * 2
-        for box, mean in uncertain_regions(_whole(frame.probabilities), size=size, count=self.annotate):
+        shares = _whole(frame.probabilities)
+        for box, mean in uncertain_regions(shares, size=size, count=self.annotate, by_class=self.by_class):
             axes = "zyx"[-len(size) :]
             ends = (("start", box.start), ("stop", box.stop))
             self.regions.append(
@@ -243,44 +254,3 @@ def _whole(reader: Reader, *, section: int | None = None) -> NDArray[Any]:
 def _title(frame: ObjectFrame) -> str:
     image, *place = place_of(frame).items()
     return " ".join([str(image[1]), *(f"{name} {index}" for name, index in place)])
-
-
-def _beside(labels: Path, image: Path | None, probabilities: Path | None) -> list[_Files]:
-    """Label files, each with the files of the same name, or else of the same number, in the other folders."""
-    files = image_files(labels) if _is_folder(labels) else (labels,)
-    if not files:
-        raise DatasetError(f"{labels} holds no label images; give a file, or a folder of .tif or .png files")
-    return [
-        (path, image and _partner(path, image, len(files)), probabilities and _partner(path, probabilities, len(files)))
-        for path in files
-    ]
-
-
-def _partner(path: Path, other: Path, files: int) -> Path:
-    """The file that belongs to a label file."""
-    if not _is_folder(other):
-        if files > 1:
-            raise DatasetError(f"{other} is one file, there are {files} label images; give a folder")
-        return other
-    there = image_files(other)
-    for key in (_stem, _number):
-        fitting = [file for file in there if key(file) is not None and key(file) == key(path)]
-        if len(fitting) == 1:
-            return fitting[0]
-    raise DatasetError(
-        f"{other} has no file named or numbered as {path.name}; names must be the same, suffixes may differ"
-    )
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not any(part.suffix.lower() == ".zarr" for part in (path, *path.parents))
-
-
-def _stem(path: Path) -> str:
-    return path.stem.removesuffix(".ome")
-
-
-def _number(path: Path) -> int | None:
-    """The last number in a name: 7 of man_seg007.tif."""
-    digits = re.findall(r"\d+", _stem(path))
-    return int(digits[-1]) if digits else None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from biounet.geometry import Box
 from biounet.measure.crofton import directions
 from biounet.measure.hulls import on_hull, row_ends
-from biounet.measure.inputs import check_labels, fit_channels_first, number_objects
+from biounet.measure.inputs import check_labels, fit_channels_first, foreground, number_objects
 from biounet.measure.tally import Tally, unique_pairs
 
 __all__ = ["tally_region"]
@@ -20,6 +20,7 @@ def tally_region(
     *,
     image: np.ndarray | None = None,
     probabilities: np.ndarray | None = None,
+    by_class: bool = False,
     core: Box | None = None,
     origin: Sequence[int] | None = None,
 ) -> Tally:
@@ -32,6 +33,8 @@ def tally_region(
     image : (C, Y, X) or (C, Z, Y, X), or without the channel axis
         Intensities there.
     probabilities : (classes, Y, X) or (classes, Z, Y, X), in [0, 1], or of the foreground only, without that axis
+    by_class : bool
+        Count each class apart; else all but the first are foreground.
     core : Box
         The part of `labels` that is counted; all of it if not given. Around it one pixel must be there, except at
         the edge of the image: what is not there counts as background.
@@ -54,7 +57,10 @@ def tally_region(
     (array([4, 9]), array([2, 1]), array([4., 7.]), [[4, 9], [9, 4]])
     """
     check_labels(labels)
-    channels = [fit_channels_first(image, labels, "image"), fit_channels_first(probabilities, labels, "probabilities")]
+    shares = fit_channels_first(probabilities, labels, "probabilities")
+    if shares is not None and not by_class:
+        shares = foreground(shares)
+    channels = [fit_channels_first(image, labels, "image"), shares]
     core = core or Box((0,) * labels.ndim, labels.shape)
     zero = [start + first for start, first in zip(origin or (0,) * labels.ndim, core.start, strict=True)]
     shift = np.array([0] * (3 - labels.ndim) + zero)

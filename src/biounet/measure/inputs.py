@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from biounet.config import IGNORE
 from biounet.errors import LabelError, ShapeError
 
-__all__ = ["check_labels", "fit_channels_first", "in_pieces", "number_objects", "number_pieces", "split_objects"]
+__all__ = [
+    "check_labels",
+    "fit_channels_first",
+    "foreground",
+    "in_pieces",
+    "number_objects",
+    "number_pieces",
+    "split_objects",
+]
 
 
 def check_labels(labels: np.ndarray) -> None:
@@ -46,6 +54,27 @@ def fit_channels_first(array: np.ndarray | None, labels: np.ndarray, what: str) 
     if stacked.shape[1:] != labels.shape:
         raise ShapeError(f"the {what} must have the size {labels.shape} of the labels, got {array.shape}")
     return stacked
+
+
+def foreground(probabilities: np.ndarray) -> np.ndarray:
+    """Probability that a pixel is of any object: of all that a network tells apart, only the first is background.
+
+    Parameters
+    ----------
+    probabilities : (classes, ...), in [0, 1]
+        They add up to 1. They may be levels of distance, or interior and border: together they are the foreground.
+        A single one is the foreground already.
+
+    Returns
+    -------
+    (1, ...), in [0, 1]
+
+    Examples
+    --------
+    >>> foreground(np.array([[0.25, 1.0], [0.5, 0.0], [0.25, 0.0]]))
+    array([[0.75, 0.  ]])
+    """
+    return probabilities if len(probabilities) == 1 else (1 - probabilities[:1]).clip(0, 1)
 
 
 def number_objects(labels: np.ndarray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -22,6 +22,7 @@ def measure_objects(
     *,
     image: np.ndarray | None = None,
     probabilities: np.ndarray | None = None,
+    by_class: bool = False,
     spacing: Sequence[float] | None = None,
 ) -> Table:
     """Measure every object of a label image.
@@ -33,7 +34,11 @@ def measure_objects(
     image : (C, Y, X) or (C, Z, Y, X), or without the channel axis
         Intensities are measured in each channel.
     probabilities : (classes, Y, X) or (classes, Z, Y, X), in [0, 1], or of the foreground only, without that axis
-        Of more than two classes, that of an object is the most probable one inside of it, class 0 left out.
+        Whatever a network tells apart in the foreground (interior and border, levels of distance), class 0 is
+        background.
+    by_class : bool
+        Of more than two classes, an object has one: the most probable inside of it, class 0 left out. Not for
+        networks that learnt objects, whose classes are parts of each object.
     spacing : micrometres per pixel, one number per axis of `labels`
         Lengths are in pixels if it is not known.
 
@@ -62,7 +67,8 @@ def measure_objects(
     >>> table["centroid_x"], table["neighbours"], table["neighbour_labels"]
     (array([0.5, 2. ]), array([1, 1]), array(['2', '1'], dtype=object))
     """
-    return table_of(tally_region(labels, image=image, probabilities=probabilities), shape=labels.shape, spacing=spacing)
+    tally = tally_region(labels, image=image, probabilities=probabilities, by_class=by_class)
+    return table_of(tally, shape=labels.shape, spacing=spacing)
 
 
 def table_of(tally: Tally, *, shape: Sequence[int], spacing: Sequence[float] | None = None) -> Table:
@@ -143,7 +149,7 @@ def _intensities(tally: Tally) -> Table:
 
 
 def _confidences(tally: Tally) -> Table:
-    """Mean probability of the class of each object; which class, where there are several."""
+    """Mean probability of the foreground in each object; where classes were counted, of its class, and which."""
     means = tally.scores / tally.pixels[:, None]
     classes = means.shape[1]
     if classes == 0:

@@ -41,7 +41,7 @@ class Tally:
     values, spread, low, high : (N, C), float64
         Sum of the intensities, sum of their squared differences from the mean, least and largest.
     scores : (N, classes), float64
-        Sums of probabilities.
+        Sums of probabilities: of the foreground, or of every class.
     """
 
     dims: int

@@ -8,6 +8,7 @@ from scipy.special import entr
 
 from biounet.errors import ShapeError
 from biounet.geometry import Box
+from biounet.measure.inputs import foreground
 
 __all__ = ["entropy", "uncertain_regions"]
 
@@ -41,7 +42,9 @@ def entropy(probabilities: np.ndarray) -> NDArray[np.float32]:
     return result
 
 
-def uncertain_regions(probabilities: np.ndarray, *, size: Sequence[int], count: int) -> list[tuple[Box, float]]:
+def uncertain_regions(
+    probabilities: np.ndarray, *, size: Sequence[int], count: int, by_class: bool = False
+) -> list[tuple[Box, float]]:
     """Pick the regions that are most worth annotating next.
 
     Parameters
@@ -51,6 +54,9 @@ def uncertain_regions(probabilities: np.ndarray, *, size: Sequence[int], count: 
         At most that of the image.
     count : int
         How many regions; fewer if no more have room.
+    by_class : bool
+        Count doubt between any two classes; else all but the first are foreground, as the parts of objects are
+        (interior and border, levels of distance), and only doubt about that counts.
 
     Returns
     -------
@@ -74,7 +80,8 @@ def uncertain_regions(probabilities: np.ndarray, *, size: Sequence[int], count: 
     """
     if probabilities.ndim - len(size) not in (0, 1):
         raise ShapeError(f"size must have one number per spatial axis of {probabilities.shape}, got {tuple(size)}")
-    means = entropy(probabilities if probabilities.ndim > len(size) else probabilities[np.newaxis]).astype(np.float64)
+    classes = probabilities if probabilities.ndim > len(size) else probabilities[np.newaxis]
+    means = entropy(classes if by_class else foreground(classes)).astype(np.float64)
     window = [min(wanted, have) for wanted, have in zip(size, means.shape, strict=True)]
     if min(window, default=0) < 1:
         raise ShapeError(f"a region must have at least 1 pixel per axis, got {tuple(size)}")
