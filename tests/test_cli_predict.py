@@ -1,5 +1,7 @@
 """The tables that `biounet predict --table` writes are those of `biounet measure`, and wrong words leave nothing."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,19 @@ def test_sections_that_are_numbered_one_by_one_are_measured_so_beside_the_store(
     words = ("measure", tmp_path / out, "--image", image, "--by-section", "--out", tmp_path / "again")
     assert biounet(*words)[0] == 0
     same_tables(tmp_path, tmp_path / "again")
+
+
+def test_linked_objects_are_measured_as_volumes(biounet, model, tmp_path):
+    write(tmp_path / "in.tif", Image(noise(1, 40, 50).repeat(3, axis=0), "ZYX"))
+    words = ("predict", model, tmp_path / "in.tif", "--out")
+    status, said = biounet(*words, tmp_path / "out" / "linked.tif", "--link", "--table")
+    assert status == 0, said
+    words = ("measure", tmp_path / "out" / "linked.tif", "--image", tmp_path / "in.tif", "--out", tmp_path / "again")
+    assert biounet(*words)[0] == 0
+    same_tables(tmp_path / "out", tmp_path / "again")
+    with (tmp_path / "out" / TABLES[0]).open() as stream:
+        boxes = {(row["box_start_z"], row["box_stop_z"]) for row in csv.DictReader(stream)}
+    assert boxes == {("0", "3")}, "equal sections have the same objects"
 
 
 def test_axes_of_images_that_do_not_tell_are_not_those_of_labels(biounet, tmp_path):

@@ -17,7 +17,7 @@ FLOORS = [
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
     | {"ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
-    | {"ensemble", "frames", "reliefs", "jobs", "outputs", "plan", "verify", "survey"},
+    | {"ensemble", "frames", "reliefs", "sections", "jobs", "outputs", "plan", "verify", "survey"},
     {"report", "cli"},
 ]
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
@@ -44,7 +44,7 @@ SIDEWAYS = {
     *(("training_data", part) for part in ("ondemand", "survey")),
     ("stored_samples", "training_data"),
     *(("jobs", part) for part in ("ensemble", "frames", "reliefs", "outputs", "plan")),
-    ("outputs", "jobs"),
+    *(("outputs", part) for part in ("jobs", "sections")),
     *(("verify", part) for part in ("frames", "jobs", "plan")),
     *(("predict", part) for part in ("ensemble", "frames", "jobs", "outputs", "plan", "verify")),
     *(("cluster", part) for part in ("jobs", "predict")),

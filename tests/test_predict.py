@@ -7,7 +7,9 @@ import sys
 import numpy as np
 import pytest
 import tifffile
+from scipy.ndimage import uniform_filter1d
 
+from biounet import outputs
 from biounet.config import ModelConfig
 from biounet.errors import ConfigError, ImageError, MemoryBudgetError, ModelFileError, OutputError, ShapeError
 from biounet.images import Image, read, write
@@ -15,7 +17,8 @@ from biounet.modelfile import ModelCard, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.outputs import name_outputs
-from biounet.postprocess import ObjectRules
+from biounet.postprocess import ObjectRules, link_slices, number_apart
+from biounet.postprocess.regions import BYTES_PER_PIXEL
 from biounet.predict import load_model, predict_files
 
 SHARP = {"width": 4, "depth": 2, "padding": "same", "norm": "batch"}
@@ -67,7 +70,7 @@ def test_a_stack_is_predicted_section_by_section(folder):
     together = model.predict(stack)
     assert together.shape == (2, 3, 40, 50)
     np.testing.assert_array_equal(together[:, 1], model.predict(stack[1]))
-    np.testing.assert_array_equal(model.segment(stack)[1], model.segment(stack[1]))
+    np.testing.assert_array_equal(model.segment(stack)[1] > 0, model.segment(stack[1]) > 0)
 
 
 @pytest.mark.parametrize("shape", [(3, 40, 50), (40,), (2, 3, 40, 50)])
@@ -279,3 +282,81 @@ def test_objects_do_not_depend_on_tiles(tmp_path, target, suffix):
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         ["model.safetensors", f"in{suffix}", f"out{suffix}"]
     )
+
+
+def stack_of_spots(*shape):
+    """Noise whose sections resemble their neighbours, so that objects go on from one to the next."""
+    return uniform_filter1d(noise(*shape).astype(np.float32), 3, axis=-3).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+@pytest.mark.parametrize("shape", [(5, 40, 50), (2, 3, 40, 50)])
+def test_linked_files_are_linked_stacks(folder, tmp_path, suffix, shape, monkeypatch):
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    monkeypatch.setattr(outputs, "NUMBERING", 16 * 16 * BYTES_PER_PIXEL)  # several regions
+    array = stack_of_spots(*shape)
+    source = tmp_path / f"in{suffix}"
+    write(source, Image(array, "TZYX"[-len(shape) :]))
+    model = load_model(folder / "objects.safetensors")
+    files = {
+        link: predict(folder, "objects", source, out=tmp_path / f"{link}{suffix}", tile=16, link=link)[0]
+        for link in (False, True)
+    }
+    for frame, (apart, linked) in enumerate(zip(*(volumes(read(files[link]).array) for link in files), strict=True)):
+        stack = volumes(array)[frame]
+        single = np.stack([model.segment(section) for section in stack])
+        np.testing.assert_array_equal(apart, number_apart(single))
+        np.testing.assert_array_equal(linked, link_slices(apart))
+        np.testing.assert_array_equal(linked, link_slices(single))
+        np.testing.assert_array_equal(model.segment(stack), apart)
+        np.testing.assert_array_equal(model.segment(stack, link=True), linked)
+        assert linked.max() < apart.max(), "some objects go on"
+
+
+def volumes(array):
+    return array.reshape(-1, *array.shape[-3:])
+
+
+def test_linking_goes_on_where_it_was_stopped(folder, tmp_path):
+    pytest.importorskip("zarr")
+    write(tmp_path / "in.tif", Image(stack_of_spots(5, 40, 50), "ZYX"))
+
+    class StoppedError(Exception):
+        """Where a run is stopped."""
+
+    for link in (True, False):
+        whole, out = tmp_path / f"whole{link}.zarr", tmp_path / f"out{link}.zarr"
+        options = {"tile": 24, "link": link}
+        predict(folder, "objects", tmp_path / "in.tif", out=whole, **options)
+
+        def stop(share, text):
+            if share > 0.7:
+                raise StoppedError
+
+        with pytest.raises(StoppedError):
+            predict(folder, "objects", tmp_path / "in.tif", out=out, progress=stop, **options)
+        assert 0 < len(list((out / "0").rglob("c/*/*/*"))) < len(list((whole / "0").rglob("c/*/*/*")))
+        with pytest.raises(OutputError, match="link"):
+            predict(folder, "objects", tmp_path / "in.tif", out=out, resume=True, **(options | {"link": not link}))
+        predict(folder, "objects", tmp_path / "in.tif", out=out, resume=True, **options)
+        np.testing.assert_array_equal(read(out).array, read(whole).array)
+        assert not list(tmp_path.glob(".*"))
+
+
+def test_what_cannot_be_linked_is_said(folder, tmp_path):
+    write(tmp_path / "flat.tif", Image(noise(40, 50), "YX"))
+    write(tmp_path / "stack.tif", Image(noise(8, 40, 50), "ZYX"))
+    for model, name, options, said in (
+        ("objects", "flat.tif", {}, "no sections to link"),
+        ("classes", "stack.tif", {}, "labels of objects"),
+        ("volumes", "stack.tif", {}, "labels of objects"),
+        ("objects", "stack.tif", {"save": "probabilities"}, "labels of objects"),
+    ):
+        with pytest.raises((ConfigError, ShapeError), match=said):
+            predict(folder, model, tmp_path / name, out=tmp_path / "out.tif", link=True, **options)
+    assert not (tmp_path / "out.tif").exists()
+    with pytest.raises(ConfigError, match="no objects to link"):
+        load_model(folder / "classes.safetensors").segment(noise(3, 40, 50), link=True)
+    with pytest.raises(ShapeError, match="no sections to link"):
+        load_model(folder / "objects.safetensors").segment(noise(40, 50), link=True)

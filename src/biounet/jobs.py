@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from biounet.devices import choose_device, choose_precision
 from biounet.ensemble import Ensemble, joint_card, load_members
+from biounet.errors import ConfigError, ShapeError
 from biounet.frames import frames_of, measure
 from biounet.geometry import Box, Tile, TilePlan, read_mirrored
 from biounet.images import open_lazily
+from biounet.modelfile import ModelCard
 from biounet.normalize import Normalization
 from biounet.postprocess import make_relief, segment
 from biounet.reliefs import FrameRelief
@@ -64,6 +66,7 @@ class Job:
     device, precision : as `biounet.devices` takes them
     tta : average over symmetries
     depth : of the U-Net to take out of a UNet++
+    link : give the objects of neighbouring sections one number where they lie over each other
     """
 
     models: tuple[Path, ...]
@@ -74,6 +77,29 @@ class Job:
     precision: str = "auto"
     tta: bool = False
     depth: int | None = None
+    link: bool = False
+
+    def fitting(self, card: ModelCard) -> "Job":
+        """What a model can do of this: an image where it draws one and nothing else was asked for.
+
+        Raises
+        ------
+        ConfigError
+            If what is asked for is nothing that such a model gives.
+        """
+        target = card.target
+        if self.link and (self.save != "labels" or target in ("classes", "image") or card.model.dims != 2):
+            raise ConfigError(
+                "the objects of sections are linked where a 2D network saves labels of objects; this one has "
+                f"{card.model.dims} axes and target {target}, to save are {self.save}; leave link out"
+            )
+        if self.save == "attention":
+            return self
+        if (self.save == "image" and target != "image") or (
+            self.save in ("classes", "probabilities") and target == "image"
+        ):
+            raise ConfigError(f"the model has learnt target {target}, it cannot save {self.save}; leave --save away")
+        return replace(self, save="image") if target == "image" else self
 
 
 class Predictor:
@@ -116,7 +142,7 @@ class OpenJob:
     ImageError
         If the image cannot be opened.
     ShapeError
-        If it does not have the axes or channels of the network.
+        If it does not have the axes or channels of the network, or no sections that could be linked.
     """
 
     def __init__(self, job: Job, predictor: Predictor, *, step: tuple[int, ...] | None = None) -> None:
@@ -126,6 +152,11 @@ class OpenJob:
         with ExitStack() as stack:
             self.image = stack.enter_context(open_lazily(job.input, axes=job.axes))
             self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=job.input.name)
+            if job.link and "Z" not in self.image.axes:
+                raise ShapeError(
+                    f"{job.input.name} has axes {self.image.axes}, so there are no sections to link; "
+                    "leave --link out, or give --axes"
+                )
             self._files = stack.pop_all()
         self.cut(step or self.net.geometry.grid)
 

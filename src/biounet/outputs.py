@@ -19,6 +19,8 @@ from biounet.geometry import Box
 from biounet.images import FORMATS, LazyOutput, create, format_of, image_files, ome_zarr
 from biounet.jobs import OpenJob, Task
 from biounet.postprocess import label_out_of_core, region_size
+from biounet.postprocess.regions import Regions
+from biounet.sections import Section
 
 __all__ = ["NUMBERING", "RECORD", "Result", "name_outputs", "read_record"]
 
@@ -151,14 +153,33 @@ class Result:
 
     def _number(self, frame: int) -> None:
         """Make the objects of a frame whose relief is complete, region by region."""
-        relief = self._job.relief(self._reliefs, frame)
+        relief, rules = self._job.relief(self._reliefs, frame), self._job.card.object_rules
         region = region_size(relief.shape, NUMBERING, multiple=self._chunk)
+        regions = Regions(relief.shape, region)
+        boxes = [regions.box(index) for index in regions]
         writer = _FrameWriter(self._output, lambda box: self._place(frame, box))
+        z = dict(self._job.frames[frame].position).get("Z")
         with TemporaryDirectory(dir=self._reliefs) as seeds:
-            label_out_of_core(
-                relief, writer, self._job.card.object_rules, region=region, keep=ArrayFolder(Path(seeds)),
-                done=lambda box: self._holds(self._place(frame, box)),
-            )  # fmt: skip
+            keep = ArrayFolder(Path(seeds))
+            if z is None:
+                label_out_of_core(
+                    relief, writer, rules, region=region, keep=keep,
+                    done=lambda box: self._holds(self._place(frame, box)),
+                )  # fmt: skip
+                return
+            section = Section(self._sections(), frame, z == 0, boxes)
+            objects = label_out_of_core(relief, section, rules, region=region, keep=keep)
+        section.number(objects, link=self._job.job.link)
+        for box in boxes:
+            if not self._holds(self._place(frame, box)):
+                writer.write(box, section.read(box))
+        section.forget_above()
+
+    def _sections(self) -> Path:
+        """Folder for objects of sections."""
+        folder = self._reliefs / "sections"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def store(self, task: Task, pixels: NDArray[Any]) -> None:
         """Put the pixels (C, *spatial) of a task where they belong."""
@@ -246,6 +267,7 @@ def _record(job: OpenJob) -> dict[str, Any]:
         "precision": str(job.net.precision).removeprefix("torch."),
         "tta": job.job.tta,
         "depth": job.job.depth,
+        "link": job.job.link,
     }
 
 

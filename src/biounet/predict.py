@@ -19,7 +19,7 @@ from biounet.jobs import Job, OpenJob, Predictor, Save, Sink, Task
 from biounet.modelfile import ModelCard
 from biounet.outputs import NUMBERING, Result, name_outputs, read_record
 from biounet.plan import Plan, Stopwatch, plan_prediction, warm_up
-from biounet.postprocess import segment, segment_objects
+from biounet.postprocess import link_slices, number_apart, segment, segment_objects
 from biounet.postprocess.regions import BYTES_PER_PIXEL
 from biounet.tiling import predict_array
 from biounet.verify import largest_difference
@@ -95,12 +95,17 @@ class Model:
             result += other.predict(image, tile=tile, tta=tta, device=device, precision=precision)
         return np.divide(result, 1 + len(self.others), out=result)
 
-    def segment(self, image: NDArray[Any], *, tile: int | None = None, tta: bool = False) -> NDArray[Any]:
+    def segment(
+        self, image: NDArray[Any], *, tile: int | None = None, tta: bool = False, link: bool = False
+    ) -> NDArray[Any]:
         """Return labels: class numbers, or numbered objects where the network was trained on objects.
 
         Parameters
         ----------
         image, tile, tta : as for `predict`
+        link : bool
+            Of a stack given to a 2D network of objects, see `biounet.postprocess.link_slices`. Else no number is in
+            two sections.
 
         Returns
         -------
@@ -108,18 +113,24 @@ class Model:
 
         Raises
         ------
-        ConfigError
-            If the network draws images.
+        ConfigError, ShapeError
+            If the network draws images; if there are no objects or sections to link.
         """
         if self.card.target == "image":
             raise ConfigError("the model draws images, which have no labels; use predict")
+        if link and self.card.target == "classes":
+            raise ConfigError("the model was trained on classes, there are no objects to link; leave link out")
         probabilities = self.predict(image, tile=tile, tta=tta)
         if self.card.target == "classes":
             decide = partial(segment, target="classes", threshold=self.card.threshold)
         else:
             decide = partial(segment_objects, rules=self.card.object_rules)
         if probabilities.ndim - 1 > self.card.model.dims:  # sections of a stack
-            return np.stack([decide(section) for section in np.moveaxis(probabilities, 1, 0)])
+            sections = np.stack([decide(section) for section in np.moveaxis(probabilities, 1, 0)])
+            number = link_slices if link else number_apart
+            return sections if self.card.target == "classes" else number(sections)
+        if link:
+            raise ShapeError(f"there are no sections to link, got an image of shape {image.shape}; leave link out")
         return decide(probabilities)
 
 
@@ -173,6 +184,7 @@ def predict_files(
     others: Sequence[Path] = (),
     depth: int | None = None,
     save: Save = "labels",
+    link: bool = False,
     memory: int = 4 * 2**30,
     tile: int | None = None,
     batch: int = 1,
@@ -205,6 +217,9 @@ def predict_files(
     save : labels, classes, probabilities or attention
         What to write; of the probabilities of two classes only those of the foreground. A network that draws images
         writes those, in units of the true ones.
+    link : bool
+        Give objects of neighbouring sections one number where they lie over each other, as
+        `biounet.postprocess.link_slices` does of the whole stack. Else the numbers of a section are in no other.
     memory : bytes
         That all processes on this machine may hold together; tiles are planned so that they do.
     tile : pixels
@@ -245,9 +260,9 @@ def predict_files(
         check_absent(path, overwrite=overwrite or resume)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
-    jobs = [Job(models, source.absolute(), axes, save, device, precision, tta, depth) for source, _ in pairs]
+    jobs = [Job(models, source.absolute(), axes, save, device, precision, tta, depth, link) for source, _ in pairs]
     predictor = Predictor(jobs[0])
-    jobs = [replace(job, save=_fitting(save, predictor.card.target)) for job in jobs]
+    jobs = [job.fitting(predictor.card) for job in jobs]
     # What is chosen here holds for workers on other processors, too: their pixels must be the same.
     jobs = [replace(job, precision=str(predictor.net.precision).removeprefix("torch.")) for job in jobs]
     if len(models) > 1:
@@ -275,15 +290,6 @@ def predict_files(
                 for done, _ in enumerate(_compute(opened, result, run, batch), start=1):
                     progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
     return [path for _, path in pairs]
-
-
-def _fitting(save: Save, target: str) -> Save:
-    """What to write: an image where the network draws one and nothing else was asked for."""
-    if save == "attention":
-        return save
-    if (save == "image" and target != "image") or (save in ("classes", "probabilities") and target == "image"):
-        raise ConfigError(f"the model has learnt target {target}, it cannot save {save}; leave --save away")
-    return "image" if target == "image" else save
 
 
 def _plan(job: OpenJob, held: int, memory: int, tile: int | Sequence[int] | None, batch: int) -> Plan:

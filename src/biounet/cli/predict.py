@@ -56,7 +56,8 @@ def run_prediction(
                 raise
             raise MemoryBudgetError(f"for each of {processes} workers, {error}") from error
     if table:
-        by_section = read_card(member_files(model)[0]).model.dims == 2  # sections are numbered one by one
+        # Objects that were not linked are areas in single sections.
+        by_section = read_card(member_files(model)[0]).model.dims == 2 and not options["link"]
         measure_predictions(
             name_outputs(inputs, out), _folder_of(written[0]), axes=options["axes"], by_section=by_section
         )

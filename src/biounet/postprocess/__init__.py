@@ -7,6 +7,7 @@ Objects are made in steps, each of which has the same result on a whole image as
 * Small objects are dropped, holes filled (`drop_small`, `fill_holes`), and numbers put in order.
 
 `segment_objects` does it in memory, `label_out_of_core` region by region; `tune_rules` finds the thresholds.
+`link_slices` makes objects of a volume of those of its sections.
 """
 
 from biounet.postprocess.classes import label_objects, segment
@@ -23,11 +24,13 @@ from biounet.postprocess.out_of_core import label_out_of_core
 from biounet.postprocess.regions import region_size
 from biounet.postprocess.relief import ReliefReader, make_relief
 from biounet.postprocess.rules import ObjectRules
-from biounet.postprocess.slices import link_slices
+from biounet.postprocess.slices import LEAST_OVERLAP, Overlaps, link_slices, number_apart, stack_numbers
 from biounet.postprocess.tuning import score_objects, tune_rules
 
 __all__ = [
+    "LEAST_OVERLAP",
     "ObjectRules",
+    "Overlaps",
     "ReliefReader",
     "drop_small",
     "fill_holes",
@@ -37,11 +40,13 @@ __all__ = [
     "label_relief",
     "link_slices",
     "make_relief",
+    "number_apart",
     "number_in_order",
     "region_size",
     "score_objects",
     "segment",
     "segment_objects",
     "separate_pieces",
+    "stack_numbers",
     "tune_rules",
 ]
