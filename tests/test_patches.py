@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from biounet.augment import Sample
 from biounet.config import IGNORE, AugmentConfig, RunConfig, TrainConfig
+from biounet.errors import LabelError
 from biounet.geometry import unet_geometry
 from biounet.patches import PatchSource, network_input_size
 
@@ -91,6 +92,54 @@ def test_patches_lie_where_sparse_labels_are():
     labels[150, 30] = 1
     patches = source(numbered((200, 200), labels=labels), batch=8)
     assert all((patch >= 0).any() for step in range(5) for patch in patches.batch(step).labels)
+
+
+@given(
+    known=st.lists(st.lists(st.tuples(st.integers(0, 39), st.integers(0, 29)), max_size=2), min_size=1, max_size=4),
+    augment=st.builds(
+        AugmentConfig,
+        scale=st.floats(1, 2),
+        shift=st.sampled_from([0.0, 5.0, 100.0]),
+        labels_outside=st.sampled_from(["mirror", "ignore"]),
+    ),
+    padded=st.booleans(),
+    oversample=st.sampled_from([0.0, 0.5]),
+    seed=st.integers(0, 2**20),
+)
+def test_every_patch_has_a_known_pixel_however_it_is_bent(known, augment, padded, oversample, seed):
+    assume(any(known))
+    samples = []
+    for pixels in known:
+        labels = torch.full((40, 30), IGNORE)
+        for position, pixel in enumerate(pixels):
+            labels[pixel] = position
+        samples.append(Sample(torch.zeros(1, 40, 30), labels))
+    size = (32, 32) if padded else VALID.input_size((13, 13))
+    geometry = SAME if padded else VALID
+    patches = source(samples, geometry=geometry, size=size, augment=augment, batch=8, oversample=oversample, seed=seed)
+    assert (patches.batch(3).labels >= 0).flatten(1).any(dim=1).all()
+
+
+def test_images_without_labels_take_no_turns():
+    labels = [torch.full((16, 16), value) for value in (IGNORE, 1, IGNORE, 2, IGNORE)]
+    patches = source([Sample(torch.zeros(1, 16, 16), values) for values in labels], batch=2, by_size=0.5)
+    assert all(sorted(patches.batch(step).labels[:, 0, 0].tolist()) == [1, 2] for step in range(20))
+
+
+def test_a_set_without_any_label_is_refused():
+    with pytest.raises(LabelError, match="no image to train on has a labelled pixel"):
+        source([Sample(torch.zeros(1, 16, 16), torch.full((16, 16), IGNORE))]).batch(0)
+
+
+def test_what_is_known_everywhere_is_drawn_as_by_all_versions_before():
+    """First pixels of patches, so that runs can be repeated with later versions."""
+    samples = [image._replace(labels=image.labels % 7) for image in numbered((40, 50), (90, 30), (30, 64))]
+    patches = source(samples, batch=6, by_size=0.5, seed=3, oversample=0.5)
+    assert [patches.batch(step).image[:, 0, 0, 0].tolist() for step in range(3)] == [
+        [37, 1920, 931, 326, 474, 459],
+        [292, 2172, 372, 801, 875, 750],
+        [834, 62, 2234, 300, 290, 1140],
+    ]
 
 
 def test_a_class_of_one_pixel_in_one_of_many_images_is_seen_as_often_as_the_others():

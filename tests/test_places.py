@@ -14,6 +14,7 @@ IMAGES = arrays(np.int64, array_shapes(min_dims=2, max_dims=3, max_side=6), elem
 def test_pixels_of_a_class_are_counted_in_the_order_of_the_array(labels):
     places = Places.of(labels)
     assert places.counts.tolist() == [(labels == number).sum() for number in range(1 + labels.max())]
+    assert (places.known, places.sparse) == ((labels >= 0).sum(), (labels < 0).any())
     for wanted, fits in [(None, labels >= 0), *((number, labels == number) for number in range(1 + labels.max()))]:
         found = [places.find(labels.__getitem__, number, wanted=wanted) for number in range(fits.sum())]
         assert found == list(map(tuple, np.argwhere(fits).tolist()))

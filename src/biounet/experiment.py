@@ -250,7 +250,8 @@ class Experiment:
         if not isinstance(self.data.train, OnDemand):
             source = self._source(self._geometry, self.folder, self.data)
             return forecast(self.config, source, self.validation, fabric=self.fabric)
-        few = self.data.part(slice(1))
+        first = next((number for number, survey in enumerate(self.data.surveys) if survey.counts[1:].any()), 0)
+        few = self.data.part(slice(first, first + 1))  # one with labels, where patches lie
         with tempfile.TemporaryDirectory() as place:
             began = time.monotonic()
             source = self._source(self._geometry, Path(place), few)

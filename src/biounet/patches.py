@@ -9,7 +9,8 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import count
+from itertools import count, repeat
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -20,12 +21,18 @@ from torch import Tensor
 from biounet.augment import Sample, augmented_patch
 from biounet.chance import generator
 from biounet.config import AugmentConfig, RunConfig, TrainConfig
+from biounet.errors import LabelError
 from biounet.geometry import Geometry
 from biounet.places import Places
 
 __all__ = ["Batch", "PatchSource", "Samples", "network_input_size"]
 
 T = TypeVar("T")
+
+TRIES = 16
+"""How often a patch is bent anew, if all labels were bent out of it; then it stays straight."""
+
+STRAIGHT = MappingProxyType({"elastic": 0.0, "rotate": 0.0, "mirror": False, "scale": 1.0, "shift": 0.0})
 
 
 @dataclass(frozen=True)
@@ -115,18 +122,34 @@ class PatchSource:
             yield from map(draw, count(first))
 
     def patch(self, step: int, index: int) -> Sample:
-        """Draw patch number `index` of a step."""
+        """Draw patch number `index` of a step; where there are labels, it has some."""
         rng = generator(self.train.seed, step, index)
         number, centre = self._pixel_of_a_class(step, index) or (self._image_number(step, index), None)
         sample = self.samples[number]
-        origin = self._draw_origin(rng, number, tuple(sample.image.shape[1:]), centre)
-        patch = augmented_patch(rng, sample, self.augment, origin=origin, size=self.size)
+        for augment in (*repeat(self.augment, TRIES), self.augment.model_copy(update=STRAIGHT)):
+            origin = self._draw_origin(rng, number, tuple(sample.image.shape[1:]), centre)
+            patch = augmented_patch(rng, sample, augment, origin=origin, size=self.size)
+            if not self._is_sparse(number) or bool((self._answered(patch.labels) >= 0).any()):
+                break
         return patch if patch.labels.is_floating_point() else patch._replace(labels=patch.labels.long())
+
+    def _is_sparse(self, number: int) -> bool:
+        """Whether an image has pixels without a label."""
+        return bool(self.places) and self.places[number].sparse
+
+    @cached_property
+    def _labelled(self) -> tuple[int, ...]:
+        """Images that take turns: those with any label; all that are to be drawn."""
+        images = range(len(self.samples))
+        labelled = tuple(number for number in images if not self.places or self.places[number].known)
+        if not labelled:
+            raise LabelError("no image to train on has a labelled pixel; label some, or hold out others of them")
+        return labelled
 
     @cached_property
     def _turns(self) -> NDArray[np.float64]:
-        """Where in a round, which has as many patches as there are images, the turn goes to the next image."""
-        pixels = [math.prod(self.samples[number].image.shape[1:]) for number in range(len(self.samples))]
+        """Where in a round, which has as many patches as there are labelled images, the turn goes to the next one."""
+        pixels = [math.prod(self.samples[number].image.shape[1:]) for number in self._labelled]
         shares = np.array(pixels, np.float64) ** self.train.by_size
         shares /= shares.max()  # of equal images 1, so that whole numbers follow
         turns: NDArray[np.float64] = shares.cumsum()[:-1] * len(shares) / shares.sum()
@@ -134,10 +157,10 @@ class PatchSource:
 
     def _image_number(self, step: int, index: int) -> int:
         """Images take turns in an order drawn anew each round, so that none waits longer than its share wants."""
-        drawn, images = step * self.train.batch + index, len(self.samples)
+        drawn, images = step * self.train.batch + index, len(self._labelled)
         rng = generator(self.train.seed, drawn // images, 0, stream="order")
         places = rng.permutation(images) + rng.random(images)
-        return int(np.searchsorted(self._turns, places[drawn % images], side="right"))
+        return self._labelled[int(np.searchsorted(self._turns, places[drawn % images], side="right"))]
 
     def _pixel_of_a_class(self, step: int, index: int) -> tuple[int, tuple[int, ...]] | None:
         """Image and pixel to centre a patch on: a class drawn first, so that rare ones come as often as others."""
@@ -155,11 +178,7 @@ class PatchSource:
 
     def _known_pixel(self, rng: np.random.Generator, number: int) -> tuple[int, ...] | None:
         """Any pixel of an image with a label; none if all have one, so that any patch will do."""
-        if not self.places:
-            return None
-        places = self.places[number]
-        known = int(places.counts.sum())
-        return None if known in (0, math.prod(places.shape)) else self._find(number, int(rng.integers(known)))
+        return self._find(number, int(rng.integers(self.places[number].known))) if self._is_sparse(number) else None
 
     def _find(self, number: int, drawn: int, wanted: int | None = None) -> tuple[int, ...]:
         """Position of one of the pixels of a class, or of all that are known."""

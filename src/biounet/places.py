@@ -1,5 +1,6 @@
 """Where the labels of an image are, without a list of their positions."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ class Places:
     >>> places = Places.of(labels)
     >>> places.counts
     array([1, 3, 1])
+    >>> places.known, places.sparse
+    (5, True)
     >>> places.find(labels.__getitem__, 2, wanted=1), places.find(labels.__getitem__, 3)    # counted from 0
     ((1, 2), (1, 0))
     """
@@ -49,6 +52,16 @@ class Places:
         """Pixels of each class."""
         counts: NDArray[np.int64] = self.before[-1]
         return counts
+
+    @property
+    def known(self) -> int:
+        """Pixels of any class."""
+        return int(self.counts.sum())
+
+    @property
+    def sparse(self) -> bool:
+        """Whether there are pixels of no class."""
+        return self.known < math.prod(self.shape)
 
     def find(
         self, line: Callable[[tuple[int, ...]], NDArray[Any]], number: int, *, wanted: int | None = None
