@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from biounet.errors import LabelError, ShapeError
 from biounet.folders.field import mark_margin
 from biounet.folders.labels import Kind, fill_missing, mark_missing, merge_masks, read_labels, region
+from biounet.folders.markers import Reach, mark_around
 from biounet.images import fit_channels, open_lazily
 
-__all__ = ["Dataset", "Pair", "by_section", "check_sizes", "load", "raw_labels"]
+__all__ = ["Dataset", "Pair", "by_section", "check_sizes", "load", "raw_labels", "read_markers"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Pair:
         Labels of less quality in which no cell is missing; what only they know is IGNORE.
     fill : bool
         What only they know is learnt from.
+    markers : Path
+        Of all cells, also of those that the labels lack; around these background is IGNORE.
+    reach : pixels along Z, and along Y and X
+        So far from their markers the labels of cells reach at most; see `biounet.folders.markers`.
     margin : pixels
         So near to the edges along Y and X objects are not labelled: background there is IGNORE.
     channels : int
@@ -62,6 +67,8 @@ class Pair:
     masks: bool = False
     complete: Path | None = None
     fill: bool = False
+    markers: Path | None = None
+    reach: Reach = (0, 0)
     margin: int = 0
     channels: int = 1
     shape: tuple[int, ...] = ()
@@ -138,14 +145,27 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     if pair.masks:
         merged = merge_masks(pair.labels)
         return (merged if pair.rows is None else merged[..., slice(*pair.rows), :]), None
-    if pair.margin and pair.rows is not None:  # the margin is one of the whole image
+    if (pair.margin or pair.markers) and pair.rows is not None:  # they tell of the whole image
         labels, note = raw_labels(replace(pair, rows=None))
         return labels[..., slice(*pair.rows), :], note
     labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows)
     if pair.complete is not None:
         complete, _ = read_labels(pair.complete, section=pair.section, rows=pair.rows)
         labels = (fill_missing if pair.fill else mark_missing)(labels, complete)
+    if pair.markers is not None:
+        labels = mark_around(labels, read_markers(pair), pair.reach)
     return mark_margin(labels, pair.margin) if pair.margin else labels, note
+
+
+def read_markers(pair: Pair) -> NDArray[np.int32]:
+    """Read the markers of a pair that has some; of a section also those of sections that cells reach to it from."""
+    assert pair.markers is not None
+    markers, _ = read_labels(pair.markers)
+    if pair.section is None or markers.ndim == 2:
+        return markers
+    _, near = pair.reach  # along Y and X: sections do not lie nearer to each other than pixels
+    around: NDArray[np.int32] = markers[max(pair.section - near, 0) : pair.section + near + 1].max(axis=0)
+    return around
 
 
 def by_section(pair: Pair) -> tuple[Pair, ...]:

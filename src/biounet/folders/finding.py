@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from biounet.errors import DatasetError, LabelError
-from biounet.folders.dataset import Dataset, Pair, by_section, check_sizes, raw_labels
+from biounet.folders.dataset import Dataset, Pair, by_section, check_sizes, raw_labels, read_markers
 from biounet.folders.field import FieldCensus, choose_margin
 from biounet.folders.labels import MOST_GREYS, Kind, LabelCensus, choose_kind, choose_values, region
 from biounet.folders.layouts import LAYOUTS, file_pair
+from biounet.folders.markers import count_missing, measure_reach
 from biounet.images import open_lazily, read
 
 __all__ = ["find_dataset"]
@@ -36,8 +37,8 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     Returns
     -------
     Dataset
-        With a note on each conversion. All files are opened, label files are read, once; of images to draw,
-        as many as tell that they are no labels.
+        With a note on each conversion. All files are opened, label files are read, once (where there are markers
+        of cells without labels, twice); of images to draw, as many as tell that they are no labels.
 
     Raises
     ------
@@ -63,14 +64,14 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     if pairs[0].kind == "images":
         pairs, target_notes = _measure_targets(pairs)
         return Dataset(name, layout, tuple(pairs), (*channel_notes, *target_notes))
+    pairs = _measure_reach(pairs)
     census, margin, label_notes = _read_all_labels(pairs, layout)
     kind = choose_kind(census) if layout in MIXED else pairs[0].kind
     values = choose_values(census, kind) if census else ()
     pairs = [replace(pair, kind=kind, values=values, margin=margin) for pair in pairs]
     notes = [*channel_notes, *label_notes, *_explain(layout, kind, values, census)]
-    computed = sum(pair.labels[0].parts[-3].endswith("_ST") for pair in pairs if layout == TRACKING)
-    if computed:
-        notes.append(f"{computed} of {len(pairs)} images have computer-made labels only (silver truth)")
+    if layout == TRACKING:
+        notes += _explain_truth(pairs)
     return Dataset(name, layout, tuple(pairs), tuple(notes))
 
 
@@ -147,12 +148,26 @@ def _refuse_labels(targets: Sequence[Path]) -> None:
     )
 
 
+def _measure_reach(pairs: Sequence[Pair]) -> list[Pair]:
+    """Measure in all images that have markers how far the cells with labels reach from theirs."""
+    along_z = along_yx = 0
+    for pair in pairs:
+        if pair.markers is not None:
+            (labels, _), markers = raw_labels(replace(pair, markers=None)), read_markers(pair)
+            check_sizes(pair, labels.shape)
+            check_sizes(replace(pair, labels=(pair.markers,)), markers.shape)
+            reach = measure_reach(labels, markers)
+            along_z, along_yx = max(along_z, reach[0]), max(along_yx, reach[1])
+    return [replace(pair, reach=(along_z, along_yx)) for pair in pairs]
+
+
 def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCensus], int, list[str]]:
     """Count the labels, check their sizes, find the margin without labels, and collect what had to be converted."""
     census: list[LabelCensus] = []
     fields: list[FieldCensus] = []
     converted: dict[str, list[Path]] = defaultdict(list)
-    unknown = pixels = 0
+    without: list[int] = []
+    unknown = pixels = around = 0
     for pair in pairs:
         if pair.masks:  # many small files, each an object: `load` checks them
             continue
@@ -162,9 +177,18 @@ def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCens
         if layout == TRACKING:
             fields.append(FieldCensus.of(labels))
         unknown, pixels = unknown + int((labels < 0).sum()), pixels + labels.size
+        if pair.markers is not None:
+            without.append(count_missing(labels, read_markers(pair)))
+            around += int((labels < 0).sum())
         if note is not None:
             converted[note].append(pair.labels[0])
     notes = [f"{len(set(files))} label files hold {note}, e.g. {files[0].name}" for note, files in converted.items()]
+    if any(without):
+        notes.append(
+            f"{sum(without)} cells in {sum(map(bool, without))} of {len(pairs)} images have a marker (TRA) but no "
+            f"outline (SEG): background around these markers is unknown ({around / pixels:.1%} of all label pixels), "
+            "as far as outlined cells reach from theirs and a quarter farther"
+        )
     margin = choose_margin(fields)
     if margin:
         bare = sum(image.background[margin] for image in fields)
@@ -176,6 +200,21 @@ def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCens
     if unknown:
         notes.append(f"{unknown / pixels:.1%} of all label pixels are unknown: they are neither trained on nor scored")
     return census, margin, notes
+
+
+def _explain_truth(pairs: Sequence[Pair]) -> list[str]:
+    """Say of a Cell Tracking Challenge set who labelled it, and what nobody can know."""
+    notes = []
+    computed = sum(pair.labels[0].parts[-3].endswith("_ST") for pair in pairs)
+    alone = sum(pair.complete is None and pair.markers is None for pair in pairs) - computed
+    if computed:
+        notes.append(f"{computed} of {len(pairs)} images have computer-made labels only (silver truth)")
+    if alone:
+        notes.append(
+            f"{alone} of {len(pairs)} images have neither markers (01_GT/TRA) nor silver truth (01_ST/SEG): whether "
+            "experts left out cells cannot be known, and such cells are taken for background; add one of the two"
+        )
+    return notes
 
 
 def _explain(layout: str, kind: Kind, values: tuple[int, ...], census: Sequence[LabelCensus]) -> list[str]:

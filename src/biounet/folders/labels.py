@@ -22,6 +22,7 @@ __all__ = [
     "fill_missing",
     "mark_missing",
     "merge_masks",
+    "missing",
     "numbers_in",
     "read_labels",
     "region",
@@ -156,7 +157,7 @@ def mark_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArra
     >>> mark_missing(np.array([[0, 1, 0, 0]]), np.array([[0, 4, 0, 5]]))
     array([[ 0,  1,  0, -1]])
     """
-    return np.where((_missing(labels, others) > 0) & (labels == 0), IGNORE, labels)
+    return np.where((missing(labels, others) > 0) & (labels == 0), IGNORE, labels)
 
 
 def fill_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -167,12 +168,16 @@ def fill_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArra
     >>> fill_missing(np.array([[0, 1, 0, 0]]), np.array([[0, 4, 0, 5]]))
     array([[0, 1, 0, 6]])
     """
-    missing = _missing(labels, others)
-    return np.where((missing > 0) & (labels == 0), labels.max(initial=0) + missing, labels)
+    added = missing(labels, others)
+    return np.where((added > 0) & (labels == 0), labels.max(initial=0) + added, labels)
 
 
-def _missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Numbers of the cells of `others` that `labels` covers by less than half; 0 elsewhere."""
+def missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Numbers of the cells of `others` that cells of `labels` cover by less than half; 0 elsewhere.
+
+    >>> missing(np.array([[0, 1, 1, -1, 0]]), np.array([[0, 4, 0, 5, 5]]))
+    array([[0, 0, 0, 5, 5]])
+    """
     number = np.unique(others, return_inverse=True)[1].reshape(others.shape)
     covered = np.bincount(number.ravel(), weights=(labels > 0).ravel()) / np.bincount(number.ravel())
     return np.where((covered < 0.5)[number], np.maximum(others, 0), 0)
