@@ -7,6 +7,7 @@ import pytest
 
 from biounet.config import IGNORE, RunConfig
 from biounet.fingerprint import Fingerprint, choose_settings
+from biounet.models import build
 from biounet.training_data import Item, TrainingData
 
 CELLS = Fingerprint((512, 512), (512, 512), None, 40, 30.0, 0.0, (0.6, 0.4), 0.0)
@@ -50,6 +51,30 @@ def test_the_network_is_so_deep_that_it_sees_an_object_whole(diameter, depth):
     large = replace(CELLS, diameter=float(diameter), median=(4096, 4096))
     fine = IMAGES.updated({"model.coarse": 1, "train.auto": ("model.depth",)})
     assert choose_settings(fine, large)[0].model.depth == depth
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "seen"), [("residual-unet", 4, 96), ("cascade-unet", 4, 320), ("pix2pix", 5, 96)]
+)
+def test_what_a_pixel_sees_is_asked_of_the_network(name, depth, seen):
+    config, reasons = choose_settings(IMAGES.updated({"model.name": name}), replace(CELLS, diameter=69.0))
+    assert config.model.depth == depth
+    assert reasons["model.depth"] == f"an object of 69 px against the {seen} px that a pixel sees to each side"
+    assert build(config.model).geometry.margin == (seen, seen)
+
+
+@pytest.mark.parametrize("name", ["ternausnet", "sliding-window", "fcn-32s", "fcn-16s", "fcn-8s"])
+def test_no_depth_is_chosen_where_the_architecture_has_its_own(name):
+    config, reasons = choose_settings(IMAGES.updated({"model.name": name}), replace(CELLS, diameter=300.0))
+    assert config.model.depth == IMAGES.model.depth
+    assert "model.depth" not in reasons
+    assert "train.patch" in reasons
+
+
+def test_poolings_by_hand_settle_the_depth():
+    given = IMAGES.updated({"model.depth": 4, "model.pooling": ((2, 2),) * 4, "train.auto": ("model.depth",)})
+    config, reasons = choose_settings(given, replace(CELLS, diameter=300.0))
+    assert (config.model.depth, reasons) == (4, {})
 
 
 @pytest.mark.parametrize(("diameter", "coarse"), [(127, 1), (128, 2), (255, 2), (256, 4), (5000, 8)])

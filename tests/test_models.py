@@ -8,7 +8,7 @@ import torch
 from architectures import CONVOLUTIONS, KINDS, WIDTHS, make, reach, settings_of
 from biounet.config import ModelConfig, RunConfig
 from biounet.errors import ConfigError
-from biounet.models import MODELS, build
+from biounet.models import MODELS, build, geometry_of
 
 FAMILY = (
     "unet", "unet++", "attention-unet", "residual-unet", "recurrent-residual-unet", "dense-unet", "inception-unet",
@@ -90,6 +90,13 @@ def test_equal_seeds_give_equal_weights(name):
     first, second, other = (build(config, seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(weight, second[key]) for key, weight in first.items())
     assert not all(torch.equal(weight, other[key]) for key, weight in first.items())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_geometry_is_known_without_weights_and_without_chance(name):
+    config, before = settings_of(name, coarse=2), torch.get_rng_state()
+    assert geometry_of(config) == build(config).geometry
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("name", FAMILY)

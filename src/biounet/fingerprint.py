@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from biounet.config import RunConfig
-from biounet.geometry import unet_geometry
+from biounet.models import geometry_of
 from biounet.targets import touching
 from biounet.training_data import Item, TrainingData
 
@@ -182,15 +182,18 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
     if "model.coarse" in config.train.auto:
         coarse = next((factor for factor in (8, 4, 2) if found.diameter * 2 >= LARGE * factor), 1)
     diameter, side = found.diameter / coarse, min(found.median) / coarse
-    for depth in DEPTHS:
-        (margin, *_) = unet_geometry(((2, 2),) * depth, padded=True).margin
-        if margin >= diameter or side < LEAST_BOTTOM * 2 ** (depth + 1):
+    depths = _depths(config)
+    for depth in depths:
+        geometry = geometry_of(config.model.model_copy(update={"depth": depth, "coarse": 1}))
+        grid, margin = max(geometry.grid), min(geometry.margin)
+        if margin >= diameter or side < LEAST_BOTTOM * 2 * grid:
             break
     size = f"an object of {found.diameter:.0f} px"
     if coarse > 1:
         chosen["model.coarse"] = coarse, f"{size} is large enough at 1/{coarse} of its size"
-    chosen["model.depth"] = depth, f"{size} against the {margin * coarse} px that a pixel sees to each side"
-    before, patch = config.train.patch, coarse * _patch_of_objects(diameter, grid=2**depth)
+    if len(depths) > 1:
+        chosen["model.depth"] = depth, f"{size} against the {margin * coarse} px that a pixel sees to each side"
+    before, patch = config.train.patch, coarse * _patch_of_objects(diameter, grid=grid)
     if config.model.padding == "valid":  # which takes its margin away from the patch
         patch = max(before, patch)
     if patch != before and "train.patch" in config.train.auto:
@@ -198,6 +201,16 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
         batch = max(1, round(config.train.batch * (coarse * before / patch) ** 2))
         chosen["train.batch"] = batch, f"as much work as {config.train.batch} patches of {before} px"
     return chosen
+
+
+def _depths(config: RunConfig) -> Sequence[int]:
+    """Those to choose from; a single one if it was given by hand, or the architecture has a depth of its own."""
+    given = config.model
+    if "model.depth" in config.train.auto and given.pooling is None:
+        shallow, deeper = (geometry_of(given.model_copy(update={"depth": depth})) for depth in DEPTHS[:2])
+        if deeper != shallow:
+            return DEPTHS
+    return (given.depth,)
 
 
 def _patch_of_objects(diameter: float, *, grid: int) -> int:

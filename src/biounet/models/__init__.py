@@ -9,6 +9,7 @@ from torch import nn
 
 from biounet.config import ModelConfig
 from biounet.errors import ConfigError
+from biounet.geometry import Geometry
 from biounet.models.attention import attention_unet
 from biounet.models.blocks import draw_weights
 from biounet.models.cascade import CascadeUNet
@@ -25,7 +26,7 @@ from biounet.models.unet import UNet
 from biounet.models.unet3d import unet3d
 from biounet.models.unetpp import UNetPlusPlus
 
-__all__ = ["MODELS", "OF_CLASSES", "build", "check_targets"]
+__all__ = ["MODELS", "OF_CLASSES", "build", "check_targets", "geometry_of"]
 
 MODELS: Mapping[str, Callable[[ModelConfig], nn.Module]] = MappingProxyType(
     {
@@ -76,14 +77,37 @@ def build(config: ModelConfig, *, seed: int = 0) -> nn.Module:
     >>> build(ModelConfig(name="unet")).geometry.margin
     (92, 92)
     """
+    net = _make(config)
+    draw_weights(net, torch.Generator().manual_seed(seed))
+    return net
+
+
+def geometry_of(config: ModelConfig) -> Geometry:
+    """What a network needs of its input, known without the memory and the time that its weights take.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network.
+
+    Examples
+    --------
+    >>> geometry_of(ModelConfig(name="fcn-8s")).grid, geometry_of(ModelConfig(name="sliding-window")).margin
+    ((32, 32), (47, 47))
+    """
+    with torch.device("meta"):
+        geometry = _make(config).geometry
+    assert isinstance(geometry, Geometry)
+    return geometry
+
+
+def _make(config: ModelConfig) -> nn.Module:
+    """A network, the weights of which are still to be drawn."""
     if config.name not in MODELS:
         raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {config.name!r}")
     with torch.random.fork_rng(devices=[]):  # torch draws every layer once as it is made
         net = MODELS[config.name](config)
-        if config.coarse > 1:
-            net = Coarse(net, config.coarse)
-    draw_weights(net, torch.Generator().manual_seed(seed))
-    return net
+        return Coarse(net, config.coarse) if config.coarse > 1 else net
 
 
 def check_targets(name: str, images: bool) -> None:
