@@ -382,10 +382,20 @@ def test_labels_of_class_numbers_are_classes(tmp_path):
         ([((0, 1, 2), 2), ((0, 1, 2), 2)], "classes"),
         ([((0, 1, 2), 2), ((0, 1, 2, 3, 4), 4)], "objects"),
         ([((0, *range(1, 200)), 230)], "objects"),
+        # The same numbers in every image, each in one piece, or a pixel that slipped; then as classes are.
+        ([(range(26), 25)] * 3, "objects"),
+        ([(range(26), 25), (range(26), 25), (range(26), 27)], "objects"),
+        ([(range(26), 25), (range(26), 25), (range(26), 28)], "classes"),
+        ([(range(4), 3)] * 2, "objects"),
+        ([(range(4), 3), (range(4), 4)], "classes"),
+        # One object in each image, with a number of its own, or all with one.
+        ([((1,), 1), ((2,), 1), ((3,), 1)], "objects"),
+        ([((0, 1), 1)] * 3, "classes"),
+        ([((0, 255), 1)] * 3, "classes"),
     ],
 )
 def test_classes_and_objects_are_told_by_their_pieces(images, kind):
-    assert choose_kind([LabelCensus(Path("a.tif"), values, pieces) for values, pieces in images]) == kind
+    assert choose_kind([LabelCensus(Path("a.tif"), tuple(values), pieces) for values, pieces in images]) == kind
 
 
 def test_a_cell_that_the_truth_covers_in_part_is_not_missing():

@@ -37,6 +37,9 @@ LARGEST_CLASS = 32
 MOST_GREYS = 16
 """So many grey values a picture of classes may have; a smoothed or compressed mask has more, and so has an image."""
 
+FEW_SPLIT = 10
+"""Of so many numbers of objects one may lie in two pieces: a pixel that slipped makes no classes of them."""
+
 
 @dataclass(frozen=True)
 class LabelCensus:
@@ -189,14 +192,24 @@ def choose_kind(census: Collection[LabelCensus]) -> Kind:
     Notes
     -----
     An object has a number of its own and is in one piece; a class is found in many pieces and images.
-    Objects it is if there are three numbers or more, hardly any in several pieces (numbers above
-    `LARGEST_CLASS` may be in two on average), and not the same set of numbers in every one of several images.
+    Objects it is if there are three numbers or more, and each is in one piece wherever it is found, but for less than
+    a tenth as many pieces as there are numbers. Else they are objects if an image has three numbers, hardly any are in
+    several pieces (numbers above `LARGEST_CLASS` may be in two on average), and it is not the same set of numbers in
+    every one of several images.
+
+    Examples
+    --------
+    >>> cells = LabelCensus(Path("a.png"), tuple(range(26)), 25)        # touching, so many in each of three images
+    >>> choose_kind([cells, cells, cells])
+    'objects'
     """
     positive = [tuple(value for value in image.values if value > 0) for image in census]
     numbers, pieces = sum(map(len, positive)), sum(image.pieces for image in census)
+    used = {value for values in positive for value in values}
+    if len(used) >= 3 and FEW_SPLIT * (pieces - numbers) < len(used):
+        return "objects"
     if max(map(len, positive), default=0) < 3:
         return "classes"
-    used = {value for values in positive for value in values}
     same = len(positive) > 1 and len(set(positive)) == 1 and len(used) <= LARGEST_CLASS
     allowed = 2.0 if max(used) > LARGEST_CLASS else 1.2
     return "objects" if pieces <= allowed * numbers and not same else "classes"
