@@ -95,6 +95,26 @@ def test_axes_of_images_that_do_not_tell_are_not_those_of_labels(biounet, tmp_pa
     assert "intensity_mean_2" in (tmp_path / "objects.csv").read_text()
 
 
+def test_grey_images_among_colours_have_the_same_columns(biounet, tmp_path):
+    config = ModelConfig(width=4, depth=2, padding="same", in_channels=3)
+    card = ModelCard(model=config, normalization=Normalization(), target="foreground")
+    save_network(tmp_path / "colours.safetensors", build(config), card)
+    grey = noise(40, 50)
+    write(tmp_path / "in" / "grey.png", Image(grey, "YX"))
+    write(tmp_path / "in" / "rgb.png", Image(np.stack([grey, grey // 2, grey // 3]), "CYX"))
+    words = (tmp_path / "in", "--out", tmp_path / "out", "--table")
+    status, said = biounet("predict", tmp_path / "colours.safetensors", *words)
+    assert status == 0, said
+    with (tmp_path / "out" / TABLES[0]).open() as stream:
+        rows = list(csv.DictReader(stream))
+    means = {
+        name: {tuple(row[f"intensity_mean_{channel}"] for channel in range(3)) for row in rows if row["image"] == name}
+        for name in ("grey.tif", "rgb.tif")
+    }
+    assert all(one == two == three for one, two, three in means["grey.tif"])
+    assert any(one != two != three for one, two, three in means["rgb.tif"])
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -111,6 +111,7 @@ def open_frames(
     probabilities: Path | None = None,
     axes: str | None = None,
     image_axes: str | None = None,
+    channels: int | None = None,
     by_section: bool = False,
     files: ExitStack,
 ) -> list[ObjectFrame]:
@@ -123,6 +124,9 @@ def open_frames(
         With the same frames.
     axes : of the labels, where the file does not tell
     image_axes : of the image, where the file does not tell; those of the labels, if not given
+    channels : int
+        That a network takes: the image is measured as it sees it, grey repeated, equal channels as one. All that the
+        file has, if not given.
     by_section : bool
         The sections of a stack are images of their own; else a stack is a volume.
     files : ExitStack
@@ -139,12 +143,12 @@ def open_frames(
     beside: list[Sequence[Frame | None]] = []
     spacing = source.spacing
     shared = axes if axes and "C" not in axes else None
-    for path, own in ((image, image_axes or shared), (probabilities, shared)):
+    for path, own, wanted in ((image, image_axes or shared, channels), (probabilities, shared, None)):
         if path is None:
             beside.append([None] * len(frames))
             continue
         other = files.enter_context(open_lazily(path, axes=own))
-        beside.append(_fitting(other, frames, path))
+        beside.append(_fitting(other, frames, path, wanted))
         spacing = spacing or other.spacing
     return [
         ObjectFrame(
@@ -159,11 +163,11 @@ def open_frames(
     ]
 
 
-def _fitting(other: LazyImage, frames: Sequence[Frame], path: Path) -> list[Frame]:
+def _fitting(other: LazyImage, frames: Sequence[Frame], path: Path, channels: int | None) -> list[Frame]:
     """Frames of another file of the same image."""
     wanted = frames[0].shape[1:]
-    channels = other.shape[other.axes.index("C")] if "C" in other.axes else 1
-    fitting = frames_of(other, dims=len(wanted), channels=channels, name=path.name)
+    have = other.shape[other.axes.index("C")] if "C" in other.axes else 1
+    fitting = frames_of(other, dims=len(wanted), channels=channels or have, name=path.name)
     if len(fitting) != len(frames) or fitting[0].shape[1:] != wanted:
         came, want = (
             f"{len(row)} of {' x '.join(map(str, row[0].shape[1:]))} pixels" for row in (fitting, list(frames))

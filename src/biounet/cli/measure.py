@@ -85,7 +85,12 @@ def run_measurement(
 
 
 def measure_predictions(
-    pairs: Sequence[tuple[Path, Path]], out: Path, *, axes: str | None = None, by_section: bool = False
+    pairs: Sequence[tuple[Path, Path]],
+    out: Path,
+    *,
+    axes: str | None = None,
+    channels: int | None = None,
+    by_section: bool = False,
 ) -> None:
     """Measure objects that were predicted, region by region, as `run_measurement` would; replace older tables.
 
@@ -94,12 +99,15 @@ def measure_predictions(
     pairs : image and labels
     out : folder for the tables
     axes : of the images, where the files do not tell
+    channels : that the network takes; images are measured as it sees them, so all have the same columns
     by_section : each section of a stack has objects of its own
     """
 
     def measure(files_of_one: MeasuredFiles, stack: ExitStack) -> Iterator[FrameTable]:
         labels, image, _ = files_of_one
-        frames = open_frames(labels, image=image, image_axes=axes, by_section=by_section, files=stack)
+        frames = open_frames(
+            labels, image=image, image_axes=axes, channels=channels, by_section=by_section, files=stack
+        )
         return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames
 
     _write_tables([(labels, image, None) for image, labels in pairs], measure, out, overwrite=True)

@@ -56,10 +56,13 @@ def run_prediction(
                 raise
             raise MemoryBudgetError(f"for each of {processes} workers, {error}") from error
     if table:
-        # Objects that were not linked are areas in single sections.
-        by_section = read_card(member_files(model)[0]).model.dims == 2 and not options["link"]
+        model_config = read_card(member_files(model)[0]).model
         measure_predictions(
-            name_outputs(inputs, out), _folder_of(written[0]), axes=options["axes"], by_section=by_section
+            name_outputs(inputs, out),
+            _folder_of(written[0]),
+            axes=options["axes"],
+            channels=model_config.in_channels,
+            by_section=model_config.dims == 2 and not options["link"],  # objects that were not linked are areas
         )
     return written
 
