@@ -10,7 +10,7 @@ from biounet.errors import ConfigError, ModelFileError
 from biounet.modelfile import load_network
 from biounet.models import build
 from biounet.models.vgg import LEVELS
-from biounet.pretrained import load_pretrained
+from biounet.pretrained import check_model, load_pretrained
 from test_experiment import experiment
 from test_train import run
 
@@ -43,8 +43,12 @@ def file(tmp_path):
     return write
 
 
+def settled(name: str, **settings) -> ModelConfig:
+    return ModelConfig(**({"name": name, "width": 2, "padding": "same", "dropout": 0.0} | settings))
+
+
 def made(name: str, **settings) -> nn.Module:
-    return build(ModelConfig(**({"name": name, "width": 2, "padding": "same", "dropout": 0.0} | settings))).eval()
+    return build(settled(name, **settings)).eval()
 
 
 def test_the_layout_of_this_test_is_the_public_one():
@@ -60,6 +64,7 @@ def test_the_layout_of_this_test_is_the_public_one():
 def test_trunks_take_public_weights(file, name, depth, norm):
     net = made(name, in_channels=3, norm="batch" if norm else "none")
     before = {key: value.clone() for key, value in net.state_dict().items()}
+    check_model(settled(name, norm="batch" if norm else "none", pretrained=str(file(depth, norm=norm))))
     load_pretrained(net, file(depth, norm=norm))
     given = public_layout(depth, norm=norm)
     taken = 0
@@ -95,10 +100,18 @@ def test_an_image_of_other_channels_counts_as_grey(file, channels):
 @pytest.mark.parametrize(
     ("given", "settings", "words"),
     [
-        ({"depth": 16}, {}, "stands on vgg11, the weights are of another network"),
-        ({"depth": 11}, {"norm": "batch"}, "stands on vgg11_bn, the weights are of another network"),
-        ({"depth": 11, "norm": True}, {}, "stands on vgg11, the weights are of another network"),
-        ({"depth": 11, "width": 4}, {}, r"the shape \(4, 3, 3, 3\), the network wants \(2, 1, 3, 3\)"),
+        ({"depth": 16}, {}, r"stands on vgg11, the weights are of vgg16 .*; get .* 'biounet download vgg11 --out DIR'"),
+        (
+            {"depth": 11},
+            {"norm": "batch"},
+            r"stands on vgg11_bn, .* are of vgg11 .*; set model.norm=none, or get .* 'biounet download vgg11_bn",
+        ),
+        (
+            {"depth": 11, "norm": True},
+            {},
+            r"stands on vgg11, .* are of vgg11_bn .*; set model.norm=batch, or get .* 'biounet download vgg11 ",
+        ),
+        ({"depth": 11, "width": 4}, {}, r"the shape \(4, 3, 3, 3\), .* wants \(2, 1, 3, 3\); .* model.width=64"),
     ],
 )
 def test_weights_of_another_network_are_refused(file, given, settings, words):
@@ -107,11 +120,55 @@ def test_weights_of_another_network_are_refused(file, given, settings, words):
         load_pretrained(made("ternausnet", **settings), path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+    with pytest.raises(ModelFileError) as known_before:
+        check_model(settled("ternausnet", pretrained=str(path), **settings))
+    assert str(known_before.value) == str(caught.value)
 
 
-def test_a_network_without_vgg_is_refused(file):
-    with pytest.raises(ConfigError, match="ternausnet or an fcn"):
-        load_pretrained(made("unet"), file(11))
+def refused_unchanged(name: str, weights: dict[str, torch.Tensor], path, words: str) -> None:
+    """The weights are refused in one line, and the network keeps all of its own."""
+    save_file(weights, path)
+    net = made(name, in_channels=3)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    with pytest.raises(ModelFileError, match=words) as caught:
+        load_pretrained(net, path)
+    assert "\n" not in str(caught.value)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+def channels_last(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.movedim(1, -1).contiguous() if value.dim() == 4 else value for name, value in weights.items()}
+
+
+@pytest.mark.parametrize(("name", "depth", "first"), [("ternausnet", 11, 3), ("fcn-8s", 16, 2)])
+def test_as_many_numbers_in_another_order_are_refused(tmp_path, name, depth, first):
+    # The first layer is 3 x 3 x 3 in either order; the next one tells.
+    words = (
+        rf"features.{first}.weight has the shape \(\d+, 3, 3, 2\), the network wants \(\d+, 2, 3, 3\); take the file"
+    )
+    refused_unchanged(name, channels_last(public_layout(depth)), tmp_path / "last.safetensors", words)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("weight", (128, 7, 7, 16)), ("weight", (128, 784, 1)), ("weight", (784, 128)), ("bias", (1, 128))],
+)
+def test_only_fully_connected_layers_become_convolutions(tmp_path, name, shape):
+    name, weights = f"classifier.0.{name}", public_layout(16)
+    weights[name] = weights[name].reshape(shape)
+    refused_unchanged("fcn-8s", weights, tmp_path / "vgg.safetensors", rf"{name} has the shape")
+
+
+def test_flat_filters_are_refused(tmp_path):
+    weights = {name: value.flatten(1) if value.dim() == 4 else value for name, value in public_layout(11).items()}
+    refused_unchanged("ternausnet", weights, tmp_path / "vgg.safetensors", r"features.0.weight has the shape \(2, 27\)")
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_network_without_vgg_is_refused_whatever_the_file(file, missing):
+    path = "missing.safetensors" if missing else str(file(11))
+    with pytest.raises(ConfigError, match=r"UNet takes no public weights.* ternausnet or an fcn"):
+        check_model(settled("unet", pretrained=path))
 
 
 def test_what_is_no_safetensors_file_is_said(tmp_path):
@@ -119,8 +176,13 @@ def test_what_is_no_safetensors_file_is_said(tmp_path):
     with pytest.raises(ModelFileError, match=r"is missing; get the weights with 'biounet download vgg11 --out"):
         load_pretrained(made("ternausnet"), path)
     torch.save(public_layout(11), path)
-    with pytest.raises(ModelFileError, match=r"no safetensors file .*biounet download vgg11"):
+    with pytest.raises(
+        ModelFileError, match=rf"no safetensors file .*'biounet download vgg11 --from {path} --out DIR'"
+    ):
         load_pretrained(made("ternausnet"), path)
+    torn = path.rename(tmp_path / "vgg11.safetensors")
+    with pytest.raises(ModelFileError, match=r"torn .*'biounet download vgg11 --out DIR'"):
+        check_model(settled("ternausnet", pretrained=str(torn)))
 
 
 def test_training_begins_with_them_and_its_model_stands_alone(file, tmp_path):
@@ -138,6 +200,6 @@ def test_training_begins_with_them_and_its_model_stands_alone(file, tmp_path):
 
 def test_weights_of_another_network_are_said_before_anything_is_written(file, tmp_path):
     settings = {"model.name": "ternausnet", "model.norm": "none", "model.pretrained": str(file(16))}
-    with pytest.raises(ModelFileError, match="another network"):
+    with pytest.raises(ModelFileError, match="weights are of vgg16"):
         list(experiment(tmp_path / "run", **settings).run())
     assert not (tmp_path / "run").exists()

@@ -10,7 +10,7 @@ from biounet.config import ModelConfig
 from biounet.errors import ConfigError, ModelFileError
 from biounet.geometry.trunk import Step
 
-__all__ = ["LEVELS", "adopt", "check_planar", "trunk_features", "trunk_name", "trunk_steps"]
+__all__ = ["LEVELS", "adopt", "check_planar", "trunk_features", "trunk_name", "trunk_of", "trunk_steps"]
 
 LEVELS: Mapping[int, Sequence[int]] = MappingProxyType({11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3)})
 """3x3 convolutions before each pooling (Simonyan and Zisserman 2015, table 1, columns A and D)."""
@@ -88,6 +88,23 @@ def trunk_name(depth: int, config: ModelConfig) -> str:
     return f"vgg{depth}_bn" if config.norm == "batch" else f"vgg{depth}"
 
 
+def trunk_of(net: nn.Module) -> str:
+    """Name of the public weights that a network begins with, as `biounet.download.SOURCES` knows it.
+
+    Raises
+    ------
+    ConfigError
+        If it has no VGG trunk.
+    """
+    trunk = getattr(net, "trunk", None)
+    if trunk is None:
+        raise ConfigError(
+            f"{type(net).__name__} takes no public weights, model.pretrained names some; "
+            "use them with --model ternausnet or an fcn, or leave them out"
+        )
+    return str(trunk)
+
+
 def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a network on a VGG trunk the weights of a VGG that was trained to classify photographs.
 
@@ -104,7 +121,8 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     ConfigError
         If the network has no VGG trunk.
     ModelFileError
-        If the weights are those of another network, or of another width.
+        If the weights are those of another network, of another width, or laid out otherwise. Then nothing
+        is changed.
 
     Notes
     -----
@@ -112,26 +130,47 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     one: each of its C channels gets the sum of the three filters divided by C. So a grey image has the same
     responses as its copy in all three colours.
     """
-    trunk = getattr(net, "trunk", None)
-    if trunk is None:
-        raise ConfigError("model.pretrained holds weights of VGG; use it with ternausnet or an fcn, or leave it out")
+    trunk = trunk_of(net)
     own = {name: value for name, value in net.state_dict().items() if _is_adopted(name)}
     theirs = {name: value for name, value in weights.items() if name in own or name.startswith("features.")}
     theirs = {name: value for name, value in theirs.items() if _is_adopted(name)}
     strange = sorted(own.keys() ^ theirs.keys())
     if strange:
-        raise ModelFileError(f"the network stands on {trunk}, the weights are of another network ({strange[0]})")
+        raise ModelFileError(_of_another(trunk, theirs, strange[0]))
+    fitting = {name: _fitting(name, theirs[name], value) for name, value in own.items()}
     for name, value in own.items():
-        given = theirs[name]
-        if name == "features.0.weight" and value.shape[1] != given.shape[1]:
-            given = given.sum(dim=1, keepdim=True).expand(-1, value.shape[1], -1, -1) / value.shape[1]
-        if given.shape[0] != value.shape[0] or given.numel() != value.numel():
+        if fitting[name].shape != value.shape:
             raise ModelFileError(
                 f"{name} has the shape {tuple(theirs[name].shape)}, the network wants {tuple(value.shape)}; "
-                "public weights need --set model.width=64"
+                f"take the file of 'biounet download {trunk} --out DIR', with --set model.width=64"
             )
-        with torch.no_grad():
-            value.copy_(given.reshape(value.shape))  # a fully connected layer becomes a convolution
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(fitting[name])
+
+
+def _fitting(name: str, given: Tensor, value: Tensor) -> Tensor:
+    """Weights of a file as the network has them, where that is another shape for the same layer."""
+    if name == "features.0.weight" and given.dim() == value.dim() and given.shape[1] != value.shape[1]:
+        return given.sum(dim=1, keepdim=True).expand(-1, value.shape[1], -1, -1) / value.shape[1]
+    flat = name.startswith("classifier.") and (given.dim(), value.dim()) == (2, 4)
+    if flat and given.shape == value.flatten(1).shape:
+        return given.reshape(value.shape)  # a fully connected layer becomes a convolution
+    return given
+
+
+def _of_another(trunk: str, weights: Mapping[str, Tensor], strange: str) -> str:
+    """What to say of weights whose names are not those of a trunk."""
+    convolutions = sum(value.dim() == 4 for name, value in weights.items() if name.startswith("features."))
+    normalised = any(name.endswith("running_mean") for name in weights)
+    kinds = {sum(level): f"vgg{depth}{'_bn' * normalised}" for depth, level in LEVELS.items()}
+    kind = kinds.get(convolutions, "another network")
+    advice = f"get others with 'biounet download {trunk} --out DIR'"
+    if kind == trunk:
+        kind = "another network"
+    elif kind.removesuffix("_bn") == trunk.removesuffix("_bn"):
+        advice = f"set model.norm={'batch' if normalised else 'none'}, or {advice}"
+    return f"the network stands on {trunk}, the weights are of {kind} ({strange}); {advice}"
 
 
 def _is_adopted(name: str) -> bool:
