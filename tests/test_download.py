@@ -154,7 +154,7 @@ def test_a_wrong_beginning_is_found_when_the_rest_has_come(server, tmp_path):
 
 def test_a_missing_file_is_said_at_once(server, tmp_path):
     server.status = 404
-    with pytest.raises(DownloadError, match="answers 404"):
+    with pytest.raises(DownloadError, match=r"answers 404 .* --from FILE"):
         fetch(server, tmp_path)
     assert len(server.asked) == 1
 
@@ -198,6 +198,53 @@ def test_nothing_is_overwritten_unasked(server, tmp_path):
     check(fetch(server, tmp_path, overwrite=True))
 
 
+def test_a_file_that_one_has_is_taken_and_kept(server, tmp_path):
+    given = tmp_path / "mine.pth"
+    given.write_bytes(CONTENT)
+    check(fetch(server, tmp_path / "new", origin=str(given)))
+    assert given.read_bytes() == CONTENT
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("content", [None, b"something else", CONTENT[:-1], CONTENT + b"!"])
+def test_a_wrong_file_that_one_has_is_said_kept_and_nothing_written(server, tmp_path, content):
+    given, words = tmp_path / "mine.pth", r"mine.pth cannot be read \(No such file"
+    if content is not None:
+        given.write_bytes(content)
+        words = rf"mine.pth has the SHA-256 \w{{8}}\.\.\., wanted {server.source.sha256}\.\.\.; give the file of http"
+    with pytest.raises(DownloadError, match=words):
+        fetch(server, tmp_path / "new", origin=str(given))
+    assert not (tmp_path / "new").exists()
+    assert content is None or given.read_bytes() == content
+
+
+def test_a_file_of_the_right_hash_that_holds_no_weights_is_kept(tmp_path):
+    given = tmp_path / "mine.pth"
+    given.write_bytes(b"no pickle")
+    source = Source("http://nowhere/net.pth", hashlib.sha256(b"no pickle").hexdigest(), "nobody's")
+    with pytest.raises(DownloadError, match=r"mine.pth holds no state dict"):
+        download("net", tmp_path / "new", origin=str(given), sources={"net": source})
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.pth"]
+
+
+def test_another_address_gives_the_same_file(server, tmp_path):
+    public = Source("http://127.0.0.1:9/net.pth", server.source.sha256, "nobody's")
+    (tmp_path / "net.pth.part").write_bytes(CONTENT[:1000])  # of the public address
+    mirror = f"{server.address}/any/name?key=1"
+    check(download("net", tmp_path, origin=mirror, sources={"net": public}))
+    assert server.asked == ["bytes=1000-"]
+    server.content = b"something else"
+    with pytest.raises(DownloadError, match=r"name\?key=1 has the SHA-256 .* removed"):
+        download("net", tmp_path / "new", origin=mirror, sources={"net": public})
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://", "http://127.0.0.1:port/net.pth"])
+def test_what_is_no_address_is_said(server, tmp_path, address):
+    with pytest.raises(DownloadError, match=r"cannot be reached .* --from FILE"):
+        fetch(server, tmp_path, origin=address)
+
+
 def test_an_unknown_name_is_refused_with_those_that_are_known(tmp_path):
     with pytest.raises(ConfigError, match="vgg11, vgg11_bn, vgg16, vgg16_bn, got 'vgg12'"):
         download("vgg12", tmp_path)
@@ -223,3 +270,15 @@ def test_the_command_says_how_to_go_on(server, tmp_path, monkeypatch, command):
     assert "--model ternausnet" in said
     assert "model.norm=batch" in said
     assert (tmp_path / "vgg11_bn.safetensors").is_file()
+
+
+def test_the_command_takes_a_file(server, tmp_path, monkeypatch, command):
+    monkeypatch.setattr(import_module("biounet.cli.download"), "SOURCES", {"vgg11": server.source})
+    (tmp_path / "mine.pth").write_bytes(CONTENT)
+    status, _, said = command("download", "vgg11", "--from", tmp_path / "mine.pth", "--out", tmp_path / "new")
+    assert (status, server.asked) == (0, [])
+    assert "model.norm=none" in said
+    assert (tmp_path / "new" / "vgg11.safetensors").is_file()
+    status, _, said = command("download", "vgg11", "--from", tmp_path / "none.pth", "--out", tmp_path / "other")
+    assert status == 2
+    assert "none.pth cannot be read" in said

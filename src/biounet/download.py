@@ -61,11 +61,12 @@ def download(
     name: str,
     folder: Path,
     *,
+    origin: str | None = None,
     sources: Mapping[str, Source] = SOURCES,
     overwrite: bool = False,
     progress: Progress = lambda share, text: None,
 ) -> Path:
-    """Fetch weights and write them as ``NAME.safetensors``.
+    """Fetch weights, or take a file of them, and write them as ``NAME.safetensors``.
 
     Parameters
     ----------
@@ -73,6 +74,8 @@ def download(
     folder : Path
         Made if it is missing. What has arrived stays there as ``*.part`` until it is whole, so that a second
         try goes on from there.
+    origin : path or http address
+        Where the same file is, if it is not to come from its source; a file stays as it is.
     sources : by name
     overwrite : bool
         Whether a file of that name may be replaced.
@@ -88,7 +91,8 @@ def download(
     ConfigError
         If there is no such name.
     DownloadError
-        If the address cannot be reached, the transfer breaks, or what arrived is not what was wanted.
+        If the file is missing, the address cannot be reached, the transfer breaks, or what arrived is not what was
+        wanted.
     OutputError
         If the file exists already, or the disk is full.
     """
@@ -96,24 +100,43 @@ def download(
         raise ConfigError(f"download must be one of {', '.join(sources)}, got {name!r}")
     source, path = sources[name], folder / f"{name}.safetensors"
     check_absent(path, overwrite=overwrite)
+    if origin is not None and not origin.startswith(("http://", "https://")):
+        try:
+            _convert(Path(origin), path, source, overwrite=overwrite)
+        except _WrongFileError as error:
+            raise DownloadError(f"{origin} {error}; give the file of {source.url}") from error
+        return path
     with sayable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{source.url.rpartition('/')[2]}.part"
-    for attempt in range(ATTEMPTS):
-        try:
-            _fetch(source.url, part, progress)
-            break
-        except _BrokenTransferError:
-            if attempt == ATTEMPTS - 1:
-                raise
-    _verify(part, source)
-    _convert(part, path, source, overwrite=overwrite)
+    url, part = origin or source.url, folder / f"{source.url.rpartition('/')[2]}.part"
+    _fetch_whole(url, part, progress)
+    try:
+        _convert(part, path, source, overwrite=overwrite)
+    except _WrongFileError as error:
+        part.unlink()
+        advice = "the file was removed: run again, and if that does not help do not trust the address"
+        raise DownloadError(f"{url} {error}; {advice}") from error
     part.unlink()
     return path
 
 
 class _BrokenTransferError(DownloadError):
     """A transfer that goes on when it is tried again."""
+
+
+class _WrongFileError(DownloadError):
+    """A file that is not what was wanted; says what it does, without its name."""
+
+
+def _fetch_whole(url: str, part: Path, progress: Progress) -> None:
+    """Fetch a file, going on where a connection breaks."""
+    for attempt in range(ATTEMPTS):
+        try:
+            _fetch(url, part, progress)
+            break
+        except _BrokenTransferError:
+            if attempt == ATTEMPTS - 1:
+                raise
 
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
@@ -124,10 +147,12 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
     except HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             return  # all of it has come before; whether it is right, its SHA-256 tells
-        raise DownloadError(f"{url} answers {error.code} {error.reason}; try later, or get the file by hand") from error
-    except (URLError, http.client.HTTPException, OSError) as error:
+        advice = "try later, or get the file by hand and give it with --from FILE"
+        raise DownloadError(f"{url} answers {error.code} {error.reason}; {advice}") from error
+    except (URLError, http.client.HTTPException, OSError, ValueError) as error:
         why = getattr(error, "reason", None) or error
-        raise DownloadError(f"{url} cannot be reached ({why}); check the network and run again") from error
+        advice = "check the network and run again, or get the file by hand and give it with --from FILE"
+        raise DownloadError(f"{url} cannot be reached ({why}); {advice}") from error
     with response:
         if response.status != http.client.PARTIAL_CONTENT:  # a server that begins at the beginning
             have = 0
@@ -153,26 +178,26 @@ def _chunks(response: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
         raise _BrokenTransferError(f"{url} broke off ({why}); run again, it goes on from there") from error
 
 
-def _verify(part: Path, source: Source) -> None:
-    """Compare the SHA-256 of a file with the one that was published; a wrong file is removed."""
-    with part.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if not digest.startswith(source.sha256):
-        part.unlink()
-        raise DownloadError(
-            f"{source.url} has the SHA-256 {digest[: max(8, len(source.sha256))]}..., wanted {source.sha256}...; "
-            "the file was removed: run again, and if that does not help do not trust the address"
-        )
-
-
-def _convert(part: Path, path: Path, source: Source, *, overwrite: bool) -> None:
-    """Write a state dict as safetensors. Nothing but tensors is unpickled, here and nowhere else."""
+def _verify(file: Path, source: Source) -> None:
+    """Compare the SHA-256 of a file with the one that was published."""
     try:
-        weights = torch.load(part, map_location="cpu", weights_only=True)
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _WrongFileError(f"cannot be read ({error.strerror or error})") from error
+    if not digest.startswith(source.sha256):
+        said = digest[: max(8, len(source.sha256))]
+        raise _WrongFileError(f"has the SHA-256 {said}..., wanted {source.sha256}...")
+
+
+def _convert(file: Path, path: Path, source: Source, *, overwrite: bool) -> None:
+    """Write a state dict as safetensors. Nothing but tensors is unpickled, here and nowhere else."""
+    _verify(file, source)
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
         tensors = {name: value.detach().contiguous() for name, value in weights.items()}
     except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, TypeError, AttributeError) as error:
-        part.unlink()
         why = str(error).partition("\n")[0]
-        raise DownloadError(f"{source.url} holds no state dict of tensors ({why}); use another address") from error
+        raise _WrongFileError(f"holds no state dict of tensors ({why})") from error
     with replacing(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(save(tensors, {"source": source.url, "terms": source.terms}))

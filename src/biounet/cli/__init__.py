@@ -171,12 +171,15 @@ def download(
     name: Annotated[str, typer.Argument(help="vgg11, vgg11_bn, vgg16 or vgg16_bn.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder that the file is written to.")],
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="FILE|URL", help="Where to take the .pth file of torchvision from.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Fetch public weights that training can begin with."""
+    """Fetch public weights that training can begin with, or take a file of them."""
     from biounet.cli.download import run_download
 
-    run_download(name, out, overwrite=overwrite)
+    run_download(name, out, origin=from_, overwrite=overwrite)
 
 
 @app.command()

@@ -8,10 +8,10 @@ from biounet.download import SOURCES, download
 __all__ = ["run_download"]
 
 
-def run_download(name: str, out: Path, *, overwrite: bool) -> None:
-    """Fetch public weights, and say where they are and whose."""
+def run_download(name: str, out: Path, *, origin: str | None = None, overwrite: bool) -> None:
+    """Fetch public weights, or take a file of them, and say where they are and whose."""
     with progress(f"downloading {name}") as show:
-        path = download(name, out, sources=SOURCES, overwrite=overwrite, progress=show)
+        path = download(name, out, origin=origin, sources=SOURCES, overwrite=overwrite, progress=show)
     say(f"{path} is written ({SOURCES[name].terms})")
     model = "ternausnet" if name.startswith("vgg11") else "fcn-8s"
     norm = "batch" if name.endswith("_bn") else "none"
