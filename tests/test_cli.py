@@ -115,6 +115,37 @@ def test_check_says_what_there_is(biounet, dataset):
     assert "memory: about " in out
 
 
+def test_check_takes_the_settings_of_train(biounet, dataset, tmp_path):
+    settings = RunConfig.preset("paper").updated({"model.width": 2, "model.depth": 2, "train.patch": 32})
+    config = tmp_path / "config.toml"
+    config.write_text(settings.to_toml())
+    words = ("--config", config, "--model", "unet++", "--steps", 2, "--precision", "float32", "--seed", 1)
+    status, out, said = biounet("check", dataset, *words, "--set", "model.padding=same", "--set", "train.reports=2")
+    assert status == 0, said
+    assert "network: unet++, " in out
+    assert "batches of 1 patches of 32 x 32 px" in out
+
+
+@pytest.mark.parametrize("verb", ["check", "train"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "nope"], "'nope'"),
+        (["--model", "ternausnet", "--set", "model.padding=valid"], "pads its convolutions"),
+        (["--set", "model.pretrained=/no/such.safetensors"], "UNet takes no public weights"),
+        (
+            ["--model", "fcn-8s", "--set", "model.pretrained=/no/such.safetensors"],
+            "'biounet download vgg16_bn --out DIR'",
+        ),
+        (["--set", "train.loss=dica"], "'dica'"),
+    ],
+)
+def test_unsuited_settings_are_said_before_images_are_looked_for(biounet, tmp_path, verb, words, said):
+    options = ["--out", tmp_path / "run"] if verb == "train" else []
+    assert said in refused(biounet, verb, tmp_path / "nothing", *options, *words)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_output_that_exists_is_refused_and_kept(biounet, dataset, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")

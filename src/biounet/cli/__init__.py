@@ -50,18 +50,23 @@ def demo(
 def check(
     dataset: Annotated[Path, typer.Argument(help="Folder of images and labels.")],
     *,
-    validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
     preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Annotated[float | None, typer.Option(help=f"Wall-clock budget; {MINUTES:g} if nothing is said.")] = None,
     steps: Annotated[int | None, typer.Option(help="Number of updates.")] = None,
+    validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings in TOML, as a run writes them.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeat at will.")] = None,
     device: Device = "auto",
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
+    seed: Seed = None,
 ) -> None:
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
     from biounet.cli.train import describe
 
-    changes = _given(validation=validation, minutes=minutes, steps=steps) | _assignments(set_ or [])
-    for line in describe(dataset, _budgeted(_settings(preset, None, changes)), device=device):
+    changes = _given(model=model, minutes=minutes, steps=steps, validation=validation, precision=precision, seed=seed)
+    changes |= _assignments(set_ or [])
+    for line in describe(dataset, _budgeted(_settings(preset, config, changes)), device=device):
         typer.echo(line)
 
 
@@ -92,8 +97,10 @@ def train(
     begun = out / "fold-0" / "config.toml" if crossed else out / "config.toml"
     settings = _budgeted(_settings(preset, begun if resume else config, changes))
     from biounet.cli.ranks import run_ranks, started
-    from biounet.cli.train import run_training
+    from biounet.cli.train import check_settings, run_training
 
+    if not resume:
+        check_settings(settings)
     if devices > 1 and not started():
         sys.exit(run_ranks(devices, [sys.executable, "-c", "from biounet.cli import main; main()", *sys.argv[1:]]))
     if crossed:

@@ -11,23 +11,34 @@ from biounet.cli.board import Board
 from biounet.cli.progress import progress, say
 from biounet.config import RunConfig, TrainConfig
 from biounet.digests import shared_images
+from biounet.errors import ConfigError
 from biounet.experiment import Experiment
 from biounet.footprint import machine_bytes
 from biounet.forecast import Forecast
 from biounet.geometry import Geometry
+from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import network_input_size
 from biounet.postprocess import ObjectRules
+from biounet.pretrained import check_model
 from biounet.processes import agree, check_share, connected, least, local_size, make_fabric, world_size
 from biounet.report import Picture, health, load_log, write_report
 from biounet.train import Step
 from biounet.training_data import TrainingData, fit_to_data, load_training_data
 from biounet.validation import Validation
 
-__all__ = ["announce", "describe", "prepare", "run_training", "train_one"]
+__all__ = ["announce", "check_settings", "describe", "prepare", "run_training", "train_one"]
 
 LISTED = 6  # classes whose shares are told one by one
+
+
+def check_settings(settings: RunConfig) -> None:
+    """Refuse, before any image is read, what no image puts right: names, networks, weights to begin with."""
+    check_model(settings.model)
+    if settings.train.loss not in (*LOSSES, *IMAGE_LOSSES):
+        known = ", ".join((*LOSSES, *IMAGE_LOSSES))
+        raise ConfigError(f"train.loss must be one of {known}, got {settings.train.loss!r}")
 
 
 def prepare(
@@ -55,6 +66,7 @@ def room(train: TrainConfig) -> float:
 
 def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Iterator[str]:
     """Say what a dataset holds, and what training would do and take, line by line."""
+    check_settings(settings)
     fabric = make_fabric(device, settings.train.precision)
     config, data, normalization = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
