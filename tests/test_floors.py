@@ -16,6 +16,7 @@ FLOORS = [
     },
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
+    | {"runfolder"}
     | {"ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
     | {"ensemble", "frames", "reliefs", "sections", "jobs", "outputs", "plan", "verify", "survey"},
     {"report", "cli"},
@@ -42,6 +43,8 @@ SIDEWAYS = {
     *(("forecast", part) for part in ("patches", "update", "validation")),
     *(("experiment", part) for part in ("digests", "forecast", "ondemand", "stored_samples")),
     *(("training_data", part) for part in ("ondemand", "survey")),
+    ("runfolder", "digests"),
+    *((part, "runfolder") for part in ("experiment", "train")),
     ("stored_samples", "training_data"),
     *(("jobs", part) for part in ("ensemble", "frames", "reliefs", "outputs", "plan")),
     *(("outputs", part) for part in ("jobs", "sections")),

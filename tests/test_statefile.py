@@ -27,8 +27,10 @@ def test_last_two_are_kept_and_a_torn_one_is_passed_over(tmp_path):
     assert load_state(tmp_path)[1] == {"step": 2}
 
 
-def test_nothing_to_resume_is_said(tmp_path):
-    with pytest.raises(TrainingError, match="no state to resume"):
+def test_a_run_without_a_state_and_one_with_none_that_is_whole(tmp_path):
+    assert load_state(tmp_path) is None
+    (tmp_path / "step-00000001.safetensors").write_bytes(b"torn")
+    with pytest.raises(TrainingError, match="can be read; train without --resume"):
         load_state(tmp_path)
 
 

@@ -44,7 +44,18 @@ def squares() -> list[Sample]:
     return samples
 
 
-def run(folder, *, preset="default", scores=None, validate=None, stop=None, resume=False, afterwards=float, **changes):
+def run(
+    folder,
+    *,
+    preset="default",
+    scores=None,
+    validate=None,
+    stop=None,
+    resume=False,
+    afterwards=float,
+    yielded=None,
+    **changes,
+):
     """Train the tiny network; return what the loop yielded."""
     config = RunConfig.preset(preset).updated(
         {**TINY, **{key.replace("__", "."): value for key, value in changes.items()}}
@@ -65,13 +76,18 @@ def run(folder, *, preset="default", scores=None, validate=None, stop=None, resu
         resume=resume,
         afterwards=afterwards,
     )
-    yielded = []
+    yielded = [] if yielded is None else yielded
     for step in steps:
         yielded.append(step)
         if step.number == stop:
             steps.close()
             break
     return yielded
+
+
+def logged(folder) -> list[dict[str, str]]:
+    with (folder / "log.csv").open() as stream:
+        return list(csv.DictReader(stream))
 
 
 @pytest.mark.parametrize("preset", ["default", "paper"])
@@ -109,8 +125,7 @@ def test_the_best_network_is_kept(tmp_path):
 
 def test_the_log_has_a_row_per_report(tmp_path):
     run(tmp_path / "run", scores=[0.25, 0.75])
-    with (tmp_path / "run" / "log.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
+    rows = logged(tmp_path / "run")
     assert [(row["step"], row["score"], row["best"]) for row in rows] == [("4", "0.25", "1"), ("8", "0.75", "1")]
 
 
@@ -131,6 +146,80 @@ def test_a_loss_that_is_no_number_ends_the_run_with_its_cause(tmp_path):
     with pytest.raises(TrainingError, match="learning rate is likely too high"):
         run(tmp_path / "run", train__learning_rate=1e30, train__optimizer="sgd", train__clip=None)
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def broken_at(monkeypatch, step, *, weights=False):
+    """Let the loss, or the weights only, be no numbers from a step on."""
+    update = train.train_step
+
+    def breaking(state, *given, **options):
+        loss = update(state, *given, **options)
+        if state.step < step:
+            return loss
+        if weights:
+            next(state.net.parameters()).data.fill_(torch.nan)
+        return loss if weights else loss * torch.nan
+
+    monkeypatch.setattr(train, "train_step", breaking)
+
+
+@pytest.mark.parametrize(("weights", "said"), [(False, "loss is no number since step 5"), (True, "after step 6")])
+def test_states_from_before_the_loss_was_no_number_are_kept(tmp_path, monkeypatch, weights, said):
+    broken_at(monkeypatch, 6, weights=weights)
+    monkeypatch.setattr(train, "SAVE_EVERY", -1.0)  # after every step
+    with pytest.raises(TrainingError, match=said):
+        run(tmp_path / "run")
+    states = sorted(path.stem for path in (tmp_path / "run" / "last").iterdir())
+    assert states == ["step-00000004", "step-00000005"]
+
+
+def test_a_loss_that_is_no_number_is_logged_reported_and_found_between_reports(tmp_path, monkeypatch):
+    broken_at(monkeypatch, 6)
+    monkeypatch.setattr(train, "LOOK_EVERY", -1.0)
+    steps, folder = [], tmp_path / "run"
+    with pytest.raises(TrainingError):
+        run(folder, yielded=steps)
+    assert [(step.number, step.report.scores) for step in steps if step.report] == [(4, {"score": 0.5}), (6, {})]
+    assert [np.isnan(step.loss) for step in steps] == [False] * 5 + [True]
+    rows = logged(folder)
+    assert [(row["step"], row["score"], row["best"]) for row in rows] == [("4", "0.5", "1"), ("6", "nan", "0")]
+    assert rows[-1]["loss"] == "nan"
+
+    run(folder, stop=6, resume=True)  # whoever stops there gets no state that is no number
+    assert {path.stem for path in (folder / "last").iterdir()} == {"step-00000004"}
+    monkeypatch.undo()
+    run(folder, resume=True)
+    assert [row["step"] for row in logged(folder)] == ["4", "8"]
+
+
+def test_a_score_that_is_no_number_keeps_the_last_network(tmp_path):
+    reports = [step.report for step in run(tmp_path / "run", scores=[np.nan, np.nan]) if step.report]
+    assert [report.best for report in reports] == [True, True]
+    assert read_card(tmp_path / "run").training["step"] == 8
+    reports = [step.report for step in run(tmp_path / "b", scores=[np.nan, 0.1, np.nan, 0.0], train__reports=4)]
+    assert [report.best for report in reports if report] == [True, True, False, False]
+
+
+def test_rows_that_are_made_anew_are_taken_out_of_the_log(tmp_path):
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    run(whole, train__reports=4)
+    run(folder, train__reports=4, stop=2)
+    log = folder / "log.csv"
+    log.write_text((whole / "log.csv").read_text()[:-20])  # killed after a row, before its state; and in the next row
+    run(folder, train__reports=4, resume=True)
+    assert [row["step"] for row in logged(folder)] == ["2", "4", "6", "8"]
+    assert [row["loss"] for row in logged(folder)] == [row["loss"] for row in logged(whole)]
+
+
+def test_a_run_that_has_no_state_yet_begins_anew(tmp_path):
+    folder = tmp_path / "run"
+    run(tmp_path / "whole")
+    folder.mkdir()
+    (folder / "log.csv").write_text("step,seconds,loss,learning_rate,waiting,score,best\n4,1,1,1,0,0.5,1\n")
+    run(folder, resume=True)
+    assert [row["step"] for row in logged(folder)] == ["4", "8"]
+    whole, resumed = ((path / "model.safetensors").read_bytes() for path in (tmp_path / "whole", folder))
+    assert whole == resumed
 
 
 def test_a_run_without_a_budget_is_refused(tmp_path):
@@ -236,5 +325,4 @@ def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "train_step", taking(3, update))
     steps = run(tmp_path / "run", validate=taking(20, lambda net: {"score": 0.5}))
     assert [step.report.waiting for step in steps if step.report] == [0.25, 0.25]
-    with (tmp_path / "run" / "log.csv").open() as stream:
-        assert [row["waiting"] for row in csv.DictReader(stream)] == ["0.25", "0.25"]
+    assert [row["waiting"] for row in logged(tmp_path / "run")] == ["0.25", "0.25"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from biounet.errors import OutputError
 
-__all__ = ["check_absent", "replacing", "sayable"]
+__all__ = ["check_absent", "remove_parts", "replacing", "sayable"]
 
 
 def check_absent(path: Path, *, overwrite: bool = False) -> None:
@@ -85,3 +85,26 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
             if temporary.is_dir():
                 shutil.rmtree(temporary)
             temporary.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what processes that were killed have left of `replacing`; nobody may be writing `path`.
+
+    Parameters
+    ----------
+    path : Path
+        As `replacing` takes it; its name may be a pattern of several, as in ``step-*.safetensors``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in (".note.4711.part.txt", ".other.4711.part.txt", "note.txt"):
+    ...     (folder / name).touch()
+    >>> remove_parts(folder / "note.txt")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['.other.4711.part.txt', 'note.txt']
+    """
+    for part in path.parent.glob(f".{path.stem}.*.part{path.suffix}"):
+        with sayable(part):
+            part.unlink()

@@ -9,9 +9,11 @@ from biounet.atomic import replacing
 from biounet.errors import TrainingError
 from biounet.training_data import TrainingData
 
-__all__ = ["check_same_data", "dataset_digest", "item_digests", "save_digests", "shared_images"]
+__all__ = ["DIGESTS", "check_same_data", "dataset_digest", "item_digests", "save_digests", "shared_images"]
 
-FILE = "data.json"
+DIGESTS = "data.json"
+"""File beside the states of a run."""
+
 NAMED = 3  # images that a message names
 
 
@@ -32,7 +34,7 @@ def dataset_digest(digests: Mapping[str, str]) -> str:
 
 def save_digests(folder: Path, digests: Mapping[str, str]) -> None:
     """Write what a run is made from beside its state."""
-    with replacing(folder / FILE) as temporary:
+    with replacing(folder / DIGESTS, overwrite=True) as temporary:
         temporary.write_text(json.dumps(digests, indent=1))
 
 
@@ -50,7 +52,7 @@ def check_same_data(folder: Path, digests: Mapping[str, str]) -> None:
     TrainingError
         If images were changed, added or taken away, which are named, or nothing was written.
     """
-    path = folder / FILE
+    path = folder / DIGESTS
     if not path.is_file():
         raise TrainingError(f"{path} is missing, so there is no run to resume; train without --resume")
     before = json.loads(path.read_text())

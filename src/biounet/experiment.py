@@ -16,13 +16,11 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import nn
 
-from biounet.atomic import replacing
 from biounet.budget import choose_width
 from biounet.calibration import Calibration
 from biounet.config import AugmentConfig, RunConfig
 from biounet.devices import choose_precision
-from biounet.digests import check_same_data, dataset_digest, item_digests, save_digests
-from biounet.errors import OutputError, TrainingError
+from biounet.digests import dataset_digest, item_digests
 from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
@@ -36,7 +34,8 @@ from biounet.patches import PatchSource, network_input_size
 from biounet.postprocess import ObjectRules
 from biounet.pretrained import load_pretrained
 from biounet.processes import agree, check_share
-from biounet.statefile import LOCK, hold
+from biounet.runfolder import begin_folder, check_folder, clear_parts
+from biounet.statefile import hold
 from biounet.stored_samples import store_samples
 from biounet.train import Step, fit
 from biounet.training_data import TrainingData, to_samples
@@ -178,8 +177,10 @@ class Experiment:
         if self.leads:
             self.check_folder(resume=resume)
         with hold(self.folder) if self.leads else nullcontext():
+            if self.leads:
+                clear_parts(self.folder)
             if self.leads and not resume:
-                self._begin_folder()
+                begin_folder(self.folder, self.config, self.reasons, self.digests)
             agree(self.fabric, 0)  # nobody goes on before the folder is there
             yield from self._train(geometry, resume)
 
@@ -208,7 +209,7 @@ class Experiment:
     @property
     def _learns_from_held_out(self) -> bool:
         """Whether the held-out images tell more than which network is best."""
-        return bool(self.validation.items) and self.data.kind != "images"
+        return self.validation.tells and self.data.kind != "images"
 
     def _seconds_to_settle(self) -> float:
         """What is to be done after the last step, as far as the last validation tells."""
@@ -271,33 +272,13 @@ class Experiment:
         return PatchSource(samples, geometry, size, augment, train, device)
 
     def check_folder(self, *, resume: bool) -> None:
-        """Refuse a folder that another run is in, or, to resume, one that was begun otherwise; write nothing."""
-        if (self.folder / LOCK).exists():
-            with hold(self.folder):
-                pass
-        settings = self.folder / "config.toml"
-        if not resume:
-            if self.folder.exists() and any(path.name != LOCK for path in self.folder.iterdir()):
-                raise OutputError(f"{self.folder} is not empty; choose another --out, or go on with --resume")
-            return
-        if not settings.is_file():
-            raise TrainingError(f"{self.folder} holds no run to resume; train without --resume")
-        before = RunConfig.from_toml(settings.read_text(), source=str(settings))
-        changed = before.differences(self.config)
-        if changed:
-            raise TrainingError(f"{self.folder} was begun with other settings ({', '.join(changed)}); use its own")
-        check_same_data(self.folder / "last", self.digests)
+        """Refuse a folder that the run may not be written into, see `biounet.runfolder`; write nothing."""
+        check_folder(self.folder, self.config, self.digests, resume=resume)
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """What the data are, by name."""
         return item_digests(self.data)
-
-    def _begin_folder(self) -> None:
-        """Write down what the run is made from."""
-        with replacing(self.folder / "config.toml") as temporary:
-            temporary.write_text(self.config.to_toml(reasons=self.reasons))
-        save_digests(self.folder / "last", self.digests)
 
     def _card(self) -> ModelCard:
         return ModelCard(

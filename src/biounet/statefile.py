@@ -51,22 +51,25 @@ def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Ma
         old.unlink()
 
 
-def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read the latest state that is whole.
+def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read the latest state that is whole; None if none was ever written.
 
     Raises
     ------
     TrainingError
-        If there is none.
+        If none that was written is whole.
     """
-    for path in reversed(_states(folder)):
+    states = _states(folder)
+    for path in reversed(states):
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
                 return tensors, json.loads(file.metadata()["run"])
         except (SafetensorError, OSError):
             continue
-    raise TrainingError(f"{folder} holds no state to resume; train without --resume, into a new folder")
+    if states:
+        raise TrainingError(f"no state in {folder} can be read; train without --resume, into a new folder")
+    return None
 
 
 def _states(folder: Path) -> list[Path]:

@@ -4,23 +4,24 @@ A run is a function of its settings and its data: patches, drop-out and schedule
 of the step, so a run that was killed and resumed ends with the same bytes as one that was not.
 """
 
-import csv
 import math
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from biounet.atomic import sayable
 from biounet.config import RunConfig, TrainConfig
 from biounet.errors import TrainingError
 from biounet.modelfile import ModelCard, save_network
 from biounet.patches import PatchSource
 from biounet.pretrained import load_pretrained
 from biounet.processes import agree
+from biounet.runfolder import add_row, cut_log
 from biounet.update import State, train_step
 
 __all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
@@ -36,6 +37,8 @@ REPORTING, FEWEST = 0.2, 3
 
 SAVE_EVERY = 300.0  # seconds; at least this often the state is written, and at every report
 
+LOOK_EVERY = 2.0  # seconds between looks at the losses, for each of which a GPU has to come to a stop
+
 
 @dataclass(frozen=True)
 class Report:
@@ -47,6 +50,7 @@ class Report:
     """Mean training loss since the report before."""
     learning_rate: float
     scores: Mapping[str, float]
+    """Of the network on held-out images; none where it is broken, and the loss no number."""
     best: bool
     """Whether this network is the best so far, and so the one in ``model.safetensors``."""
     waiting: float
@@ -64,6 +68,8 @@ class Step:
     report: Report | None
     note: str = ""
     """What a person should know of this step; nearly always nothing."""
+    loss: float = math.nan
+    """Mean training loss of the last steps whose losses were looked at; no number before that."""
 
 
 def fit(
@@ -94,7 +100,7 @@ def fit(
     fabric : Fabric
         Devices and precision.
     resume : bool
-        Go on from ``last/``.
+        Go on from ``last/``; if the run was killed before it wrote a state, begin anew.
     began : seconds of `time.monotonic`
         When the minutes began to count; now, if not given.
     afterwards : () -> seconds
@@ -103,22 +109,21 @@ def fit(
     Raises
     ------
     TrainingError
-        If the loss is no number any more, or there is nothing to resume.
+        If the loss is no number any more, or no state can be read.
     ModelFileError
         If ``model.pretrained`` holds no weights for this network.
     """
     state = State.begin(config, fabric.device)
-    if resume:
-        state.resume(folder / "last")
-    elif config.model.pretrained is not None:
+    if not (resume and state.resume(folder / "last")) and config.model.pretrained is not None:
         load_pretrained(state.net, Path(config.model.pretrained))
         state.average.load_state_dict(state.net.state_dict())
     state.join(fabric)
     leads = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
+    if leads and resume:
+        cut_log(folder, step=state.step)
     began = (time.monotonic() if began is None else began) - state.seconds
-    pace = _Pace(config.train)
-    saved, reported, pieces = state.seconds, time.monotonic() - began, state.pieces
-    pending, waits = list[Tensor](), list[float]()
+    pace, keeper = _Pace(config.train), _Keeper(state, card, folder)
+    reported, pieces, waits = time.monotonic() - began, state.pieces, list[float]()
     batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
     progress = pace.progress(state)
     try:
@@ -127,34 +132,111 @@ def fit(
             batch = next(batches)
             waits.append(time.monotonic() - asked)
             loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
-            pending += [loss] if leads else []
             note, pieces = _said_of_memory(state, pieces, config), state.pieces
             state.seconds = time.monotonic() - began
             before, progress = progress, max(progress, pace.progress(state))
             report = None
-            if leads and pace.reports_between(before, progress):
+            if leads:
                 waiting = sum(waits) / max(state.seconds - reported, 1e-9)
-                report = _keep_best(state, _mean_loss(pending, state), waiting, validate(state.average), card, folder)
-            if leads and (report is not None or state.seconds - saved > SAVE_EVERY):
-                state.save(folder / "last")
-                saved = state.seconds
-            yield Step(state.step, state.seconds, progress, report, note)
+                due = pace.reports_between(before, progress)
+                report = keeper.keep(loss, waiting, validate if due else None)
+            yield Step(state.step, state.seconds, progress, report, note, keeper.loss)
+            if keeper.fault:
+                raise TrainingError(keeper.fault)
             if report is not None:
                 reported = time.monotonic() - began
                 pace.learn(reported - state.seconds, afterwards())
                 waits.clear()
     except GeneratorExit:  # the caller stops between two steps
         if leads:
-            _leave(state, card, folder, fabric)
+            keeper.leave()
+            agree(fabric, math.inf)  # other processes are told to stop
         raise
 
 
-def _leave(state: State, card: ModelCard, folder: Path, fabric: Fabric) -> None:
-    """Write the state, and a model if there is none yet; other processes are told to stop."""
-    state.save(folder / "last")
-    if not (folder / "model.safetensors").exists():
-        save_network(folder / "model.safetensors", state.average, card)
-    agree(fabric, math.inf)
+class _Keeper:
+    """Keeps what a run has learnt: the best network, a row per report, the state; nothing of a network that broke."""
+
+    def __init__(self, state: State, card: ModelCard, folder: Path) -> None:
+        self._state, self._card, self._folder = state, card, folder
+        self._new, self._losses = list[Tensor](), list[float]()  # since the last look, and before that
+        self._looked = self._saved = state.seconds
+        self.loss = math.nan
+        """Mean at the last look."""
+        self.fault = ""
+        """Why the run cannot go on, if it cannot."""
+
+    def keep(self, loss: Tensor, waiting: float, validate: Validate | None) -> Report | None:
+        """Take in the loss of a step, and now and then look whether all is well and save; report if it is time to."""
+        state = self._state
+        self._new.append(loss)
+        saving = validate is not None or state.seconds - self._saved > SAVE_EVERY
+        if saving or state.seconds - self._looked > LOOK_EVERY:
+            self._look(weights=saving)
+        report = None
+        if self.fault:
+            report = self._log(math.nan, waiting, {}, best=False)
+        elif validate is not None:
+            report = self._keep_best(waiting, validate(state.average))
+        if saving:
+            self._save()
+        return report
+
+    def leave(self) -> None:
+        """Write the state, and a model if there is none yet."""
+        self._look(weights=True)
+        self._save()
+        path = self._folder / "model.safetensors"
+        if not self.fault and not path.exists():
+            save_network(path, self._state.average, self._card)
+
+    def _look(self, *, weights: bool) -> None:
+        """Read the losses since the look before, and see whether these and the weights are numbers."""
+        state = self._state
+        losses = torch.stack(self._new).tolist() if self._new else []
+        self._new.clear()
+        self._losses += losses
+        self._looked = state.seconds
+        self.loss = fmean(losses) if losses else self.loss
+        broken = next((at for at, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if broken is not None:
+            what = f"the loss is no number since step {state.step - len(losses) + broken}"
+        elif weights and not state.is_finite():
+            what = f"weights are no numbers after step {state.step}"
+        else:
+            return
+        self.fault = (
+            f"{what}; the learning rate is likely too high: try --set train.learning_rate with a tenth of it, "
+            "or --set train.clip=1, in a new folder"
+        )
+
+    def _save(self) -> None:
+        """Write the state, unless it is broken: those before stay."""
+        if not self.fault:
+            self._state.save(self._folder / "last")
+            self._saved = self._state.seconds
+
+    def _keep_best(self, waiting: float, scores: Mapping[str, float]) -> Report:
+        """Save the network if it is the best so far, and log a row; without a score, the last is as good as any."""
+        state, score = self._state, scores["score"]
+        best = state.best == -math.inf if math.isnan(score) else score >= state.best
+        if best:
+            state.best = state.best if math.isnan(score) else score
+            facts = {**self._card.training, "step": state.step, "scores": dict(scores)}
+            learnt = {"training": facts, "threshold": scores.get("threshold", self._card.threshold)}
+            path = self._folder / "model.safetensors"
+            save_network(path, state.average, self._card.model_copy(update=learnt), overwrite=True)
+        return self._log(fmean(self._losses), waiting, scores, best=best)
+
+    def _log(self, loss: float, waiting: float, scores: Mapping[str, float], *, best: bool) -> Report:
+        """Add a row to the log; the next one begins with the losses to come."""
+        state = self._state
+        self._losses.clear()
+        rate = state.optimizer.param_groups[0]["lr"]
+        row = {"step": state.step, "seconds": round(state.seconds, 1), "loss": loss}
+        row |= {"learning_rate": rate, "waiting": round(waiting, 4)}
+        add_row(self._folder, {**row, **scores, "best": int(best)})
+        return Report(state.step, state.seconds, loss, rate, scores, best, waiting)
 
 
 class _Pace:
@@ -197,45 +279,3 @@ def _said_of_memory(state: State, pieces: int, config: RunConfig) -> str:
         f"the GPU is out of memory: from step {state.step} on each batch is computed in {state.pieces} pieces;"
         f"{norm if config.model.norm == 'batch' else ' the result is the same;'} it takes a third longer"
     )
-
-
-def _mean_loss(pending: list[Tensor], state: State) -> float:
-    """Mean of the losses since the report before, which are then forgotten."""
-    losses = [float(loss) for loss in pending]
-    pending.clear()
-    if not all(map(math.isfinite, losses)):
-        step = state.step - len(losses) + next(at for at, loss in enumerate(losses) if not math.isfinite(loss))
-        raise TrainingError(
-            f"the loss is no number since step {step}; the learning rate is likely too high: "
-            "try --set train.learning_rate with a tenth of it, or --set train.clip=1"
-        )
-    return sum(losses) / len(losses)
-
-
-def _keep_best(
-    state: State, loss: float, waiting: float, scores: Mapping[str, float], card: ModelCard, folder: Path
-) -> Report:
-    """Save the network if it is the best so far, and log a row."""
-    best = scores["score"] >= state.best
-    if best:
-        state.best = scores["score"]
-        facts = {**card.training, "step": state.step, "scores": dict(scores)}
-        path = folder / "model.safetensors"
-        learnt = {"training": facts, "threshold": scores.get("threshold", card.threshold)}
-        save_network(path, state.average, card.model_copy(update=learnt), overwrite=True)
-    report = Report(state.step, state.seconds, loss, state.optimizer.param_groups[0]["lr"], scores, best, waiting)
-    _log(folder / "log.csv", report)
-    return report
-
-
-def _log(path: Path, report: Report) -> None:
-    """Append a row to the log; the first time, with a heading."""
-    row = {"step": report.step, "seconds": round(report.seconds, 1), "loss": report.loss}
-    row |= {"learning_rate": report.learning_rate, "waiting": round(report.waiting, 4)}
-    row |= {**report.scores, "best": int(report.best)}
-    new = not path.exists()
-    with sayable(path), path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)

@@ -70,9 +70,12 @@ class State:
         numbers = {"step": self.step, "seconds": self.seconds, "best": self.best, "pieces": self.pieces}
         save_state(folder, self.step, tensors, numbers)
 
-    def resume(self, folder: Path) -> None:
-        """Take up what `save` wrote."""
-        tensors, facts = load_state(folder)
+    def resume(self, folder: Path) -> bool:
+        """Take up what `save` wrote; return whether it ever did."""
+        found = load_state(folder)
+        if found is None:
+            return False
+        tensors, facts = found
         for part, net in self._networks.items():
             net.load_state_dict(_below(f"{part}.", tensors))
         for part, optimizer in self._optimizers.items():
@@ -80,6 +83,12 @@ class State:
         self.step, self.seconds, self.best, self.pieces = (
             facts[name] for name in ("step", "seconds", "best", "pieces")
         )
+        return True
+
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers; a GPU has to come to a stop for it."""
+        tensors = [value for net in self._networks.values() for value in net.state_dict().values()]
+        return bool(torch.stack([value.isfinite().all() for value in tensors]).all())
 
     @property
     def _networks(self) -> dict[str, nn.Module]:
