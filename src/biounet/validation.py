@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -80,6 +81,11 @@ class Validation:
     _predicting_seconds: float = 0.0
     _tuning_seconds: float = 0.0
 
+    @cached_property
+    def tells(self) -> bool:
+        """Whether the held-out images say which network is better: some pixel of them is known."""
+        return any((item.target >= 0).any() for item in self.items)
+
     def settling_seconds(self) -> tuple[float, float]:
         """How long one more validation and `settle` take at least, and how much longer the search for rules takes.
 
@@ -106,7 +112,8 @@ class Validation:
         `biounet.postprocess.score_objects`, with the best thresholds of a few.
         Of drawn images it is the share of the variance of the truth that is explained, see
         `biounet.metrics.pictures.image_scores`, with the errors in units of the truth.
-        Without held-out images every network is as good as the one before, so that the last is kept.
+        Without held-out images, or where no pixel of them is known, every network is as good as the one before, so
+        that the last is kept.
         """
         if not self.items:
             return {"score": 0.0}
@@ -119,7 +126,8 @@ class Validation:
             tuning = time.monotonic()
             self.rules_in_use, precision = self._tuned(self.rules)
             self._tuning_seconds = time.monotonic() - tuning
-            scores |= {"score": (_dice_of_foreground(self.confusion) + precision) / 2, "ap": precision}
+            score = (_dice_of_foreground(self.confusion) + precision) / 2 if self.tells else 0.0
+            scores |= {"score": score, "ap": precision}
         scores |= {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
         if self.rules_in_use is not None:
             self._make_objects(self.rules_in_use)
@@ -219,6 +227,8 @@ class Validation:
         ]
         self.each = [dice_per_class(count) for count in counts]
         self.confusion = np.sum(counts, axis=0)
+        if not self.tells:
+            return {"score": 0.0}
         dice = float(np.nanmean(list(dice_per_class(self.confusion).values())))
         if self.objects is None:
             return {"score": dice}
