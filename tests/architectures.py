@@ -47,6 +47,11 @@ def is_there(name: str, padding: str, dims: int) -> bool:
 
 
 KINDS = [kind for kind in product(MODELS, ("valid", "same"), (2, 3)) if is_there(*kind)]
+PLANAR = [name for name in MODELS if (name, "same", 3) not in KINDS]
+"""Those for images only, whose context is that of a VGG or a window at any depth."""
+FAMILY = [name for name in MODELS if name not in PLANAR]
+"""The U-Net and its variants, for images and volumes, as deep as one likes."""
+UNPADDED = [name for name in MODELS if (name, "valid", 2) in KINDS]
 
 
 def nan_outputs(net: nn.Module, size: tuple[int, ...], at: tuple[int, ...]) -> torch.Tensor:
@@ -65,7 +70,7 @@ def offsets(net: nn.Module, axis: int) -> Mapping[int, list[int]]:
     """Where the input pixels stand that an output pixel depends on, relative to it, by its place in the grid."""
     geometry = net.geometry
     grid = geometry.grid[axis]
-    size = list(geometry.input_size((1,) * len(geometry.grid)))
+    size = list(geometry.grid if geometry.padded else geometry.input_size((1,) * len(geometry.grid)))  # narrow: fast
     size[axis] = geometry.input_size([2 * geometry.margin[i] + 4 * grid for i in range(len(size))])[axis]
     found = defaultdict(list)
     for phase in range(grid):

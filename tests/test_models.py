@@ -5,16 +5,11 @@ import math
 import pytest
 import torch
 
-from architectures import CONVOLUTIONS, KINDS, WIDTHS, make, reach, settings_of
+from architectures import CONVOLUTIONS, FAMILY, KINDS, UNPADDED, WIDTHS, make, reach, settings_of
 from biounet.config import ModelConfig, RunConfig
 from biounet.errors import ConfigError
 from biounet.models import MODELS, build, geometry_of
 
-FAMILY = (
-    "unet", "unet++", "attention-unet", "residual-unet", "recurrent-residual-unet", "dense-unet", "inception-unet",
-    "unet3d", "cascade-unet", "pix2pix",
-)  # fmt: skip
-UNPADDED = ("unet", "unet3d")
 TRACED = [*((kind, {}) for kind in KINDS if kind[0] in FAMILY and kind[1] == "same" and kind[0] != "unet")]
 TRACED += [((name, "same", 2), {"pooling": ((1, 2), (2, 1))}) for name in FAMILY if name != "unet"]
 
@@ -30,7 +25,7 @@ def test_the_family_comes_in_the_plane_and_in_space_and_unpadded_where_its_paper
     }
 
 
-@pytest.mark.parametrize("name", [name for name in FAMILY if name not in UNPADDED])
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in UNPADDED])
 def test_unpadded_convolutions_are_refused_where_the_paper_has_none(name):
     with pytest.raises(ConfigError, match=r"set model\.padding to 'same'"):
         build(settings_of(name, "valid"))
@@ -39,7 +34,7 @@ def test_unpadded_convolutions_are_refused_where_the_paper_has_none(name):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_name_is_enough_to_build_a_network(name):
     width = WIDTHS.get(name, 4)
-    published = "valid" if (name, "valid", 2) in KINDS else "same"
+    published = "valid" if name in UNPADDED else "same"
     for config in (ModelConfig(name=name, width=width), paper(name, width)):
         assert config.padding == published
         assert build(config).geometry.padded == (published == "same")

@@ -1,11 +1,11 @@
-"""What holds for the sliding window, the FCNs and TernausNet alike: reach, tiles, learning."""
+"""What holds alike for what is for images only: the sliding window, the FCNs and TernausNet; reach, tiles, learning."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from architectures import make
+from architectures import PLANAR, make
 from biounet.config import ModelConfig
 from biounet.errors import ConfigError
 from biounet.losses import cross_entropy
@@ -13,8 +13,6 @@ from biounet.models import build
 from biounet.models.fcn import Score
 from biounet.synthetic import draw_membranes
 from biounet.tiling import predict_array
-
-NAMES = ("sliding-window", "fcn-32s", "fcn-16s", "fcn-8s", "ternausnet")
 
 
 def trained(name: str, **settings) -> nn.Module:
@@ -27,7 +25,7 @@ def trained(name: str, **settings) -> nn.Module:
     return net
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PLANAR)
 def test_margin_is_enough_and_tight(name):
     # NaN passes through every layer: row by row of one period of the poolings, see how far it gets.
     net = make(name, width=1, norm="none")
@@ -43,7 +41,7 @@ def test_margin_is_enough_and_tight(name):
     assert margin - grid < max(farthest) <= margin
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PLANAR)
 def test_tiles_equal_the_whole(name):
     net, image = trained(name), np.random.default_rng(0).normal(size=(1, 75, 40)).astype(np.float32)
     options = {"device": torch.device("cpu"), "precision": torch.float32}
@@ -57,7 +55,7 @@ def test_tiles_equal_the_whole(name):
     assert whole.std() > 1e-4, "the scores say something"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PLANAR)
 def test_a_few_steps_on_one_section_lower_the_loss(name):
     section, labels = draw_membranes(np.random.default_rng(0), size=(64, 64))
     image = torch.from_numpy(section / 255.0).float()[None, None]
@@ -74,7 +72,7 @@ def test_a_few_steps_on_one_section_lower_the_loss(name):
     assert min(losses[-3:]) < 0.9 * losses[0], losses
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PLANAR)
 def test_what_the_papers_do_not_have_is_refused(name):
     with pytest.raises(ConfigError, match=r"takes images \(Y, X\), got 3"):
         build(ModelConfig(name=name, dims=3, padding="same"))
