@@ -129,6 +129,17 @@ def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():
     assert parts.train.border_weight == 2
 
 
+def test_the_sliding_window_learns_from_balanced_pixels_unless_told_otherwise():
+    window = IMAGES.updated({"model.name": "sliding-window"})
+    for found in (CELLS, replace(CELLS, objects=0)):
+        config, reasons = choose_settings(window, found)
+        assert (config.train.class_balance, config.model.padding) == (True, "same")
+        assert reasons["train.class_balance"] == "classes count alike, as in Ciresan et al. 2012"
+    given, reasons = choose_settings(window.updated({"train.class_balance": False}), CELLS)
+    assert not given.train.class_balance
+    assert "train.class_balance" not in reasons
+
+
 def test_thick_slices_are_pooled_later():
     config, reasons = choose_settings(VOLUMES, STACK)
     assert config.model.pooling == ((1, 2, 2), (1, 2, 2), (2, 2, 2))  # 5:1, 5:2, 5:4

@@ -155,6 +155,8 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
     """
     wanted = set(config.train.auto)
     chosen = _for_volumes(config, found) if config.model.dims == 3 else _for_images(config, found)
+    if config.model.name == "sliding-window":
+        chosen["train.class_balance"] = True, "classes count alike, as in Ciresan et al. 2012"
     # Classes made of objects, such as their borders, are as rare as they are: objects count as one.
     shares = (found.shares[0], sum(found.shares[1:])) if found.objects else found.shares
     if found.objects and shares[1] < FEWER:

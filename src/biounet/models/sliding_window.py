@@ -41,7 +41,8 @@ class SlidingWindow(nn.Module):
     sampling, which N3 does without: they change with the pixel in the middle, so nothing could be shared. Activation:
     the hyperbolic tangent that networks of these authors have at the time (Ciresan et al. 2011, IJCAI), without its
     two scales, which the weights can take over.
-    Training: the paper takes as many membrane pixels as others, ``train.class_balance`` weighs them so.
+    Training: the paper takes as many membrane pixels as others, ``train.class_balance`` weighs them so; it is on for
+    this network unless it is set by hand.
 
     Examples
     --------
