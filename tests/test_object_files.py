@@ -167,12 +167,49 @@ def test_nothing_is_overwritten(measure, tmp_path):
     assert measure(tmp_path / "a.tif", "--out", tmp_path, "--overwrite")[0] == 0
 
 
-def test_frames_with_other_columns_are_refused(tmp_path):
+def test_frames_with_other_columns_need_their_kinds(tmp_path):
     plain, known = measure_objects(SQUARES), measure_objects(SQUARES, spacing=(1.0, 1.0))
-    frames = [FrameTable("a.tif", (), 480, plain), FrameTable("b.tif", (), 480, known)]
-    with pytest.raises(ConfigError, match=r"b\.tif is measured in other columns .*area_um2"):
+    frames = [FrameTable("a.tif", (), 480, plain), FrameTable("b.tif", (("T", 4),), 480, known)]
+    with pytest.raises(ConfigError, match=r"b\.tif is measured in columns .*area_um2"):
         write_tables(frames, tmp_path)
     assert list(tmp_path.iterdir()) == []
+    assert write_tables(frames, tmp_path, kinds=frames) == 6
+    table, counts = (pandas.read_csv(tmp_path / name) for name in ("objects.csv", "counts.csv"))
+    assert list(table)[:5] == ["image", "frame", "label", "area_px", "area_um2"]
+    assert table["frame"].isna().tolist() == [True] * 3 + [False] * 3
+    assert table["area_um2"].tolist()[3:] == table["area_px"].tolist()[3:] == [36, 12, 20]
+    assert table[["area_um2", "perimeter_um"]].isna().to_numpy().tolist() == [[True] * 2] * 3 + [[False] * 2] * 3
+    assert table["perimeter_px"].isna().tolist() == [False] * 3 + [True] * 3
+    assert list(counts) == [
+        *("image", "frame", "objects", "covered", "area_px_mean", "area_um2_mean", "touching", "touching_border")
+    ]
+    assert counts["area_um2_mean"].isna().tolist() == [True, False]
+
+
+def test_grey_and_colour_images_share_a_table(measure, tmp_path):
+    images = {
+        "a.png": Image(np.full((20, 24), 9, np.uint8), "YX", (0.5, 0.5)),
+        "b.png": Image(np.stack([np.full((20, 24), value, np.uint8) for value in (1, 2, 3)]), "CYX"),
+    }
+    for name, image in images.items():
+        write(tmp_path / "labels" / name, Image(SQUARES.astype(np.uint8), "YX"))
+        write(tmp_path / "images" / name, image)
+    status, said = measure(tmp_path / "labels", "--image", tmp_path / "images", "--out", tmp_path, "--pictures")
+    assert status == 0, said
+    table = pandas.read_csv(tmp_path / "objects.csv").fillna(-1)
+    assert table["intensity_mean"].tolist() == [9] * 3 + [-1] * 3
+    for channel, value in enumerate((1, 2, 3)):
+        assert table[f"intensity_mean_{channel}"].tolist() == [-1] * 3 + [value] * 3
+    assert table["area_um2"].tolist() == [9, 3, 5, -1, -1, -1]
+
+
+def test_nothing_is_written_if_a_later_file_does_not_fit(measure, tmp_path):
+    for name, size in (("a.png", SQUARES.shape), ("b.png", (3, 3))):
+        write(tmp_path / "labels" / name, Image(SQUARES.astype(np.uint8), "YX"))
+        write(tmp_path / "images" / name, Image(np.ones(size, np.uint8), "YX"))
+    words = ("--image", tmp_path / "images", "--out", tmp_path / "out", "--pictures", "--rois")
+    assert measure(tmp_path / "labels", *words)[0] == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_frames_of_the_challenge_pair_by_number_and_regions_are_listed(measure, tmp_path):

@@ -1,8 +1,9 @@
 """Tables of objects as files: ``objects.csv`` and ``counts.csv``, and results of the Cell Tracking Challenge."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from biounet.atomic import replacing
 from biounet.errors import ConfigError, LabelError, OutputError
 from biounet.images import Image, write
+from biounet.measure import measure_objects
 from biounet.object_frames import FrameTable, ObjectFrame
 
-__all__ = ["counts_of", "place_of", "write_ctc", "write_tables"]
+__all__ = ["counts_of", "empty_table", "place_of", "write_ctc", "write_tables"]
 
 AXIS_NAMES = {"T": "frame", "Z": "section"}
 """What the columns are called that tell where in a file a frame stands."""
@@ -52,7 +54,28 @@ def counts_of(frame: FrameTable) -> dict[str, object]:
     }
 
 
-def write_tables(frames: Iterable[FrameTable], folder: Path, *, overwrite: bool = False) -> int:
+def empty_table(frame: ObjectFrame, *, by_class: bool = False) -> FrameTable:
+    """The table that a frame would have if no object were in it: its columns, without looking at pixels.
+
+    Parameters
+    ----------
+    frame : ObjectFrame
+    by_class : as for `biounet.measure.measure_objects`
+    """
+    spatial = (1,) * len(frame.labels.shape[1:])
+    image, probabilities = (
+        None if reader is None else np.zeros((reader.shape[0], *spatial))
+        for reader in (frame.image, frame.probabilities)
+    )
+    table = measure_objects(
+        np.zeros(spatial, np.uint8), image=image, probabilities=probabilities, by_class=by_class, spacing=frame.spacing
+    )
+    return FrameTable(frame.name, frame.position, 1, table)
+
+
+def write_tables(
+    frames: Iterable[FrameTable], folder: Path, *, kinds: Iterable[FrameTable] = (), overwrite: bool = False
+) -> int:
     """Write ``objects.csv``, a row per object, and ``counts.csv``, a row per frame, as the frames come.
 
     Parameters
@@ -60,6 +83,10 @@ def write_tables(frames: Iterable[FrameTable], folder: Path, *, overwrite: bool 
     frames : of one file or of several
     folder : Path
         Made if it is missing.
+    kinds : tables that have all columns together, such as `empty_table` of each file
+        For frames of which a pixel size is known for some only, or that differ in channels or axes: cells are empty
+        in columns that a frame has not. All are looked at before the first frame. If there are none, the first frame
+        has all columns.
     overwrite : bool
 
     Returns
@@ -71,7 +98,7 @@ def write_tables(frames: Iterable[FrameTable], folder: Path, *, overwrite: bool 
     OutputError
         If a file exists, or cannot be written.
     ConfigError
-        If frames have different columns: a pixel size is known for some only, or other channels were measured.
+        If a frame has columns that neither `kinds` nor the first frame have.
 
     Notes
     -----
@@ -79,6 +106,7 @@ def write_tables(frames: Iterable[FrameTable], folder: Path, *, overwrite: bool 
     tables of Fiji take.
     """
     objects = 0
+    columns, sums = _headings(kinds)
     with ExitStack() as stack:
         streams = [
             stack.enter_context(
@@ -87,32 +115,58 @@ def write_tables(frames: Iterable[FrameTable], folder: Path, *, overwrite: bool 
             for name in ("objects.csv", "counts.csv")
         ]
         rows, counts = (csv.writer(stream, lineterminator="\n") for stream in streams)
-        heading: list[str] | None = None
-        for frame in frames:
-            place = place_of(frame)
-            summary = counts_of(frame)
-            columns = [*place, *frame.table]
-            if heading is None:
-                heading = columns
+        for number, frame in enumerate(frames):
+            if not columns:
+                columns, sums = _headings([frame])
+            if number == 0:
                 rows.writerow(columns)
-                counts.writerow(summary)
-            _check_columns(frame.name, columns, heading)
-            rows.writerows(
-                [*place.values(), *row]
-                for row in zip(*(map(_text, c.tolist()) for c in frame.table.values()), strict=True)
-            )
-            counts.writerow(map(_text, summary.values()))
+                counts.writerow(sums)
+            _check_columns(frame, columns)
+            rows.writerows(_rows(frame, columns))
+            summary = counts_of(frame)
+            counts.writerow(_text(summary.get(name)) for name in sums)
             objects += len(frame.table["label"])
     return objects
 
 
-def _check_columns(name: str, columns: Sequence[str], heading: Sequence[str]) -> None:
-    """Refuse rows that do not fit under the heading."""
-    other = sorted(set(columns) ^ set(heading))
+def _headings(kinds: Iterable[FrameTable]) -> tuple[list[str], list[str]]:
+    """The columns of both tables."""
+    columns: list[str] = []
+    sums: list[str] = []
+    for kind in kinds:
+        _add_names(columns, [*place_of(kind), *kind.table])
+        _add_names(sums, counts_of(kind))
+    return columns, sums
+
+
+def _add_names(names: list[str], more: Iterable[str]) -> None:
+    """Put names where they stand among others: a, b and a, c become a, c, b."""
+    place = 0
+    for name in more:
+        if name not in names:
+            names.insert(place, name)
+        place = names.index(name) + 1
+
+
+def _rows(frame: FrameTable, columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    """The cells of a frame under a heading."""
+    place, objects = place_of(frame), len(frame.table["label"])
+    return zip(
+        *(
+            map(_text, frame.table[name].tolist()) if name in frame.table else repeat(place.get(name), objects)
+            for name in columns
+        ),
+        strict=True,
+    )
+
+
+def _check_columns(frame: FrameTable, columns: Sequence[str]) -> None:
+    """Refuse rows that have no place under the heading."""
+    other = sorted({*place_of(frame), *frame.table} - set(columns))
     if other:
         raise ConfigError(
-            f"{name} is measured in other columns than the images before it ({', '.join(other)}); pixel size, axes and "
-            "channels must be those of all: measure it apart"
+            f"{frame.name} is measured in columns that the images before it have not ({', '.join(other)}); give its "
+            "kind beforehand, or measure it apart"
         )
 
 

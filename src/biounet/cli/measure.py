@@ -18,7 +18,7 @@ from biounet.errors import ConfigError
 from biounet.geometry import ArrayReader, Box, Reader
 from biounet.images import Image, write
 from biounet.measure import in_pieces, split_objects, uncertain_regions
-from biounet.object_files import place_of, write_tables
+from biounet.object_files import empty_table, place_of, write_tables
 from biounet.object_frames import FrameTable, ObjectFrame, measure_frame, open_frames
 from biounet.object_pictures import draw_objects
 from biounet.rois import write_rois
@@ -70,16 +70,13 @@ def run_measurement(
         check_absent(out / name, overwrite=overwrite)
     files = files_beside(labels, image, probabilities)
     channels = None if model is None else Channels.of(model)
-    by_class = channels is not None and channels.are_classes
-    task = _Task(out, split, pictures, rois, annotate, region, overwrite, by_class)
+    task = _Task(out, split, pictures, rois, annotate, region, overwrite, _by_class(channels))
 
-    def measure(files_of_one: MeasuredFiles, stack: ExitStack) -> Iterator[FrameTable]:
+    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         path, pixels, shares = files_of_one
-        frames = open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
-        check_channels(frames[0], channels, first=files_of_one == files[0])
-        return task.measure(frames, path.stem.removesuffix(".ome"))
+        return open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
 
-    _write_tables(files, measure, out, overwrite=overwrite)
+    _write_tables(files, opened, task.measure, out, channels=channels, overwrite=overwrite)
     if annotate:
         task.write_regions()
 
@@ -103,34 +100,48 @@ def measure_predictions(
     by_section : each section of a stack has objects of its own
     """
 
-    def measure(files_of_one: MeasuredFiles, stack: ExitStack) -> Iterator[FrameTable]:
+    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         labels, image, _ = files_of_one
-        frames = open_frames(
-            labels, image=image, image_axes=axes, channels=channels, by_section=by_section, files=stack
-        )
+        return open_frames(labels, image=image, image_axes=axes, channels=channels, by_section=by_section, files=stack)
+
+    def measure(frames: Sequence[ObjectFrame], _: str) -> Iterator[FrameTable]:
         return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames
 
-    _write_tables([(labels, image, None) for image, labels in pairs], measure, out, overwrite=True)
+    _write_tables([(labels, image, None) for image, labels in pairs], opened, measure, out, overwrite=True)
 
 
 def _write_tables(
     files: Sequence[MeasuredFiles],
-    measure: Callable[[MeasuredFiles, ExitStack], Iterator[FrameTable]],
+    opened: Callable[[MeasuredFiles, ExitStack], list[ObjectFrame]],
+    measure: Callable[[Sequence[ObjectFrame], str], Iterator[FrameTable]],
     out: Path,
     *,
+    channels: Channels | None = None,
     overwrite: bool,
 ) -> None:
-    """Measure files one after the other into the tables, and say what came of it."""
+    """Measure files one after the other into the tables, and say what came of it; each is looked at beforehand."""
+
+    def kinds() -> Iterator[FrameTable]:
+        for number, each in enumerate(files):
+            with ExitStack() as stack:
+                frame = opened(each, stack)[0]
+                check_channels(frame, channels, first=number == 0)
+                yield empty_table(frame, by_class=_by_class(channels))
+
     with progress("measuring") as show:
 
         def tables() -> Iterator[FrameTable]:
             for done, each in enumerate(files):
                 show(done / len(files), each[0].name)
                 with ExitStack() as stack:
-                    yield from measure(each, stack)
+                    yield from measure(opened(each, stack), each[0].stem.removesuffix(".ome"))
 
-        objects = write_tables(tables(), out, overwrite=overwrite)
+        objects = write_tables(tables(), out, kinds=kinds(), overwrite=overwrite)
     say(f"{objects} objects in {len(files)} label image{'s' * (len(files) > 1)}: {out / TABLES[0]}")
+
+
+def _by_class(channels: Channels | None) -> bool:
+    return channels is not None and channels.are_classes
 
 
 @dataclass(frozen=True)
