@@ -398,6 +398,29 @@ def test_classes_and_objects_are_told_by_their_pieces(images, kind):
     assert choose_kind([LabelCensus(Path("a.tif"), tuple(values), pieces) for values, pieces in images]) == kind
 
 
+def test_what_labels_were_taken_for_is_said_unless_it_was_given(tmp_path):
+    stripes = (np.add.outer(np.arange(8), np.arange(10)) % 4).astype(np.uint8)
+    for labels, kind, other in ((CELLS, "one object (3", "classes"), (stripes, "a class (", "distance")):
+        folder = make_set(tmp_path / other, [labels])
+        (note,) = find_dataset(folder).notes
+        assert note.startswith(f"each label number is taken for {kind}")
+        assert note.endswith(f"train.target={other} says otherwise")
+        for meant in ("classes", "objects"):
+            dataset = find_dataset(folder, kind=meant)
+            assert dataset.pairs[0].kind == meant
+            assert not any("taken for" in note for note in dataset.notes)
+
+
+def test_given_what_numbers_mean_many_of_them_are_no_grey_values(tmp_path):
+    numbers = np.kron(np.arange(40).reshape(5, 8), np.ones((2, 2), int)).astype(np.uint8)  # each in one piece
+    scattered = np.tile(numbers, (2, 2))  # each in four
+    for labels, kind in ((numbers, "classes"), (scattered, "objects")):
+        folder = make_set(tmp_path / kind, [labels], images=[labels])
+        np.testing.assert_array_equal(load(find_dataset(folder, kind=kind).pairs[0])[1], labels)
+    with pytest.raises(LabelError, match="40 values in 156 pieces are neither classes nor objects"):
+        find_dataset(folder)
+
+
 def test_a_cell_that_the_truth_covers_in_part_is_not_missing():
     truth, other = np.array([[0, 1, 1, 0, 0, 0]]), np.array([[2, 2, 2, 0, 3, 3]])
     assert mark_missing(truth, other).tolist() == [[0, 1, 1, 0, IGNORE, IGNORE]]

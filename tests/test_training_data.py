@@ -42,6 +42,14 @@ def test_what_is_learnt_of_objects_where_the_layout_decides(tmp_path, target, le
     assert (data.kind, data.target, data.classes) == ("objects", learnt, classes)
 
 
+@pytest.mark.parametrize(("target", "said"), [("auto", 1), ("paper", 1), ("classes", 0), ("distance", 0)])
+def test_a_target_that_is_given_needs_no_guess_of_what_labels_mean(tmp_path, target, said):
+    labels = np.repeat([[1] * 17 + [2] * 17], 17, axis=0)
+    folder, other = dataset(tmp_path / "a", labels), dataset(tmp_path / "b", labels)
+    data = load_training_data(folder, Normalization(), validation=str(other), target=target)
+    assert sum("each label number is taken for" in note for note in data.notes) == 2 * said
+
+
 def test_images_are_normalised_each_by_its_own_statistics(tmp_path):
     data = load_training_data(dataset(tmp_path, np.array([[0, 1, 2]] * 3)), Normalization(), validation=0.34)
     image = data.train[0].image

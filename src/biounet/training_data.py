@@ -168,9 +168,10 @@ def load_training_data(
     DatasetError, ImageError, LabelError, ShapeError
         One line each, naming the file.
     """
-    found = find_dataset(dataset, silver=silver)
+    find = partial(find_dataset, kind="classes" if target == "classes" else "objects" if target in TARGETS else None)
+    found = find(dataset, silver=silver)
     if isinstance(validation, str):
-        other = find_dataset(Path(validation))
+        other = find(Path(validation))
         held = Split(found.pairs, other.pairs, other.notes)
     else:
         other = found

@@ -24,7 +24,7 @@ MIXED = ("images and labels", "two files")
 """Layouts that do not tell whether labels number objects or classes."""
 
 
-def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
+def find_dataset(path: Path | str, *, silver: bool = False, kind: Kind | None = None) -> Dataset:
     """Recognise a dataset and check that its files fit each other.
 
     Parameters
@@ -33,6 +33,8 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
     silver : bool
         Of the Cell Tracking Challenge, take the computer-made labels of frames and cells that no expert
         labelled. Otherwise those frames are left out, and those cells are unknown.
+    kind : classes or objects
+        What label numbers mean. ``None``: what the layout tells, or else their pieces, which a note says.
 
     Returns
     -------
@@ -66,10 +68,11 @@ def find_dataset(path: Path | str, *, silver: bool = False) -> Dataset:
         return Dataset(name, layout, tuple(pairs), (*channel_notes, *target_notes))
     pairs = _measure_reach(pairs)
     census, margin, label_notes = _read_all_labels(pairs, layout)
-    kind = choose_kind(census) if layout in MIXED else pairs[0].kind
+    told = choose_kind(census) if layout in MIXED else pairs[0].kind
+    guessed, kind = kind is None and layout in MIXED, kind or told
     values = choose_values(census, kind) if census else ()
     pairs = [replace(pair, kind=kind, values=values, margin=margin) for pair in pairs]
-    notes = [*channel_notes, *label_notes, *_explain(layout, kind, values, census)]
+    notes = [*channel_notes, *label_notes, *_explain(kind, values, census, guessed)]
     if layout == TRACKING:
         notes += _explain_truth(pairs)
     return Dataset(name, layout, tuple(pairs), tuple(notes))
@@ -217,16 +220,16 @@ def _explain_truth(pairs: Sequence[Pair]) -> list[str]:
     return notes
 
 
-def _explain(layout: str, kind: Kind, values: tuple[int, ...], census: Sequence[LabelCensus]) -> list[str]:
+def _explain(kind: Kind, values: tuple[int, ...], census: Sequence[LabelCensus], guessed: bool) -> list[str]:
     """Say what the labels were taken for."""
     notes = []
     if values:
         classes = ", ".join(str(number) for number in range(len(values)))
         notes.append(f"label values {', '.join(map(str, values))} are read as classes {classes}")
-    if layout in MIXED:
+    if guessed:
         pieces = sum(image.pieces for image in census)
         meaning = "a class" if kind == "classes" else "one object"
-        other = "foreground" if kind == "classes" else "classes"
+        other = "distance" if kind == "classes" else "classes"
         notes.append(
             f"each label number is taken for {meaning} ({pieces} pieces in all); train.target={other} says otherwise"
         )

@@ -235,6 +235,8 @@ def choose_values(census: Collection[LabelCensus], kind: Kind) -> tuple[int, ...
         raise LabelError(f"{first}: {what}, in every file; mark background as 0 and what is to be found as 1, 2, ...")
     if kind == "objects" or used[-1] <= LARGEST_CLASS:
         return ()
+    if len(used) > MOST_GREYS and choose_kind(census) == "objects":
+        return ()  # numbers of objects, which somebody wants as classes
     if len(used) > MOST_GREYS:
         most = max(census, key=lambda image: len(image.values))
         raise LabelError(
