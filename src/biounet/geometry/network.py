@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from biounet.errors import ShapeError
@@ -44,18 +44,27 @@ class Geometry:
         Input sizes are ``remainder`` modulo ``grid``.
     padded : bool
         The network gives back the size of its input, so that the margin must be cut off.
+    receptive_field : pixels, or None where nobody followed it
+        From the first to the last input pixel that one output pixel depends on, at the place in the grid where this
+        is most. Less than 2 margin + 1 where margins are rounded up to the grid, more where pixels stand beside the
+        middle of what they see. Without a grid it is 2 margin + 1, and need not be given.
 
     Examples
     --------
     >>> paper = unet_geometry(((2, 2),) * 4, padded=False)
-    >>> paper.input_size((388, 388))
-    (572, 572)
+    >>> paper.input_size((388, 388)), paper.receptive_field
+    ((572, 572), (204, 204))
     """
 
     grid: tuple[int, ...]
     margin: tuple[int, ...]
     remainder: tuple[int, ...]
     padded: bool
+    receptive_field: tuple[int, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.receptive_field is None and set(self.grid) == {1}:
+            object.__setattr__(self, "receptive_field", tuple(2 * margin + 1 for margin in self.margin))
 
     def input_size(self, output: Sequence[int]) -> tuple[int, ...]:
         """Return the smallest input from which at least `output` exact pixels per axis come."""
@@ -108,11 +117,10 @@ def unet_geometry(
     >>> unet_geometry(((2, 2),) * 4, padded=False).margin       # (572 - 388) / 2
     (92, 92)
     """
+    levels = len(poolings)
+    same = traced_geometry(poolings, partial(unet_needs, contract=(reach,) * (levels + 1), expand=(reach,) * levels))
     if padded:
-        levels = len(poolings)
-        return traced_geometry(
-            poolings, partial(unet_needs, contract=(reach,) * (levels + 1), expand=(reach,) * levels)
-        )
+        return same
     axes = [_valid_axis(factors, reach) for factors in zip(*poolings, strict=True)]
     grid, margin, remainder = (tuple(axis[part] for axis in axes) for part in range(3))
     if in_phase:
@@ -120,7 +128,8 @@ def unet_geometry(
             have + (_lost_before_poolings(factors, reach) - have) % math.prod(factors)
             for have, factors in zip(margin, zip(*poolings, strict=True), strict=True)
         )
-    return Geometry(grid, margin, remainder, padded)
+    # Without padding, pixels are those of the padded network at another place in the grid.
+    return Geometry(grid, margin, remainder, padded, same.receptive_field)
 
 
 def _valid_axis(factors: Sequence[int], reach: int) -> tuple[int, int, int]:
@@ -147,21 +156,24 @@ def traced_geometry(poolings: Sequence[Sequence[int]], needs: Needs) -> Geometry
     poolings : factors per level and axis, outermost level first
         Their product is the grid.
     needs : (factors along an axis, span of output pixels) -> span of input pixels
-        Asked for every phase of the poolings; the widest answer is the margin.
+        Asked for every phase of the poolings; what reaches farthest to one side is the margin, the longest answer
+        the receptive field.
 
     Examples
     --------
-    >>> traced_geometry(((2,),), lambda factors, span: around(span, 3)).margin       # the grid of 2 makes 3 into 4
-    (4,)
+    >>> found = traced_geometry(((2,),), lambda factors, span: around(span, 3))
+    >>> found.margin, found.receptive_field       # the grid of 2 makes 3 into 4
+    ((4,), (7,))
     """
-    grid, margin = [], []
+    grid, margin, receptive_field = [], [], []
     for factors in zip(*poolings, strict=True):
         period = math.prod(factors)
         spans = [(pixel, needs(factors, (pixel, pixel))) for pixel in range(period)]
         widest = max(max(pixel - first, last - pixel) for pixel, (first, last) in spans)
         grid.append(period)
         margin.append(math.ceil(widest / period) * period)
-    return Geometry(tuple(grid), tuple(margin), (0,) * len(grid), padded=True)
+        receptive_field.append(max(last - first + 1 for _, (first, last) in spans))
+    return Geometry(tuple(grid), tuple(margin), (0,) * len(grid), True, tuple(receptive_field))
 
 
 def around(span: Span, reach: int) -> Span:
