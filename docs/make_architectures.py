@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from biounet.footprint import count_cost
 from biounet.models import MODELS
 
 PAGE = Path(__file__).with_name("architectures.md")
+PAPERS = Path(__file__).with_name("papers.toml")
 TRAININGS = Path(__file__).parents[1] / "benchmarks" / "results" / "architectures.json"
+USUAL = {"padding": "same", "norm": "batch"}
 HEAD = """# Architectures
 
 `biounet train DATASET --model NAME` trains any of them, everything else equal.
@@ -24,12 +27,14 @@ HEAD = """# Architectures
 For images of one channel and two classes, with `width = 64` and `depth = 4`, padded convolutions and batch
 normalisation:
 
-| name | what it is | parameters | GFLOP per megapixel | context (px) | grid (px) | unpadded too | volumes too |
-| --- | --- | --- | --- | --- | --- | --- | --- |
-"""
+| name | what it is | parameters | GFLOP per megapixel | receptive field (px) | context (px) | grid (px) | unpadded too | volumes too |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""  # noqa: E501  # a row of a table is one line
 TAIL = """
 * **GFLOP per megapixel**: what one more megapixel of a large image takes in prediction, a multiplication and an
   addition being two operations.
+* **receptive field**: from the first to the last pixel, along an axis, that the result of one pixel depends on, at the
+  place in the grid where this is most. It is the same without padding.
 * **context**: pixels that a tile reads on each side beyond what it delivers, so that tiles equal the whole. It is
   the reach of the network, rounded up to the grid.
 * **grid**: tiles begin at multiples of it; it is the product of all poolings or strides.
@@ -40,18 +45,28 @@ TAIL = """
 * `biounet predict --save attention` shows where the gates of an `attention-unet` look.
 * `pix2pix` draws images: `classes` are its output channels. `biounet.models.pix2pix.PatchGAN` is its judge.
 """
+PUBLISHED = """
+## Parameters, against the papers
+
+The number is *stated* by the authors, or *counted* from the layers that a paper lists or public code has. *Ours* is the
+network here with the settings of theirs; those not named are the defaults of `ModelConfig`.
+
+| name | settings | published | ours | why | source |
+| --- | --- | --- | --- | --- | --- |
+"""
 TRAINED = """
 ## Trained in the same minutes
 
 ISBI 2012, sections 0 to 19 to learn from and 20 to 23 to score on, `--preset default`, one seed, no weights from
-elsewhere; {threads} core{s} of {processor}, without bfloat16 units. The width is what the minutes pay for (`train.auto`). Written by
-`benchmarks/architectures.py`.
+elsewhere; {threads} core{s} of {processor}. The width is what the minutes pay for (`train.auto`). `pix2pix` has no
+row: it draws images, and these scores are for classes. Written by `benchmarks/architectures.py`.
 
 | name | minutes | width | parameters | updates | pixel error | Rand error | warping error | V_rand | V_info | s per update | GiB in training | s per megapixel | GiB in prediction |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """  # noqa: E501  # a row of a table is one line
 SLID = """
-The sliding window is predicted in one pass. Window by window, as published, a megapixel takes {seconds:,.0f} s.
+The sliding window is predicted in one pass. Window by window, as published, a megapixel takes {seconds:,.0f} s at this
+width of {width} maps; the network of the paper has 48.
 """
 END = """
 This page is written by `docs/make_architectures.py`.
@@ -60,12 +75,32 @@ This page is written by `docs/make_architectures.py`.
 
 def page() -> str:
     """Return the text of the page."""
-    return HEAD + table([row(name) for name in MODELS]) + TAIL + trainings() + END
+    return HEAD + table([row(name) for name in MODELS]) + TAIL + published() + trainings() + END
 
 
 def table(rows: list[list[str]]) -> str:
     """Rows of a table."""
     return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def published() -> str:
+    """How many parameters the networks of the papers have, and ours with the same settings."""
+    papers = tomllib.loads(PAPERS.read_text())
+    return PUBLISHED + table([published_row(name, papers[name]) for name in MODELS])
+
+
+def published_row(name: str, paper: Mapping[str, Any]) -> list[str]:
+    """What the table says of a paper."""
+    settings = " ".join(f"{key}={value}" for key, value in paper["settings"].items())
+    rounded = "about " if "rounding" in paper else ""
+    return [
+        f"`{name}`",
+        f"`{settings}`" if settings else "",
+        f"{rounded}{paper['published']:,}" if "published" in paper else "none",
+        f"{count(sketch(name, **paper['settings'])):,}",
+        "; ".join(f"{number:+,} {why}" for number, why in paper.get("differences", [])),
+        paper["source"],
+    ]
 
 
 def trainings() -> str:
@@ -79,7 +114,10 @@ def trainings() -> str:
     )
     text += table([trained_row(line) for line in lines])
     slid = found.get("sliding-window")
-    return text + (SLID.format(seconds=slid["prediction_seconds_per_megapixel_window_by_window"]) if slid else "")
+    if slid:
+        seconds = slid["prediction_seconds_per_megapixel_window_by_window"]
+        text += SLID.format(seconds=seconds, width=slid["width"])
+    return text
 
 
 def trained_row(line: Mapping[str, Any]) -> list[str]:
@@ -99,12 +137,13 @@ def trained_row(line: Mapping[str, Any]) -> list[str]:
 
 def row(name: str) -> list[str]:
     """What the table says of an architecture."""
-    net = sketch(name)
+    net = sketch(name, **USUAL)
     return [
         f"`{name}`",
         description(name),
-        f"{sum(weight.numel() for weight in net.parameters()):,}",
+        f"{count(net):,}",
         f"{operations_per_pixel(net) / 1000:,.0f}",
+        str(net.geometry.receptive_field[0]),
         str(net.geometry.margin[0]),
         str(net.geometry.grid[0]),
         yes(name, padding="valid"),
@@ -115,7 +154,12 @@ def row(name: str) -> list[str]:
 def sketch(name: str, **settings: object) -> nn.Module:
     """Build a network without numbers."""
     with torch.device("meta"):
-        return MODELS[name](ModelConfig(name=name, **{"padding": "same", "norm": "batch", **settings})).eval()
+        return MODELS[name](ModelConfig(name=name, **settings)).eval()
+
+
+def count(net: nn.Module) -> int:
+    """Return how many parameters a network has."""
+    return sum(weight.numel() for weight in net.parameters())
 
 
 def description(name: str) -> str:
@@ -137,7 +181,7 @@ def operations_per_pixel(net: nn.Module) -> float:
 def yes(name: str, **settings: object) -> str:
     """Say whether the architecture comes in a kind."""
     try:
-        sketch(name, **settings)
+        sketch(name, **{**USUAL, **settings})
     except ConfigError:
         return "no"
     return "yes"
