@@ -95,6 +95,24 @@ assert least(fabric, float("inf")) == float("inf")
     assert run_ranks(2, [sys.executable, "-c", code]) == 0
 
 
+def test_two_processes_measure_a_step_which_both_must_have_room_for():
+    code = """
+import math, torch
+from biounet import budget
+from biounet.config import RunConfig
+from biounet.processes import make_fabric
+fabric = make_fabric("cpu", "float32")
+config = RunConfig.preset("default").updated({"model.width": 2, "model.depth": 1})
+assert 0 < budget.seconds_per_step(config, (16, 16), fabric=fabric) < math.inf
+def begin(config, device):
+    raise torch.OutOfMemoryError("no room")
+if fabric.global_rank == 1:
+    budget.State.begin = begin
+assert budget.seconds_per_step(config, (16, 16), fabric=fabric) == math.inf
+"""
+    assert run_ranks(2, [sys.executable, "-c", code]) == 0
+
+
 def test_memory_is_shared_by_the_processes_of_a_machine_only(monkeypatch):
     assert local_size() == 1
     for name, value in (("TORCHELASTIC_RUN_ID", "a"), ("WORLD_SIZE", "8"), ("LOCAL_WORLD_SIZE", "2")):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
+from typing import Literal
 
 import torch
 import torch.distributed as dist
@@ -24,6 +25,7 @@ from biounet.errors import ConfigError, TrainingError
 
 __all__ = [
     "agree",
+    "alone",
     "check_share",
     "connected",
     "gathered",
@@ -80,11 +82,10 @@ def make_fabric(device: str, precision: str) -> Fabric:
         If the device or the precision is unknown or not there, or there are fewer GPUs than processes.
     """
     where = choose_device(device)
-    kind = "bf16-mixed" if choose_precision(precision, where) == torch.bfloat16 else "32-true"
+    kind = _kind(precision, where)
     processes = world_size()
     if processes == 1:
-        devices = 1 if where.index is None else [where.index]
-        return Fabric(accelerator=where.type, devices=devices, precision=kind, plugins=[LightningEnvironment()])  # type: ignore[arg-type]
+        return _of_one(where, kind)
     here = local_size()
     if where.type == "cuda" and (":" in device or here > torch.cuda.device_count()):
         raise ConfigError(
@@ -97,11 +98,27 @@ def make_fabric(device: str, precision: str) -> Fabric:
         devices=here,
         num_nodes=processes // here,
         strategy=DDPStrategy(),
-        precision=kind,  # type: ignore[arg-type]
+        precision=kind,
         plugins=[TorchElasticEnvironment()],
     )
     fabric.launch()
     return fabric
+
+
+def alone(fabric: Fabric, precision: str) -> Fabric:
+    """Take this process and its device without the others; precision as for `make_fabric`."""
+    return _of_one(fabric.device, _kind(precision, fabric.device))
+
+
+def _of_one(device: torch.device, kind: Literal["bf16-mixed", "32-true"]) -> Fabric:
+    """One process on one device; nothing is connected."""
+    devices = 1 if device.index is None else [device.index]
+    return Fabric(accelerator=device.type, devices=devices, precision=kind, plugins=[LightningEnvironment()])
+
+
+def _kind(precision: str, device: torch.device) -> Literal["bf16-mixed", "32-true"]:
+    """Name of a precision, as Fabric has it."""
+    return "bf16-mixed" if choose_precision(precision, device) == torch.bfloat16 else "32-true"
 
 
 @contextmanager
