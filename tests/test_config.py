@@ -47,6 +47,9 @@ def test_padding_is_that_of_the_architecture_until_it_is_given():
         ({"train": 1}, "unknown setting 'train'"),
         ({"train.batch": 0}, "train.batch: .*greater than 0, got 0"),
         ({"train.batch": "many"}, "train.batch: .*got 'many'"),
+        ({"train.minutes": float("inf")}, "train.minutes: .*finite number, got inf"),
+        ({"augment.noise": float("nan")}, "augment.noise: .*finite number, got nan"),
+        ({"train.validation": float("nan")}, "train.validation.*got nan"),
         ({"model.pooling": [[2, 2]]}, "pooling needs 4 rows of 2 factors"),
     ],
 )

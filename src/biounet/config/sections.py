@@ -50,7 +50,7 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 class Settings(BaseModel):
     """What all sections share: frozen, checked, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class ModelConfig(Settings):
