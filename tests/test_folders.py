@@ -411,6 +411,16 @@ def test_what_labels_were_taken_for_is_said_unless_it_was_given(tmp_path):
             assert not any("taken for" in note for note in dataset.notes)
 
 
+def test_objects_in_several_pieces_are_said_once_and_stay_one_object(tmp_path):
+    labels = np.where(CELLS == 7, 0, CELLS)
+    labels[5, 1], labels[6, 2], labels[6, 8], labels[3, 9] = 7, 7, 7, 1  # corners connect
+    dataset = find_dataset(make_set(tmp_path, [CELLS, labels, labels]), kind="objects")
+    (note,) = dataset.notes
+    assert note.startswith("objects in several unconnected pieces: 4, in 2 of 3 images (number 1 of cell1.tif is in 2)")
+    np.testing.assert_array_equal(load(dataset.pairs[1])[1], labels)
+    assert not any("pieces:" in note for note in find_dataset(tmp_path, kind="classes").notes)
+
+
 def test_given_what_numbers_mean_many_of_them_are_no_grey_values(tmp_path):
     numbers = np.kron(np.arange(40).reshape(5, 8), np.ones((2, 2), int)).astype(np.uint8)  # each in one piece
     scattered = np.tile(numbers, (2, 2))  # each in four

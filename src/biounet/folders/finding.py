@@ -233,4 +233,12 @@ def _explain(kind: Kind, values: tuple[int, ...], census: Sequence[LabelCensus],
         notes.append(
             f"each label number is taken for {meaning} ({pieces} pieces in all); train.target={other} says otherwise"
         )
+    divided = [(image.path.name, *each) for image in census for each in image.in_pieces]
+    if kind == "objects" and divided:
+        (name, number, pieces), images = divided[0], sum(bool(image.in_pieces) for image in census)
+        notes.append(
+            f"objects in several unconnected pieces: {len(divided)}, in {images} of {len(census)} images (number "
+            f"{number} of {name} is in {pieces}); each is kept as one object, biounet measure LABELS --out FOLDER "
+            "--split numbers the pieces apart"
+        )
     return notes

@@ -43,20 +43,28 @@ FEW_SPLIT = 10
 
 @dataclass(frozen=True)
 class LabelCensus:
-    """What the labels of one image hold: the values in use, and in how many connected pieces."""
+    """What the labels of one image hold: the values in use, in how many connected pieces, and which are in several."""
 
     path: Path
     values: tuple[int, ...]
     pieces: int
+    in_pieces: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(cls, path: Path, labels: NDArray[np.int32]) -> "LabelCensus":
-        """Count the values, and the connected pieces of those above 0."""
-        values = numbers_in(labels)
+        """Count the values, and the connected pieces of those above 0; pixels that meet at a corner are connected.
+
+        >>> census = LabelCensus.of(Path("a.png"), np.array([[3, 0, 3, 7]]))
+        >>> census.values, census.pieces, census.in_pieces
+        ((0, 3, 7), 3, ((3, 2),))
+        """
         positive = np.maximum(labels, 0)
-        connectivity = 8 if labels.ndim == 2 else 26
-        pieces = int(cc3d.connected_components(positive, connectivity=connectivity).max()) if positive.any() else 0
-        return cls(path, tuple(int(value) for value in values), pieces)
+        pieces = cc3d.connected_components(positive, connectivity=8 if labels.ndim == 2 else 26)
+        number_of = np.zeros(int(pieces.max(initial=0)) + 1, np.int64)
+        number_of[pieces.ravel()] = positive.ravel()
+        numbers, counts = np.unique(number_of[1:], return_counts=True)
+        several = zip(numbers[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True)
+        return cls(path, tuple(numbers_in(labels).tolist()), int(counts.sum()), tuple(several))
 
 
 def numbers_in(labels: NDArray[Any]) -> NDArray[Any]:
