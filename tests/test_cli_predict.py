@@ -1,12 +1,14 @@
 """The tables that `biounet predict --table` writes are those of `biounet measure`, and wrong words leave nothing."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
+import tifffile
 
 from biounet.config import ModelConfig
-from biounet.images import Image, write
+from biounet.images import Image, read, write
 from biounet.modelfile import ModelCard, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
@@ -114,6 +116,40 @@ def test_grey_images_among_colours_have_the_same_columns(biounet, tmp_path):
     assert all("" != one == two == three for one, two, three in means["grey.tif"])
     assert "intensity_mean" not in rows[0]
     assert any(one != two != three for one, two, three in means["rgb.tif"])
+
+
+def test_a_sequence_of_the_challenge_becomes_masks_that_are_scored(biounet, model, tmp_path):
+    for name in ("t002.tif", "t010.tif"):
+        write(tmp_path / "01" / name, Image(noise(40, 50), "YX"))
+    status, said = biounet("predict", model, tmp_path / "01", "--out", tmp_path / "01_RES", "--table")
+    assert status == 0, said
+    masks = [tmp_path / "01_RES" / name for name in ("mask002.tif", "mask010.tif")]
+    assert sorted((tmp_path / "01_RES").glob("*.tif")) == masks
+    for path in masks:
+        with tifffile.TiffFile(path) as file:
+            assert file.pages[0].dtype == np.uint16
+            assert not file.is_bigtiff, "programs of the challenge do not know it"
+    truth = tmp_path / "01_GT" / "SEG" / "man_seg002.tif"
+    write(truth, read(masks[0], labels=True))
+    status, said = biounet(
+        "evaluate", tmp_path / "01_RES", tmp_path / "01_GT", "--metrics", "seg", "--json", tmp_path / "s"
+    )
+    assert status == 0, said
+    assert json.loads((tmp_path / "s").read_text())["scores"]["seg"] == 1
+
+    status, said = biounet(
+        "predict", model, tmp_path / "01", "--out", tmp_path / "other_RES", "--save", "probabilities"
+    )
+    assert status == 0, said
+    assert (tmp_path / "other_RES" / "t002.tif").exists(), "probabilities are no masks"
+
+
+def test_more_objects_than_the_challenge_takes_are_refused(biounet, model, tmp_path):
+    write(tmp_path / "01" / "t000.tif", Image(noise(420, 420), "YX"))
+    status, said = biounet("predict", model, tmp_path / "01", "--out", tmp_path / "01_RES")
+    assert status == 2
+    assert "mask000.tif would have more than 65535 objects" in said
+    assert not list((tmp_path / "01_RES").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from biounet.atomic import replacing, sayable
 from biounet.errors import ImageError, OutputError
 from biounet.geometry import Box
 from biounet.images import FORMATS, LazyOutput, create, format_of, image_files, ome_zarr
-from biounet.jobs import OpenJob, Task
+from biounet.jobs import OpenJob, Save, Task
 from biounet.postprocess import label_out_of_core, region_size
 from biounet.postprocess.regions import Regions
 from biounet.sections import Section
@@ -30,15 +31,20 @@ RECORD = "biounet.json"
 NUMBERING = 128 * 2**20
 """Bytes for a region of which objects are made at a time."""
 
+FRAME, MASK = re.compile(r"t(\d+)\.tif"), re.compile(r"mask\d+\.tif")
+"""Names of images and results of the Cell Tracking Challenge."""
 
-def name_outputs(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
+
+def name_outputs(inputs: Sequence[Path], out: Path, *, save: Save = "labels") -> list[tuple[Path, Path]]:
     """Pair every image with the file that its result goes to.
 
     Parameters
     ----------
     inputs : images, or folders of images
     out : Path
-        A file if its suffix is that of an image, else a folder in which results have the names of their images.
+        A file if its suffix is that of an image, else a folder in which results have the names of their images. In a
+        folder such as ``01_RES``, labels of frames of the Cell Tracking Challenge have the names that it wants.
+    save : what is written
 
     Raises
     ------
@@ -51,12 +57,16 @@ def name_outputs(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
     --------
     >>> [target.as_posix() for _, target in name_outputs([Path("a.png"), Path("b.tif")], Path("results"))]
     ['results/a.tif', 'results/b.tif']
+    >>> [target.as_posix() for _, target in name_outputs([Path("01/t007.tif")], Path("01_RES"))]
+    ['01_RES/mask007.tif']
     """
     images = [path for given in inputs for path in _images_in(given)]
     if out.suffix.lower() in FORMATS or out.parent.name == "labels":  # labels of an OME-Zarr image need no suffix
         if len(images) > 1:
             raise OutputError(f"{out} is one file, there are {len(images)} images; give a folder as --out")
         pairs = [(images[0], out)]
+    elif save == "labels" and _is_challenge(out) and all(FRAME.fullmatch(path.name) for path in images):
+        pairs = [(path, out / FRAME.sub(r"mask\1.tif", path.name)) for path in images]
     else:
         pairs = [(path, out / f"{path.stem.removesuffix('.ome')}{_suffix(path)}") for path in images]
     taken: dict[Path, Path] = {}
@@ -67,6 +77,11 @@ def name_outputs(inputs: Sequence[Path], out: Path) -> list[tuple[Path, Path]]:
             raise OutputError(f"{target} is an image to predict; choose another --out")
         taken[target] = path
     return pairs
+
+
+def _is_challenge(folder: Path) -> bool:
+    """Whether the Cell Tracking Challenge looks for results in a folder of this name."""
+    return folder.name.endswith("_RES")
 
 
 def _images_in(given: Path) -> list[Path]:
@@ -110,6 +125,9 @@ class Result:
         self._objects = job.save_objects
         shape, axes, spacing = job.shape, job.axes, job.image.spacing
         dtype = np.dtype(np.uint32) if self._objects else job.dtype
+        if MASK.fullmatch(path.name) and _is_challenge(path.parent) and not job.saves_floats:
+            dtype = np.dtype(np.uint16)
+        self._name, self._most = path.name, 0 if job.saves_floats else int(np.iinfo(dtype).max)
         self._chunk = tuple(chunk)
         self._output: LazyOutput
         self.path: Path | None = None
@@ -157,7 +175,7 @@ class Result:
         region = region_size(relief.shape, NUMBERING, multiple=self._chunk)
         regions = Regions(relief.shape, region)
         boxes = [regions.box(index) for index in regions]
-        writer = _FrameWriter(self._output, lambda box: self._place(frame, box))
+        writer = _FrameWriter(self._output, lambda box: self._place(frame, box), self._name, self._most)
         z = dict(self._job.frames[frame].position).get("Z")
         with TemporaryDirectory(dir=self._reliefs) as seeds:
             keep = ArrayFolder(Path(seeds))
@@ -221,8 +239,16 @@ class _FrameWriter:
 
     output: LazyOutput
     place: Callable[[Box], Box]
+    name: str
+    most: int
+    """The largest number that the type of the output holds."""
 
     def write(self, box: Box, array: NDArray[Any]) -> None:
+        if array.max(initial=0) > self.most:
+            raise OutputError(
+                f"{self.name} would have more than {self.most} objects, which {self.most.bit_length()} bits do not "
+                "hold; crop the image, or give an --out that does not end in _RES"
+            )
         placed = self.place(box)
         self.output.write(placed, array.reshape(placed.shape))
 

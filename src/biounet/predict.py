@@ -255,7 +255,7 @@ def predict_files(
     """
     if save not in get_args(Save):
         raise ConfigError(f"what to save must be one of {', '.join(get_args(Save))}, got {save!r}")
-    pairs = name_outputs(inputs, out)
+    pairs = name_outputs(inputs, out, save=save)
     for _, path in pairs:
         check_absent(path, overwrite=overwrite or resume)
     # Absolute, for workers that were started elsewhere.

@@ -100,7 +100,7 @@ class TiffImage:
 
 
 class TiffOutput:
-    """A BigTIFF file as a `biounet.images.LazyOutput`: uncompressed, so that any region has its place; see `create`."""
+    """A TIFF file as a `biounet.images.LazyOutput`: uncompressed, so that any region has its place; see `create`."""
 
     def __init__(self, path: Path, image: Image, *, overwrite: bool = False) -> None:
         # Only the shape and type of the array are used: it may be one number, broadcast.
@@ -114,7 +114,8 @@ class TiffOutput:
             _check_room(self._path, self._image.array.nbytes)
             options = _ome_options(self._image)
             array = self._image.array
-            with tifffile.TiffWriter(temporary, bigtiff=True, ome=True) as file:
+            large = array.nbytes >= CLASSIC_BYTES
+            with tifffile.TiffWriter(temporary, bigtiff=large, ome=True) as file:
                 place = file.write(None, shape=array.shape, dtype=array.dtype, returnoffset=True, **options)
             assert place is not None  # uncompressed pixels always have one
             self._offset = place[0]
@@ -198,7 +199,7 @@ def create(
     spacing: Sequence[float] | None = None,
     overwrite: bool = False,
 ) -> TiffOutput:
-    """Begin a BigTIFF file that is written by region; see `biounet.images.create`."""
+    """Begin a TIFF file that is written by region; see `biounet.images.create`."""
     nothing = np.broadcast_to(np.zeros((), dtype), tuple(shape))
     return TiffOutput(path, Image(nothing, axes, None if spacing is None else tuple(spacing)), overwrite=overwrite)
 
