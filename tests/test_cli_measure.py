@@ -65,6 +65,26 @@ def test_levels_of_distance_give_the_confidence_of_the_foreground(biounet, tmp_p
         assert region["entropy"] == pytest.approx(1 / 16, abs=1e-4)
 
 
+@pytest.mark.parametrize(("wanted", "rows"), [(1, 1), (5, 5), (99, 8)])
+def test_as_many_regions_are_listed_as_fit_into_all_images(biounet, tmp_path, wanted, rows):
+    for name in ("a", "b"):
+        shares = np.zeros((16, 16), np.float32)
+        shares[6:10, 6:10] = 0.5
+        write(tmp_path / "cells" / f"{name}.tif", Image(np.ones((16, 16), np.uint8), "YX"))
+        write(tmp_path / "shares" / f"{name}.tif", Image(shares, "YX"))
+    words = (tmp_path / "cells", "--probabilities", tmp_path / "shares", "--out", tmp_path, "--region", 8)
+    assert biounet("measure", *words, "--annotate", wanted)[0] == 0
+    assert len(pandas.read_csv(tmp_path / "annotate.csv")) == rows
+
+
+def test_fewer_regions_than_none_are_refused(biounet, tmp_path):
+    write(tmp_path / "cells.tif", Image(CELLS, "YX"))
+    words = (tmp_path / "cells.tif", "--probabilities", tmp_path / "cells.tif", "--out", tmp_path / "out")
+    status, said = biounet("measure", *words, "--annotate", -3)
+    assert (status, "--annotate" in said) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_a_distance_model_predicts_is_measured_as_objects(biounet, tmp_path):
     write(tmp_path / "in" / "a.tif", Image(CELLS, "YX"))
     write(tmp_path / "cells" / "a.tif", Image(CELLS, "YX"))

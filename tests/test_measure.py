@@ -311,6 +311,34 @@ def test_uncertain_regions_do_not_overlap_and_come_in_order():
         assert mean == pytest.approx(entropy(probabilities[np.newaxis])[box.slices].mean(), abs=1e-6)
 
 
+@settings(max_examples=60)
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.floats(0, 1)),
+    st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    st.integers(1, 20),
+)
+def test_as_many_uncertain_regions_are_found_as_fit(probabilities, size, count):
+    regions = uncertain_regions(probabilities, size=size, count=count)
+    fit = np.prod([max(1, have // wanted) for have, wanted in zip(probabilities.shape, size, strict=True)])
+    assert len(regions) == min(count, fit)
+    seen = np.zeros(probabilities.shape, int)
+    for box, mean in regions:
+        assert box.shape == tuple(np.minimum(size, probabilities.shape))
+        assert mean == pytest.approx(entropy(probabilities[np.newaxis])[box.slices].mean(), abs=1e-6)
+        seen[box.slices] += 1
+    assert seen.max() == 1
+    assert [mean for _, mean in regions] == sorted((mean for _, mean in regions), reverse=True)
+
+
+def test_a_doubt_in_the_middle_leaves_room_for_the_other_corners():
+    probabilities = np.zeros((8, 8))
+    probabilities[3:5, 3:5] = 0.5
+    assert [box.start for box, _ in uncertain_regions(probabilities, size=(4, 4), count=1)] == [(1, 1)]
+    regions = uncertain_regions(probabilities, size=(4, 4), count=4)
+    assert sorted(box.start for box, _ in regions) == [(0, 0), (0, 4), (4, 0), (4, 4)]
+    assert [mean for _, mean in regions] == [1 / 16] * 4
+
+
 def test_the_least_certain_place_is_found():
     probabilities = np.zeros((3, 8, 30, 30))
     probabilities[0] = 1

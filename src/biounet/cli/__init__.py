@@ -202,7 +202,7 @@ def measure(
     split: Annotated[bool, typer.Option("--split", help="Number the pieces of objects apart.")] = False,
     pictures: Annotated[bool, typer.Option("--pictures", help="Write pictures of outlines and numbers.")] = False,
     rois: Annotated[bool, typer.Option("--rois", help="Write outlines for ImageJ and Fiji.")] = False,
-    annotate: Annotated[int, typer.Option(help="List so many regions worth annotating next.")] = 0,
+    annotate: Annotated[int, typer.Option(min=0, help="List so many regions worth annotating next.")] = 0,
     region: Annotated[int, typer.Option(min=1, help="Pixels per side of such a region.")] = 256,
     overwrite: Overwrite = False,
 ) -> None:
