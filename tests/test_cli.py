@@ -105,6 +105,22 @@ def test_resuming_with_other_settings_is_refused(biounet, dataset, tmp_path):
     assert "train.batch" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--resume", "--config", "mine.toml"], "leave out --config and --preset"),
+        (["--resume", "--preset", "default"], "leave out --config and --preset"),
+        (["--config", "mine.toml", "--preset", "paper"], "give --config or --preset, not both"),
+        (["--folds", "2", "--validation", "0.5"], "leave out --validation"),
+        (["--folds", "2", "--set", "train.validation=0.5"], "leave out --validation"),
+        (["--minutes", "inf"], "train.minutes: Input should be a finite number, got inf"),
+    ],
+)
+def test_words_that_would_not_count_are_refused_before_images_are_looked_for(biounet, tmp_path, words, said):
+    assert said in refused(biounet, "train", tmp_path / "nothing", "--out", tmp_path / "run", *words)
+    assert not list(tmp_path.iterdir())
+
+
 def test_check_says_what_there_is(biounet, dataset):
     status, out, said = biounet("check", dataset, *QUICK)
     assert status == 0, said

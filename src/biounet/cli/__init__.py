@@ -27,6 +27,7 @@ app = typer.Typer(
 MINUTES = 20.0
 """Budget of a training that says none."""
 
+Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Seed = Annotated[int | None, typer.Option(help="Of all chance in the run; 0 if not given.")]
@@ -50,7 +51,7 @@ def demo(
 def check(
     dataset: Annotated[Path, typer.Argument(help="Folder of images and labels.")],
     *,
-    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Annotated[float | None, typer.Option(help=f"Wall-clock budget; {MINUTES:g} if nothing is said.")] = None,
     steps: Annotated[int | None, typer.Option(help="Number of updates.")] = None,
@@ -75,7 +76,7 @@ def train(
     dataset: Annotated[Path, typer.Argument(help="Folder of images and labels.")],
     *,
     out: Annotated[Path, typer.Option(help="Folder of the run; new, unless --resume.")],
-    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Annotated[float | None, typer.Option(help=f"Wall-clock budget; {MINUTES:g} if nothing is said.")] = None,
     steps: Annotated[int | None, typer.Option(help="Number of updates, for runs that repeat exactly.")] = None,
@@ -93,6 +94,10 @@ def train(
     """Train a network on annotated images."""
     changes = _given(model=model, minutes=minutes, steps=steps, validation=validation, precision=precision, seed=seed)
     changes |= _assignments(set_ or [])
+    if resume and (preset is not None or config is not None):
+        raise ConfigError("--resume goes on with the settings of the run; leave out --config and --preset")
+    if folds is not None and not resume and "train.validation" in changes:
+        raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
     begun = out / "fold-0" / "config.toml" if crossed else out / "config.toml"
     settings = _budgeted(_settings(preset, begun if resume else config, changes))
@@ -229,12 +234,14 @@ def _given(**options: object) -> dict[str, Any]:
     return changes
 
 
-def _settings(preset: str, config: Path | None, changes: dict[str, Any]) -> "RunConfig":
+def _settings(preset: str | None, config: Path | None, changes: dict[str, Any]) -> "RunConfig":
     """Settings of a preset or a file, with changes on top."""
     from biounet.config import RunConfig
 
     if config is None:
-        return RunConfig.preset(preset).updated(changes)
+        return RunConfig.preset(preset or "default").updated(changes)
+    if preset is not None:
+        raise ConfigError("a file of settings takes the place of a preset; give --config or --preset, not both")
     if not config.is_file():
         raise ConfigError(f"{config} is missing; give a TOML file, such as the config.toml of a run")
     return RunConfig.from_toml(config.read_text(), source=str(config)).updated(changes)

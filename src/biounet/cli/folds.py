@@ -110,7 +110,7 @@ def run_folds(
             reasons: dict[str, str] = {}
             for fold, part in enumerate(parts):
                 folder = out / f"fold-{fold}"
-                reasons["train.validation"] = f"fold {fold} of {len(rows)} is held out"
+                reasons["train.validation"] = f"no share of the images, but fold {fold} of {len(rows)} is held out"
                 experiment = Experiment(config, part, normalization, folder, fabric, began, reasons)
                 begun = bool(agree(fabric, (folder / "config.toml").exists()))
                 if leads:
