@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from biounet.config import IGNORE
 from biounet.errors import DatasetError, ImageError, LabelError, ShapeError
-from biounet.folders import Dataset, Pair, find_dataset, folds, load, split
+from biounet.folders import Dataset, Pair, find_dataset, folds, images_in, load, split
 from biounet.folders.field import FieldCensus, choose_margin, mark_margin
 from biounet.folders.labels import LabelCensus, choose_kind, mark_missing
 from biounet.images import Image, write
@@ -55,6 +55,24 @@ def test_images_and_labels_pair_by_name(tmp_path, labels_folder, suffix):
     np.testing.assert_array_equal(image, IMAGE[None])
     np.testing.assert_array_equal(labels, CELLS * 2)
     assert labels.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("images", "others"),
+    [
+        (["a.tif", "b.png"], ["labels/a.tif"]),
+        (["images/a.tif", "images/b.png"], ["masks/a.tif"]),
+        (["x/images/x.png", "y/images/y.png"], ["x/masks/1.png"]),
+        (["01/t000.tif", "02/t000.tif"], ["01_GT/SEG/man_seg000.tif", "01_RES/mask000.tif"]),
+        (["test-volume.tif", "train-volume.tif"], ["train-labels.tif"]),
+        ([], ["notes/a.tif"]),
+    ],
+)
+def test_images_are_found_with_labels_and_without(tmp_path, images, others):
+    for name in (*images, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in images_in(tmp_path)] == images
 
 
 def test_isbi_2012_is_classes_by_section(tmp_path):
@@ -358,9 +376,10 @@ def test_grey_values_of_classes_become_their_numbers(tmp_path, values):
     assert any(", ".join(map(str, values)) in note for note in dataset.notes)
 
 
-def test_negative_labels_are_unknown(tmp_path):
-    labels = CELLS.astype(np.int16)
-    labels[0] = -7
+@pytest.mark.parametrize(("kind", "unknown"), [(np.int16, -7), (np.float32, -7), (np.float64, -1e20)])
+def test_negative_labels_are_unknown(tmp_path, kind, unknown):
+    labels = CELLS.astype(kind)
+    labels[0] = unknown
     dataset = find_dataset(make_set(tmp_path, [labels]))
     assert (dataset.load(dataset.pairs[0])[1][0] == IGNORE).all()
 
@@ -467,6 +486,8 @@ def spoil(folder, name):
         "fractions": lambda: save(labels, CELLS / 7),
         "colours": lambda: save(labels, np.stack([CELLS, CELLS * 2]), imagej=True, metadata={"axes": "CYX"}),
         "large number": lambda: save(labels, CELLS.astype(np.uint32) * 2**31),
+        "large float": lambda: save(labels, np.where(CELLS == 7, 1e20, CELLS)),
+        "float too large by one": lambda: save(labels, np.where(CELLS == 7, 2.0**31, CELLS).astype(np.float32)),
         "nan in labels": lambda: save(labels, nan),
         "nan": lambda: save(image, nan),
         "channels": lambda: save(image, np.stack([IMAGE] * 2), imagej=True, metadata={"axes": "CYX"}),
@@ -488,6 +509,8 @@ def spoil(folder, name):
         bad("fractions", LabelError, r"labels/cell1\.tif: labels are integers, this holds 0\.14"),
         bad("colours", LabelError, r"labels/cell1\.tif: .*colours"),
         bad("large number", LabelError, r"labels/cell1\.tif: label \d+ does not fit"),
+        bad("large float", LabelError, r"labels/cell1\.tif: label 1e\+20 does not fit 31 bits"),
+        bad("float too large by one", LabelError, r"labels/cell1\.tif: label 2147483648\.0 does not fit 31 bits"),
         bad("nan in labels", ImageError, r"cell1\.tif: 1 of 80 pixels are NaN"),
         bad("nan", ImageError, r"cell1\.tif: 1 of 80 pixels are NaN"),
         bad("channels", DatasetError, r"cell0\.tif has 1 channels, cell1\.tif has 2"),

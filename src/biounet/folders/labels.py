@@ -126,10 +126,10 @@ def read_labels(
         array, note = _merge_channels(array, axes.index("C"), path), "equal colour channels, read as one"
     if "T" in axes or (section is not None and "Z" in axes):
         array = array[0]
+    if array.size and float(array.max()) > np.iinfo(np.int32).max:
+        raise LabelError(f"{path}: label {array.max()} does not fit 31 bits; renumber the labels from 1")
     if array.dtype.kind == "f":
         array, note = _whole_numbers(array, path), "floats that are whole numbers, read as integers"
-    if array.size and int(array.max()) > np.iinfo(np.int32).max:
-        raise LabelError(f"{path}: label {array.max()} does not fit 31 bits; renumber the labels from 1")
     return np.maximum(array.astype(np.int64), IGNORE).astype(np.int32), note
 
 
@@ -263,12 +263,12 @@ def _merge_channels(array: NDArray[Any], axis: int, path: Path) -> NDArray[Any]:
 
 
 def _whole_numbers(array: NDArray[Any], path: Path) -> NDArray[np.int64]:
-    """Convert floats that are integers."""
-    whole = array.astype(np.int64)
-    if (whole != array).any():
-        wrong = array[whole != array][0]
+    """Convert floats that are integers; negative ones may be of any size."""
+    fractions = array[np.trunc(array) != array]
+    if fractions.size:
         raise LabelError(
-            f"{path}: labels are integers, this holds {wrong:g}; save the labels as numbers, "
+            f"{path}: labels are integers, this holds {fractions[0]:g}; save the labels as numbers, "
             "or put images that are to be drawn into a folder targets"
         )
+    whole: NDArray[np.int64] = np.maximum(array, IGNORE).astype(np.int64)
     return whole
