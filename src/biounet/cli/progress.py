@@ -42,14 +42,19 @@ def progress(job: str) -> Iterator[Show]:
             task = bar.add_task(job, total=1.0, text="")
             yield lambda share, text: bar.update(task, completed=share, text=text)
         return
-    began = said = time.monotonic()
+    said = time.monotonic()
+    first: tuple[float, float] | None = None
 
     def plain(share: float, text: str) -> None:
-        nonlocal said
+        nonlocal said, first
         now = time.monotonic()
-        if now - said >= PLAIN_EVERY and share > 0:
+        since, before = first = first or (
+            now,
+            share,
+        )  # a job that goes on has done a share of its work in another process
+        if now - said >= PLAIN_EVERY and share > before:
             said = now
-            left = (now - began) * (1 - share) / share
+            left = (now - since) * (1 - share) / (share - before)
             say(f"{job}: {share:.0%}, {left / 60:.1f} min left {text}")
 
     yield plain
