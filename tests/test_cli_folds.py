@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biounet.cli import folds as command
-from biounet.cli.folds import fold_data, of_one_fold, run_folds
+from biounet.cli.folds import fold_data, of_one_fold, open_summary, run_folds
 from biounet.config import RunConfig
 from biounet.errors import OutputError, TrainingError
 from biounet.images import Image, write
@@ -43,7 +43,8 @@ def test_folds_stop_and_go_on(dataset, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(
         command, "train_one", lambda run, **given: run.folder.name == "fold-0" and train_one(run, **given)
     )
-    run_folds(dataset, out, settings, count=2, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        run_folds(dataset, out, settings, count=2, device="cpu")
     assert [bool(row["score"]) for row in summary(out)] == [True, False]
     first = (out / "fold-0" / "model.safetensors").stat()
 
@@ -62,6 +63,16 @@ def test_folds_stop_and_go_on(dataset, tmp_path, monkeypatch, capfd):
     assert f"mean {sum(scores) / 2:.4f}" in capfd.readouterr().err
     with pytest.raises(OutputError, match="not empty"):
         run_folds(dataset, out, settings, count=2, device="cpu")
+
+
+def test_folds_that_were_killed_before_the_settings_of_the_first_can_be_begun_again(tmp_path):
+    for name in ("folds.csv", ".lock", "fold-0/.lock", "fold-0/last/data.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert len(open_summary(tmp_path, 2, resume=False)) == 2
+    (tmp_path / "fold-0" / "config.toml").touch()
+    with pytest.raises(OutputError, match="not empty"):
+        open_summary(tmp_path, 2, resume=False)
 
 
 def summary(out):

@@ -477,33 +477,33 @@ def test_a_file_that_is_no_log(tmp_path, text, said):
 
 def test_a_healthy_run_is_left_alone():
     log = [row(step, loss=1 / step, score=1 - 1 / step) for step in range(1, 9)]
-    assert health(log, np.array([[9, 1], [1, 9]])) == []
-    assert health([], None) == []
-    assert health([row(1, loss=0.001), row(2, loss=0.004)], None) == [], "a small loss may wobble"
+    assert health(log, np.array([[9, 1], [1, 9]])) == {}
+    assert health([], None) == {}
+    assert health([row(1, loss=0.001), row(2, loss=0.004)], None) == {}, "a small loss may wobble"
 
 
 def test_exploding_loss_is_said():
-    (said,) = health([row(10, loss=0.2), row(20, loss=5.0)], None)
+    (said,) = health([row(10, loss=0.2), row(20, loss=5.0)], None).values()
     assert "from 0.2 at step 10 to 5 at step 20" in said
     assert "train.learning_rate=0.001" in said  # a third of 0.003
-    (said,) = health([row(10, loss=0.2), row(20, loss=math.nan)], None)
+    (said,) = health([row(10, loss=0.2), row(20, loss=math.nan)], None).values()
     assert "no number at step 20" in said
 
 
 def test_overfitting_is_said_only_when_it_lasts():
     scores = [0.7, 0.9, 0.88, 0.87, 0.86]
     log = [row(step, loss=1 - step / 10, score=score) for step, score in enumerate(scores, 1)]
-    (said,) = health(log, None)
+    (said,) = health(log, None).values()
     assert "from 0.900 at step 2 to 0.860" in said
-    assert health(log[:-1], None) == []
+    assert health(log[:-1], None) == {}
 
 
 def test_all_black_and_missing_classes_are_said():
     names = ["background", "cell", "border"]
-    (said,) = health([], np.array([[90, 0, 0], [9, 0, 0], [1, 0, 0]]), class_names=names)
+    (said,) = health([], np.array([[90, 0, 0], [9, 0, 0], [1, 0, 0]]), class_names=names).values()
     assert said.startswith("Nothing but background is ever predicted")
-    (said,) = health([], np.array([[90, 1, 0], [0, 8, 0], [1, 0, 0]]), class_names=names)
+    (said,) = health([], np.array([[90, 1, 0], [0, 8, 0], [1, 0, 0]]), class_names=names).values()
     assert said.startswith("border is never predicted, though it is 1.00%")
-    (said,) = health([], np.zeros((3, 3), int), class_names=names)
+    (said,) = health([], np.zeros((3, 3), int), class_names=names).values()
     assert "No pixel of the validation images has a label" in said
-    assert health([], np.array([[5, 0], [0, 0]])) == [], "nothing but background is right where nothing else is"
+    assert health([], np.array([[5, 0], [0, 0]])) == {}, "nothing but background is right where nothing else is"

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from biounet.cli.train import found_with, pictures_of
+from biounet.cli.follow import found_with, pictures_of
 from biounet.geometry import Geometry
 from biounet.postprocess import ObjectRules, segment_objects
 from biounet.tiling import predict_array

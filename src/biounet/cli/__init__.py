@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from biounet.errors import BiounetError, ConfigError
+from biounet.errors import BiounetError, ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from biounet.config import RunConfig
@@ -26,6 +26,9 @@ app = typer.Typer(
 
 MINUTES = 20.0
 """Budget of a training that says none."""
+
+STOPPED = 130
+"""Status of a command that Ctrl-C has ended."""
 
 Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -100,6 +103,8 @@ def train(
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
     begun = out / "fold-0" / "config.toml" if crossed else out / "config.toml"
+    if resume and not begun.is_file():
+        raise TrainingError(f"{out} holds no run to resume; train without --resume")
     settings = _budgeted(_settings(preset, begun if resume else config, changes))
     from biounet.cli.ranks import run_ranks, started
     from biounet.cli.train import check_settings, run_training
@@ -268,16 +273,17 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the command line. Status 0: done; 2: wrong use or bad input, said in one line; 1: a fault of ours."""
+    """Run the command line. Status 0: done; 2: wrong use or bad input, in one line; 130: Ctrl-C; 1: a fault of ours."""
     try:
-        app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        if app(args=sys.argv[1:] or ["--help"], standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C
+            raise KeyboardInterrupt
     except typer.TyperException as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
         _fail(f"{said.rstrip('.')}; see 'biounet --help' or 'biounet COMMAND --help'")
     except BiounetError as error:
         _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        _fail("stopped", status=130)
+        _fail("stopped", status=STOPPED)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -13,14 +13,15 @@ from biounet.atomic import replacing
 from biounet.cli.progress import say
 from biounet.cli.train import announce, prepare, train_one
 from biounet.config import RunConfig
-from biounet.errors import OutputError, TrainingError
+from biounet.errors import TrainingError
 from biounet.experiment import Experiment
 from biounet.folders import Split, find_dataset, folds
 from biounet.ondemand import limit_pixels
 from biounet.processes import agree, check_share, connected, make_fabric, world_size
 from biounet.report import load_log
 from biounet.report.runlog import best_row
-from biounet.statefile import LOCK, hold
+from biounet.runfolder import EARLY, check_new
+from biounet.statefile import hold
 from biounet.training_data import TrainingData, load_training_data
 
 __all__ = ["SUMMARY", "fold_data", "of_one_fold", "run_folds"]
@@ -97,6 +98,11 @@ def run_folds(
         Go on where it stopped; folds that are done stay as they are.
     tensorboard : bool
         Write curves for TensorBoard, too.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C has stopped a run; what there is of it is written.
     """
     began = time.monotonic()
     rows = open_summary(out, count, resume=resume)
@@ -122,8 +128,8 @@ def run_folds(
                         experiment.check_folder(resume=True)
                 elif not train_one(experiment, resume=begun, tensorboard=tensorboard):
                     if leads:
-                        say(f"stopped; go on with: biounet train {dataset} --out {out} --resume")
-                    return
+                        say(f"go on with: biounet train {dataset} --out {out} --resume")
+                    raise KeyboardInterrupt
                 config, reasons, began = experiment.config, dict(experiment.reasons), time.monotonic()
                 rows[fold] |= {"images": str(len(part.validation)), **best_scores(folder)}
         if leads:
@@ -135,8 +141,7 @@ def run_folds(
 def open_summary(out: Path, count: int | None, *, resume: bool) -> Rows:
     """Rows of a new summary, or of the one to resume."""
     if not resume:
-        if out.exists() and any(path.name != LOCK for path in out.iterdir()):
-            raise OutputError(f"{out} is not empty; choose another --out, or go on with --resume")
+        check_new(out, early=(*EARLY, SUMMARY, *(f"fold-0/{name}" for name in EARLY)))
         return [{"fold": str(fold), "images": "", "score": ""} for fold in range(count or 0)]
     with (out / SUMMARY).open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -1,14 +1,11 @@
 """What `biounet train` and `biounet check` do: read, say, train, show, report."""
 
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from biounet.cli.board import Board
-from biounet.cli.progress import progress, say
+from biounet.cli.follow import follow
+from biounet.cli.progress import say
 from biounet.config import RunConfig, TrainConfig
 from biounet.digests import shared_images
 from biounet.errors import ConfigError
@@ -20,13 +17,9 @@ from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import network_input_size
-from biounet.postprocess import ObjectRules
 from biounet.pretrained import check_model
-from biounet.processes import agree, check_share, connected, least, local_size, make_fabric, world_size
-from biounet.report import Picture, health, load_log, write_report
-from biounet.train import Step
+from biounet.processes import check_share, connected, least, local_size, make_fabric, world_size
 from biounet.training_data import TrainingData, fit_to_data, load_training_data
-from biounet.validation import Validation
 
 __all__ = ["announce", "check_settings", "describe", "prepare", "run_training", "train_one"]
 
@@ -141,6 +134,11 @@ def run_training(
         Go on with the run in `out`.
     tensorboard : bool
         Write curves for TensorBoard, too.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C has stopped the run; what there is of it is written.
     """
     began = time.monotonic()
     check_share(settings.train.batch, world_size())
@@ -153,10 +151,12 @@ def run_training(
             announce(data)
         finished = train_one(experiment, resume=resume, tensorboard=tensorboard)
     model = out / "model.safetensors"
-    if experiment.leads and finished:
+    if not finished:
+        if experiment.leads:
+            say(f"the best model so far is {model}; go on with: biounet train {dataset} --out {out} --resume")
+        raise KeyboardInterrupt  # so that nothing is begun that needs the model of a whole run
+    if experiment.leads:
         say(f"done: {model}, {out / 'report.html'}")
-    elif experiment.leads:
-        say(f"stopped; the best model so far is {model}; go on with: biounet train {dataset} --out {out} --resume")
     return model
 
 
@@ -175,106 +175,3 @@ def train_one(experiment: Experiment, *, resume: bool, tensorboard: bool) -> boo
         if experiment.leads:
             say(chosen(experiment.config, name, reason))
     return follow(experiment, resume=resume, tensorboard=tensorboard)
-
-
-def follow(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
-    """Train, show progress and keep the report; return whether the run has come to its end."""
-    steps = experiment.run(resume=resume)
-    finished = True
-    if not experiment.leads:
-        for _ in steps:
-            pass
-        return bool(agree(experiment.fabric, finished))
-    board = Board(experiment.folder if tensorboard else None)
-    with progress("training") as show, stop_on_interrupt() as interrupted, board:
-        for step in steps:
-            show(step.progress, f"step {step.number}")
-            if step.note:
-                say(f"note: {step.note}")
-            if step.report is not None:
-                tell(step)
-                report(experiment, finished=step.progress >= 1)
-                board.add(step.report)
-            if interrupted.is_set():
-                steps.close()  # writes the state, and a model if there is none yet
-                finished = False
-    if finished and experiment.calibration is not None:
-        say(str(experiment.calibration))
-        report(experiment, finished=True)
-    return bool(agree(experiment.fabric, finished))
-
-
-def tell(step: Step) -> None:
-    """Print a line about a validation."""
-    assert step.report is not None
-    named = {name: value for name, value in step.report.scores.items() if not name.startswith("dice_")}
-    scores = " ".join(f"{name} {value:.4f}" for name, value in named.items())
-    best = " best so far" if step.report.best else ""
-    waiting = f"waited for patches {step.report.waiting:.0%}"
-    say(f"{step.seconds / 60:5.1f} min step {step.number:5d} loss {step.report.loss:.4f} {scores} {waiting}{best}")
-
-
-def report(experiment: Experiment, *, finished: bool) -> None:
-    """Write the report of a run as it stands."""
-    validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
-    drawn, objects = (experiment.data.kind == kind for kind in ("images", "objects"))
-    names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
-    best = max(log, key=lambda row: row["score"])
-    facts = {
-        "best score": f"{best['score']:.4f} at step {best['step']:.0f}",
-        "images": f"{len(experiment.data.train)} to train on, {len(validation.items)} to validate on",
-        "minutes": f"{log[-1]['seconds'] / 60:.1f}",
-    }
-    if experiment.calibration is not None:
-        facts["probabilities"] = str(experiment.calibration)
-    if validation.rules_in_use is not None:
-        facts["objects"] = found_with(validation, validation.rules_in_use)
-    # Dice of the classes that a network learns of objects tells nobody anything.
-    shown = [{name: row[name] for name in row if not (objects and name.startswith("dice_"))} for row in log]
-    write_report(
-        experiment.folder / "report.html",
-        title=experiment.folder.name,
-        facts=facts,
-        log=shown,
-        pictures=[] if drawn else list(pictures_of(validation)),
-        confusion=validation.confusion if validation.items and not drawn else None,
-        class_names=names,
-        config=experiment.config.to_toml(reasons=experiment.reasons),
-        warnings=health(log, validation.confusion if validation.items else None, class_names=names),
-        finished=finished,
-    )
-
-
-def found_with(validation: Validation, rules: ObjectRules) -> str:
-    """How many objects were found on the held-out images, and the rules in use that made them."""
-    found, objects = (sum(int(scores[name]) for scores in validation.each) for name in ("found", "objects"))
-    kept = rules.model_dump(exclude={"target", "grow"}, exclude_none=True)
-    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in kept.items())
-    return f"{found:,} of {objects:,} found, with {said}"
-
-
-def pictures_of(validation: Validation) -> Iterator[Picture]:
-    """The held-out images as a report shows them: with their objects where rules make some, else with classes."""
-    for index, item in enumerate(validation.items):
-        found = validation.found[index] if validation.found else None
-        truth = item.target if found is None else item.labels
-        given, scores = validation.probabilities[index], validation.each[index]
-        yield Picture(item.name, item.image, truth, given, scores, found, objects=found is not None)
-
-
-@contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
-    """Turn Ctrl-C into an event, so that a run stops between two steps; a second one ends it at once."""
-    interrupted = threading.Event()
-
-    def interrupt(*_: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-        say("stopping after this step; Ctrl-C again to stop at once")
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -2,6 +2,6 @@
 
 from biounet.report.page import write_report
 from biounet.report.pictures import Picture
-from biounet.report.runlog import health, load_log
+from biounet.report.runlog import best_row, health, load_log
 
-__all__ = ["Picture", "health", "load_log", "write_report"]
+__all__ = ["Picture", "best_row", "health", "load_log", "write_report"]

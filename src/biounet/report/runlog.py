@@ -12,6 +12,7 @@ from biounet.errors import TrainingError
 __all__ = ["best_row", "health", "load_log", "lower_is_better"]
 
 Log = Sequence[Mapping[str, float]]
+Finding = tuple[str, str]
 WORSE_BY = 0.01  # a validation score this far below the best is a fall, not noise
 WORSE_FOR = 3  # reports in a row
 
@@ -72,7 +73,7 @@ def lower_is_better(score: str) -> bool:
     return any(word in score.lower() for word in ("error", "loss"))
 
 
-def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str] = ()) -> list[str]:
+def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str] = ()) -> dict[str, str]:
     """Say what looks wrong with a run, why that may be, and what to try.
 
     Parameters
@@ -84,18 +85,20 @@ def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str]
 
     Returns
     -------
-    list of sentences, one per finding; empty if nothing is wrong
+    finding -> sentence; empty if nothing is wrong
+        A finding has the same name in later reports, where its sentence tells of other numbers.
 
     Examples
     --------
-    >>> health([], np.array([[90, 0], [10, 0]]))[0][:38]
-    'Nothing but class 0 is ever predicted:'
+    >>> for finding, sentence in health([], np.array([[90, 0], [10, 0]])).items():
+    ...     print(f"{finding}: {sentence[:38]}")
+    nothing else: Nothing but class 0 is ever predicted:
     """
     names = list(class_names) or [f"class {number}" for number in range(0 if confusion is None else len(confusion))]
-    return [*_of_loss(log), *_of_scores(log), *_of_classes(confusion, names)]
+    return dict([*_of_loss(log), *_of_scores(log), *_of_classes(confusion, names)])
 
 
-def _of_loss(log: Log) -> Iterator[str]:
+def _of_loss(log: Log) -> Iterator[Finding]:
     """A loss that is no number, or that grows."""
     losses = [row["loss"] for row in log]
     if not losses:
@@ -103,16 +106,18 @@ def _of_loss(log: Log) -> Iterator[str]:
     step, rate = log[-1]["step"], max(row.get("learning_rate", math.nan) for row in log)
     cure = f"try --set train.learning_rate={rate / 3:.1g}, or --set train.clip=1"
     if not math.isfinite(losses[-1]):
-        yield f"The training loss is no number at step {step:.0f}: the learning rate is likely too high; {cure}."
+        said = f"The training loss is no number at step {step:.0f}: the learning rate is likely too high; {cure}."
+        yield "no number", said
     elif len(losses) > 1 and losses[-1] > max(3 * min(losses[:-1]), 0.1):
         lowest = min(log[:-1], key=lambda row: row["loss"])
         yield (
+            "loss",
             f"The training loss has grown from {lowest['loss']:.3g} at step {lowest['step']:.0f} to {losses[-1]:.3g} "
-            f"at step {step:.0f}: the learning rate is likely too high; {cure}."
+            f"at step {step:.0f}: the learning rate is likely too high; {cure}.",
         )
 
 
-def _of_scores(log: Log) -> Iterator[str]:
+def _of_scores(log: Log) -> Iterator[Finding]:
     """A validation score that falls for good while the training loss does not."""
     rows = [row for row in log if math.isfinite(row.get("score", math.nan))]
     if len(rows) <= WORSE_FOR:
@@ -121,30 +126,34 @@ def _of_scores(log: Log) -> Iterator[str]:
     since = rows[-WORSE_FOR:]
     if all(row["score"] < best["score"] - WORSE_BY for row in since) and since[-1]["loss"] < best["loss"]:
         yield (
+            "overfitting",
             f"The validation score has fallen from {best['score']:.3f} at step {best['step']:.0f} to "
             f"{since[-1]['score']:.3f} while the training loss still falls: the network likely learns the training "
             "images by heart; the best model is kept, so annotate more images, train for a shorter time, or vary the "
-            "images more (--set augment.scale=1.3)."
+            "images more (--set augment.scale=1.3).",
         )
 
 
-def _of_classes(confusion: np.ndarray | None, names: Sequence[str]) -> Iterator[str]:
+def _of_classes(confusion: np.ndarray | None, names: Sequence[str]) -> Iterator[Finding]:
     """Classes that are there but never given."""
     if confusion is None or not len(confusion):
         return
     there, given = confusion.sum(1), confusion.sum(0)
     if not there.sum():
-        yield "No pixel of the validation images has a label, so no score means anything; label some pixels there."
+        said = "No pixel of the validation images has a label, so no score means anything; label some pixels there."
+        yield "unlabelled", said
         return
     missed = np.flatnonzero((there > 0) & (given == 0)).tolist()
     if np.count_nonzero(given) == 1 and len(missed):
         yield (
+            "nothing else",
             f"Nothing but {names[int(given.argmax())]} is ever predicted: the run may be too short, or the other "
-            "classes too rare; train longer, or try --set train.class_balance=true."
+            "classes too rare; train longer, or try --set train.class_balance=true.",
         )
         return
     for number in missed:
         yield (
+            f"without {names[number]}",
             f"{names[number]} is never predicted, though it is {there[number] / there.sum():.2%} of the labelled "
-            "pixels: it is likely too rare to pay off; label more of it, or try --set train.class_balance=true."
+            "pixels: it is likely too rare to pay off; label more of it, or try --set train.class_balance=true.",
         )

@@ -1,0 +1,167 @@
+"""A run as a person follows it: progress, a line and a page per report, what looks wrong, and Ctrl-C."""
+
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from biounet.cli.board import Board
+from biounet.cli.progress import progress, say
+from biounet.experiment import Experiment
+from biounet.postprocess import ObjectRules
+from biounet.processes import agree
+from biounet.report import Picture, best_row, health, load_log, write_report
+from biounet.train import Step
+from biounet.validation import Validation
+
+__all__ = ["Interrupt", "follow", "found_with", "pictures_of", "stop_on_interrupt"]
+
+
+class Interrupt:
+    """What Ctrl-C does: a run stops between two steps, or comes to its end; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.finishing = False
+        """Whether the last step is made, and the run would rather be let finish."""
+
+    def __call__(self, *_: object) -> None:
+        """Take note of Ctrl-C."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        now = "finishing: all steps are made, the model is settled" if self.finishing else "stopping after this step"
+        say(f"{now}; Ctrl-C again to stop at once")
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Interrupt]:
+    """Take note of Ctrl-C while the block runs."""
+    interrupt = Interrupt()
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def follow(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
+    """Train, show progress and keep the report; return whether the run has come to its end."""
+    steps = experiment.run(resume=resume)
+    finished = True
+    if not experiment.leads:
+        for _ in steps:
+            pass
+        return bool(agree(experiment.fabric, finished))
+    board, told, score = Board(experiment.folder if tensorboard else None), warn_of_unlabelled(experiment), ""
+    with progress("training") as show, stop_on_interrupt() as interrupt, board:
+        for step in steps:
+            if step.note:
+                say(f"note: {step.note}")
+            if step.report is not None:
+                score = score_of(experiment, step)
+                tell(step)
+                board.add(step.report)
+                told |= tell_new(report(experiment, finished=step.progress >= 1), told)
+            loss = f" loss {step.loss:.4f}" if math.isfinite(step.loss) else ""
+            interrupt.finishing = step.progress >= 1
+            show(step.progress, f"step {step.number}{loss}{score}{' finishing' if interrupt.finishing else ''}")
+            if interrupt.asked:
+                steps.close()  # writes the state, and a model if there is none yet
+                finished = False
+    if finished and experiment.calibration is not None:
+        say(str(experiment.calibration))
+        report(experiment, finished=True)
+    return bool(agree(experiment.fabric, finished))
+
+
+def warn_of_unlabelled(experiment: Experiment) -> set[str]:
+    """Say before the first step if no score will tell anything; return which finding that is."""
+    if not experiment.validation.items or experiment.validation.tells:
+        return set()
+    say(
+        "note: no pixel of the held-out images is labelled, so no score tells which network is best, and the last one "
+        "is kept; label some pixels there, or hold out others with --validation"
+    )
+    return {"unlabelled"}
+
+
+def tell_new(findings: dict[str, str], told: set[str]) -> set[str]:
+    """Say what looks wrong and was not told before; return which findings those are."""
+    new = findings.keys() - told
+    for what in findings:
+        if what in new:
+            say(f"note: {findings[what]}")
+    return new
+
+
+def score_of(experiment: Experiment, step: Step) -> str:
+    """The score of a validation as it is shown beside the progress; nothing where it tells nothing."""
+    assert step.report is not None
+    score = step.report.scores.get("score", math.nan)
+    return f" score {score:.4f}" if experiment.validation.tells and math.isfinite(score) else ""
+
+
+def tell(step: Step) -> None:
+    """Print a line about a validation."""
+    assert step.report is not None
+    named = {name: value for name, value in step.report.scores.items() if not name.startswith("dice_")}
+    scores = "".join(f"{name} {value:.4f} " for name, value in named.items())
+    best = " best so far" if step.report.best else ""
+    waiting = f"waited for patches {step.report.waiting:.0%}"
+    say(f"{step.seconds / 60:5.1f} min step {step.number:5d} loss {step.report.loss:.4f} {scores}{waiting}{best}")
+
+
+def report(experiment: Experiment, *, finished: bool) -> dict[str, str]:
+    """Write the report of a run as it stands; return what looks wrong with it."""
+    validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
+    drawn, objects = (experiment.data.kind == kind for kind in ("images", "objects"))
+    names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
+    confusion = validation.confusion if len(validation.confusion) and not drawn else None
+    findings = health(log, confusion, class_names=names)
+    # Dice of the classes that a network learns of objects tells nobody anything.
+    shown = [{name: row[name] for name in row if not (objects and name.startswith("dice_"))} for row in log]
+    write_report(
+        experiment.folder / "report.html",
+        title=experiment.folder.name,
+        facts=facts_of(experiment, log),
+        log=shown,
+        pictures=[] if drawn else list(pictures_of(validation)),
+        confusion=confusion,
+        class_names=names,
+        config=experiment.config.to_toml(reasons=experiment.reasons),
+        warnings=list(findings.values()),
+        finished=finished,
+    )
+    return findings
+
+
+def facts_of(experiment: Experiment, log: list[dict[str, float]]) -> dict[str, str]:
+    """What stands at the top of a report."""
+    validation, best, facts = experiment.validation, best_row(log), dict[str, str]()
+    if validation.tells and best is not None:
+        facts["best score"] = f"{best['score']:.4f} at step {best['step']:.0f}"
+    facts["images"] = f"{len(experiment.data.train)} to train on, {len(validation.items)} to validate on"
+    facts["minutes"] = f"{log[-1]['seconds'] / 60:.1f}"
+    if experiment.calibration is not None:
+        facts["probabilities"] = str(experiment.calibration)
+    if validation.rules_in_use is not None:
+        facts["objects"] = found_with(validation, validation.rules_in_use)
+    return facts
+
+
+def found_with(validation: Validation, rules: ObjectRules) -> str:
+    """How many objects were found on the held-out images, and the rules in use that made them."""
+    found, objects = (sum(int(scores[name]) for scores in validation.each) for name in ("found", "objects"))
+    kept = rules.model_dump(exclude={"target", "grow"}, exclude_none=True)
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in kept.items())
+    return f"{found:,} of {objects:,} found, with {said}"
+
+
+def pictures_of(validation: Validation) -> Iterator[Picture]:
+    """The held-out images as a report shows them: with their objects where rules make some, else with classes."""
+    for index, given in enumerate(validation.probabilities):  # none before the first validation
+        item, scores = validation.items[index], validation.each[index]
+        found = validation.found[index] if validation.found else None
+        truth = item.target if found is None else item.labels
+        yield Picture(item.name, item.image, truth, given, scores, found, objects=found is not None)

@@ -1,0 +1,146 @@
+"""A run as a person follows it: what is said when, and what Ctrl-C does."""
+
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from biounet import train
+from biounet.cli.follow import follow, stop_on_interrupt, tell_new
+from biounet.cli.train import run_training
+from biounet.config import RunConfig
+from biounet.errors import TrainingError
+from biounet.experiment import Experiment
+from biounet.images import Image, write
+from biounet.modelfile import read_card
+from biounet.normalize import Normalization
+from biounet.processes import make_fabric
+from biounet.training_data import Item, TrainingData
+from biounet.validation import Validation
+
+TINY = {
+    "model.width": 2,
+    "model.depth": 1,
+    "train.patch": 16,
+    "train.steps": 4,
+    "train.reports": 2,
+    "train.precision": "float32",
+    "train.target": "classes",
+    "train.auto": [],
+}
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    rng = np.random.default_rng(0)
+    target = rng.integers(0, 2, (16, 16))
+    items = [Item("a", rng.normal(size=(1, 16, 16)).astype(np.float32), target, target)]
+    config = RunConfig.preset("default").updated(TINY)
+    data = TrainingData(items, items, "classes", ())
+    return Experiment(config, data, Normalization(), tmp_path / "run", make_fabric("cpu", "float32"))
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_held_out_images_without_a_label_keep_the_last_network_and_that_is_said_once(experiment, capfd, norm):
+    experiment.config = experiment.config.updated({"model.norm": norm})
+    (item,) = experiment.data.train
+    unknown = replace(item, labels=np.full((16, 16), -1), target=np.full((16, 16), -1))
+    experiment.data = replace(experiment.data, validation=[unknown])
+    assert follow(experiment, resume=False, tensorboard=False)
+    card = read_card(experiment.folder)
+    assert (card.training["step"], card.temperature, card.threshold) == (4, 1.0, 0.5)
+    said = capfd.readouterr().err.splitlines()
+    notes = [number for number, line in enumerate(said) if "labelled" in line or "No pixel" in line]
+    assert notes == [0]
+    assert "no pixel of the held-out images is labelled" in said[0]
+    assert "best score" not in (experiment.folder / "report.html").read_text()
+
+
+def test_a_loss_that_is_no_number_is_on_the_page(experiment, monkeypatch):
+    update = train.train_step
+    monkeypatch.setattr(train, "train_step", lambda *given, **options: update(*given, **options) * torch.nan)
+    with pytest.raises(TrainingError, match="the loss is no number since step 0"):
+        follow(experiment, resume=False, tensorboard=False)
+    assert "The training loss is no number at step 2" in (experiment.folder / "report.html").read_text()
+
+
+def test_a_finding_is_told_once_whatever_its_numbers(capfd):
+    told = set()
+    for findings in ({"loss": "from 1 to 4"}, {"loss": "from 1 to 5", "without border": "border is never"}, {}):
+        told |= tell_new(findings, told)
+    assert capfd.readouterr().err.splitlines() == ["note: from 1 to 4", "note: border is never"]
+
+
+def test_a_network_that_calls_everything_background_is_told_when_it_does(experiment, capfd):
+    (item,) = experiment.data.train
+    ones = np.ones((16, 16), np.int64)
+    experiment.data = replace(experiment.data, train=[replace(item, labels=ones - 1, target=ones - 1)])
+    rare = np.eye(16, dtype=np.int64)
+    experiment.data = replace(experiment.data, validation=[replace(item, labels=rare, target=rare)])
+    experiment.validation._at_best_threshold = lambda: experiment.validation._at(2.0)  # nothing is above it
+    follow(experiment, resume=False, tensorboard=False)
+    said = capfd.readouterr().err
+    assert said.count("note: Nothing but class 0 is ever predicted") == 1
+    assert said.index("step     2") < said.index("Nothing but class 0") < said.index("step     4")
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        image = rng.integers(0, 255, (16, 16)).astype(np.uint8)
+        write(tmp_path / "data" / "images" / f"{number}.png", Image(image, "YX"))
+        write(tmp_path / "data" / "labels" / f"{number}.png", Image(image // 128, "YX"))
+    return tmp_path / "data"
+
+
+def test_a_run_that_was_stopped_has_the_status_of_it_and_goes_on(command, dataset, tmp_path, monkeypatch):
+    options = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+    update = train.train_step
+
+    def interrupted(state, *given, **options):
+        if state.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return update(state, *given, **options)
+
+    monkeypatch.setattr(train, "train_step", interrupted)
+    status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", *options)
+    assert status == 130, said
+    assert "stopping after this step" in said
+    assert f"go on with: biounet train {dataset} --out {tmp_path / 'run'} --resume" in said
+    monkeypatch.undo()
+    status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", "--resume")
+    assert status == 0, said
+
+
+def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tmp_path):
+    status, _, said = command("train", dataset, "--out", tmp_path / "run", "--resume")
+    assert (status, said) == (2, f"biounet: {tmp_path / 'run'} holds no run to resume; train without --resume\n")
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_while_the_model_is_settled_lets_the_run_finish(dataset, tmp_path, monkeypatch, capfd):
+    settle = Validation.settle
+
+    def interrupted(*given, **options):
+        signal.raise_signal(signal.SIGINT)
+        return settle(*given, **options)
+
+    monkeypatch.setattr(Validation, "settle", interrupted)
+    settings = RunConfig.preset("default").updated({**TINY, "train.validation": 0.5})
+    run_training(dataset, tmp_path / "run", settings, device="cpu")
+    said = capfd.readouterr().err
+    assert "finishing: all steps are made" in said
+    assert "done: " in said
+
+
+def test_a_second_ctrl_c_ends_a_run_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_interrupt() as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
