@@ -118,6 +118,15 @@ def test_grey_images_among_colours_have_the_same_columns(biounet, tmp_path):
     assert any(one != two != three for one, two, three in means["rgb.tif"])
 
 
+def test_a_dataset_as_training_reads_it_is_predicted(biounet, model, tmp_path):
+    for case in ("one", "two"):
+        write(tmp_path / "set" / case / "images" / f"{case}.png", Image(noise(40, 50), "YX"))
+    status, said = biounet("predict", model, tmp_path / "set", "--out", tmp_path / "out", "--table")
+    assert status == 0, said
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == ["one.tif", "two.tif"]
+    assert "objects in 2 label images" in said
+
+
 def test_a_sequence_of_the_challenge_becomes_masks_that_are_scored(biounet, model, tmp_path):
     for name in ("t002.tif", "t010.tif"):
         write(tmp_path / "01" / name, Image(noise(40, 50), "YX"))

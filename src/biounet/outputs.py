@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from biounet.arrayfolder import ArrayFolder
 from biounet.atomic import replacing, sayable
 from biounet.errors import ImageError, OutputError
+from biounet.folders import images_in
 from biounet.geometry import Box
-from biounet.images import FORMATS, LazyOutput, create, format_of, image_files, ome_zarr
+from biounet.images import FORMATS, LazyOutput, create, format_of, ome_zarr
 from biounet.jobs import OpenJob, Save, Task
 from biounet.postprocess import label_out_of_core, region_size
 from biounet.postprocess.regions import Regions
@@ -40,7 +41,7 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: Save = "labels") ->
 
     Parameters
     ----------
-    inputs : images, or folders of images
+    inputs : images, folders of images, or datasets, see `biounet.folders.images_in`
     out : Path
         A file if its suffix is that of an image, else a folder in which results have the names of their images. In a
         folder such as ``01_RES``, labels of frames of the Cell Tracking Challenge have the names that it wants.
@@ -85,12 +86,12 @@ def _is_challenge(folder: Path) -> bool:
 
 
 def _images_in(given: Path) -> list[Path]:
-    """The images that an input stands for: itself, or those in a folder."""
+    """The images that an input stands for: itself, or those of a folder or dataset."""
     if not given.is_dir() or given.suffix.lower() in FORMATS:
         return [given]
-    found = image_files(given)
+    found = images_in(given)
     if not found:
-        raise ImageError(f"{given} holds no images; give files or folders of {', '.join(FORMATS)}")
+        raise ImageError(f"{given} holds no images; give files, folders or datasets of {', '.join(FORMATS)}")
     return list(found)
 
 

@@ -206,7 +206,7 @@ def predict_files(
     ----------
     model : Path
         A model file or the folder of a training run; a folder of folds is an ensemble, see `load_model`.
-    inputs : files, or folders of images
+    inputs : files, folders of images, or datasets
     out : Path
         A file if there is one input and the name ends in a known suffix, else a folder in which results have
         the names of their inputs.

@@ -2,7 +2,7 @@
 
 from biounet.folders.dataset import Dataset, Pair, by_section, load
 from biounet.folders.finding import find_dataset
-from biounet.folders.layouts import LAYOUTS
+from biounet.folders.layouts import LAYOUTS, images_in
 from biounet.folders.splitting import Split, folds, split
 
-__all__ = ["LAYOUTS", "Dataset", "Pair", "Split", "by_section", "find_dataset", "folds", "load", "split"]
+__all__ = ["LAYOUTS", "Dataset", "Pair", "Split", "by_section", "find_dataset", "folds", "images_in", "load", "split"]

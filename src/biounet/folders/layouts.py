@@ -10,7 +10,7 @@ from biounet.errors import DatasetError
 from biounet.folders.dataset import Pair, by_section
 from biounet.images import image_files
 
-__all__ = ["LAYOUTS", "Layout", "file_pair"]
+__all__ = ["LAYOUTS", "Layout", "file_pair", "images_in"]
 
 Layout = Callable[[Path, bool], list[Pair] | None]
 """Folder, and whether computer-made labels are wanted -> its pairs; ``None`` if the layout is another."""
@@ -110,6 +110,29 @@ def file_pair(image: Path, labels: Path) -> list[Pair]:
         if not path.exists():
             raise DatasetError(f"{path}: there is no such file; a pair of files is IMAGE,LABELS")
     return [Pair(image.name, image, (labels,), image.name)]
+
+
+def images_in(folder: Path) -> tuple[Path, ...]:
+    """List the images of a folder, labelled or not: those that lie in it, else those of a dataset in one of `LAYOUTS`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("images/a.png", "images/b.png", "masks/a.png"):
+    ...     (folder / name).parent.mkdir(exist_ok=True)
+    ...     (folder / name).touch()
+    >>> [path.relative_to(folder).as_posix() for path in images_in(folder)]
+    ['images/a.png', 'images/b.png']
+    """
+    files = image_files(folder)
+    if files:
+        volume = any(path.name == "train-volume.tif" for path in files)
+        return tuple(path for path in files if not (volume and path.name == "train-labels.tif"))
+    inside = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    of_cases = [image for path in inside if (path / "images").is_dir() for image in image_files(path / "images")]
+    of_sequences = [image for path in inside if re.fullmatch(r"\d\d", path.name) for image in image_files(path)]
+    return tuple(of_cases or of_sequences)
 
 
 def _paired(images: Path, others: Path, what: str) -> list[Pair]:
