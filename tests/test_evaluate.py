@@ -303,6 +303,19 @@ def test_what_cannot_be_compared_is_named(tmp_path, membranes):
         evaluate(save(tmp_path / "r.tif", CELLS / np.float32(5)), save(tmp_path / "c.tif", CELLS), metrics=["objects"])
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32])
+def test_labels_of_any_type_are_compared_and_what_is_changed_is_said(tmp_path, kind):
+    truth, plain = save(tmp_path / "c.tif", CELLS), save(tmp_path / "f.tif", FOUND)
+    scores = evaluate(
+        save(tmp_path / "r.tif", np.where(FOUND == 0, -1, FOUND.astype(kind))), truth, metrics=["objects"]
+    )
+    assert scores.scores == evaluate(plain, truth, metrics=["objects"]).scores
+    notes = ["r.tif holds negative labels (IGNORE), taken as background"]
+    if kind != np.int32:
+        notes.insert(0, "r.tif holds floats that are whole numbers, read as integers")
+    assert list(scores.notes) == notes
+
+
 def test_unknown_metrics():
     with pytest.raises(ConfigError, match=r"isbi2012, .*ctc, got 'f2'"):
         metric_groups(["dice", "f2"][1:])

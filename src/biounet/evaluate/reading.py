@@ -28,7 +28,7 @@ class Case:
     ----------
     name : str
     truth : (T) (Z) Y X, int32
-    result : of the same shape, as in the file
+    result : of the same shape, as in the file, but for labels: those are integers, and not negative
     axes : str
         Those of both.
     first : int
@@ -96,6 +96,7 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
         result = result[pair.section]
     if result.ndim == truth.ndim + 1 and len(result) == 1:
         result = result[0]
+    result, said = _as_labels(result, pair.result.name)
     first = 0
     if sections is not None and truth.ndim > 2:
         first = sections.indices(len(truth))[0]
@@ -107,7 +108,7 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
         )
     steps = spacing or truth_spacing or image.spacing
     steps = tuple(steps)[-len(axes.replace("T", "")) :] if steps else (1.0,) * len(axes.replace("T", ""))
-    return Case(pair.name, truth, result, axes, first, steps, notes)
+    return Case(pair.name, truth, result, axes, first, steps, notes + said)
 
 
 def pick_sections(
@@ -152,6 +153,17 @@ def _read_truth(
     else:
         labels, note = read_labels(path)
     return labels, axes.replace("C", ""), spacing, () if note is None else (f"{path.name} holds {note}",)
+
+
+def _as_labels(result: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read whole numbers above 1 as labels, for they are no probabilities, and IGNORE as background; say so."""
+    said: tuple[str, ...] = ()
+    largest = np.abs(result).max(initial=0) if result.dtype.kind == "f" else 0
+    if 1 < largest <= 2**53 and (result == np.rint(result)).all():
+        result, said = result.astype(np.int64), (f"{name} holds floats that are whole numbers, read as integers",)
+    if result.dtype.kind == "i" and result.min(initial=0) < 0:
+        result, said = np.maximum(result, 0), (*said, f"{name} holds negative labels (IGNORE), taken as background")
+    return result, said
 
 
 def _as_stack(image: Image) -> Image:
