@@ -1,6 +1,7 @@
 """Scores of validation by hand, and a run that does not write before it knows that it can."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,6 +43,16 @@ def test_reasons_are_written_beside_settings(tmp_path):
     list(run.run())
     text = (tmp_path / "run" / "config.toml").read_text()
     assert "s a step" in next(line for line in text.splitlines() if line.startswith("width"))
+
+
+def test_a_batch_that_nobody_gave_has_a_patch_for_each_process(tmp_path):
+    run = experiment(tmp_path / "run")
+    run.fabric = SimpleNamespace(world_size=5, global_rank=0, device=torch.device("cpu"))
+    assert run.settle()["train.batch"] == "a patch for each of 5 processes"
+    assert run.config.train.batch == 5
+    given = replace(run, config=experiment(tmp_path / "run", **{"train.batch": 4}).config, reasons={})
+    with pytest.raises(ConfigError, match=r"a batch of 4 cannot be shared by 5 processes"):
+        given.settle()
 
 
 @pytest.mark.parametrize("changes", [{"train.loss": "no-such"}, {"model.name": "no-such"}])

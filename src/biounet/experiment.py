@@ -139,14 +139,18 @@ class Experiment:
 
     def settle(self) -> dict[str, str]:
         """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
-        if self.config.train.auto:
+        auto, processes = self.config.train.auto, self.fabric.world_size
+        if auto:
             self.config, reasons = choose_settings(self.config, Fingerprint.of(self.data))
             self.reasons |= reasons
+        if "train.batch" in auto and self.config.train.batch < processes:
+            self.config = self.config.updated({"train.batch": processes})
+            self.reasons["train.batch"] = f"a patch for each of {processes} processes"
+        check_share(self.config.train.batch, processes)
         if "model.width" in self.config.train.auto and self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reason = choose_width(self.config, size, fabric=self.fabric)
             self.reasons["model.width"] = reason
-        check_share(self.config.train.batch, self.fabric.world_size)
         return self.reasons
 
     @property

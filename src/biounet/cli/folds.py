@@ -17,7 +17,7 @@ from biounet.errors import TrainingError
 from biounet.experiment import Experiment
 from biounet.folders import Split, find_dataset, folds
 from biounet.ondemand import limit_pixels
-from biounet.processes import agree, check_share, connected, make_fabric, world_size
+from biounet.processes import agree, connected, make_fabric
 from biounet.report import load_log
 from biounet.report.runlog import best_row
 from biounet.runfolder import EARLY, check_new
@@ -108,7 +108,6 @@ def run_folds(
     rows = open_summary(out, count, resume=resume)
     config, data, normalization = prepare(dataset, settings, memory=math.inf)  # all folds share the images
     parts = fold_data(dataset, data, len(rows), silver=config.train.silver, pixels=config.train.validation_pixels)
-    check_share(config.train.batch, world_size())
     with connected():
         fabric = make_fabric(device, config.train.precision)
         leads = fabric.global_rank == 0

@@ -18,7 +18,7 @@ from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.patches import network_input_size
 from biounet.pretrained import check_model
-from biounet.processes import check_share, connected, least, local_size, make_fabric, world_size
+from biounet.processes import connected, least, local_size, make_fabric
 from biounet.training_data import TrainingData, fit_to_data, load_training_data
 
 __all__ = ["announce", "check_settings", "describe", "prepare", "run_training", "train_one"]
@@ -141,7 +141,6 @@ def run_training(
         If Ctrl-C has stopped the run; what there is of it is written.
     """
     began = time.monotonic()
-    check_share(settings.train.batch, world_size())
     with connected():
         fabric = make_fabric(device, settings.train.precision)
         # Either all of them hold the images or none, or some would wait for files that others do not write.
