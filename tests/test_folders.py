@@ -75,24 +75,6 @@ def test_images_are_found_with_labels_and_without(tmp_path, images, others):
     assert [path.relative_to(tmp_path).as_posix() for path in images_in(tmp_path)] == images
 
 
-@pytest.mark.parametrize(
-    ("images", "others"),
-    [
-        (["a.tif", "b.png"], ["labels/a.tif"]),
-        (["images/a.tif", "images/b.png"], ["masks/a.tif"]),
-        (["x/images/x.png", "y/images/y.png"], ["x/masks/1.png"]),
-        (["01/t000.tif", "02/t000.tif"], ["01_GT/SEG/man_seg000.tif", "01_RES/mask000.tif"]),
-        (["test-volume.tif", "train-volume.tif"], ["train-labels.tif"]),
-        ([], ["notes/a.tif"]),
-    ],
-)
-def test_images_are_found_with_labels_and_without(tmp_path, images, others):
-    for name in (*images, *others):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert [path.relative_to(tmp_path).as_posix() for path in images_in(tmp_path)] == images
-
-
 def test_isbi_2012_is_classes_by_section(tmp_path):
     volume = np.stack([IMAGE + z for z in range(6)])
     truth = np.zeros((6, 8, 10), np.uint8)
