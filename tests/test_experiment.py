@@ -55,6 +55,16 @@ def test_a_batch_that_nobody_gave_has_a_patch_for_each_process(tmp_path):
         given.settle()
 
 
+def test_images_that_the_gpu_has_no_room_for_stay_in_memory(tmp_path, monkeypatch):
+    run = experiment(tmp_path / "run")
+    run.fabric = SimpleNamespace(world_size=1, global_rank=0, device=torch.device("meta"))  # stands for a GPU
+    monkeypatch.setattr("biounet.stored_samples.free_bytes", lambda device: 100.0)
+    assert "the processor cuts the patches" in run.settle()["train.memory"]
+    source = run._source(run._geometry, tmp_path, run.data)
+    assert source.samples[0].image.device.type == "cpu"
+    assert source.batch(0).image.device.type == "meta"
+
+
 @pytest.mark.parametrize("changes", [{"train.loss": "no-such"}, {"model.name": "no-such"}])
 def test_unknown_names_are_refused_before_anything_is_written(tmp_path, changes):
     with pytest.raises(ConfigError, match="must be one of"):

@@ -10,7 +10,8 @@ from biounet.config import IGNORE, RunConfig
 from biounet.errors import OutputError, TrainingError
 from biounet.geometry import unet_geometry
 from biounet.patches import PatchSource
-from biounet.stored_samples import StoredSamples
+from biounet.stored_samples import StoredSamples, choose_home, free_bytes
+from biounet.training_data import Item, TrainingData
 
 CPU = torch.device("cpu")
 
@@ -74,3 +75,32 @@ def test_a_sample_that_cannot_be_written_is_not_there(tmp_path, monkeypatch):
     with pytest.raises(TrainingError, match="0 is gone"):
         StoredSamples(tmp_path, 3)[0]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "bytes_per_pixel"),
+    [
+        ({}, "classes", 8 + 8),
+        ({"train.class_balance": True}, "classes", 8 + 8 + 4),
+        ({"train.border_weight": 1.0}, "classes", 8 + 8 + 4),
+        ({"train.border_weight": 1.0}, "images", 8 + 4),
+    ],
+)
+def test_samples_are_on_the_gpu_if_its_share_of_free_memory_holds_them(monkeypatch, settings, kind, bytes_per_pixel):
+    """Two images of 20 pixels and two channels; those to draw have one."""
+    labels = np.zeros((1, 4, 5) if kind == "images" else (4, 5), np.int64)
+    items = [Item(name, np.zeros((2, 4, 5), np.float32), labels, np.zeros((4, 5), np.int64)) for name in "ab"]
+    data = TrainingData(items, [], kind, ())
+    config = RunConfig.preset("default").updated({"train.memory": 0.25, **settings})
+    device = torch.device("cuda", 0)
+    needed = 40 * bytes_per_pixel
+    monkeypatch.setattr(stored_samples, "free_bytes", lambda _: 4.0 * needed)
+    assert choose_home(data, config, device) == (device, "")
+    monkeypatch.setattr(stored_samples, "free_bytes", lambda _: 4.0 * needed - 1)
+    home, why = choose_home(data, config, device)
+    assert home == CPU
+    assert "the processor cuts the patches" in why
+
+
+def test_memory_of_a_processor_is_told_elsewhere():
+    assert free_bytes(CPU) == np.inf

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from torch import nn
 
@@ -36,7 +37,7 @@ from biounet.pretrained import load_pretrained
 from biounet.processes import agree, check_share
 from biounet.runfolder import begin_folder, check_folder, clear_parts
 from biounet.statefile import hold
-from biounet.stored_samples import store_samples
+from biounet.stored_samples import choose_home, store_samples
 from biounet.train import Step, fit
 from biounet.training_data import TrainingData, to_samples
 from biounet.validation import Validation
@@ -147,11 +148,20 @@ class Experiment:
             self.config = self.config.updated({"train.batch": processes})
             self.reasons["train.batch"] = f"a patch for each of {processes} processes"
         check_share(self.config.train.batch, processes)
+        if self._home[1]:
+            self.reasons["train.memory"] = self._home[1]
         if "model.width" in self.config.train.auto and self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reason = choose_width(self.config, size, fabric=self.fabric)
             self.reasons["model.width"] = reason
         return self.reasons
+
+    @cached_property
+    def _home(self) -> tuple[torch.device, str]:
+        """Where images in memory are while the network learns, found before it takes memory itself; and why there."""
+        if isinstance(self.data.train, OnDemand):
+            return torch.device("cpu"), ""
+        return choose_home(self.data, self.config, self.fabric.device)
 
     @property
     def _geometry(self) -> Geometry:
@@ -265,11 +275,13 @@ class Experiment:
         return replace(measured, prepare_seconds=seconds)
 
     def _source(self, geometry: Geometry, folder: Path, data: TrainingData) -> PatchSource:
-        """Images on the device, or in files in a folder, from which patches are drawn."""
+        """Images on the device or in memory, or in files in a folder, from which patches are drawn."""
         size = network_input_size(self.config, geometry, self.data.largest)
         augment, train, device = self.config.augment, self.config.train, self.fabric.device
         if not isinstance(data.train, OnDemand):
-            return PatchSource(to_samples(data, self.config, device), geometry, size, augment, train)
+            home, _ = self._home
+            wanted = None if home == device else device
+            return PatchSource(to_samples(data, self.config, home), geometry, size, augment, train, wanted)
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
         samples = store_samples(data, self.config, folder, rank=rank, ranks=ranks)
         agree(self.fabric, 0)  # nobody goes on before all files are there

@@ -1,5 +1,9 @@
-"""Training samples in files, for sets that memory does not hold: mapped only while a patch is cut from them."""
+"""Where training samples are: on the device, in memory where that has no room, or in files where memory has none.
 
+Those in files are mapped only while a patch is cut from them.
+"""
+
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +18,47 @@ from biounet.config import RunConfig
 from biounet.errors import TrainingError
 from biounet.training_data import Item, TrainingData, class_balance, to_samples
 
-__all__ = ["StoredSamples", "store_samples"]
+__all__ = ["StoredSamples", "choose_home", "free_bytes", "store_samples"]
 
 T = TypeVar("T")
 
 LABELS = np.int16
 """Type of class numbers in a file; patches of them are int64 again."""
+
+
+def free_bytes(device: torch.device) -> float:
+    """Memory of a GPU that nobody uses; what torch keeps for the next tensors counts. Of a processor: infinite."""
+    if device.type != "cuda":
+        return math.inf
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def choose_home(data: TrainingData, config: RunConfig, device: torch.device) -> tuple[torch.device, str]:
+    """Choose where the samples of images in memory are: on the device, if ``train.memory`` of it has room.
+
+    Parameters
+    ----------
+    data : TrainingData
+    config : RunConfig
+        Tells whether pixels have weights.
+    device : where the network learns
+
+    Returns
+    -------
+    torch.device
+        That one, or the processor, which then cuts the patches.
+    str
+        Why it is the processor; else nothing.
+    """
+    weighted = bool(config.train.border_weight or config.train.class_balance)
+    others = 4 * data.classes if data.kind == "images" else 8 + 4 * weighted  # images to draw; labels and weights
+    needed = sum(math.prod(survey.shape[1:]) * (4 * survey.shape[0] + others) for survey in data.surveys)
+    room = config.train.memory * free_bytes(device)
+    if needed <= room:
+        return device, ""
+    taken = f"the images to train on take {needed / 2**30:.2f} GiB"
+    return torch.device("cpu"), f"{taken}, the GPU has {room / 2**30:.2f} GiB for them: the processor cuts the patches"
 
 
 class StoredSamples:
