@@ -268,6 +268,12 @@ def test_pieces_are_found_and_split():
         split_objects(np.array([[2**31 - 1, 0, 2**31 - 1]]))
 
 
+def test_labels_of_63_bits_are_the_largest():
+    assert measure_objects(np.array([[2**63 - 1, 0]], np.uint64))["label"].tolist() == [2**63 - 1]
+    with pytest.raises(LabelError, match="9223372036854775808 does not fit 63 bits"):
+        measure_objects(np.array([[2**63, 0]], np.uint64))
+
+
 @settings(max_examples=60)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3)))
 def test_a_filled_outline_is_the_object(labels):
