@@ -37,26 +37,27 @@ LARGEST_CLASS = 32
 MOST_GREYS = 16
 """So many grey values a picture of classes may have; a smoothed or compressed mask has more, and so has an image."""
 
-FEW_SPLIT = 10
-"""Of so many numbers of objects one may lie in two pieces: a pixel that slipped makes no classes of them."""
-
 
 @dataclass(frozen=True)
 class LabelCensus:
-    """What the labels of one image hold: the values in use, in how many connected pieces, and which are in several."""
+    """What the labels of one image hold: the values in use, in how many connected pieces, and which are in several.
+
+    ``in_order``: each number is larger than those that come before it row by row, as programs number what they find.
+    """
 
     path: Path
     values: tuple[int, ...]
     pieces: int
     in_pieces: tuple[tuple[int, int], ...] = ()
+    in_order: bool = False
 
     @classmethod
     def of(cls, path: Path, labels: NDArray[np.int32]) -> "LabelCensus":
         """Count the values, and the connected pieces of those above 0; pixels that meet at a corner are connected.
 
         >>> census = LabelCensus.of(Path("a.png"), np.array([[3, 0, 3, 7]]))
-        >>> census.values, census.pieces, census.in_pieces
-        ((0, 3, 7), 3, ((3, 2),))
+        >>> census.values, census.pieces, census.in_pieces, census.in_order
+        ((0, 3, 7), 3, ((3, 2),), False)
         """
         positive = np.maximum(labels, 0)
         pieces = cc3d.connected_components(positive, connectivity=8 if labels.ndim == 2 else 26)
@@ -64,7 +65,8 @@ class LabelCensus:
         number_of[pieces.ravel()] = positive.ravel()
         numbers, counts = np.unique(number_of[1:], return_counts=True)
         several = zip(numbers[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True)
-        return cls(path, tuple(numbers_in(labels).tolist()), int(counts.sum()), tuple(several))
+        in_order = bool((np.diff(number_of[1:]) > 0).all())  # pieces are numbered row by row
+        return cls(path, tuple(numbers_in(labels).tolist()), int(counts.sum()), tuple(several), in_order)
 
 
 def numbers_in(labels: NDArray[Any]) -> NDArray[Any]:
@@ -200,25 +202,24 @@ def choose_kind(census: Collection[LabelCensus]) -> Kind:
     Notes
     -----
     An object has a number of its own and is in one piece; a class is found in many pieces and images.
-    Objects it is if there are three numbers or more, and each is in one piece wherever it is found, but for less than
-    a tenth as many pieces as there are numbers. Else they are objects if an image has three numbers, hardly any are in
-    several pieces (numbers above `LARGEST_CLASS` may be in two on average), and it is not the same set of numbers in
-    every one of several images.
+    Objects it is if an image has three numbers or more, and hardly any are in several pieces (numbers above
+    `LARGEST_CLASS` may be in two on average). Organs are in one piece, too, and the same ones in every image: where
+    several images have the same numbers these are objects only if they stand in order row by row in all images.
 
     Examples
     --------
-    >>> cells = LabelCensus(Path("a.png"), tuple(range(26)), 25)        # touching, so many in each of three images
-    >>> choose_kind([cells, cells, cells])
-    'objects'
+    >>> cells = LabelCensus.of(Path("a.png"), np.array([[1, 1, 2], [3, 4, 2]]))
+    >>> organs = LabelCensus.of(Path("a.png"), np.array([[4, 1, 1], [3, 3, 2]]))
+    >>> choose_kind([cells, cells, cells]), choose_kind([organs, organs, organs])
+    ('objects', 'classes')
     """
     positive = [tuple(value for value in image.values if value > 0) for image in census]
     numbers, pieces = sum(map(len, positive)), sum(image.pieces for image in census)
-    used = {value for values in positive for value in values}
-    if len(used) >= 3 and FEW_SPLIT * (pieces - numbers) < len(used):
-        return "objects"
     if max(map(len, positive), default=0) < 3:
         return "classes"
+    used = {value for values in positive for value in values}
     same = len(positive) > 1 and len(set(positive)) == 1 and len(used) <= LARGEST_CLASS
+    same &= not all(image.in_order for image in census)
     allowed = 2.0 if max(used) > LARGEST_CLASS else 1.2
     return "objects" if pieces <= allowed * numbers and not same else "classes"
 
