@@ -77,6 +77,17 @@ def test_as_many_regions_are_listed_as_fit_into_all_images(biounet, tmp_path, wa
     assert len(pandas.read_csv(tmp_path / "annotate.csv")) == rows
 
 
+def test_what_needs_whole_frames_is_refused_before_the_first_is_measured(biounet, tmp_path, monkeypatch):
+    monkeypatch.setattr("biounet.cli.measure.WHOLE", CELLS.size)
+    for name, labels in (("a", CELLS), ("b", np.kron(CELLS, np.ones((2, 2), np.uint16)))):
+        write(tmp_path / "cells" / f"{name}.tif", Image(labels, "YX"))
+    status, said = biounet("measure", tmp_path / "cells", "--out", tmp_path / "out", "--pictures", "--rois")
+    assert (status, "b.tif has 32 x 40 pixels, too many for --pictures, --rois" in said) == (2, True)
+    assert not (tmp_path / "out").exists()
+    status, said = biounet("measure", tmp_path / "cells", "--out", tmp_path / "out")
+    assert (status, said.count("whether objects are in one piece is not checked")) == (0, 1)
+
+
 def test_fewer_regions_than_none_are_refused(biounet, tmp_path):
     write(tmp_path / "cells.tif", Image(CELLS, "YX"))
     words = (tmp_path / "cells.tif", "--probabilities", tmp_path / "cells.tif", "--out", tmp_path / "out")

@@ -74,7 +74,9 @@ def run_measurement(
 
     def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         path, pixels, shares = files_of_one
-        return open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
+        frames = open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
+        task.check_size(frames)
+        return frames
 
     _write_tables(files, opened, task.measure, out, channels=channels, overwrite=overwrite)
     if annotate:
@@ -158,11 +160,22 @@ class _Task:
     by_class: bool
     regions: list[dict[str, Any]] = field(default_factory=list)
 
+    def check_size(self, frames: Sequence[ObjectFrame]) -> None:
+        """Refuse what needs a whole frame in memory, if it is too large; frames of a file have one size."""
+        wanted = {"--split": self.split, "--pictures": self.pictures, "--rois": self.rois, "--annotate": self.annotate}
+        asked = [name for name, value in wanted.items() if value]
+        if asked and _is_large(frames[0]):
+            raise ConfigError(
+                f"{frames[0].name} has {_size(frames[0])} pixels, too many for {', '.join(asked)}; crop it, or leave "
+                "that out"
+            )
+
     def measure(self, frames: Sequence[ObjectFrame], stem: str) -> Iterator[FrameTable]:
         """Measure the frames of a file one by one; then write what is made of all of them."""
-        large = [prod(frame.labels.shape[1:]) > WHOLE for frame in frames]
-        if any(large):
-            self._say_large(frames[large.index(True)])
+        if _is_large(frames[0]):
+            say(
+                f"note: {frames[0].name} has {_size(frames[0])} pixels; whether objects are in one piece is not checked"
+            )
             yield from (measure_frame(frame, by_class=self.by_class) for frame in frames)
             return
         new = []
@@ -245,20 +258,17 @@ class _Task:
             what = f"{len(pieces)} object{'s' * (len(pieces) > 1)} in several pieces"
             say(f"note: {_title(frame)} has {what} ({some}); each is measured as one, --split numbers them apart")
 
-    def _say_large(self, frame: ObjectFrame) -> None:
-        """Refuse what needs a whole frame in memory; say what is not checked."""
-        wanted = {"--split": self.split, "--pictures": self.pictures, "--rois": self.rois, "--annotate": self.annotate}
-        asked = [name for name, value in wanted.items() if value]
-        size = " x ".join(map(str, frame.labels.shape[1:]))
-        if asked:
-            raise ConfigError(
-                f"{frame.name} has {size} pixels, too many for {', '.join(asked)}; crop it, or leave that out"
-            )
-        say(f"note: {frame.name} has {size} pixels; whether objects are in one piece is not checked")
-
     def _spacing(self, frame: ObjectFrame, axes: str) -> tuple[float, ...] | None:
         """Pixel size of split labels; that between sections is not known where they are images of their own."""
         return None if "Z" in axes else frame.spacing
+
+
+def _is_large(frame: ObjectFrame) -> bool:
+    return prod(frame.labels.shape[1:]) > WHOLE
+
+
+def _size(frame: ObjectFrame) -> str:
+    return " x ".join(map(str, frame.labels.shape[1:]))
 
 
 def _whole(reader: Reader, *, section: int | None = None) -> NDArray[Any]:
