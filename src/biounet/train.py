@@ -123,21 +123,21 @@ def fit(
         cut_log(folder, step=state.step)
     began = (time.monotonic() if began is None else began) - state.seconds
     pace, keeper = _Pace(config.train), _Keeper(state, card, folder)
-    reported, pieces, waits = time.monotonic() - began, state.pieces, list[float]()
+    reported, pieces, waited = time.monotonic() - began, state.pieces, 0.0
     batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
     progress = pace.progress(state)
     try:
         while (progress := agree(fabric, progress)) < 1:
             asked = time.monotonic()
             batch = next(batches)
-            waits.append(time.monotonic() - asked)
+            waited += time.monotonic() - asked
             loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
             note, pieces = _said_of_memory(state, pieces, config), state.pieces
             state.seconds = time.monotonic() - began
             before, progress = progress, max(progress, pace.progress(state))
             report = None
             if leads:
-                waiting = sum(waits) / max(state.seconds - reported, 1e-9)
+                waiting = waited / max(state.seconds - reported, 1e-9)
                 due = pace.reports_between(before, progress)
                 report = keeper.keep(loss, waiting, validate if due else None)
             yield Step(state.step, state.seconds, progress, report, note, keeper.loss)
@@ -146,7 +146,7 @@ def fit(
             if report is not None:
                 reported = time.monotonic() - began
                 pace.learn(reported - state.seconds, afterwards())
-                waits.clear()
+                waited = 0.0
     except GeneratorExit:  # the caller stops between two steps
         if leads:
             keeper.leave()
