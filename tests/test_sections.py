@@ -42,6 +42,9 @@ def test_only_what_is_above_is_forgotten(tmp_path):
     with pytest.raises(KeyError):
         Section(tmp_path, 0, True, BOXES).read(BOXES[0])
     assert numbered(tmp_path, 2, [0, 0, 1, 1, 1, 1], link=True) == [0, 0, 1, 1, 1, 1]
+    Section(tmp_path, 2, True, BOXES).forget_above()  # that of another time point
+    with pytest.raises(KeyError):
+        section.read(BOXES[0])
 
 
 def test_a_missing_section_is_said(tmp_path):

@@ -83,9 +83,10 @@ class Section:
         ArrayFolder(self.folder)[self.frame,] = np.maximum(count, numbers.max(keepdims=True))
 
     def forget_above(self) -> None:
-        """Delete the regions of the section above, when this one is where it belongs."""
-        if not self.first:
-            self._above._forget()
+        """Delete the regions of the frame before, when those of this one are where they belong."""
+        arrays = ArrayFolder(self.folder)
+        for box in self.boxes:
+            arrays.pop((self.frame - 1, *box.start), None)
 
     @property
     def _above(self) -> "Section":
@@ -104,8 +105,3 @@ class Section:
                 f"{self.folder}: the numbers of section {self.frame} of an earlier run are missing; give --overwrite "
                 "to begin again"
             ) from None
-
-    def _forget(self) -> None:
-        arrays = ArrayFolder(self.folder)
-        for box in self.boxes:
-            arrays.pop((self.frame, *box.start), None)
