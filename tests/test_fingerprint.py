@@ -91,13 +91,13 @@ def test_small_images_are_not_pooled_to_nothing():
     assert choose_settings(IMAGES, small)[0].model.depth == 4
 
 
-def test_a_patch_holds_an_object_and_a_batch_the_same_work():
+def test_a_patch_holds_an_object_and_a_batch_half_the_work():
     small, reasons = choose_settings(IMAGES, replace(CELLS, diameter=51.0))
-    assert (small.train.patch, small.train.batch) == (128, 8)  # 8 x 128 x 128 = 2 x 256 x 256
+    assert (small.train.patch, small.train.batch) == (128, 4)  # 4 x 128 x 128 = 256 x 256
     assert "51 px" in reasons["train.patch"]
     large, _ = choose_settings(IMAGES, replace(CELLS, diameter=250.0, median=(2048, 2048)))
     assert (large.model.coarse, large.model.depth) == (2, 5)
-    assert (large.train.patch, large.train.batch) == (384, 4)  # 4 x 192 x 192 squares of 2 px, about as many
+    assert (large.train.patch, large.train.batch) == (384, 2)  # 2 x 192 x 192 squares of 2 px, about as many
     unpadded, _ = choose_settings(IMAGES.updated({"model.padding": "valid"}), replace(CELLS, diameter=51.0))
     assert (unpadded.train.patch, unpadded.train.batch) == (256, 2)
     given, _ = choose_settings(IMAGES.updated({"train.patch": 128}), replace(CELLS, diameter=250.0))

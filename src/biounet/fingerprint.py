@@ -30,6 +30,10 @@ GRID = 8  # pixels: patches of volumes are multiples of it
 LEAST_BOTTOM = 4  # pixels per axis that should be left after all poolings
 SMALLEST_PATCH, LARGEST_PATCH = 128, 512
 ROOM = 1.5  # diameters of an object in a patch
+WORK, LEAST_BATCH = 0.5, 2
+"""Share of the work of the preset's batch that a batch with objects takes, since more updates find more of them, see
+docs/recipes.md; and the least patches that batch normalisation learns from."""
+
 LARGE = 128.0
 """Longest side of objects, in pixels, that are seen at half the size; twice as large ones at a quarter, and so on."""
 THICK = 2.0  # an axis whose pixels are that much longer than the finest is not pooled
@@ -200,8 +204,8 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
         patch = max(before, patch)
     if patch != before and "train.patch" in config.train.auto:
         chosen["train.patch"] = patch, f"{size} fits in"
-        batch = max(1, round(config.train.batch * (coarse * before / patch) ** 2))
-        chosen["train.batch"] = batch, f"as much work as {config.train.batch} patches of {before} px"
+        batch = max(LEAST_BATCH, round(WORK * config.train.batch * (coarse * before / patch) ** 2))
+        chosen["train.batch"] = batch, f"half as much work as {config.train.batch} patches of {before} px"
     return chosen
 
 
