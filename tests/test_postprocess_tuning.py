@@ -106,6 +106,16 @@ def test_what_is_doubtful_all_over_is_no_object():
     assert rules.seed <= 0.5 < 0.58 < rules.peak
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_network_that_has_just_begun_has_no_peaks(quick):
+    interior = np.array([[0.0, 0.55, 0.6, 0.55, 0.0, 0.6]])
+    begin = ObjectRules(seed=0.6, peak=0.7)
+    rules, score = tune_rules(
+        [np.stack([1 - interior, interior])], [np.array([[0, 1, 1, 1, 0, 2]])], begin, quick=quick
+    )
+    assert (rules.peak, score) == (0, 1)
+
+
 def test_what_is_better_by_chance_stays_as_it_was():
     # A ridge of 0.55 parts two cells in three images and runs through one in three: there it is chance.
     ridge = np.array([[0.9, 0.9, 0.55, 0.9, 0.9, 0.0]])

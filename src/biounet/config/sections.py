@@ -207,8 +207,8 @@ class TrainConfig(Settings):
     validation_pixels: PositiveInt = 2**26
     """Most pixels of the images held out that are validated on; of more, images are taken that are spread evenly."""
     memory: Fraction = 0.5
-    """Share of the memory of the machine that images may take, and of that of a GPU; patches of a larger set are cut from
-    files, or by the processor."""
+    """Share of the memory of the machine that images may take, and of that of a GPU; patches of a larger set are cut
+    from files, or by the processor."""
     reports: PositiveInt = 10
     """How often to validate and report in a run."""
     silver: bool = True

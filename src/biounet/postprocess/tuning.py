@@ -68,9 +68,9 @@ def tune_rules(
     metric : "seg" or "ap"
         See `score_objects`.
     quick : bool
-        Try no more than five pairs of thresholds: enough to compare two networks.
+        Try no more than five pairs of thresholds, and no peak: enough to compare two networks.
     deadline : seconds of `time.monotonic`
-        From then on no more than these five are tried.
+        From then on no more than these are tried.
 
     Returns
     -------
@@ -116,9 +116,10 @@ def tune_rules(
     best = rules.model_copy(update=begin)
     best_score, of_images = score(best)
     sizes = _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")
-    for candidates in (_few,) if quick else (_few, _coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine):
+    first, later = (_flat, _few), (_coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine)
+    for candidates in first if quick else (*first, *later):
         for candidate in candidates(best):
-            if candidates is not _few and time.monotonic() > deadline:
+            if candidates not in first and time.monotonic() > deadline:
                 break
             found, each = score(candidate)
             if found - best_score > NOISE * _standard_error(each - of_images):
@@ -175,6 +176,12 @@ def _coarse(rules: ObjectRules, *, tried: Sequence[float] = COARSE) -> Iterator[
     for foreground, seed in sorted(product(tried, tried), key=lambda pair: sum(map(tried.index, pair))):
         if rules.target != "foreground" or seed >= foreground:
             yield rules.model_copy(update={"foreground": foreground, "seed": seed})
+
+
+def _flat(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """No peak: a network that has just begun is nowhere sure enough to reach one."""
+    if rules.peak > 0:
+        yield rules.model_copy(update={"peak": 0.0})
 
 
 def _few(rules: ObjectRules) -> Iterator[ObjectRules]:
