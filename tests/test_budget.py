@@ -20,10 +20,22 @@ FABRIC = Fabric(accelerator="cpu", devices=1)
 def test_the_widest_network_with_enough_steps_is_chosen(monkeypatch, minutes, width):
     monkeypatch.setattr(budget, "seconds_per_step", lambda config, size, *, fabric: float(config.model.width))
     config = RunConfig.preset("default").updated({"train.minutes": minutes})
-    chosen, reason = budget.choose_width(config, (64, 64), fabric=FABRIC)
+    chosen, reason = budget.choose_width(config, (256, 256), fabric=FABRIC)
     assert chosen.model.width == width
     assert "model.width" not in chosen.train.auto
     assert f"{width:.2f} s a step" in reason
+
+
+@pytest.mark.parametrize(
+    ("batch", "side", "coarse", "factor"),
+    [(2, 256, 1, 1), (4, 128, 1, 2), (8, 128, 1, 1), (2, 256, 2, 4), (2, 384, 1, 1)],
+)
+def test_of_smaller_batches_as_many_more_are_enough(monkeypatch, batch, side, coarse, factor):
+    monkeypatch.setattr(budget, "seconds_per_step", lambda config, size, *, fabric: float(config.model.width))
+    config = RunConfig.preset("default").updated({"train.batch": batch, "model.coarse": coarse})
+    for share, width in ((0.99, 16), (1.01, 32)):
+        timed = config.updated({"train.minutes": share * factor * budget.ENOUGH * 32 / 60})
+        assert budget.choose_width(timed, (side, side), fabric=FABRIC)[0].model.width == width
 
 
 @pytest.mark.parametrize(("room", "width"), [(0, 16), (16, 16), (50, 48), (64, 64)])

@@ -19,8 +19,9 @@ __all__ = ["WIDTHS", "choose_width", "seconds_per_step"]
 WIDTHS = (16, 32, 48, 64)
 """From what is good enough for most images to the width of the paper; 24 channels would take as long as 32."""
 
-ENOUGH = 2500
-"""Updates below which a wider network is worse than a longer training; measured, see docs/recipes.md."""
+ENOUGH, BATCH = 2500, 2**17
+"""Updates below which a wider network is worse than a longer training, of batches of so many pixels; of smaller ones it
+is as many more. See docs/recipes.md, "How long"."""
 
 
 def seconds_per_step(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> float:
@@ -70,7 +71,7 @@ def _measured(config: RunConfig, size: Sequence[int], share: int, fabric: Fabric
 
 
 def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> tuple[RunConfig, str]:
-    """Give the network the greatest of `WIDTHS` that has room, and with which the minutes hold `ENOUGH` updates.
+    """Give the network the greatest of `WIDTHS` that has room, and with which the minutes hold enough updates.
 
     Parameters
     ----------
@@ -88,6 +89,7 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
     """
     assert config.train.minutes is not None
     seconds, chosen, reason = 60 * config.train.minutes, config, ""
+    enough = ENOUGH * max(1.0, BATCH * config.model.coarse**2 / (config.train.batch * math.prod(size)))
     for width in WIDTHS:
         wider = config.updated({"model.width": width})
         needed = seconds_per_step(wider, size, fabric=fabric)
@@ -95,7 +97,7 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
             if reason:
                 return chosen, f"{reason}; the GPU has no room for {width}"
             return wider, "the least; the GPU does not hold even a batch of these in one piece"
-        if reason and seconds / needed < ENOUGH:
+        if reason and seconds / needed < enough:
             break
         chosen = wider
         reason = f"{needed:.2f} s a step, so {seconds / needed:.0f} steps in {config.train.minutes:g} minutes"
