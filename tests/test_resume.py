@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from biounet.images import Image, write
 
@@ -30,7 +31,9 @@ def write_half(path, content):
     os.kill(os.getpid(), signal.SIGKILL)
 
 Path.write_bytes = write_half
+import torch
 from biounet.cli import main
+torch.set_num_threads(int(sys.argv.pop(1)))  # bytes are the same for as many threads
 main()
 """
 
@@ -62,7 +65,8 @@ def test_a_run_that_was_killed_while_it_wrote_its_state_ends_with_the_same_bytes
     command, dataset, whole, tmp_path, part, states
 ):
     out = tmp_path / "run"
-    killed = [sys.executable, "-c", KILLED, part, "train", dataset, "--out", out, *TINY]
+    threads = str(torch.get_num_threads())
+    killed = [sys.executable, "-c", KILLED, part, threads, "train", dataset, "--out", out, *TINY]
     assert subprocess.run(killed, capture_output=True, check=False).returncode == -signal.SIGKILL
     left = {path.name for path in (out / "last").iterdir()}
     assert {name for name in left if name.startswith("step-")} == set(states)
