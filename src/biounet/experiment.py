@@ -27,7 +27,7 @@ from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
 from biounet.losses import check_loss
 from biounet.modelfile import ModelCard, load_network, save_network
-from biounet.models import build, check_targets
+from biounet.models import build, check_targets, geometry_of
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
 from biounet.optimize import measure_statistics
@@ -165,9 +165,7 @@ class Experiment:
 
     @property
     def _geometry(self) -> Geometry:
-        geometry = build(self.config.model).geometry
-        assert isinstance(geometry, Geometry)
-        return geometry
+        return geometry_of(self.config.model)
 
     def run(self, *, resume: bool = False) -> Generator[Step]:
         """Train; yield after every step.
