@@ -27,14 +27,8 @@ TINY = {
 
 
 @pytest.fixture
-def dataset(tmp_path):
-    """Four small images with both classes."""
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        image = rng.integers(0, 255, (16, 16)).astype(np.uint8)
-        write(tmp_path / "data" / "images" / f"{number}.png", Image(image, "YX"))
-        write(tmp_path / "data" / "labels" / f"{number}.png", Image(image // 128, "YX"))
-    return tmp_path / "data"
+def dataset(noise_dataset):
+    return noise_dataset(images=4, side=16)
 
 
 def test_folds_stop_and_go_on(dataset, tmp_path, monkeypatch, capfd):

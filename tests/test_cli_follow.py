@@ -13,7 +13,6 @@ from biounet.cli.train import run_training
 from biounet.config import RunConfig
 from biounet.errors import TrainingError
 from biounet.experiment import Experiment
-from biounet.images import Image, write
 from biounet.modelfile import read_card
 from biounet.normalize import Normalization
 from biounet.processes import make_fabric
@@ -87,13 +86,8 @@ def test_a_network_that_calls_everything_background_is_told_when_it_does(experim
 
 
 @pytest.fixture
-def dataset(tmp_path):
-    rng = np.random.default_rng(0)
-    for number in range(2):
-        image = rng.integers(0, 255, (16, 16)).astype(np.uint8)
-        write(tmp_path / "data" / "images" / f"{number}.png", Image(image, "YX"))
-        write(tmp_path / "data" / "labels" / f"{number}.png", Image(image // 128, "YX"))
-    return tmp_path / "data"
+def dataset(noise_dataset):
+    return noise_dataset(images=2, side=16)
 
 
 def test_a_run_that_was_stopped_has_the_status_of_it_and_goes_on(command, dataset, tmp_path, monkeypatch):

@@ -4,13 +4,9 @@ import csv
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-
-from biounet.images import Image, write
 
 STEPS = ["--set", "train.reports=2", "--steps", "4"]
 TINY = [
@@ -39,13 +35,8 @@ main()
 
 
 @pytest.fixture
-def dataset(tmp_path) -> Path:
-    rng = np.random.default_rng(0)
-    for number in range(3):
-        image = rng.integers(0, 255, (24, 24)).astype(np.uint8)
-        write(tmp_path / "data" / "images" / f"{number}.png", Image(image, "YX"))
-        write(tmp_path / "data" / "labels" / f"{number}.png", Image(image // 128, "YX"))
-    return tmp_path / "data"
+def dataset(noise_dataset):
+    return noise_dataset(images=3, side=24)
 
 
 @pytest.fixture
