@@ -84,8 +84,12 @@ def test_one_process_agrees_with_itself():
     assert agree(fabric, 0.25) == least(fabric, 0.25) == 0.25
 
 
-def test_two_processes_agree():
+def test_two_processes_agree_and_end_their_connection_before_python_ends():
+    """Threads of gloo that outlive it abort the process now and then."""
     code = """
+import atexit, os
+import torch.distributed as dist
+atexit.register(lambda: os._exit(3) if dist.is_initialized() else None)
 from biounet.processes import agree, least, make_fabric
 fabric = make_fabric("cpu", "float32")
 assert agree(fabric, fabric.global_rank) == 0

@@ -3,6 +3,7 @@
 Whoever starts them (`biounet train --devices`, torchrun) says in the environment who is who; Fabric connects them.
 """
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator
@@ -102,6 +103,7 @@ def make_fabric(device: str, precision: str) -> Fabric:
         plugins=[TorchElasticEnvironment()],
     )
     fabric.launch()
+    atexit.register(_disconnect)
     return fabric
 
 
@@ -138,6 +140,13 @@ def connected() -> Iterator[None]:
                 "the connection to the other processes of this run broke; see why they ended, and go on with --resume"
             ) from error
         raise
+
+
+def _disconnect() -> None:
+    """Join the threads of gloo while Python still runs: one that drops a tensor after it aborts the process."""
+    _patient.cache_clear()
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @cache
