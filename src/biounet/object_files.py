@@ -1,7 +1,7 @@
-"""Tables of objects as files: ``objects.csv`` and ``counts.csv``, and results of the Cell Tracking Challenge."""
+"""Tables of objects as files: ``objects.csv``, a row per object, and ``counts.csv``, a row per image."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from biounet.atomic import replacing
-from biounet.errors import ConfigError, LabelError, OutputError
-from biounet.images import Image, write
+from biounet.errors import ConfigError
 from biounet.measure import measure_objects
 from biounet.object_frames import FrameTable, ObjectFrame
 
-__all__ = ["counts_of", "empty_table", "place_of", "write_ctc", "write_tables"]
+__all__ = ["counts_of", "empty_table", "place_of", "write_tables"]
 
 AXIS_NAMES = {"T": "frame", "Z": "section"}
 """What the columns are called that tell where in a file a frame stands."""
@@ -175,53 +174,3 @@ def _text(value: object) -> object:
     if isinstance(value, bool):
         return int(value)
     return f"{value:.9g}" if isinstance(value, float) else value
-
-
-def write_ctc(folder: Path, frames: Mapping[int, np.ndarray], *, overwrite: bool = False) -> list[Path]:
-    """Write results as the Cell Tracking Challenge wants them: ``mask000.tif``, ... of 16 bits.
-
-    Parameters
-    ----------
-    folder : Path
-        Such as ``01_RES``.
-    frames : number of a frame -> labels (Y, X) or (Z, Y, X), integers
-        IGNORE becomes background.
-
-    Returns
-    -------
-    the files, in the order of the frames
-
-    Raises
-    ------
-    LabelError
-        If labels are not of an integer type.
-    OutputError
-        If a number does not fit 16 bits, or a file exists or cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> [path.name for path in write_ctc(Path(tempfile.mkdtemp()), {7: np.eye(4, dtype=int)})]
-    ['mask007.tif']
-    """
-    digits = max(3, len(str(max(frames, default=0))))
-    for number, labels in frames.items():
-        if labels.dtype.kind not in "iub":
-            raise LabelError(f"frame {number}: labels must be integers, got {labels.dtype}; number the objects first")
-        _check_16_bits(labels, f"frame {number}")
-    paths = []
-    for number, labels in sorted(frames.items()):
-        path = folder / f"mask{number:0{digits}}.tif"
-        write(path, Image(np.maximum(labels, 0).astype(np.uint16), "ZYX"[-labels.ndim :]), overwrite=overwrite)
-        paths.append(path)
-    return paths
-
-
-def _check_16_bits(labels: np.ndarray, name: str) -> None:
-    """Refuse labels that do not fit 16 bits; say whether numbering them anew would help."""
-    largest, most = int(labels.max(initial=0)), np.iinfo(np.uint16).max
-    if largest <= most:
-        return
-    objects = len(np.unique(labels[labels > 0]))
-    advice = "number them from 1" if objects <= most else "crop the image, or write TIFF or OME-Zarr of 32 bits"
-    raise OutputError(f"{name} has {objects} objects with numbers up to {largest}, 16 bits hold {most}; {advice}")
