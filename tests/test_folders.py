@@ -1,8 +1,10 @@
 """Datasets: the layouts, what is converted and what is refused, holding out for validation."""
 
 import os
+from functools import partial
 from pathlib import Path
 
+import cc3d
 import numpy as np
 import PIL.Image
 import pytest
@@ -14,8 +16,10 @@ from hypothesis.extra.numpy import arrays
 from biounet.config import IGNORE
 from biounet.errors import DatasetError, ImageError, LabelError, ShapeError
 from biounet.folders import Dataset, Pair, find_dataset, folds, images_in, load, split
+from biounet.folders import dataset as reading
+from biounet.folders.census import LabelCensus, choose_kind
 from biounet.folders.field import FieldCensus, choose_margin, mark_margin
-from biounet.folders.labels import LabelCensus, choose_kind, mark_missing
+from biounet.folders.labels import mark_missing
 from biounet.images import Image, write
 
 DATA = os.environ.get("BIOUNET_DATA")
@@ -450,8 +454,43 @@ def test_as_many_cells_in_each_image_are_told_from_organs_by_their_order():
     slipped[2, 2] = 20  # a pixel of another cell
     organs = np.rot90(cells)
     for images, kind in (((cells, cells), "objects"), ((cells, organs), "classes"), ((slipped, slipped), "classes")):
-        assert choose_kind([LabelCensus.of(Path("a.tif"), labels.astype(np.int32)) for labels in images]) == kind
-    assert choose_kind([LabelCensus.of(Path("a.tif"), slipped.astype(np.int32))]) == "objects"
+        assert choose_kind([LabelCensus.of(Path("a.tif"), [labels.astype(np.int32)]) for labels in images]) == kind
+    assert choose_kind([LabelCensus.of(Path("a.tif"), [slipped.astype(np.int32)])]) == "objects"
+
+
+@given(
+    st.sampled_from([(9, 6), (2, 9, 5)]).flatmap(lambda shape: arrays(np.int32, shape, elements=st.integers(-1, 3))),
+    st.sets(st.integers(1, 8)),
+)
+def test_labels_are_counted_alike_in_strips_and_as_a_whole(labels, cuts):
+    whole = LabelCensus.of(Path("a.tif"), [labels])
+    assert LabelCensus.of(Path("a.tif"), np.split(labels, sorted(cuts), axis=-2)) == whole
+    assert (
+        whole.pieces
+        == cc3d.connected_components(np.maximum(labels, 0), connectivity=8 * (labels.ndim == 2) or 26).max()
+    )
+    assert (whole.unknown, whole.pixels) == ((labels < 0).sum(), labels.size)
+
+
+def test_large_labels_are_read_in_strips(tmp_path, monkeypatch):
+    colours = np.stack([IMAGE] * 3)
+    colours[2, 7, 0] = 1  # in the last row
+    folder = make_set(tmp_path, [CELLS.astype(np.float32)])
+    write(folder / "images" / "cell0.tif", Image(colours, "CYX"), overwrite=True)
+    whole = find_dataset(folder)
+    monkeypatch.setattr(reading, "STRIP", 3 * 10)
+    monkeypatch.setattr(reading, "read_labels", partial(at_most, 3, reading.read_labels))
+    assert find_dataset(folder) == whole
+    assert whole.pairs[0].channels == 3
+    assert "floats that are whole numbers" in whole.notes[0]
+    save(folder / "labels" / "cell0.tif", np.pad(CELLS, [(0, 1), (0, 0)]))
+    with pytest.raises(ShapeError, match="save both in one size"):
+        find_dataset(folder)
+
+
+def at_most(count, read, path, *, section, rows):
+    assert rows[1] - rows[0] <= count
+    return read(path, section=section, rows=rows)
 
 
 def test_a_cell_that_the_truth_covers_in_part_is_not_missing():

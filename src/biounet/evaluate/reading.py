@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from biounet.errors import ConfigError, ImageError, LabelError, ShapeError
 from biounet.evaluate.pairing import FilePair
-from biounet.folders.labels import LabelCensus, merge_masks, read_labels
+from biounet.folders.census import LabelCensus
+from biounet.folders.labels import merge_masks, read_labels
 from biounet.images import Image, open_lazily, read
 from biounet.metrics.inputs import EightBitWarning, as_probabilities
 
@@ -49,7 +50,7 @@ class Case:
     def has_mask(self) -> bool:
         """Whether truth or result tell foreground only: 255, or a 1 in several pieces."""
         return any(
-            _is_mask(labels) and (labels.max() == 255 or LabelCensus.of(Path(self.name), labels).pieces > 1)
+            _is_mask(labels) and (labels.max() == 255 or LabelCensus.of(Path(self.name), [labels]).pieces > 1)
             for labels in (self.truth, self.result.astype(np.int32))
         )
 

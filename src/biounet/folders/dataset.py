@@ -1,6 +1,8 @@
 """Images with their labels: what belongs together, and how to read it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,32 @@ from numpy.typing import NDArray
 
 from biounet.errors import LabelError, ShapeError
 from biounet.folders.field import mark_margin
-from biounet.folders.labels import Kind, fill_missing, mark_missing, merge_masks, read_labels, region
+from biounet.folders.labels import (
+    Kind,
+    fill_missing,
+    mark_missing,
+    merge_masks,
+    read_labels,
+    region,
+    spatial_shape,
+)
 from biounet.folders.markers import Reach, mark_around
 from biounet.images import fit_channels, open_lazily
 
-__all__ = ["Dataset", "Pair", "by_section", "check_sizes", "load", "raw_labels", "read_markers"]
+__all__ = [
+    "Dataset",
+    "Pair",
+    "by_section",
+    "check_sizes",
+    "label_strips",
+    "load",
+    "raw_labels",
+    "read_markers",
+    "strips",
+]
+
+STRIP = 2**24
+"""Pixels that are looked at together where one look at all of an image is enough."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +96,16 @@ class Pair:
     channels: int = 1
     shape: tuple[int, ...] = ()
     target_channels: int = 0
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """First and last but one row."""
+        return self.rows or (0, self.shape[-2])
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether the labels of some rows are told without those of the others."""
+        return not (self.masks or self.margin or self.markers or self.complete)
 
 
 @dataclass(frozen=True)
@@ -145,7 +178,7 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     if pair.masks:
         merged = merge_masks(pair.labels)
         return (merged if pair.rows is None else merged[..., slice(*pair.rows), :]), None
-    if (pair.margin or pair.markers) and pair.rows is not None:  # they tell of the whole image
+    if pair.rows is not None and not pair.by_rows:
         labels, note = raw_labels(replace(pair, rows=None))
         return labels[..., slice(*pair.rows), :], note
     labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows)
@@ -155,6 +188,39 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     if pair.markers is not None:
         labels = mark_around(labels, read_markers(pair), pair.reach)
     return mark_margin(labels, pair.margin) if pair.margin else labels, note
+
+
+def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
+    """Read the labels as `raw_labels` does, in `strips` where rows can be read alone; all of them if it is few.
+
+    Raises
+    ------
+    ShapeError
+        If image and labels are of different size.
+    """
+    parts = strips(pair) if pair.by_rows else [pair]
+    if len(parts) > 1:  # of which each would be cut to what there is
+        with open_lazily(pair.labels[0], labels=True) as file:
+            check_sizes(pair, spatial_shape(file, pair.section))
+    for part in parts:
+        labels, note = raw_labels(part)
+        if part is pair:
+            check_sizes(pair, labels.shape)
+        yield labels, note
+
+
+def strips(pair: Pair) -> list[Pair]:
+    """Divide an image along Y into parts of up to `STRIP` pixels; it alone if it has no more.
+
+    >>> [part.rows for part in strips(Pair("a", Path("a.tif"), (), "a", shape=(3, 5000, 8192)))]
+    [(0, 2048), (2048, 4096), (4096, 5000)]
+    """
+    *others, _, columns = pair.shape[1:]
+    start, stop = pair.extent
+    height = max(1, STRIP // (prod(others) * columns))
+    if stop - start <= height:
+        return [pair]
+    return [replace(pair, rows=(top, min(top + height, stop))) for top in range(start, stop, height)]
 
 
 def read_markers(pair: Pair) -> NDArray[np.int32]:

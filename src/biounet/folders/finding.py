@@ -1,19 +1,30 @@
 """Finding a dataset: recognise its layout, check that its files fit, say what had to be converted."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from biounet.errors import DatasetError, LabelError
-from biounet.folders.dataset import Dataset, Pair, by_section, check_sizes, raw_labels, read_markers
+from biounet.folders.census import MOST_GREYS, LabelCensus, choose_kind, choose_values
+from biounet.folders.dataset import (
+    Dataset,
+    Pair,
+    by_section,
+    check_sizes,
+    label_strips,
+    raw_labels,
+    read_markers,
+    strips,
+)
 from biounet.folders.field import FieldCensus, choose_margin
-from biounet.folders.labels import MOST_GREYS, Kind, LabelCensus, choose_kind, choose_values, region
+from biounet.folders.labels import Kind, region, spatial_shape
 from biounet.folders.layouts import LAYOUTS, file_pair
 from biounet.folders.markers import count_missing, measure_reach
-from biounet.images import open_lazily, read
+from biounet.images import LazyImage, open_lazily, read
 
 __all__ = ["find_dataset"]
 
@@ -22,6 +33,9 @@ TRACKING = "Cell Tracking Challenge"
 
 MIXED = ("images and labels", "two files")
 """Layouts that do not tell whether labels number objects or classes."""
+
+Labels = tuple[NDArray[np.int32], str | None]
+"""Labels, and what had to be converted."""
 
 
 def find_dataset(path: Path | str, *, silver: bool = False, kind: Kind | None = None) -> Dataset:
@@ -106,15 +120,11 @@ def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
     for pair in pairs:
         with open_lazily(pair.image) as file:
             frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)
-            box = region(file, frames[0].section, pair.rows)
             count = file.shape[file.axes.index("C")] if "C" in file.axes else 1
-            if count == 3 and not coloured:
-                pixels = np.moveaxis(file.read(box), file.axes.index("C"), 0)
-                coloured = bool((pixels != pixels[:1]).any())
+            shape = (count, *spatial_shape(file, frames[0].section))
+            coloured = coloured or (count == 3 and _has_colours(file, replace(frames[0], shape=shape)))
         channels.setdefault(count, pair)
-        one = "T" if "T" in file.axes else "Z" if frames[0].section is not None else ""
-        spatial = tuple(size for size, axis in zip(box.shape, file.axes, strict=True) if axis not in ("C", one))
-        found += [replace(frame, shape=(count, *spatial)) for frame in frames]
+        found += [replace(frame, shape=shape) for frame in frames]
     if len(channels) > 1 and not set(channels) <= {1, 3}:
         (few, first), *_, (many, last) = sorted(channels.items())
         raise DatasetError(f"{first.name} has {few} channels, {last.name} has {many}; bring all images to the same")
@@ -125,6 +135,13 @@ def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
         how = "grey and repeated in 3 channels, to fit those in colour" if coloured else "in colours that are all grey"
         notes.append(f"{others} of {len(found)} images are {how}")
     return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in found], notes
+
+
+def _has_colours(file: LazyImage, frame: Pair) -> bool:
+    """Whether the channels of an image differ anywhere."""
+    parts = (file.read(region(file, part.section, part.rows)) for part in strips(frame))
+    channels = (np.moveaxis(part, file.axes.index("C"), 0) for part in parts)
+    return any(bool((part != part[:1]).any()) for part in channels)
 
 
 def _measure_targets(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
@@ -170,21 +187,24 @@ def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCens
     fields: list[FieldCensus] = []
     converted: dict[str, list[Path]] = defaultdict(list)
     without: list[int] = []
-    unknown = pixels = around = 0
+    around = 0
     for pair in pairs:
         if pair.masks:  # many small files, each an object: `load` checks them
             continue
-        labels, note = raw_labels(pair)
-        check_sizes(pair, labels.shape)
-        census.append(LabelCensus.of(pair.labels[0], labels))
-        if layout == TRACKING:
+        parts: Iterable[Labels] = label_strips(pair)
+        if layout == TRACKING:  # what is not labelled is told by whole images
+            labels, note = raw_labels(pair)
+            check_sizes(pair, labels.shape)
+            parts = [(labels, note)]
             fields.append(FieldCensus.of(labels))
-        unknown, pixels = unknown + int((labels < 0).sum()), pixels + labels.size
-        if pair.markers is not None:
-            without.append(count_missing(labels, read_markers(pair)))
-            around += int((labels < 0).sum())
-        if note is not None:
+            if pair.markers is not None:
+                without.append(count_missing(labels, read_markers(pair)))
+                around += int((labels < 0).sum())
+        said: set[str] = set()
+        census.append(LabelCensus.of(pair.labels[0], _noted(parts, said)))
+        for note in said:
             converted[note].append(pair.labels[0])
+    unknown, pixels = (sum(getattr(image, what) for image in census) for what in ("unknown", "pixels"))
     notes = [f"{len(set(files))} label files hold {note}, e.g. {files[0].name}" for note, files in converted.items()]
     if any(without):
         notes.append(
@@ -203,6 +223,13 @@ def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCens
     if unknown:
         notes.append(f"{unknown / pixels:.1%} of all label pixels are unknown: they are neither trained on nor scored")
     return census, margin, notes
+
+
+def _noted(parts: Iterable[Labels], notes: set[str]) -> Iterator[NDArray[np.int32]]:
+    """Labels, while what had to be converted is noted."""
+    for labels, note in parts:
+        notes |= set() if note is None else {note}
+        yield labels
 
 
 def _explain_truth(pairs: Sequence[Pair]) -> list[str]:

@@ -1,11 +1,9 @@
 """Label files to integers: what is unambiguous is converted and said, all else is refused by name."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,9 +14,6 @@ from biounet.images import LazyImage, open_lazily
 
 __all__ = [
     "Kind",
-    "LabelCensus",
-    "choose_kind",
-    "choose_values",
     "fill_missing",
     "mark_missing",
     "merge_masks",
@@ -26,47 +21,11 @@ __all__ = [
     "numbers_in",
     "read_labels",
     "region",
+    "spatial_shape",
 ]
 
 Kind = Literal["classes", "objects", "images"]
 """What the numbers of labels mean; or that images are to be drawn, and there are no labels."""
-
-LARGEST_CLASS = 32
-"""Class numbers above this are taken for grey values of a picture of the classes, such as 0, 128, 255."""
-
-MOST_GREYS = 16
-"""So many grey values a picture of classes may have; a smoothed or compressed mask has more, and so has an image."""
-
-
-@dataclass(frozen=True)
-class LabelCensus:
-    """What the labels of one image hold: the values in use, in how many connected pieces, and which are in several.
-
-    ``in_order``: each number is larger than those that come before it row by row, as programs number what they find.
-    """
-
-    path: Path
-    values: tuple[int, ...]
-    pieces: int
-    in_pieces: tuple[tuple[int, int], ...] = ()
-    in_order: bool = False
-
-    @classmethod
-    def of(cls, path: Path, labels: NDArray[np.int32]) -> "LabelCensus":
-        """Count the values, and the connected pieces of those above 0; pixels that meet at a corner are connected.
-
-        >>> census = LabelCensus.of(Path("a.png"), np.array([[3, 0, 3, 7]]))
-        >>> census.values, census.pieces, census.in_pieces, census.in_order
-        ((0, 3, 7), 3, ((3, 2),), False)
-        """
-        positive = np.maximum(labels, 0)
-        pieces = cc3d.connected_components(positive, connectivity=8 if labels.ndim == 2 else 26)
-        number_of = np.zeros(int(pieces.max(initial=0)) + 1, np.int64)
-        number_of[pieces.ravel()] = positive.ravel()
-        numbers, counts = np.unique(number_of[1:], return_counts=True)
-        several = zip(numbers[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True)
-        in_order = bool((np.diff(number_of[1:]) > 0).all())  # pieces are numbered row by row
-        return cls(path, tuple(numbers_in(labels).tolist()), int(counts.sum()), tuple(several), in_order)
 
 
 def numbers_in(labels: NDArray[Any]) -> NDArray[Any]:
@@ -90,6 +49,12 @@ def region(image: LazyImage, section: int | None, rows: tuple[int, int] | None) 
         axis = image.axes.index(stacked[0])
         start[axis], stop[axis] = section, section + 1
     return Box(tuple(start), tuple(stop))
+
+
+def spatial_shape(image: LazyImage, section: int | None) -> tuple[int, ...]:
+    """Pixels along (Z)YX of an image, or of a section of it."""
+    counted = "T" if "T" in image.axes else "Z" if section is not None else ""
+    return tuple(size for size, axis in zip(image.shape, image.axes, strict=True) if axis not in ("C", counted))
 
 
 def read_labels(
@@ -132,7 +97,7 @@ def read_labels(
         raise LabelError(f"{path}: label {array.max()} does not fit 31 bits; renumber the labels from 1")
     if array.dtype.kind == "f":
         array, note = _whole_numbers(array, path), "floats that are whole numbers, read as integers"
-    return np.maximum(array.astype(np.int64), IGNORE).astype(np.int32), note
+    return (array if array.dtype.kind in "ub" else np.maximum(array, IGNORE)).astype(np.int32), note
 
 
 def merge_masks(paths: Sequence[Path]) -> NDArray[np.int32]:
@@ -194,65 +159,6 @@ def missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.
     number = np.unique(others, return_inverse=True)[1].reshape(others.shape)
     covered = np.bincount(number.ravel(), weights=(labels > 0).ravel()) / np.bincount(number.ravel())
     return np.where((covered < 0.5)[number], np.maximum(others, 0), 0)
-
-
-def choose_kind(census: Collection[LabelCensus]) -> Kind:
-    """Tell numbers of objects from numbers of classes.
-
-    Notes
-    -----
-    An object has a number of its own and is in one piece; a class is found in many pieces and images.
-    Objects it is if an image has three numbers or more, and hardly any are in several pieces (numbers above
-    `LARGEST_CLASS` may be in two on average). Organs are in one piece, too, and the same ones in every image: where
-    several images have the same numbers these are objects only if they stand in order row by row in all images.
-
-    Examples
-    --------
-    >>> cells = LabelCensus.of(Path("a.png"), np.array([[1, 1, 2], [3, 4, 2]]))
-    >>> organs = LabelCensus.of(Path("a.png"), np.array([[4, 1, 1], [3, 3, 2]]))
-    >>> choose_kind([cells, cells, cells]), choose_kind([organs, organs, organs])
-    ('objects', 'classes')
-    """
-    positive = [tuple(value for value in image.values if value > 0) for image in census]
-    numbers, pieces = sum(map(len, positive)), sum(image.pieces for image in census)
-    if max(map(len, positive), default=0) < 3:
-        return "classes"
-    used = {value for values in positive for value in values}
-    same = len(positive) > 1 and len(set(positive)) == 1 and len(used) <= LARGEST_CLASS
-    same &= not all(image.in_order for image in census)
-    allowed = 2.0 if max(used) > LARGEST_CLASS else 1.2
-    return "objects" if pieces <= allowed * numbers and not same else "classes"
-
-
-def choose_values(census: Collection[LabelCensus], kind: Kind) -> tuple[int, ...]:
-    """Find the values that stand for class 0, 1, ...; empty where the numbers are the classes or objects.
-
-    Raises
-    ------
-    LabelError
-        If there is but one class, or so many values that it is no picture of classes.
-
-    Examples
-    --------
-    >>> choose_values([LabelCensus(Path("a.png"), (0, 255), 3)], "classes")
-    (0, 255)
-    """
-    used = tuple(sorted({value for image in census for value in image.values}))
-    first = next(iter(census)).path
-    if len(used) < 2:
-        what = f"all labels are {used[0]}" if used else "all labels are unknown (negative)"
-        raise LabelError(f"{first}: {what}, in every file; mark background as 0 and what is to be found as 1, 2, ...")
-    if kind == "objects" or used[-1] <= LARGEST_CLASS:
-        return ()
-    if len(used) > MOST_GREYS and choose_kind(census) == "objects":
-        return ()  # numbers of objects, which somebody wants as classes
-    if len(used) > MOST_GREYS:
-        most = max(census, key=lambda image: len(image.values))
-        raise LabelError(
-            f"{most.path}: {len(most.values)} values in {most.pieces} pieces are neither classes nor objects; "
-            "save the labels as numbers, without smoothing or lossy compression"
-        )
-    return used
 
 
 def _merge_channels(array: NDArray[Any], axis: int, path: Path) -> NDArray[Any]:
