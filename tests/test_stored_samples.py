@@ -1,5 +1,7 @@
 """Samples in files give the patches of samples in memory, and are there whole or not at all."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,7 @@ def samples(*, weighted=True):
 
 def stored(folder, found):
     kept = StoredSamples(folder, len(found))
-    kept.prepare(found, lambda sample: sample)
+    kept.prepare([len(sample.labels) for sample in found], lambda number: [found[number]])
     return kept
 
 
@@ -53,7 +55,9 @@ def test_patches_from_files_are_those_from_memory_to_the_bit(tmp_path, padded, w
 
 def test_images_to_draw_stay_as_they_are(tmp_path):
     image = torch.rand(1, 20, 20)
-    (sample,) = stored(tmp_path, [Sample(image, image / 3)])
+    kept = StoredSamples(tmp_path, 1)
+    kept.prepare([20], lambda number: [Sample(image, image / 3)])
+    (sample,) = kept
     assert torch.equal(sample.labels, image / 3)
 
 
@@ -61,15 +65,30 @@ def test_what_is_there_is_not_made_again_and_processes_share_the_work(tmp_path):
     made = []
     kept = StoredSamples(tmp_path, 3)
     for rank in (0, 1, 0):
-        kept.prepare(samples(), lambda sample: made.append(sample.image.shape) or sample, rank=rank, ranks=2)
-    assert made == [(2, 40, 50), (2, 12, 12), (2, 90, 30)]
+        kept.prepare([40, 90, 12], lambda number: made.append(number) or [samples()[number]], rank=rank, ranks=2)
+    assert made == [0, 2, 1]
+
+
+@pytest.mark.parametrize("shape", [(40, 50), (3, 40, 50)])
+def test_bands_of_an_image_make_the_files_of_the_whole(tmp_path, shape):
+    whole = Sample(torch.rand(2, *shape), torch.randint(IGNORE, 3, shape), torch.rand(shape))
+    for name, cuts in (("whole", []), ("bands", [1, 13, 20])):
+        edges = [0, *cuts, 40]
+        bands = [
+            Sample(*(tensor.narrow(-2, first, last - first) for tensor in whole)) for first, last in pairwise(edges)
+        ]
+        StoredSamples(tmp_path / name, 1).prepare([40], lambda _, bands=bands: bands)
+    for file in ("image", "labels", "weights"):
+        paths = [tmp_path / name / "0" / f"{file}.npy" for name in ("whole", "bands")]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+        np.testing.assert_array_equal(np.load(paths[0]), getattr(whole, file).numpy())
 
 
 def test_a_sample_that_cannot_be_written_is_not_there(tmp_path, monkeypatch):
-    def full(path, array):
+    def full(file, band):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stored_samples.np, "save", full)
+    monkeypatch.setattr(stored_samples.RowsFile, "add", full)
     with pytest.raises(OutputError, match="the disk is full"):
         stored(tmp_path, samples())
     with pytest.raises(TrainingError, match="0 is gone"):

@@ -86,10 +86,16 @@ class PatchSource:
     @cached_property
     def places(self) -> tuple[Places, ...]:
         """Where the labels of each image are; images to draw have none."""
-        images = range(len(self.samples))
         if self.samples[0].labels.is_floating_point():
             return ()
-        return tuple(Places.of(self.samples[number].labels.cpu().numpy()) for number in images)
+        return tuple(map(self._places_in, range(len(self.samples))))
+
+    def _places_in(self, number: int) -> Places:
+        """Where the labels of an image are. They are asked for part by part, for they may lie in a file."""
+        shape = tuple(self.samples[number].labels.shape)
+        return Places.counted(
+            shape, lambda lines: self.samples[number].labels.reshape(-1, shape[-1])[lines].cpu().numpy()
+        )
 
     @cached_property
     def _counts(self) -> NDArray[np.int64]:

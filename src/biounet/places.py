@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 __all__ = ["Places"]
 
+TOGETHER = 2**22
+"""Pixels that are counted at a time."""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -40,12 +43,27 @@ class Places:
     @classmethod
     def of(cls, labels: NDArray[Any]) -> "Places":
         """Count the labels (Y, X) or (Z, Y, X); negative ones are no class."""
-        classes = 1 + int(labels.max(initial=-1))
-        lines = labels.reshape(-1, labels.shape[-1])
-        before = np.zeros((1 + len(lines), classes), np.int64)
-        for number in range(classes):
-            np.cumsum((lines == number).sum(axis=1), out=before[1:, number])
-        return cls(labels.shape, before)
+        return cls.counted(labels.shape, labels.reshape(-1, labels.shape[-1]).__getitem__)
+
+    @classmethod
+    def counted(cls, shape: tuple[int, ...], read: Callable[[slice], NDArray[Any]]) -> "Places":
+        """Count labels that need not be in memory together.
+
+        Parameters
+        ----------
+        shape : pixels per axis
+        read : (numbers of lines, counted through all sections) -> their labels, (lines, X)
+
+        >>> labels = np.array([[0, 1, 1], [2, -1, 1]])
+        >>> Places.counted(labels.shape, labels.__getitem__).counts
+        array([1, 3, 1])
+        """
+        lines, together = math.prod(shape[:-1]), max(1, TOGETHER // shape[-1])
+        parts = [_count(read(slice(first, min(first + together, lines)))) for first in range(0, lines, together)]
+        classes = max(part.shape[1] for part in parts)
+        before = np.zeros((1 + lines, classes), np.int64)
+        np.concatenate([np.pad(part, [(0, 0), (0, classes - part.shape[1])]) for part in parts], out=before[1:])
+        return cls(shape, before.cumsum(axis=0))
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -81,3 +99,10 @@ class Places:
         labels = line(index)
         fits = labels >= 0 if wanted is None else labels == wanted
         return *index, int(np.flatnonzero(fits)[number - before[row]])
+
+
+def _count(lines: NDArray[Any]) -> NDArray[np.int64]:
+    """Pixels of each class on each line, (lines, classes)."""
+    classes = range(1 + int(lines.max(initial=-1)))
+    counts = [(lines == number).sum(axis=1) for number in classes]
+    return np.stack(counts, axis=1) if counts else np.zeros((len(lines), 0), np.int64)

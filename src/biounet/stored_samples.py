@@ -4,23 +4,23 @@ Those in files are mapped only while a patch is cut from them.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from biounet.atomic import replacing
 from biounet.augment import Sample
 from biounet.config import RunConfig
 from biounet.errors import TrainingError
-from biounet.training_data import Item, TrainingData, class_balance, to_samples
+from biounet.training_data import TrainingData, class_balance, to_samples
 
 __all__ = ["StoredSamples", "choose_home", "free_bytes", "store_samples"]
-
-T = TypeVar("T")
 
 LABELS = np.int16
 """Type of class numbers in a file; patches of them are int64 again."""
@@ -61,6 +61,40 @@ def choose_home(data: TrainingData, config: RunConfig, device: torch.device) -> 
     return torch.device("cpu"), f"{taken}, the GPU has {room / 2**30:.2f} GiB for them: the processor cuts the patches"
 
 
+class RowsFile:
+    """A NumPy file that is written row by row, whichever axes come before them.
+
+    Parameters
+    ----------
+    path : Path
+    like : (..., Y, X), an array of the type, and with the other axes, of that in the file
+    rows : along Y
+    """
+
+    def __init__(self, path: Path, like: NDArray[Any], rows: int) -> None:
+        self._rows, self._next = rows, 0
+        self._stream = path.open("wb")
+        shape = (*like.shape[:-2], rows, like.shape[-1])
+        header = {"descr": np.lib.format.dtype_to_descr(like.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._stream, header)
+        self._start = self._stream.tell()
+
+    def add(self, band: NDArray[Any]) -> None:
+        """Write the next rows of every plane."""
+        planes = band.reshape(-1, *band.shape[-2:])
+        line = band.shape[-1] * band.dtype.itemsize
+        for number, plane in enumerate(planes):
+            self._stream.seek(self._start + (number * self._rows + self._next) * line)
+            self._stream.write(np.ascontiguousarray(plane).data)
+        self._next += band.shape[-2]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.close()
+
+
 class StoredSamples:
     """Samples in a folder, one after the other, as `biounet.patches.PatchSource` asks for them.
 
@@ -76,9 +110,11 @@ class StoredSamples:
     --------
     >>> import tempfile
     >>> stored = StoredSamples(Path(tempfile.mkdtemp()), 1)
-    >>> stored.prepare([3.0], lambda item: Sample(torch.full((1, 2, 2), item), torch.ones(2, 2, dtype=torch.int64)))
-    >>> stored[0].image[0, 0], stored[0].labels[0], stored[0].weights
-    (tensor([3., 3.]), tensor([1, 1], dtype=torch.int16), None)
+    >>> rows = [Sample(torch.full((1, 1, 2), value), torch.ones(1, 2, dtype=torch.int64)) for value in (3.0, 4.0)]
+    >>> stored.prepare([2], lambda number: rows)
+    >>> stored[0].image[0], stored[0].labels[0], stored[0].weights
+    (tensor([[3., 3.],
+            [4., 4.]]), tensor([1, 1], dtype=torch.int16), None)
     """
 
     def __init__(self, folder: Path, count: int) -> None:
@@ -99,14 +135,16 @@ class StoredSamples:
         tensors = {name: torch.from_numpy(np.load(path, mmap_mode="c")) for name, path in found.items()}
         return Sample(**tensors)
 
-    def prepare(self, items: Sequence[T], make: Callable[[T], Sample], *, rank: int = 0, ranks: int = 1) -> None:
-        """Store the samples of items that are not there yet.
+    def prepare(
+        self, rows: Sequence[int], bands: Callable[[int], Iterable[Sample]], *, rank: int = 0, ranks: int = 1
+    ) -> None:
+        """Store the samples that are not there yet.
 
         Parameters
         ----------
-        items : one per sample
+        rows : of each sample, along Y
+        bands : (number of a sample) -> its rows, in one band or more that follow each other, on the CPU
             One after the other is asked for, and only that one is held.
-        make : (item) -> its sample, on the CPU
         rank, ranks : which of several processes this is; each stores its share
 
         Raises
@@ -116,16 +154,22 @@ class StoredSamples:
         """
         for number in range(rank, self._count, ranks):
             if not self._place(number).exists():
-                self._store(number, make(items[number]))
+                self._store(number, rows[number], bands(number))
 
-    def _store(self, number: int, sample: Sample) -> None:
+    def _store(self, number: int, rows: int, bands: Iterable[Sample]) -> None:
         """Write the arrays of a sample, and then give them their name."""
-        with replacing(self._place(number)) as temporary:
+        with replacing(self._place(number)) as temporary, ExitStack() as stack:
             temporary.mkdir()
-            for name, tensor in sample._asdict().items():
-                if tensor is not None:
+            files: dict[str, RowsFile] = {}
+            for band in bands:
+                for name, tensor in band._asdict().items():
+                    if tensor is None:
+                        continue
                     array = tensor.numpy()
-                    np.save(temporary / f"{name}.npy", array.astype(LABELS) if array.dtype.kind == "i" else array)
+                    array = array.astype(LABELS) if array.dtype.kind == "i" else array
+                    if name not in files:
+                        files[name] = stack.enter_context(RowsFile(temporary / f"{name}.npy", array, rows))
+                    files[name].add(array)
 
     def _place(self, number: int) -> Path:
         return self._folder / str(number)
@@ -147,9 +191,10 @@ def store_samples(
     """
     balance, kept = class_balance(data, config), StoredSamples(folder, len(data.train))
 
-    def make(item: Item) -> Sample:
+    def bands(number: int) -> Iterator[Sample]:
+        item = data.train[number]
         (sample,) = to_samples(replace(data, train=[item]), config, torch.device("cpu"), balance=balance)
-        return sample
+        yield sample
 
-    kept.prepare(data.train, make, rank=rank, ranks=ranks)
+    kept.prepare([survey.shape[-2] for survey in data.surveys], bands, rank=rank, ranks=ranks)
     return kept

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 __all__ = ["Survey", "total_counts"]
 
 
+Band = tuple[NDArray[Any], NDArray[Any], NDArray[np.integer[Any]]]
+"""Some rows of an image (C, *spatial), of its labels, and of the target (*spatial)."""
+
+
 @dataclass(frozen=True)
 class Survey:
     """What is kept of an image, where memory may not hold all of them.
@@ -39,13 +43,26 @@ class Survey:
     @classmethod
     def of(cls, name: str, image: NDArray[Any], labels: NDArray[Any], target: NDArray[np.integer[Any]]) -> Self:
         """Look at an image (C, *spatial), its labels, and the target (*spatial), of which negative is unknown."""
-        digest = hashlib.sha256()
-        _add(digest, image)
-        image_digest = digest.hexdigest()
-        for array in (labels, target):
-            _add(digest, array)
-        counts = np.bincount(np.maximum(target, -1).ravel() + 1, minlength=1)
-        return cls(name, image.shape, counts, image_digest, digest.hexdigest())
+        return cls.joined(name, [(image, labels, target)])
+
+    @classmethod
+    def joined(cls, name: str, bands: Iterable[Band]) -> Self:
+        """Look at an image, labels and target in bands that follow each other along Y; the same as of the whole.
+
+        >>> labels = np.array([[0, 2], [-1, 1]])
+        >>> bands = [(part, part, part) for part in (labels[:1], labels[1:])]
+        >>> Survey.joined("a", bands).digest == Survey.of("a", labels, labels, labels).digest
+        True
+        """
+        digests, counts = [_Digest() for _ in range(3)], np.zeros(1, np.int64)
+        for band in bands:
+            for digest, array in zip(digests, band, strict=True):
+                digest.add(array)
+            more = np.bincount(np.maximum(band[2], -1).ravel() + 1, minlength=len(counts))
+            more[: len(counts)] += counts
+            counts = more
+        each = [digest.hexdigest() for digest in digests]
+        return cls(name, digests[0].shape, counts, each[0], hashlib.sha256("".join(each).encode()).hexdigest())
 
     @property
     def classes(self) -> int:
@@ -56,7 +73,7 @@ class Survey:
 def total_counts(surveys: Iterable[Survey], classes: int) -> NDArray[np.int64]:
     """Pixels of all images that are unknown, and of each class; (1 + classes,).
 
-    >>> labels = np.array([0, 1, -1])
+    >>> labels = np.array([[0, 1, -1]])
     >>> total_counts([Survey.of("a", labels, labels, labels)] * 2, classes=3).tolist()
     [2, 2, 2, 0]
     """
@@ -66,7 +83,21 @@ def total_counts(surveys: Iterable[Survey], classes: int) -> NDArray[np.int64]:
     return counts
 
 
-def _add(digest: "hashlib._Hash", array: NDArray[Any]) -> None:
-    """Add type, shape and contents of an array."""
-    digest.update(f"{array.dtype} {array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).data)
+class _Digest:
+    """SHA-256 of the type, shape and contents of an array, row by row, so that it may come in bands."""
+
+    def __init__(self) -> None:
+        self._sum, self._kind = hashlib.sha256(), ""
+        self.shape: tuple[int, ...] = ()
+
+    def add(self, band: NDArray[Any]) -> None:
+        """Add the next rows, those along the last axis but one."""
+        rows = band.shape[-2] + (self.shape[-2] if self.shape else 0)
+        self.shape, self._kind = (*band.shape[:-2], rows, band.shape[-1]), str(band.dtype)
+        self._sum.update(np.ascontiguousarray(np.moveaxis(band, -2, 0)).data)
+
+    def hexdigest(self) -> str:
+        """The digest of all rows."""
+        whole = self._sum.copy()
+        whole.update(f"{self._kind} {self.shape}".encode())
+        return whole.hexdigest()
