@@ -104,6 +104,24 @@ def test_a_patch_holds_an_object_and_a_batch_half_the_work():
     assert (given.train.patch, given.train.batch) == (128, 2)
 
 
+def test_of_classes_the_defaults_are_taken_and_said():
+    config, reasons = choose_settings(IMAGES, replace(CELLS, objects=0))
+    assert (config.model.depth, config.train.patch, config.train.batch) == (4, 256, 2)
+    assert reasons["model.depth"] == "the default, that of the paper: classes have no size"
+    assert reasons["train.patch"] == "the default: classes have no size"
+    assert reasons["train.batch"] == "the default"
+    given, reasons = choose_settings(IMAGES.updated({"train.patch": 64, "model.depth": 3}), replace(CELLS, objects=0))
+    assert (given.train.patch, given.model.depth) == (64, 3)
+    assert not {"train.patch", "model.depth"} & set(reasons)
+
+
+def test_a_patch_that_objects_leave_as_it_is_has_a_reason_too():
+    config, reasons = choose_settings(IMAGES.updated({"model.coarse": 1}), replace(CELLS, diameter=170.0))
+    assert (config.train.patch, config.train.batch) == (256, 2)
+    assert reasons["train.patch"] == "an object of 170 px fits in"
+    assert reasons["train.batch"] == "the default"
+
+
 def test_classes_made_of_objects_are_as_rare_as_these():
     levels = (0.9, 0.06, 0.03, 0.01)
     config, _ = choose_settings(IMAGES, replace(CELLS, shares=levels))

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from biounet.budget import choose_width
+from biounet.budget import spend_minutes
 from biounet.calibration import Calibration
 from biounet.config import AugmentConfig, RunConfig
 from biounet.devices import choose_precision
@@ -27,13 +28,13 @@ from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
 from biounet.losses import check_loss
 from biounet.modelfile import ModelCard, load_network, save_network
-from biounet.models import build, check_targets, geometry_of
+from biounet.models import check_targets, geometry_of
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
 from biounet.optimize import measure_statistics
 from biounet.patches import PatchSource, network_input_size
 from biounet.postprocess import ObjectRules
-from biounet.pretrained import load_pretrained
+from biounet.pretrained import check_model
 from biounet.processes import agree, check_share
 from biounet.runfolder import begin_folder, check_folder, clear_parts
 from biounet.statefile import hold
@@ -150,10 +151,10 @@ class Experiment:
         check_share(self.config.train.batch, processes)
         if self._home[1]:
             self.reasons["train.memory"] = self._home[1]
-        if "model.width" in self.config.train.auto and self.config.train.minutes is not None:
+        if self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)
-            self.config, reason = choose_width(self.config, size, fabric=self.fabric)
-            self.reasons["model.width"] = reason
+            self.config, reasons = spend_minutes(self.config, auto, size, fabric=self.fabric)
+            self.reasons |= reasons
         return self.reasons
 
     @cached_property
@@ -184,8 +185,8 @@ class Experiment:
             trains into the folder.
         """
         geometry = self._geometry  # an unknown model is refused here, before anything is written
-        if self.config.model.pretrained is not None and not resume:  # and so are weights of another one
-            load_pretrained(build(self.config.model), Path(self.config.model.pretrained))
+        if not resume:  # and so are weights of another one
+            check_model(self.config.model)
         if self.leads:
             self.check_folder(resume=resume)
         with hold(self.folder) if self.leads else nullcontext():
@@ -223,36 +224,38 @@ class Experiment:
         """Whether the held-out images tell more than which network is best."""
         return self.validation.tells and self.data.kind != "images"
 
-    def _seconds_to_settle(self) -> float:
-        """What is to be done after the last step, as far as the last validation tells."""
+    def _seconds_to_settle(self, last: Validation | None = None, share: float = 1.0) -> float:
+        """What is to be done after the last step, as far as the last validation tells, or one of a share of all."""
         if not self._learns_from_held_out:
             return 0.0
-        needed, useful = self.validation.settling_seconds()
-        train = self.config.train
+        last, train = last or self.validation, self.config.train
+        needed, useful = (share * seconds for seconds in last.settling_seconds())
         if self.config.model.norm == "batch":
             pixels = BATCHES * train.batch * (WIDER * train.patch) ** self.config.model.dims
-            needed += self.validation.prediction_seconds(pixels)
-        return needed + min(useful, SEARCHING * 60 * (train.minutes or 0))
+            needed += last.prediction_seconds(pixels)
+        return needed + (useful if train.minutes is None else min(useful, SEARCHING * 60 * train.minutes))
 
     def _settle_model(self, source: PatchSource, deadline: float) -> None:
         """Settle all that is left to learn of the network that was kept, and write it into the model file."""
         path = self.folder / "model.safetensors"
         net, card = load_network(path)
-        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source)
+        until = deadline - self.validation.settling_seconds()[0]
+        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source, until)
         self.calibration, learnt = self.validation.settle(net, deadline=deadline)
         save_network(path, net, card.model_copy(update={"training": facts, **learnt}), overwrite=True)
 
     def _with_best_statistics(
-        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource
+        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource, until: float
     ) -> tuple[nn.Module, dict[str, Any]]:
-        """Take the statistics of whole, unchanged images, if the held-out images are not worse for it."""
+        """Take the statistics of unchanged images, as many as time allows, if those held out are not worse for it."""
         if self.config.model.norm != "batch":
             return net, dict(facts)
         measured = copy.deepcopy(net)
         wider = self.config.updated({"train.patch": WIDER * self.config.train.patch})
         size = network_input_size(wider, self._geometry, self.data.largest)
         still = replace(source, augment=AugmentConfig(elastic=0, rotate=0, mirror=False), size=size)
-        measure_statistics(measured, (still.batch(step).image for step in range(BATCHES)))
+        steps = takewhile(lambda step: not step or time.monotonic() < until, range(BATCHES))
+        measure_statistics(measured, (still.batch(step).image for step in steps))
         scores = self.validation(measured)
         if scores["score"] < facts["scores"]["score"]:
             return net, dict(facts)
@@ -261,16 +264,20 @@ class Experiment:
     def forecast(self) -> Forecast:
         """Measure what the run will take; nothing is written that stays."""
         if not isinstance(self.data.train, OnDemand):
-            source = self._source(self._geometry, self.folder, self.data)
-            return forecast(self.config, source, self.validation, fabric=self.fabric)
+            return self._measured(self._source(self._geometry, self.folder, self.data))
         first = next((number for number, survey in enumerate(self.data.surveys) if survey.counts[1:].any()), 0)
         few = self.data.part(slice(first, first + 1))  # one with labels, where patches lie
         with tempfile.TemporaryDirectory() as place:
             began = time.monotonic()
             source = self._source(self._geometry, Path(place), few)
-            seconds = (time.monotonic() - began) * len(self.data.train)
-            measured = forecast(self.config, source, self.validation, fabric=self.fabric)
-        return replace(measured, prepare_seconds=seconds)
+            others = (time.monotonic() - began) * (len(self.data.train) - 1)
+            return self._measured(source, others)
+
+    def _measured(self, source: PatchSource, others: float = 0.0) -> Forecast:
+        """Measure what the run will take, of which so much is gone, and other files are still to be made."""
+        begin = time.monotonic() - self.began + others
+        settle = self._seconds_to_settle
+        return forecast(self.config, source, self.validation, settle, fabric=self.fabric, begin=begin)
 
     def _source(self, geometry: Geometry, folder: Path, data: TrainingData) -> PatchSource:
         """Images on the device or in memory, or in files in a folder, from which patches are drawn."""

@@ -146,7 +146,7 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
     Returns
     -------
     RunConfig
-        Of ``train.auto`` only ``model.width`` is left, which is a matter of minutes.
+        Of ``train.auto`` only ``model.width`` is left, which is a matter of minutes, see `biounet.budget`.
     dict
         For each setting that was chosen the reason, for people.
 
@@ -181,14 +181,19 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
 
 def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
     """Depth and patch such that an object is seen whole."""
-    chosen: Choices = {}
+    depths, before = _depths(config), config.train.patch
+    chosen: Choices = {
+        "train.patch": (before, "the default: classes have no size"),
+        "train.batch": (config.train.batch, "the default"),
+    }
     if not found.objects:
+        if len(depths) > 1:
+            chosen["model.depth"] = config.model.depth, "the default, that of the paper: classes have no size"
         return chosen
     coarse = config.model.coarse
     if "model.coarse" in config.train.auto:
         coarse = next((factor for factor in (8, 4, 2) if found.diameter * 2 >= LARGE * factor), 1)
     diameter, side = found.diameter / coarse, min(found.median) / coarse
-    depths = _depths(config)
     for depth in depths:
         geometry = geometry_of(config.model.model_copy(update={"depth": depth, "coarse": 1}))
         grid, margin = max(geometry.grid), min(geometry.margin)
@@ -199,11 +204,11 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
         chosen["model.coarse"] = coarse, f"{size} is large enough at 1/{coarse} of its size"
     if len(depths) > 1:
         chosen["model.depth"] = depth, f"{size} against the {margin * coarse} px that a pixel sees to each side"
-    before, patch = config.train.patch, coarse * _patch_of_objects(diameter, grid=grid)
+    patch = coarse * _patch_of_objects(diameter, grid=grid)
     if config.model.padding == "valid":  # which takes its margin away from the patch
         patch = max(before, patch)
+    chosen["train.patch"] = patch, f"{size} fits in"
     if patch != before and "train.patch" in config.train.auto:
-        chosen["train.patch"] = patch, f"{size} fits in"
         batch = max(LEAST_BATCH, round(WORK * config.train.batch * (coarse * before / patch) ** 2))
         chosen["train.batch"] = batch, f"half as much work as {config.train.batch} patches of {before} px"
     return chosen
