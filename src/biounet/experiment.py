@@ -8,7 +8,6 @@ from collections.abc import Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import takewhile
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -28,13 +27,13 @@ from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
 from biounet.losses import check_loss
 from biounet.modelfile import ModelCard, load_network, save_network
-from biounet.models import check_targets, geometry_of
+from biounet.models import build, check_targets, geometry_of
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
 from biounet.optimize import measure_statistics
 from biounet.patches import PatchSource, network_input_size
 from biounet.postprocess import ObjectRules
-from biounet.pretrained import check_model
+from biounet.pretrained import load_pretrained
 from biounet.processes import agree, check_share
 from biounet.runfolder import begin_folder, check_folder, clear_parts
 from biounet.statefile import hold
@@ -185,8 +184,8 @@ class Experiment:
             trains into the folder.
         """
         geometry = self._geometry  # an unknown model is refused here, before anything is written
-        if not resume:  # and so are weights of another one
-            check_model(self.config.model)
+        if self.config.model.pretrained is not None and not resume:  # and so are weights of another one
+            load_pretrained(build(self.config.model), Path(self.config.model.pretrained))
         if self.leads:
             self.check_folder(resume=resume)
         with hold(self.folder) if self.leads else nullcontext():
@@ -224,38 +223,36 @@ class Experiment:
         """Whether the held-out images tell more than which network is best."""
         return self.validation.tells and self.data.kind != "images"
 
-    def _seconds_to_settle(self, last: Validation | None = None, share: float = 1.0) -> float:
-        """What is to be done after the last step, as far as the last validation tells, or one of a share of all."""
+    def _seconds_to_settle(self) -> float:
+        """What is to be done after the last step, as far as the last validation tells."""
         if not self._learns_from_held_out:
             return 0.0
-        last, train = last or self.validation, self.config.train
-        needed, useful = (share * seconds for seconds in last.settling_seconds())
+        needed, useful = self.validation.settling_seconds()
+        train = self.config.train
         if self.config.model.norm == "batch":
             pixels = BATCHES * train.batch * (WIDER * train.patch) ** self.config.model.dims
-            needed += last.prediction_seconds(pixels)
-        return needed + (useful if train.minutes is None else min(useful, SEARCHING * 60 * train.minutes))
+            needed += self.validation.prediction_seconds(pixels)
+        return needed + min(useful, SEARCHING * 60 * (train.minutes or 0))
 
     def _settle_model(self, source: PatchSource, deadline: float) -> None:
         """Settle all that is left to learn of the network that was kept, and write it into the model file."""
         path = self.folder / "model.safetensors"
         net, card = load_network(path)
-        until = deadline - self.validation.settling_seconds()[0]
-        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source, until)
+        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source)
         self.calibration, learnt = self.validation.settle(net, deadline=deadline)
         save_network(path, net, card.model_copy(update={"training": facts, **learnt}), overwrite=True)
 
     def _with_best_statistics(
-        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource, until: float
+        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource
     ) -> tuple[nn.Module, dict[str, Any]]:
-        """Take the statistics of unchanged images, as many as time allows, if those held out are not worse for it."""
+        """Take the statistics of whole, unchanged images, if the held-out images are not worse for it."""
         if self.config.model.norm != "batch":
             return net, dict(facts)
         measured = copy.deepcopy(net)
         wider = self.config.updated({"train.patch": WIDER * self.config.train.patch})
         size = network_input_size(wider, self._geometry, self.data.largest)
         still = replace(source, augment=AugmentConfig(elastic=0, rotate=0, mirror=False), size=size)
-        steps = takewhile(lambda step: not step or time.monotonic() < until, range(BATCHES))
-        measure_statistics(measured, (still.batch(step).image for step in steps))
+        measure_statistics(measured, (still.batch(step).image for step in range(BATCHES)))
         scores = self.validation(measured)
         if scores["score"] < facts["scores"]["score"]:
             return net, dict(facts)
@@ -264,20 +261,16 @@ class Experiment:
     def forecast(self) -> Forecast:
         """Measure what the run will take; nothing is written that stays."""
         if not isinstance(self.data.train, OnDemand):
-            return self._measured(self._source(self._geometry, self.folder, self.data))
+            source = self._source(self._geometry, self.folder, self.data)
+            return forecast(self.config, source, self.validation, fabric=self.fabric)
         first = next((number for number, survey in enumerate(self.data.surveys) if survey.counts[1:].any()), 0)
         few = self.data.part(slice(first, first + 1))  # one with labels, where patches lie
         with tempfile.TemporaryDirectory() as place:
             began = time.monotonic()
             source = self._source(self._geometry, Path(place), few)
-            others = (time.monotonic() - began) * (len(self.data.train) - 1)
-            return self._measured(source, others)
-
-    def _measured(self, source: PatchSource, others: float = 0.0) -> Forecast:
-        """Measure what the run will take, of which so much is gone, and other files are still to be made."""
-        begin = time.monotonic() - self.began + others
-        settle = self._seconds_to_settle
-        return forecast(self.config, source, self.validation, settle, fabric=self.fabric, begin=begin)
+            seconds = (time.monotonic() - began) * len(self.data.train)
+            measured = forecast(self.config, source, self.validation, fabric=self.fabric)
+        return replace(measured, prepare_seconds=seconds)
 
     def _source(self, geometry: Geometry, folder: Path, data: TrainingData) -> PatchSource:
         """Images on the device or in memory, or in files in a folder, from which patches are drawn."""
