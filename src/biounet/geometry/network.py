@@ -44,10 +44,9 @@ class Geometry:
         Input sizes are ``remainder`` modulo ``grid``.
     padded : bool
         The network gives back the size of its input, so that the margin must be cut off.
-    receptive_field : pixels, or None where nobody followed it
-        From the first to the last input pixel that one output pixel depends on, at the place in the grid where this
-        is most. Less than 2 margin + 1 where margins are rounded up to the grid, more where pixels stand beside the
-        middle of what they see. Without a grid it is 2 margin + 1, and need not be given.
+    views : per axis, a Span for each place in the grid; None where nobody followed them
+        First and last input pixel that the output pixel at this place depends on, seen from it. Without a grid these
+        are `margin` pixels away, and need not be given.
 
     Examples
     --------
@@ -60,11 +59,21 @@ class Geometry:
     margin: tuple[int, ...]
     remainder: tuple[int, ...]
     padded: bool
-    receptive_field: tuple[int, ...] | None = field(default=None, repr=False)
+    views: tuple[tuple[Span, ...], ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.receptive_field is None and set(self.grid) == {1}:
-            object.__setattr__(self, "receptive_field", tuple(2 * margin + 1 for margin in self.margin))
+        if self.views is None and set(self.grid) == {1}:
+            object.__setattr__(self, "views", tuple(((-margin, margin),) for margin in self.margin))
+
+    @property
+    def receptive_field(self) -> tuple[int, ...] | None:
+        """Pixels from the first to the last of the longest view; None without views.
+
+        Less than 2 margin + 1 where margins are rounded up to the grid, more where pixels stand beside the middle.
+        """
+        if self.views is None:
+            return None
+        return tuple(max(last - first + 1 for first, last in axis) for axis in self.views)
 
     def input_size(self, output: Sequence[int]) -> tuple[int, ...]:
         """Return the smallest input from which at least `output` exact pixels per axis come."""
@@ -129,7 +138,7 @@ def unet_geometry(
             for have, factors in zip(margin, zip(*poolings, strict=True), strict=True)
         )
     # Without padding, pixels are those of the padded network at another place in the grid.
-    return Geometry(grid, margin, remainder, padded, same.receptive_field)
+    return Geometry(grid, margin, remainder, padded, same.views)
 
 
 def _valid_axis(factors: Sequence[int], reach: int) -> tuple[int, int, int]:
@@ -156,8 +165,7 @@ def traced_geometry(poolings: Sequence[Sequence[int]], needs: Needs) -> Geometry
     poolings : factors per level and axis, outermost level first
         Their product is the grid.
     needs : (factors along an axis, span of output pixels) -> span of input pixels
-        Asked for every phase of the poolings; what reaches farthest to one side is the margin, the longest answer
-        the receptive field.
+        Asked for every phase of the poolings; what reaches farthest to one side is the margin.
 
     Examples
     --------
@@ -165,15 +173,16 @@ def traced_geometry(poolings: Sequence[Sequence[int]], needs: Needs) -> Geometry
     >>> found.margin, found.receptive_field       # the grid of 2 makes 3 into 4
     ((4,), (7,))
     """
-    grid, margin, receptive_field = [], [], []
+    grid, margin, views = [], [], []
     for factors in zip(*poolings, strict=True):
         period = math.prod(factors)
         spans = [(pixel, needs(factors, (pixel, pixel))) for pixel in range(period)]
-        widest = max(max(pixel - first, last - pixel) for pixel, (first, last) in spans)
+        seen = tuple((first - pixel, last - pixel) for pixel, (first, last) in spans)
+        widest = max(max(-first, last) for first, last in seen)
         grid.append(period)
         margin.append(math.ceil(widest / period) * period)
-        receptive_field.append(max(last - first + 1 for _, (first, last) in spans))
-    return Geometry(tuple(grid), tuple(margin), (0,) * len(grid), True, tuple(receptive_field))
+        views.append(seen)
+    return Geometry(tuple(grid), tuple(margin), (0,) * len(grid), True, tuple(views))
 
 
 def around(span: Span, reach: int) -> Span:

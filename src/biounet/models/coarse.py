@@ -1,9 +1,11 @@
 """A network on the image at a fraction of its size, for objects that are large in pixels."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from biounet.geometry import Geometry
+from biounet.geometry import Geometry, Span, hull, pooled
 from biounet.models.blocks import crop_center
 
 __all__ = ["Coarse"]
@@ -45,6 +47,7 @@ class Coarse(nn.Module):
             tuple(factor * (margin + grid) for margin, grid in zip(inner.margin, inner.grid, strict=True)),
             tuple(factor * remainder for remainder in inner.remainder),
             inner.padded,
+            inner.views and tuple(_views(axis, factor) for axis in inner.views),
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -54,3 +57,14 @@ class Coarse(nn.Module):
         enlarged = nn.functional.interpolate(scores.flatten(1, -3), scale_factor=self.factor, mode="bilinear")
         sides = [side - spare for side, spare in zip(enlarged.shape[2:], self.spare, strict=True)]
         return torch.unflatten(crop_center(enlarged, sides), 1, several)
+
+
+def _views(inner: Sequence[Span], factor: int) -> tuple[Span, ...]:
+    """What pixels see, for each place in the grid: what the two squares see between whose centres they lie."""
+    views = []
+    for pixel in range(factor * len(inner)):
+        before = (pixel - factor // 2) // factor
+        squares = [(square, inner[square % len(inner)]) for square in (before, before + 1)]
+        first, last = pooled(hull(*((square + first, square + last) for square, (first, last) in squares)), factor)
+        views.append((first - pixel, last - pixel))
+    return tuple(views)
