@@ -9,6 +9,7 @@ The overlap-tile strategy (Ronneberger et al. 2015, figure 2) in three ideas:
 """
 
 from biounet.geometry.boxes import ArrayReader, ArrayWriter, Box, Reader, Writer
+from biounet.geometry.covering import covering_boxes
 from biounet.geometry.network import (
     Geometry,
     Needs,
@@ -39,6 +40,7 @@ __all__ = [
     "Writer",
     "above_linear",
     "around",
+    "covering_boxes",
     "hull",
     "mirrored_indices",
     "nearest_sizes",

@@ -1,19 +1,25 @@
-"""Cascade of two U-Nets (Christ et al. 2016, Isensee et al. 2021): a fine one that knows what a coarse one saw."""
+"""Cascade of two U-Nets (Christ et al. 2016, Isensee et al. 2021): a coarse one, a fine one where it saw something."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import mul, sub
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.geometry import Span, hull, pooled, traced_geometry, unet_needs, unpooled
-from biounet.models.blocks import Upsampling, need_padding
+from biounet.geometry import Box, Span, around, covering_boxes, hull, pooled, traced_geometry, unet_needs, unpooled
+from biounet.models.blocks import POOL, Upsampling, need_padding
 from biounet.models.unet import UNet
 
 __all__ = ["CascadeUNet"]
 
 SHRINK: Mapping[int, Callable[..., nn.Module]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
+
+LIKELY = 0.05
+"""Probability of foreground near by from which the fine network is asked; from twice as much it alone is believed."""
 
 
 class CascadeUNet(nn.Module):
@@ -25,15 +31,28 @@ class CascadeUNet(nn.Module):
         Of each of the two. The image of the first is smaller by the factors of the outermost pooling. With
         ``deep_supervision``, the network gives the scores of both in training, (N, classes, 2, *spatial), the
         loss being the mean over them, so that the first too learns the classes; in evaluation, those of the
-        second.
+        second near what the first takes for foreground (any class but 0), those of the first elsewhere.
+        Without, the first learns what helps the second, which then computes all scores.
 
     Notes
     -----
     Source: Christ et al. 2016, "Automatic Liver and Lesion Segmentation in CT Using Cascaded Fully
-    Convolutional Neural Networks", cut the image to what the first network found. Isensee et al. 2021,
-    "nnU-Net", figure 2 and online methods, give the second network the result of the first as further
-    channels; so do we, since a cut depends on the tile. Differs: both are trained together, and
-    probabilities, not classes, are handed on.
+    Convolutional Neural Networks and 3D Conditional Random Fields": a U-Net finds the liver; a second one, which
+    was trained by itself, finds lesions in the image cut to the liver, enlarged to the size of the input, all
+    other pixels 0 (github.com/IBBM/Cascaded-FCN, models/cascadedfcn/step2); a random field smooths both.
+    Isensee et al. 2021, "nnU-Net", figure 2 and online methods: both tell the same classes; the second computes
+    the whole image and has the classes that the first told as further channels.
+
+    Ours has these channels, and computes only where there is something to see. A box around all of it would depend
+    on how the image is cut, so this is decided in blocks of the grid of the network. Where the probability of
+    foreground is at most 0.05 in the whole block and those beside it, the scores are those of the first; where it
+    is 0.1 anywhere, those of the second; between, a mean of both, so that rounding in the first never makes more
+    than rounding in the result. The second is run on boxes around its blocks, with the context that it needs.
+    What differs from the papers: both are trained together, and everywhere, for the first one to be wrong;
+    probabilities are handed on, not classes; nothing is enlarged or set to 0, and there is no random field.
+
+    Where the values of pixels are not to be known, in a graph made by `torch.export` and where memory is counted,
+    one box holds everything; the result is the same.
 
     Examples
     --------
@@ -45,24 +64,86 @@ class CascadeUNet(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         need_padding(config)
-        dims, factors = config.dims, config.poolings[0]
-        self.shrink = SHRINK[dims](factors)
+        dims, self.factors = config.dims, config.poolings[0]
+        self.shrink = SHRINK[dims](self.factors)
         self.coarse = UNet(config)
-        self.enlarge = Upsampling(config.classes, config.classes, factors, dims=dims)
+        self.enlarge = Upsampling(config.classes, config.classes, self.factors, dims=dims)
         self.fine = UNet(config.model_copy(update={"in_channels": config.in_channels + config.classes}))
         self.deep_supervision = config.deep_supervision
-        self.geometry = traced_geometry((factors, *config.poolings), _needs)
+        self.geometry = traced_geometry((self.factors, *config.poolings), _needs)
+        self.near = nn.Sequential(POOL[dims](self.fine.geometry.grid), POOL[dims](3, stride=1, padding=1))
+        self.fill = Upsampling(1, 1, self.geometry.grid, dims=dims)
+        self.middle = False  # set where the margin of the scores is cut off, so that the fine network can leave it out
 
     def forward(self, image: Tensor) -> Tensor:
         """Return class scores (N, classes, *spatial) of an image (N, C, *spatial); in training, of both networks."""
-        coarse = self.enlarge(self.coarse(self.shrink(image)))
-        fine: Tensor = self.fine(torch.cat([image, coarse.softmax(dim=1)], dim=1))
-        return torch.stack([coarse, fine], dim=2) if self.training and self.deep_supervision else fine
+        small = self.coarse(self.shrink(image))
+        if not self.deep_supervision:
+            return self._refine(image, small)
+        if self.training:
+            return torch.stack([self.enlarge(small), self._refine(image, small)], dim=2)
+        return self._refine_boxes(image, small)
+
+    def _refine(self, image: Tensor, small: Tensor) -> Tensor:
+        """Scores of the fine network, which sees the image and what the coarse one says of it."""
+        scores: Tensor = self.fine(torch.cat([image, self.enlarge(small).softmax(dim=1)], dim=1))
+        return scores
+
+    def _refine_boxes(self, image: Tensor, small: Tensor) -> Tensor:
+        """Scores of the fine network where the coarse one sees something, of the coarse one elsewhere."""
+        likely = self.near(small.softmax(dim=1)[:, 1:].sum(dim=1, keepdim=True))  # one number per block
+        trust = (likely.detach() / LIKELY - 1).clamp(0, 1)
+        scores: Tensor = self.enlarge(small)
+        for images, blocks in self._boxes(trust):
+            inner = _scaled(blocks, self.fine.geometry.grid)  # in pixels of the coarse network
+            outer = self._with_context(inner, small.shape[2:])
+            fine = self._refine(image[images, :, *_scaled(outer, self.factors).slices], small[images, :, *outer.slices])
+            fine = fine[:, :, *_scaled(inner.relative_to(outer.start), self.factors).slices]
+            here = scores[images, :, *_scaled(inner, self.factors).slices]
+            here.copy_(here.lerp(fine, self.fill(trust[images, :, *blocks.slices])))
+        return scores
+
+    def _with_context(self, box: Box, size: Sequence[int]) -> Box:
+        """A box, in pixels of the coarse network, and what the fine one needs around it inside of the image."""
+        margin = [pixels // factor for pixels, factor in zip(self.fine.geometry.margin, self.factors, strict=True)]
+        return Box(
+            tuple(max(start - more, 0) for start, more in zip(box.start, margin, strict=True)),
+            tuple(min(stop + more, end) for stop, more, end in zip(box.stop, margin, size, strict=True)),
+        )
+
+    def _boxes(self, trust: Tensor) -> Iterator[tuple[slice, Box]]:
+        """Images, and boxes in them, that hold all blocks where the fine network is trusted (N, 1, *blocks)."""
+        grid, size = self.geometry.grid, trust.shape[2:]
+        rim = [margin // side if self.middle else 0 for margin, side in zip(self.geometry.margin, grid, strict=True)]
+        wanted = Box(tuple(rim), tuple(map(sub, size, rim)))
+        if _is_unknown(trust):
+            yield slice(None), wanted
+            return
+        margin = [pixels / side for pixels, side in zip(self.fine.geometry.margin, grid, strict=True)]
+        for number, trusted in enumerate((trust != 0).squeeze(1).cpu().numpy()):  # where it is no number, too
+            there = np.zeros_like(trusted)
+            there[wanted.slices] = trusted[wanted.slices]
+            for box in covering_boxes(there, margin):
+                yield slice(number, number + 1), box
+
+
+def _scaled(box: Box, factors: Sequence[int]) -> Box:
+    """A box in pixels that are smaller by these factors."""
+    start, stop = (tuple(map(mul, ends, factors)) for ends in (box.start, box.stop))
+    return Box(start, stop)
+
+
+def _is_unknown(tensor: Tensor) -> bool:
+    """Whether nothing may depend on the values, since there are none or a graph is made of the computation."""
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return tensor.is_meta or torch.compiler.is_compiling() or tracing
 
 
 def _needs(factors: Sequence[int], span: Span) -> Span:
     """Input pixels that both networks use, the first factor being that between them."""
     between, *poolings = factors
     unet = partial(unet_needs, poolings, contract=(2,) * len(factors), expand=(2,) * len(poolings))
+    block = math.prod(factors)
+    near = pooled(around(unpooled(span, block), 1), block)
     fine = unet(span)
-    return hull(fine, pooled(unet(unpooled(fine, between)), between))
+    return hull(fine, pooled(unet(unpooled(hull(fine, near), between)), between))

@@ -9,6 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from biounet.geometry import unet_geometry
 from biounet.models.blocks import ConvBlock, UpConvolution, crop_center
+from biounet.models.cascade import CascadeUNet
 from biounet.models.coarse import Coarse
 from biounet.models.unet import OpenGate, UNet
 
@@ -33,6 +34,8 @@ def freeze(net: nn.Module) -> nn.Module:
     if isinstance(net, Coarse):
         return Coarse(freeze(net.net), net.factor)
     net = unpad(fold_batch_norm(copy.deepcopy(net).eval())).requires_grad_(False)
+    if isinstance(net, CascadeUNet):
+        net.middle = True
     return FrugalUNet(net) if isinstance(net, UNet) and _is_plain(net) else net
 
 
