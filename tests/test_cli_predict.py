@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas
 import pytest
 import tifffile
 
@@ -12,6 +13,8 @@ from biounet.images import Image, read, write
 from biounet.modelfile import ModelCard, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
+from biounet.postprocess import ObjectRules
+from biounet.predict import predict_files
 
 TABLES = ("objects.csv", "counts.csv")
 
@@ -28,8 +31,11 @@ def model(tmp_path):
 
 
 def save_model(path, target):
-    config = ModelConfig(width=4, depth=2, padding="same", norm="batch")
-    save_network(path, build(config), ModelCard(model=config, normalization=Normalization(), target=target))
+    classes = 5 if target == "distance" else 2
+    config = ModelConfig(width=4, depth=2, padding="same", norm="batch", classes=classes)
+    rules = ObjectRules(target="distance", seed=0.6) if target == "distance" else None
+    card = ModelCard(model=config, normalization=Normalization(), target=target, rules=rules)
+    save_network(path, build(config), card)
     return path
 
 
@@ -37,10 +43,19 @@ def noise(*shape):
     return np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
 
 
+def predict_shares(biounet, model, image, out, *words):
+    """Predict probabilities; return where they are."""
+    status, said = biounet("predict", model, image, "--out", out, "--save", "probabilities", *words)
+    assert status == 0, said
+    return out
+
+
 def same_tables(one, other):
     for name in TABLES:
         assert (one / name).read_bytes() == (other / name).read_bytes()
     assert len((one / TABLES[0]).read_text().splitlines()) > 2, "there are objects"
+    assert "confidence" in (one / TABLES[1]).read_text()
+    assert not list(one.rglob(".*.confidence")), "what is in the tables is kept nowhere else"
 
 
 def test_a_folder_of_images_gets_the_tables_of_measure(biounet, model, tmp_path):
@@ -50,7 +65,9 @@ def test_a_folder_of_images_gets_the_tables_of_measure(biounet, model, tmp_path)
     status, said = biounet(*words)
     assert status == 0, said
     assert "objects in 2 label images" in said
-    assert biounet("measure", tmp_path / "out", "--image", tmp_path / "in", "--out", tmp_path / "again")[0] == 0
+    shares = ("--probabilities", predict_shares(biounet, model, tmp_path / "in", tmp_path / "shares"))
+    again = ("--image", tmp_path / "in", *shares, "--out", tmp_path / "again")
+    assert biounet("measure", tmp_path / "out", *again)[0] == 0
     same_tables(tmp_path / "out", tmp_path / "again")
 
     (tmp_path / "out" / "b.tif").unlink()
@@ -58,7 +75,12 @@ def test_a_folder_of_images_gets_the_tables_of_measure(biounet, model, tmp_path)
     assert not (tmp_path / "out" / "b.tif").exists(), "that is said before anything is predicted"
     status, said = biounet(*words, "--resume")
     assert status == 0, said
-    same_tables(tmp_path / "out", tmp_path / "again")
+    assert "the confidence of objects is missing for a.tif: of what an earlier run finished" in said
+    for name in TABLES:
+        before, after = (pandas.read_csv(tmp_path / folder / name) for folder in ("again", "out"))
+        assert after["confidence"].isna().tolist() == (after["image"] == "a.tif").tolist()
+        before.loc[before["image"] == "a.tif", "confidence"] = np.nan
+        pandas.testing.assert_frame_equal(before, after)
 
 
 @pytest.mark.parametrize("out", ["labels.zarr", "image.zarr/labels/cells"])
@@ -68,8 +90,9 @@ def test_sections_that_are_numbered_one_by_one_are_measured_so_beside_the_store(
     write(image, Image(noise(3, 40, 50), "ZYX"))
     status, said = biounet("predict", model, image, "--out", tmp_path / out, "--table", "--tile", 24)
     assert status == 0, said
-    words = ("measure", tmp_path / out, "--image", image, "--by-section", "--out", tmp_path / "again")
-    assert biounet(*words)[0] == 0
+    shares = predict_shares(biounet, model, image, tmp_path / "shares.zarr", "--tile", 24)
+    words = ("--image", image, "--probabilities", shares, "--by-section", "--out", tmp_path / "again")
+    assert biounet("measure", tmp_path / out, *words)[0] == 0
     same_tables(tmp_path, tmp_path / "again")
 
 
@@ -78,12 +101,58 @@ def test_linked_objects_are_measured_as_volumes(biounet, model, tmp_path):
     words = ("predict", model, tmp_path / "in.tif", "--out")
     status, said = biounet(*words, tmp_path / "out" / "linked.tif", "--link", "--table")
     assert status == 0, said
-    words = ("measure", tmp_path / "out" / "linked.tif", "--image", tmp_path / "in.tif", "--out", tmp_path / "again")
-    assert biounet(*words)[0] == 0
+    shares = predict_shares(biounet, model, tmp_path / "in.tif", tmp_path / "shares.tif")
+    words = ("--image", tmp_path / "in.tif", "--probabilities", shares, "--out", tmp_path / "again")
+    assert biounet("measure", tmp_path / "out" / "linked.tif", *words)[0] == 0
     same_tables(tmp_path / "out", tmp_path / "again")
     with (tmp_path / "out" / TABLES[0]).open() as stream:
         boxes = {(row["box_start_z"], row["box_stop_z"]) for row in csv.DictReader(stream)}
     assert boxes == {("0", "3")}, "equal sections have the same objects"
+
+
+def test_confidence_is_that_of_the_mean_of_several_models(biounet, tmp_path):
+    one, other = (save_model(tmp_path / f"{name}.safetensors", "distance") for name in ("one", "other"))
+    write(tmp_path / "in.tif", Image(noise(40, 50), "YX"))
+    words = ("--with", other, "--tta")
+    assert biounet("predict", one, tmp_path / "in.tif", "--out", tmp_path / "a" / "b.tif", *words, "--table")[0] == 0
+    shares = predict_shares(biounet, one, tmp_path / "in.tif", tmp_path / "shares.tif", *words)
+    words = ("--image", tmp_path / "in.tif", "--probabilities", shares, "--model", one, "--out", tmp_path / "again")
+    assert biounet("measure", tmp_path / "a" / "b.tif", *words)[0] == 0
+    same_tables(tmp_path / "a", tmp_path / "again")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_confidence_does_not_depend_on_tiles_and_regions(biounet, model, tmp_path, monkeypatch, suffix):
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    write(tmp_path / "in.tif", Image(noise(90, 75), "YX"))
+    words = ("predict", model, tmp_path / "in.tif", "--table", "--out")
+    assert biounet(*words, tmp_path / "whole" / f"cells{suffix}")[0] == 0
+    monkeypatch.setattr("biounet.outputs.NUMBERING", 40 * 32**2)
+    assert biounet(*words, tmp_path / "cut" / f"cells{suffix}", "--tile", 16)[0] == 0
+    whole, cut = (pandas.read_csv(tmp_path / folder / TABLES[0]) for folder in ("whole", "cut"))
+    assert whole["area_px"].tolist() == cut["area_px"].tolist()
+    np.testing.assert_allclose(whole["confidence"], cut["confidence"], rtol=1e-5)
+    assert whole["confidence"].between(0.5, 1).all()
+
+
+def test_a_run_that_was_stopped_keeps_the_confidence_of_what_it_finished(biounet, model, tmp_path):
+    pytest.importorskip("zarr")
+    write(tmp_path / "in" / "a.tif", Image(noise(40, 50), "YX"))
+    write(tmp_path / "in" / "b.zarr", Image(noise(3, 40, 50), "TYX"))
+    assert biounet("predict", model, tmp_path / "in", "--out", tmp_path / "whole", "--table")[0] == 0
+
+    def stop(share, text):
+        if share > 0.7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(model, [tmp_path / "in"], tmp_path / "out", confidence=True, progress=stop)
+    assert not (tmp_path / "out" / TABLES[0]).exists()
+    status, said = biounet("predict", model, tmp_path / "in", "--out", tmp_path / "out", "--table", "--resume")
+    assert status == 0, said
+    assert "1 tiles are left to do" in said
+    same_tables(tmp_path / "out", tmp_path / "whole")
 
 
 def test_axes_of_images_that_do_not_tell_are_not_those_of_labels(biounet, tmp_path):

@@ -14,6 +14,7 @@ from biounet.images import Image, read, write
 from biounet.modelfile import ModelCard, save_network
 from biounet.models import build
 from biounet.normalize import Normalization
+from biounet.object_confidence import KeptSums
 from biounet.predict import predict_files
 
 pytest.importorskip("distributed")
@@ -57,6 +58,21 @@ def test_workers_write_the_same_bytes(place, workers, tmp_path):
 def test_results_come_back_for_files_that_one_process_writes(place, workers, tmp_path):
     predict(place, tmp_path / "out.tif", run=workers)
     np.testing.assert_array_equal(read(tmp_path / "out.tif").array, read(place / "one" / "out.zarr").array)
+
+
+def test_workers_keep_the_confidence_of_objects(place, workers, tmp_path):
+    config = ModelConfig(width=4, depth=2, padding="same")
+    card = ModelCard(model=config, normalization=Normalization(), target="foreground")
+    save_network(tmp_path / "model.safetensors", build(config), card)
+    kept = []
+    for out, options in (("one.zarr", {}), ("many.zarr", {"run": workers}), ("many.tif", {"run": workers})):
+        options |= {"tile": 32, "confidence": True}
+        predict_files(tmp_path / "model.safetensors", [place / "in.zarr"], tmp_path / out, **options)
+        kept += KeptSums.beside(tmp_path / out).of(1)
+    assert len(kept[0].labels) > 1
+    for sums in kept[1:]:
+        np.testing.assert_array_equal(sums.labels, kept[0].labels)
+        np.testing.assert_allclose(sums.sums, kept[0].sums, rtol=1e-6)
 
 
 def test_tiles_of_a_killed_worker_are_computed_by_another(place, workers, tmp_path):

@@ -11,13 +11,13 @@ FLOORS = [
     {
         *("models", "losses", "weightmaps", "normalize", "augment", "metrics", "postprocess", "synthetic"),
         *("measure", "object_pictures"),
-        *("optimize", "devices", "tiling", "footprint", "targets", "calibration"),
+        *("optimize", "pace", "devices", "tiling", "footprint", "targets", "calibration"),
         *("processes", "batchwise", "places", "adversary"),
     },
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
-    | {"runfolder"}
-    | {"ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
+    | {"runfolder", "object_confidence"}
+    | {"bands", "ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
     | {"ensemble", "frames", "reliefs", "sections", "jobs", "outputs", "plan", "verify", "survey"},
     {"report", "cli"},
 ]
@@ -42,12 +42,14 @@ SIDEWAYS = {
     *((part, "training_data") for part in ("digests", "validation")),
     *(("forecast", part) for part in ("patches", "update", "validation")),
     *(("experiment", part) for part in ("digests", "forecast", "ondemand", "stored_samples")),
-    *(("training_data", part) for part in ("ondemand", "survey")),
+    *(("training_data", part) for part in ("bands", "ondemand", "survey")),
+    ("ondemand", "bands"),
+    ("bands", "frames"),
     ("runfolder", "digests"),
     *((part, "runfolder") for part in ("experiment", "train")),
     ("stored_samples", "training_data"),
     *(("jobs", part) for part in ("ensemble", "frames", "reliefs", "outputs", "plan")),
-    *(("outputs", part) for part in ("jobs", "sections")),
+    *(("outputs", part) for part in ("jobs", "object_confidence", "sections")),
     *(("verify", part) for part in ("frames", "jobs", "plan")),
     *(("predict", part) for part in ("ensemble", "frames", "jobs", "outputs", "plan", "verify")),
     *(("cluster", part) for part in ("jobs", "predict")),
@@ -55,7 +57,7 @@ SIDEWAYS = {
 }
 NO_TORCH = {"geometry", "weightmaps", "normalize", "metrics", "postprocess", "images", "folders", "config", "errors"}
 NO_TORCH |= {"targets", "calibration", "places"}
-NO_TORCH |= {"measure", "object_pictures", "rois", "object_frames", "object_files"}
+NO_TORCH |= {"measure", "object_pictures", "rois", "object_frames", "object_files", "object_confidence"}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 OF_ONE_FILE = {"zarr", "distributed", "tomlkit", "tifffile"}
 

@@ -130,7 +130,7 @@ class _Work:
                 if self.path is None:
                     results[task] = pixels
                 elif output is None:
-                    job.relief(self.path, task.frame).put(task.index, pixels[0])
+                    job.keep(self.path, task, pixels)
                 else:
                     box = job.place(task.frame, job.tile(task).output, output.axes)
                     output.write(box, pixels.reshape(box.shape))

@@ -15,6 +15,7 @@ from biounet.errors import ConfigError, ShapeError
 from biounet.frames import frames_of, measure
 from biounet.geometry import Box, Tile, TilePlan, read_mirrored
 from biounet.images import open_lazily
+from biounet.measure.inputs import foreground
 from biounet.modelfile import ModelCard
 from biounet.normalize import Normalization
 from biounet.postprocess import make_relief, segment
@@ -67,6 +68,7 @@ class Job:
     tta : average over symmetries
     depth : of the U-Net to take out of a UNet++
     link : give the objects of neighbouring sections one number where they lie over each other
+    confidence : where objects are numbered, keep how probable the foreground is in each
     """
 
     models: tuple[Path, ...]
@@ -78,6 +80,7 @@ class Job:
     tta: bool = False
     depth: int | None = None
     link: bool = False
+    confidence: bool = False
 
     def fitting(self, card: ModelCard) -> "Job":
         """What a model can do of this: an image where it draws one and nothing else was asked for.
@@ -227,6 +230,21 @@ class OpenJob:
         """What tiles deliver of a frame whose objects are to be numbered."""
         return FrameRelief(folder, frame, self.tiles)
 
+    def foreground(self, folder: Path, frame: int) -> FrameRelief:
+        """How probable the foreground is, which tiles deliver, too, if the confidence of objects is wanted."""
+        return FrameRelief(folder / "foreground", frame, self.tiles, np.float32)
+
+    def keep(self, folder: Path, task: Task, pixels: NDArray[Any]) -> None:
+        """Put what a task delivers of such a frame where `relief` and `foreground` read it."""
+        if self.job.confidence:
+            self.foreground(folder, task.frame).put(task.index, pixels[1])
+        self.relief(folder, task.frame).put(task.index, pixels[0].astype(np.uint8))
+
+    def kept(self, folder: Path, frame: int, index: tuple[int, ...]) -> bool:
+        """Whether all that is needed of a tile is there."""
+        parts = [self.relief(folder, frame), *([self.foreground(folder, frame)] if self.job.confidence else [])]
+        return all(part.holds(index) for part in parts)
+
     def run(
         self, tasks: Iterable[Task], store: Callable[[Task, NDArray[Any]], None], *, batch: int = 1
     ) -> Iterator[int]:
@@ -256,11 +274,12 @@ class OpenJob:
 
     def _encode(self, probabilities: NDArray[np.float32]) -> NDArray[Any]:
         """What is stored of the probabilities (classes, *spatial)."""
+        stored = probabilities[1:] if len(probabilities) == 2 else probabilities
         if self.saves_floats:
-            one = self.job.save == "probabilities" and len(probabilities) == 2
-            return probabilities[1:] if one else probabilities
+            return stored if self.job.save == "probabilities" else probabilities
         if self.save_objects:
-            return make_relief(probabilities, self.card.object_rules)[np.newaxis]
+            relief = make_relief(probabilities, self.card.object_rules)[np.newaxis]
+            return np.concatenate([relief, foreground(stored)]) if self.job.confidence else relief
         return segment(probabilities, target="classes", threshold=self.card.threshold)[np.newaxis]
 
     def __enter__(self) -> Self:

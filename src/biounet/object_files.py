@@ -66,6 +66,8 @@ def empty_table(frame: ObjectFrame, *, by_class: bool = False) -> FrameTable:
         None if reader is None else np.zeros((reader.shape[0], *spatial))
         for reader in (frame.image, frame.probabilities)
     )
+    if frame.sums is not None:
+        probabilities = np.zeros((1, *spatial))
     table = measure_objects(
         np.zeros(spatial, np.uint8), image=image, probabilities=probabilities, by_class=by_class, spacing=frame.spacing
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from biounet.errors import LabelError, ShapeError
 from biounet.frames import Frame, Position, frames_of
 from biounet.geometry import Box, Reader
 from biounet.images import LazyImage, open_lazily
-from biounet.measure import Table, Tally, join, table_of, tally_region
+from biounet.measure import ForegroundSums, Table, Tally, join, table_of, tally_region
 from biounet.postprocess.regions import Regions, region_size
 
 __all__ = ["FrameTable", "ObjectFrame", "measure_frame", "open_frames"]
@@ -34,6 +34,7 @@ class ObjectFrame:
     labels : Reader, axes 1(Z)YX
     image, probabilities : Reader, axes C(Z)YX
     spacing : micrometres per pixel, one number per spatial axis
+    sums : of the probability of the foreground in objects, where that was added up before
     """
 
     name: str
@@ -42,6 +43,7 @@ class ObjectFrame:
     image: Reader | None
     probabilities: Reader | None
     spacing: tuple[float, ...] | None
+    sums: ForegroundSums | None = None
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,10 @@ def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = R
         )
         while len(tallies) > 1 and len(tallies[-2].labels) <= 2 * len(tallies[-1].labels):
             tallies[-2:] = [join(tallies[-2:])]  # like with like, so that no object is joined too often
-    table = table_of(join(tallies), shape=shape, spacing=frame.spacing)
+    tally = join(tallies)
+    if frame.sums is not None:
+        tally = replace(tally, scores=frame.sums.at(tally.labels)[:, np.newaxis])
+    table = table_of(tally, shape=shape, spacing=frame.spacing)
     return FrameTable(frame.name, frame.position, prod(shape), table)
 
 

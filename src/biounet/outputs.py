@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -17,9 +17,11 @@ from biounet.arrayfolder import ArrayFolder
 from biounet.atomic import replacing, sayable
 from biounet.errors import ImageError, OutputError
 from biounet.folders import images_in
-from biounet.geometry import Box
+from biounet.geometry import Box, Reader
 from biounet.images import FORMATS, LazyOutput, create, format_of, ome_zarr
 from biounet.jobs import OpenJob, Save, Task
+from biounet.measure import ForegroundSums
+from biounet.object_confidence import KeptSums
 from biounet.postprocess import label_out_of_core, region_size
 from biounet.postprocess.regions import Regions
 from biounet.sections import Section
@@ -146,9 +148,11 @@ class Result:
         else:
             _check_png(path, job)
             self._output = create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite)
+        self._sums = KeptSums.beside(path)
         if self._objects:
-            if not resume:
+            if not resume or self.path is None:
                 shutil.rmtree(self._reliefs, ignore_errors=True)
+                self._sums.forget()
             with sayable(path):
                 self._reliefs.mkdir(parents=True, exist_ok=True)
 
@@ -176,23 +180,28 @@ class Result:
         region = region_size(relief.shape, NUMBERING, multiple=self._chunk)
         regions = Regions(relief.shape, region)
         boxes = [regions.box(index) for index in regions]
-        writer = _FrameWriter(self._output, lambda box: self._place(frame, box), self._name, self._most)
+        foreground = self._job.foreground(self._reliefs, frame) if self._job.job.confidence else None
+        writer = _FrameWriter(self._output, lambda box: self._place(frame, box), self._name, self._most, foreground)
         z = dict(self._job.frames[frame].position).get("Z")
+
+        def done(box: Box) -> bool:
+            return foreground is None and self._holds(self._place(frame, box))
+
         with TemporaryDirectory(dir=self._reliefs) as seeds:
             keep = ArrayFolder(Path(seeds))
             if z is None:
-                label_out_of_core(
-                    relief, writer, rules, region=region, keep=keep,
-                    done=lambda box: self._holds(self._place(frame, box)),
-                )  # fmt: skip
-                return
-            section = Section(self._sections(), frame, z == 0, boxes)
-            objects = label_out_of_core(relief, section, rules, region=region, keep=keep)
-        section.number(objects, link=self._job.job.link)
-        for box in boxes:
-            if not self._holds(self._place(frame, box)):
-                writer.write(box, section.read(box))
-        section.forget_above()
+                label_out_of_core(relief, writer, rules, region=region, keep=keep, done=done)
+            else:
+                section = Section(self._sections(), frame, z == 0, boxes)
+                objects = label_out_of_core(relief, section, rules, region=region, keep=keep)
+                section.number(objects, link=self._job.job.link)
+                for box in boxes:
+                    if not done(box):
+                        writer.write(box, section.read(box))
+                section.forget_above()
+        if foreground is not None:
+            self._sums.keep(frame, ForegroundSums.joined(writer.sums))
+            shutil.rmtree(foreground.folder)
 
     def _sections(self) -> Path:
         """Folder for objects of sections."""
@@ -203,7 +212,7 @@ class Result:
     def store(self, task: Task, pixels: NDArray[Any]) -> None:
         """Put the pixels (C, *spatial) of a task where they belong."""
         if self._objects:
-            self._job.relief(self._reliefs, task.frame).put(task.index, pixels[0])
+            self._job.keep(self._reliefs, task, pixels)
         else:
             box = self._place(task.frame, self._job.tile(task).output)
             self._output.write(box, np.ascontiguousarray(pixels).reshape(box.shape))
@@ -218,7 +227,7 @@ class Result:
 
     def _holds_tile(self, frame: int, index: tuple[int, ...]) -> bool:
         if self._objects:
-            return self._job.relief(self._reliefs, frame).holds(index) or self._holds(self._whole(frame))
+            return self._job.kept(self._reliefs, frame, index) or self._holds(self._whole(frame))
         return self._holds(self._place(frame, self._job.tiles.tile(index).output))
 
     def _holds(self, box: Box) -> bool:
@@ -232,6 +241,8 @@ class Result:
         self._output.__exit__(kind, *error)
         if self._objects and (kind is None or self.path is None):  # else another run goes on with it
             shutil.rmtree(self._reliefs, ignore_errors=True)
+        if kind is not None and self.path is None:
+            self._sums.forget()
 
 
 @dataclass(frozen=True)
@@ -243,6 +254,9 @@ class _FrameWriter:
     name: str
     most: int
     """The largest number that the type of the output holds."""
+    foreground: Reader | None = None
+    """How probable it is: then `sums` are taken of what is written."""
+    sums: list[ForegroundSums] = field(default_factory=list)
 
     def write(self, box: Box, array: NDArray[Any]) -> None:
         if array.max(initial=0) > self.most:
@@ -252,6 +266,8 @@ class _FrameWriter:
             )
         placed = self.place(box)
         self.output.write(placed, array.reshape(placed.shape))
+        if self.foreground is not None:
+            self.sums.append(ForegroundSums.of(array, self.foreground.read(box)))
 
 
 def write_record(path: Path, job: OpenJob) -> None:

@@ -185,6 +185,7 @@ def predict_files(
     depth: int | None = None,
     save: Save = "labels",
     link: bool = False,
+    confidence: bool = False,
     memory: int = 4 * 2**30,
     tile: int | None = None,
     batch: int = 1,
@@ -220,6 +221,8 @@ def predict_files(
     link : bool
         Give objects of neighbouring sections one number where they lie over each other, as
         `biounet.postprocess.link_slices` does of the whole stack. Else the numbers of a section are in no other.
+    confidence : bool
+        Keep how probable objects are, in a folder beside the labels, see `biounet.object_confidence`.
     memory : bytes
         That all processes on this machine may hold together; tiles are planned so that they do.
     tile : pixels
@@ -240,8 +243,7 @@ def predict_files(
         Who computes.
     processes : int
         Of this machine that share the memory; if several, this one hands out the work and takes no tiles.
-    report, progress
-        Take lines for a person, and how much of the work is done.
+    report, progress : take lines for a person, and how much of the work is done
 
     Returns
     -------
@@ -260,7 +262,8 @@ def predict_files(
         check_absent(path, overwrite=overwrite or resume)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
-    jobs = [Job(models, source.absolute(), axes, save, device, precision, tta, depth, link) for source, _ in pairs]
+    how = (axes, save, device, precision, tta, depth, link, confidence)
+    jobs = [Job(models, source.absolute(), *how) for source, _ in pairs]
     predictor = Predictor(jobs[0])
     jobs = [job.fitting(predictor.card) for job in jobs]
     # What is chosen here holds for workers on other processors, too: their pixels must be the same.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ class FrameRelief:
         It must exist; several frames and several processes may share it.
     frame : int
     tiles : TilePlan
+    dtype : of the pixels; bytes of a relief, unless what is kept beside it is read
 
     Examples
     --------
@@ -40,6 +42,7 @@ class FrameRelief:
     folder: Path
     frame: int
     tiles: TilePlan
+    dtype: type[np.generic] = np.uint8
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,7 +53,7 @@ class FrameRelief:
         """Whether a tile is there."""
         return (self.frame, *index) in ArrayFolder(self.folder)
 
-    def put(self, index: tuple[int, ...], pixels: NDArray[np.uint8]) -> None:
+    def put(self, index: tuple[int, ...], pixels: NDArray[Any]) -> None:
         """Keep the pixels (*spatial) that a tile delivers.
 
         Raises
@@ -60,9 +63,9 @@ class FrameRelief:
         """
         ArrayFolder(self.folder)[self.frame, *index] = np.ascontiguousarray(pixels)
 
-    def read(self, box: Box) -> NDArray[np.uint8]:
+    def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region, of which all tiles must be there."""
-        arrays, result = ArrayFolder(self.folder), np.empty(box.shape, np.uint8)
+        arrays, result = ArrayFolder(self.folder), np.empty(box.shape, self.dtype)
         sides = zip(box.start, box.stop, self.tiles.step, strict=True)
         for index in product(*(range(start // step, -(-stop // step)) for start, stop, step in sides)):
             tile = self.tiles.tile(index).output

@@ -18,6 +18,7 @@ from biounet.errors import ConfigError
 from biounet.geometry import ArrayReader, Box, Reader
 from biounet.images import Image, write
 from biounet.measure import in_pieces, split_objects, uncertain_regions
+from biounet.object_confidence import KeptSums
 from biounet.object_files import empty_table, place_of, write_tables
 from biounet.object_frames import FrameTable, ObjectFrame, measure_frame, open_frames
 from biounet.object_pictures import draw_objects
@@ -89,9 +90,12 @@ def measure_predictions(
     *,
     axes: str | None = None,
     channels: int | None = None,
-    by_section: bool = False,
+    dims: int = 2,
+    link: bool = False,
 ) -> None:
     """Measure objects that were predicted, region by region, as `run_measurement` would; replace older tables.
+
+    Their confidence is that which prediction kept beside the labels; then it goes.
 
     Parameters
     ----------
@@ -99,17 +103,34 @@ def measure_predictions(
     out : folder for the tables
     axes : of the images, where the files do not tell
     channels : that the network takes; images are measured as it sees them, so all have the same columns
-    by_section : each section of a stack has objects of its own
+    dims : of the network; one of 2 predicts a stack section by section
+    link : the objects of sections were linked to volumes; else each section has objects of its own
     """
+    unknown: dict[str, None] = {}
 
     def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         labels, image, _ = files_of_one
-        return open_frames(labels, image=image, image_axes=axes, channels=channels, by_section=by_section, files=stack)
+        options: dict[str, Any] = {"image_axes": axes, "channels": channels, "by_section": dims == 2 and not link}
+        frames = open_frames(labels, image=image, files=stack, **options)
+        volume = len(frames[0].labels.shape) > 3
+        sums = KeptSums.beside(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)
+        if sums is None:
+            unknown[labels.name] = None
+            return frames
+        return [replace(frame, sums=each) for frame, each in zip(frames, sums, strict=True)]
 
     def measure(frames: Sequence[ObjectFrame], _: str) -> Iterator[FrameTable]:
         return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames
 
     _write_tables([(labels, image, None) for image, labels in pairs], opened, measure, out, overwrite=True)
+    if unknown:
+        some = ", ".join(list(unknown)[:3]) + ", ..." * (len(unknown) > 3)
+        say(
+            f"note: the confidence of objects is missing for {some}: of what an earlier run finished it is not known; "
+            "--overwrite predicts it anew"
+        )
+    for _, labels in pairs:
+        KeptSums.beside(labels).forget()
 
 
 def _write_tables(

@@ -47,7 +47,7 @@ def run_prediction(
         where = join_scheduler(scheduler)
     elif processes > 1:
         where = local_workers(processes)
-    options |= {"memory": budget, "processes": processes}
+    options |= {"memory": budget, "processes": processes, "confidence": table}
     with _terminated_as_interrupted(), where as run, progress("predicting") as show:
         try:
             written = predict_files(model, inputs, out, run=run, report=say, progress=show, **options)
@@ -62,7 +62,8 @@ def run_prediction(
             _folder_of(written[0]),
             axes=options["axes"],
             channels=model_config.in_channels,
-            by_section=model_config.dims == 2 and not options["link"],  # objects that were not linked are areas
+            dims=model_config.dims,
+            link=options["link"],
         )
     return written
 

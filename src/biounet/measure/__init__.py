@@ -1,5 +1,6 @@
 """Measurements of objects: label images in, a table out; whole or region by region."""
 
+from biounet.measure.confidence import ForegroundSums
 from biounet.measure.counting import tally_region
 from biounet.measure.inputs import in_pieces, split_objects
 from biounet.measure.outlines import outline_polygons
@@ -8,6 +9,7 @@ from biounet.measure.tally import Tally, join
 from biounet.measure.uncertain import entropy, uncertain_regions
 
 __all__ = [
+    "ForegroundSums",
     "Table",
     "Tally",
     "entropy",

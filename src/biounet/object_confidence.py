@@ -1,0 +1,71 @@
+"""How sure a network is of the objects that it found, on disk between their prediction and their table."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from biounet.arrayfolder import ArrayFolder
+from biounet.measure import ForegroundSums
+
+__all__ = ["KeptSums"]
+
+
+@dataclass(frozen=True)
+class KeptSums:
+    """Sums of the probability of the foreground in each object of each frame of a label file.
+
+    They take 16 bytes for an object and frame, in a hidden folder beside the file, so that a run that was stopped has
+    those of what it finished.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     kept = KeptSums.beside(Path(folder) / "cells.tif")
+    ...     for frame in range(2):
+    ...         kept.keep(frame, ForegroundSums(np.array([1, 2]), np.array([0.5, 3.0])))
+    ...     [sums.sums.tolist() for sums in kept.of(2)], kept.of(1, sections=2)[0].sums.tolist(), kept.of(3)
+    ([[0.5, 3.0], [0.5, 3.0]], [1.0, 6.0], None)
+    """
+
+    folder: Path
+
+    @classmethod
+    def beside(cls, labels: Path) -> "KeptSums":
+        """Those of a label file."""
+        return cls(labels.absolute().with_name(f".{labels.name}.confidence"))
+
+    def keep(self, frame: int, sums: ForegroundSums) -> None:
+        """Keep the sums of a frame; its objects have the numbers that they have in the file.
+
+        Raises
+        ------
+        OutputError
+            When the disk is full.
+        """
+        ArrayFolder(self.folder)[frame,] = np.rec.fromarrays([sums.labels, sums.sums], names="label,sum")
+
+    def of(self, frames: int, *, sections: int = 1) -> list[ForegroundSums] | None:
+        """Return the sums of all frames, or none if those of any are not there.
+
+        Parameters
+        ----------
+        frames : how many the file has
+        sections : that were predicted one by one, and are a frame together
+        """
+        arrays = ArrayFolder(self.folder)
+        if any((number,) not in arrays for number in range(frames * sections)):
+            return None
+        parts = [arrays[number,] for number in range(frames * sections)]
+        sums = [ForegroundSums(part["label"], part["sum"]) for part in parts]
+        return [ForegroundSums.joined(sums[first : first + sections]) for first in range(0, len(sums), sections)]
+
+    def forget(self) -> None:
+        """Delete all that is there."""
+        shutil.rmtree(self.folder, ignore_errors=True)
