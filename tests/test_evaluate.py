@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from biounet.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
-from biounet.evaluate import evaluate, metric_groups, to_csv, to_json
+from biounet.evaluate import evaluate, metric_groups, read_groups, to_csv, to_json
 from biounet.images import Image, write
 from biounet.metrics import METRICS, isbi2012, seg
 
@@ -363,3 +363,77 @@ def test_silver_truth_against_gold_truth(tmp_path):
         link.unlink(missing_ok=True)
         link.symlink_to(path)
     assert 0.9 < evaluate(tmp_path / "01_RES", frames).scores["seg"] < 1
+
+
+@pytest.fixture
+def three_images(tmp_path) -> Path:
+    """Two images, found and half found, in grey, one of them saved as colours; and one in colour, missed."""
+    found = {"a": CELLS, "b.v2": FOUND, "c": np.zeros_like(CELLS)}
+    grey = np.full(CELLS.shape, 9, np.uint8)
+    pixels = {"a": grey, "b.v2": np.stack([grey] * 3), "c": np.stack([grey, grey, grey + 1])}
+    for name, result in found.items():
+        save(tmp_path / "set" / "masks" / f"{name}.tif", CELLS)
+        save(tmp_path / "set" / "images" / f"{name}.png", pixels[name], "CYX"[-pixels[name].ndim :])
+        save(tmp_path / "results" / f"{name}.tif", result)
+    return tmp_path
+
+
+def test_groups_are_pooled_as_if_there_were_no_others(three_images):
+    truth, results = three_images / "set", three_images / "results"
+    groups = read_groups(truth)
+    assert groups == {"a": "grey", "b.v2": "grey", "c": "colour"}
+    scores = evaluate(results, truth, metrics=["overlap", "objects"], groups=groups)
+    assert scores.scores == evaluate(results, truth, metrics=["overlap", "objects"]).scores
+    assert list(scores.groups) == ["colour", "grey"]
+    assert scores.groups["grey"]["average_precision"] == 3 / 6  # 2 of 2, then 1 of 2, and two that are not there
+    assert scores.groups["colour"]["average_precision"] == 0
+    assert scores.scores["average_precision"] == 3 / 8
+    (results / "c.tif").unlink()
+    (truth / "masks" / "c.tif").unlink()
+    assert evaluate(results, truth, metrics=["overlap", "objects"]).scores == scores.groups["grey"]
+
+
+def test_groups_stand_in_table_and_json(three_images, command):
+    (three_images / "groups.csv").write_text("\ufeffgroup,name\nnuclei, a.png\nnuclei,b.v2\ntissue,c.tif\nmore,d\n")
+    words = ("evaluate", three_images / "results", three_images / "set", "--metrics", "objects")
+    status, table, _ = command(*words, "--groups", three_images / "groups.csv", "--json", three_images / "scores.json")
+    assert status == 0
+    assert {"nuclei", "tissue"} <= set(table.split())
+    document = json.loads((three_images / "scores.json").read_text())
+    assert set(document) == {"scores", "images", "groups", "thresholds"}
+    assert document["groups"]["nuclei"]["objects"] == 4
+    assert document["groups"]["tissue"]["missed"] == 2
+    assert "groups" not in to_json(evaluate(three_images / "results", three_images / "set"))
+
+
+def test_drawn_images_have_groups_too(three_images):
+    drawn, true = three_images / "results", three_images / "set" / "masks"
+    scores = evaluate(drawn, true, metrics=["image"], groups={"a": "one", "b.v2": "two", "c": "two"})
+    assert scores.groups["one"]["mae"] == 0
+    assert scores.groups["two"]["mae"] == pytest.approx((np.abs(CELLS.astype(int) - FOUND).mean() + CELLS.mean()) / 2)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("name,group\na,x\n", r"b\.v2 is of no group, nor are 1 others; name a group"),
+        ("file,kind\na,x\n", r"line 2: wanted are a name and a group"),
+        ("name,group\na,x\na.png,y\n", r"line 3: a\.png is of x already"),
+        ("", r"a is of no group, nor are 2 others"),
+    ],
+)
+def test_images_of_no_group_are_named(three_images, table, said):
+    (three_images / "groups.csv").write_text(table)
+    with pytest.raises(ConfigError, match=said):
+        evaluate(three_images / "results", three_images / "set", groups=read_groups(three_images / "groups.csv"))
+
+
+def test_what_tells_no_groups_is_refused(three_images):
+    with pytest.raises(DatasetError, match="no such file"):
+        read_groups(three_images / "none.csv")
+    (three_images / "groups.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="no CSV file"):
+        read_groups(three_images / "groups.csv")
+    (three_images / "groups.txt").write_text("name,group\n")
+    with pytest.raises(DatasetError, match="holds no images; give a CSV file"):
+        read_groups(three_images / "groups.txt")

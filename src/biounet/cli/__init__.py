@@ -167,6 +167,12 @@ def evaluate(
     json_: Annotated[Path | None, typer.Option("--json", help="Write the scores here, too.")] = None,
     per_image: Annotated[Path | None, typer.Option(help="Write a CSV with a row per image.")] = None,
     sections: Annotated[str | None, typer.Option(help="Sections of a stack, as in 20:24.")] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv|IMAGES", help="Score groups, too: columns name,group; or grey and colour images."
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Score results against annotations."""
@@ -179,6 +185,7 @@ def evaluate(
         json_file=json_,
         csv_file=per_image,
         sections=sections,
+        groups=groups,
         overwrite=overwrite,
     )
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from biounet.atomic import check_absent, replacing
 from biounet.cli.progress import progress, say
 from biounet.errors import ConfigError
-from biounet.evaluate import Scores, evaluate, to_csv, to_json
+from biounet.evaluate import Scores, evaluate, read_groups, to_csv, to_json
 
 __all__ = ["run_evaluation"]
 
@@ -23,6 +23,7 @@ def run_evaluation(
     json_file: Path | None = None,
     csv_file: Path | None = None,
     sections: str | None = None,
+    groups: Path | None = None,
     overwrite: bool = False,
 ) -> None:
     """Score results against annotations.
@@ -34,6 +35,7 @@ def run_evaluation(
         What suits the data, if not given.
     json_file, csv_file : where to write the scores, too
     sections : first:stop of a stack
+    groups : a table of groups, or the images, as `biounet.evaluate.read_groups` takes them
     overwrite : bool
         Whether those files may be replaced.
     """
@@ -43,7 +45,12 @@ def run_evaluation(
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     with progress("scoring") as show:
         scores = evaluate(
-            result, truth, metrics=names, sections=read_sections(sections), progress=lambda share: show(share, "")
+            result,
+            truth,
+            metrics=names,
+            sections=read_sections(sections),
+            groups=None if groups is None else read_groups(groups),
+            progress=lambda share: show(share, ""),
         )
     for note in scores.notes:
         say(f"note: {note}")
@@ -57,17 +64,20 @@ def run_evaluation(
 
 
 def print_table(scores: Scores, title: str) -> None:
-    """Print a row per score: pooled over all images, and the range over single ones."""
+    """Print a row per score: pooled over all images, and over those of each group; the range over single ones."""
     table = Table(title=title, title_justify="left")
     table.add_column("score")
     table.add_column("all", justify="right")
+    for group in scores.groups:
+        table.add_column(group, justify="right")
     table.add_column("best threshold", justify="right")
     table.add_column(f"lowest and highest of {len(scores.images)}", justify="right")
     for name, value in scores.scores.items():
         sweep = scores.sweeps.get(name)
         single = [row[name] for row in scores.images.values() if name in row and not math.isnan(row[name])]
         spread = f"{min(single):.4f} {max(single):.4f}" if single else ""
-        table.add_row(name, f"{value:.6g}", f"{sweep.best_threshold:.1f}" if sweep else "", spread)
+        of_groups = [f"{row[name]:.6g}" if name in row else "" for row in scores.groups.values()]
+        table.add_row(name, f"{value:.6g}", *of_groups, f"{sweep.best_threshold:.1f}" if sweep else "", spread)
     Console().print(table)
 
 

@@ -2,18 +2,20 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from biounet.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
 from biounet.evaluate.drawn import score_drawn
+from biounet.evaluate.grouping import groups_of, read_groups
 from biounet.evaluate.pairing import FilePair, pair_files
 from biounet.evaluate.reading import Case, read_case
 from biounet.evaluate.table import Scores, to_csv, to_json
 from biounet.metrics import METRICS, Sweep
 
-__all__ = ["ALIASES", "Scores", "evaluate", "metric_groups", "to_csv", "to_json"]
+__all__ = ["ALIASES", "Scores", "evaluate", "metric_groups", "read_groups", "to_csv", "to_json"]
 
 ALIASES: Mapping[str, tuple[str, ...]] = MappingProxyType({"ctc": ("seg", "det")})
 """Names that ``--metrics`` takes beside those of `biounet.metrics.METRICS`."""
@@ -32,6 +34,7 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     sections: slice | None = None,
     spacing: Sequence[float] | None = None,
+    groups: Mapping[str, str] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
     """Compare results with the truth.
@@ -49,6 +52,8 @@ def evaluate(
         Which sections (or frames) of the truth, and of a result that has all of them, are compared.
     spacing : micrometres per pixel, one number for each of (Z) Y X
         For distances. None: as the file of the truth or of the result tells, otherwise pixels.
+    groups : name of each result without its suffix to the group that it is of, see `read_groups`
+        All results of a group are scored together, too, as if there were no others.
     progress : called with the share that is done, from 0 to 1
 
     Raises
@@ -56,7 +61,7 @@ def evaluate(
     DatasetError
         If a file is missing or extra, which it names.
     ConfigError
-        If a metric is unknown, or `sections` selects nothing.
+        If a metric is unknown, a result is of no group, or `sections` selects nothing.
     ShapeError, LabelError, ImageError
         If two images cannot be read or compared; the message names them.
 
@@ -71,24 +76,25 @@ def evaluate(
     {'iou': 0.3333333333333333, 'dice': 0.5, 'accuracy': 0.5}
     """
     drawn = metrics is not None and list(metrics) == ["image"]
-    groups = None if metrics is None or drawn else metric_groups(metrics)
+    chosen = None if metrics is None or drawn else metric_groups(metrics)
     pairs = pair_files(Path(result), Path(truth))
+    parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
     if drawn:
-        return score_drawn(pairs, sections=sections, progress=progress)
-    counts: dict[str, list[Any]] = defaultdict(list)
+        return score_drawn(pairs, parts, sections=sections, progress=progress)
+    counts: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     notes: dict[str, None] = {}
-    for index, pair in enumerate(pairs):
+    for index, (pair, part) in enumerate(zip(pairs, parts, strict=True)):
         case = read_case(pair, sections=sections, spacing=spacing)
-        groups = groups or _suitable(case, pair)
+        chosen = chosen or _suitable(case, pair)
         notes |= dict.fromkeys(case.notes)
-        wanted = [group for group in groups if _serves(pair, group)]
+        wanted = [group for group in chosen if _serves(pair, group)]
         for share, group, name, count in _count(case, wanted, notes):
-            counts[group].append(count)
+            counts[group].append((part, count))
             rows[name].update(METRICS[group].score([count]))
             if progress is not None:
                 progress((index + share) / len(pairs))
-    for group in groups or ():
+    for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None
     return _pool(counts, rows, notes, Path(truth))
@@ -152,14 +158,22 @@ def _count(case: Case, groups: Sequence[str], notes: dict[str, None]) -> Iterato
 
 
 def _pool(
-    counts: Mapping[str, list[Any]], rows: Mapping[str, dict[str, float]], notes: Mapping[str, None], truth: Path
+    counts: Mapping[str, list[tuple[str, Any]]],
+    rows: Mapping[str, dict[str, float]],
+    notes: Mapping[str, None],
+    truth: Path,
 ) -> Scores:
-    """Score all images together."""
+    """Score all images together, and those of each part."""
     if not counts:
         raise DatasetError(f"{'; '.join(notes)}; nothing is left to score in {truth}")
     scores: dict[str, float] = {}
     sweeps: dict[str, Sweep] = {}
+    of_parts: dict[str, dict[str, float]] = {part: {} for part in sorted({part for part, _ in chain(*counts.values())})}
     for group, counted in counts.items():
-        scores |= METRICS[group].score(counted)
-        sweeps |= METRICS[group].sweep(counted)
-    return Scores(scores, dict(rows), sweeps, tuple(notes))
+        scores |= METRICS[group].score([count for _, count in counted])
+        sweeps |= METRICS[group].sweep([count for _, count in counted])
+        for part in of_parts:
+            own = [count for other, count in counted if other == part]
+            of_parts[part] |= METRICS[group].score(own) if own else {}
+    of_parts.pop("", None)  # where nobody asked for any
+    return Scores(scores, dict(rows), sweeps, tuple(notes), of_parts)

@@ -14,13 +14,18 @@ __all__ = ["score_drawn"]
 
 
 def score_drawn(
-    pairs: Sequence[FilePair], *, sections: slice | None = None, progress: Callable[[float], None] | None = None
+    pairs: Sequence[FilePair],
+    parts: Sequence[str],
+    *,
+    sections: slice | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Scores:
-    """Score drawn images: of all together, as if they were one, and of each.
+    """Score drawn images: of all together, as if they were one, of each part, and of each.
 
     Parameters
     ----------
     pairs : of files with images of any axes and number types
+    parts : what each pair is of; "" is none
     sections : slice
         Which frames, or sections of a file without, of the truth and of a result that has all are compared.
     progress : called with the share that is done, from 0 to 1
@@ -49,9 +54,12 @@ def score_drawn(
         counts[pair.name] = image_errors(truth.array, result.array)
         if progress is not None:
             progress(number / len(pairs))
-    return Scores(
-        image_scores(list(counts.values())), {name: image_scores([count]) for name, count in counts.items()}, {}, ()
-    )
+    of_parts = {
+        part: image_scores([counts[pair.name] for pair, other in zip(pairs, parts, strict=True) if other == part])
+        for part in sorted(set(parts) - {""})
+    }
+    of_each = {name: image_scores([count]) for name, count in counts.items()}
+    return Scores(image_scores(list(counts.values())), of_each, {}, (), of_parts)
 
 
 def _without_single_channel(image: Image) -> Image:

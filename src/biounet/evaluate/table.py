@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from biounet.metrics import Sweep
@@ -26,12 +26,15 @@ class Scores:
         Scores of all images at every threshold, where there are thresholds.
     notes : tuple[str, ...]
         What a person should know of how the files were read.
+    groups : name of a group to name to value
+        Pooled over the images of each group; empty where nobody asked for groups.
     """
 
     scores: Mapping[str, float]
     images: Mapping[str, Mapping[str, float]]
     sweeps: Mapping[str, Sweep]
     notes: tuple[str, ...]
+    groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def to_json(scores: Scores) -> dict[str, Any]:
@@ -41,7 +44,8 @@ def to_json(scores: Scores) -> dict[str, Any]:
     -------
     ``{"scores": {name: value}, "images": [{"name": ..., name: value}], "thresholds": {name: {...}}}``
         ``thresholds`` holds, for each score with thresholds, ``threshold``, ``value`` and its parts as lists,
-        and ``best_threshold``; it is left out where there are none. So is ``notes``.
+        and ``best_threshold``; it is left out where there are none. So are ``groups`` (``{group: {name: value}}``)
+        and ``notes``.
 
     Examples
     --------
@@ -52,6 +56,8 @@ def to_json(scores: Scores) -> dict[str, Any]:
         "scores": _finite(scores.scores),
         "images": [{"name": name, **_finite(row)} for name, row in scores.images.items()],
     }
+    if scores.groups:
+        document["groups"] = {group: _finite(row) for group, row in scores.groups.items()}
     if scores.sweeps:
         document["thresholds"] = {name: _sweep_to_json(sweep) for name, sweep in scores.sweeps.items()}
     if scores.notes:
