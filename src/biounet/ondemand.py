@@ -1,15 +1,16 @@
 """Images that memory does not hold together: what they take, and a sequence that reads each when it is asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from typing import TypeVar, overload
 
 import numpy as np
 
+from biounet.bands import band_rows, bytes_to_make
 from biounet.folders import Pair
 from biounet.targets import TARGETS
 
-__all__ = ["OnDemand", "fit_memory", "limit_pixels"]
+__all__ = ["OnDemand", "fit_memory", "limit_pixels", "rows_together"]
 
 T = TypeVar("T", covariant=True)
 
@@ -24,17 +25,26 @@ class OnDemand(Sequence[T]):
     ----------
     names : one per thing
     read : (number of a thing) -> the thing
+    bands : (number of a thing) -> the thing in bands that follow each other along Y
+        Each with what lies around it, and which of its rows are those of the band. Without, all are read whole.
 
     Examples
     --------
     >>> squares = OnDemand(["one", "two", "three"], lambda number: (number + 1) ** 2)
-    >>> squares[-1], list(squares[::2]), squares[1:].names
-    (9, [1, 9], ('two', 'three'))
+    >>> squares[-1], list(squares[::2]), squares[1:].names, list(squares[1:].bands(0))
+    (9, [1, 9], ('two', 'three'), [(4, slice(None, None, None))])
     """
 
-    def __init__(self, names: Sequence[str], read: Callable[[int], T]) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        read: Callable[[int], T],
+        *,
+        bands: Callable[[int], Iterator[tuple[T, slice]]] | None = None,
+    ) -> None:
         self.names = tuple(names)
         self._read = read
+        self.bands = bands or (lambda number: iter([(read(number), slice(None))]))
 
     def __len__(self) -> int:
         return len(self.names)
@@ -50,7 +60,11 @@ class OnDemand(Sequence[T]):
         numbers = range(len(self))[index]
         if isinstance(numbers, int):
             return self._read(numbers)
-        return OnDemand([self.names[number] for number in numbers], lambda number: self._read(numbers[number]))
+        return OnDemand(
+            [self.names[number] for number in numbers],
+            lambda number: self._read(numbers[number]),
+            bands=lambda number: self.bands(numbers[number]),
+        )
 
 
 def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pair], list[str]]:
@@ -96,7 +110,7 @@ def fit_memory(train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float
     """See whether memory holds the images of a training, with what belongs to them.
 
     Images take 4 bytes per pixel and channel, labels 4 and the target 8; those to train on 4 more for weights, those
-    held out 4 for the probability of each class.
+    held out 4 for the probability of each class. While that of a large image is made it takes more.
 
     Parameters
     ----------
@@ -110,22 +124,42 @@ def fit_memory(train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float
     -------
     notes : what a person should know; none if memory holds all
     """
-    classes = 1 + int(TARGETS[target](TOUCHING).max()) if target in TARGETS else 2
-    validated = _bytes(held_out, 12 + 4 * classes)
+    validated = _bytes_validated(held_out, target)
     needed = _bytes(train, 16) + validated
-    if needed <= memory:
+    made = max(map(bytes_to_make, train), default=0)
+    if needed + made <= memory:
         return []
     stored = _bytes(train, 6)  # target and weights: 2 + 4 bytes
     notes = [
-        f"the images take {needed / 2**30:.2f} GiB, and train.memory leaves them {memory / 2**30:.2f} GiB: patches are "
-        f"cut from files of up to {stored / 2**30:.2f} GiB, which are made once, in the folder of the run"
+        f"the images take {(needed + made) / 2**30:.2f} GiB, and train.memory leaves them {memory / 2**30:.2f} GiB: "
+        f"patches are cut from files of up to {stored / 2**30:.2f} GiB, which are made once, in the folder of the run"
     ]
+    in_bands = [rows for rows in rows_together(train, held_out, memory=memory, target=target) if rows is not None]
+    if in_bands:
+        notes.append(
+            f"{len(in_bands)} of {len(train)} images to train on have no room as a whole: no more than "
+            f"{max(in_bands)} rows of one are in memory at a time"
+        )
     if validated > memory:
         notes.append(
             f"the images to validate on stay in memory and take {validated / 2**30:.2f} GiB of it: "
             "if that is too much, give less train.validation_pixels"
         )
     return notes
+
+
+def rows_together(
+    train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float, target: str = "classes"
+) -> list[int | None]:
+    """Of each image to train on, how many rows are in memory at a time; None for all. Parameters as of `fit_memory`."""
+    left = memory - _bytes_validated(held_out, target)
+    return [band_rows(pair, memory=left) for pair in train]
+
+
+def _bytes_validated(held_out: Sequence[Pair], target: str) -> int:
+    """What images to validate on take, with the probabilities of their classes."""
+    classes = 1 + int(TARGETS[target](TOUCHING).max()) if target in TARGETS else 2
+    return _bytes(held_out, 12 + 4 * classes)
 
 
 def _bytes(pairs: Sequence[Pair], others: int) -> int:
@@ -135,5 +169,6 @@ def _bytes(pairs: Sequence[Pair], others: int) -> int:
 
 def _pixels(pair: Pair) -> int:
     """Pixels of an image, channels left out."""
-    *most, rows, columns = pair.shape[1:]
-    return prod(most) * (rows if pair.rows is None else pair.rows[1] - pair.rows[0]) * columns
+    *most, _, columns = pair.shape[1:]
+    first, last = pair.extent
+    return prod(most) * (last - first) * columns

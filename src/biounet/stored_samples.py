@@ -183,7 +183,7 @@ def store_samples(
     Parameters
     ----------
     data : TrainingData
-        Its images are asked for one by one; a whole one, with its weights, must fit into memory.
+        Its images are asked for one by one, or band by band.
     config : RunConfig
     folder : Path
         What is there stays: it must have been made of the same data and settings.
@@ -192,9 +192,10 @@ def store_samples(
     balance, kept = class_balance(data, config), StoredSamples(folder, len(data.train))
 
     def bands(number: int) -> Iterator[Sample]:
-        item = data.train[number]
-        (sample,) = to_samples(replace(data, train=[item]), config, torch.device("cpu"), balance=balance)
-        yield sample
+        for item, rows in data.bands(number):
+            (sample,) = to_samples(replace(data, train=[item]), config, torch.device("cpu"), balance=balance)
+            own = {name: tensor[..., rows, :] for name, tensor in sample._asdict().items() if tensor is not None}
+            yield Sample(**own)
 
     kept.prepare([survey.shape[-2] for survey in data.surveys], bands, rank=rank, ranks=ranks)
     return kept

@@ -1,8 +1,8 @@
 """From a dataset on disk to what training needs: normalised images, targets, weights, and a fitting config."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -13,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from biounet.augment import Sample
+from biounet.bands import measure_whole, read_bands
 from biounet.config import IGNORE, RunConfig
 from biounet.errors import ConfigError, DatasetError, ShapeError
 from biounet.folders import Dataset, Pair, Split, find_dataset, split
 from biounet.images import open_lazily
 from biounet.losses import check_loss
 from biounet.normalize import Normalization
-from biounet.ondemand import OnDemand, fit_memory, limit_pixels
+from biounet.ondemand import OnDemand, fit_memory, limit_pixels, rows_together
 from biounet.postprocess import label_objects
 from biounet.survey import Survey, total_counts
 from biounet.targets import TARGETS, set_apart
@@ -29,6 +30,9 @@ __all__ = ["FOR_IMAGES", "Item", "TrainingData", "class_balance", "fit_to_data",
 
 OF_OBJECTS: Mapping[str, str] = MappingProxyType({"auto": "distance", "paper": "foreground"})
 """Where the layout decides on the target: what is learnt of objects."""
+
+OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
+"""Targets of which a part of an object does not tell what they are there."""
 
 FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
     {
@@ -69,6 +73,11 @@ class Item:
         """What is to be known of it when it is not in memory any more."""
         return Survey.of(self.name, self.image, self.labels, self.target)
 
+    def cropped(self, rows: slice) -> "Item":
+        """The same of some of its rows."""
+        part = (..., rows, slice(None))
+        return replace(self, image=self.image[part], labels=self.labels[part], target=self.target[part])
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -90,7 +99,19 @@ class TrainingData:
     @cached_property
     def surveys(self) -> tuple[Survey, ...]:
         """What there is to know of the training images before the first step; each is read once for it."""
-        return tuple(item.survey for item in self.train)
+        if not isinstance(self.train, OnDemand):
+            return tuple(item.survey for item in self.train)
+        return tuple(_survey(name, self.bands(number)) for number, name in enumerate(self.train.names))
+
+    def bands(self, number: int) -> Iterator[tuple[Item, slice]]:
+        """A training image in bands that follow each other along Y: one, unless memory has no room for all of it.
+
+        Each comes with what lies around it, and which of its rows are those of the band.
+        """
+        if isinstance(self.train, OnDemand):
+            yield from self.train.bands(number)
+        else:
+            yield self.train[number], slice(None)
 
     @cached_property
     def classes(self) -> int:
@@ -136,6 +157,12 @@ class TrainingData:
         return chosen
 
 
+def _survey(name: str, bands: Iterable[tuple[Item, slice]]) -> Survey:
+    """What there is to know of an image that comes in bands."""
+    own = (item.cropped(rows) for item, rows in bands)
+    return Survey.joined(name, ((part.image, part.labels, part.target) for part in own))
+
+
 def load_training_data(
     dataset: Path,
     normalization: Normalization,
@@ -159,7 +186,7 @@ def load_training_data(
         Whether computer-made annotations count, where the layout has them.
     memory : bytes
         That the images may take, images to draw left out. Where they would take more, those to train on are read
-        whenever they are asked for.
+        whenever they are asked for, in bands where one alone has no room.
     pixels : int
         Of those held out so many are taken, see `biounet.ondemand.limit_pixels`.
 
@@ -183,10 +210,10 @@ def load_training_data(
     if target == "image":
         return _load_images(parts, normalization, notes)
     kind = "classes" if target == "classes" else "objects"
-    read = partial(_item, normalization=normalization, target=target)
     said = fit_memory(pairs, held_out, memory=memory, target=target)
-    train: Sequence[Item] = OnDemand([pair.name for pair in pairs], lambda number: read(found, pairs[number]))
-    validated = [read(other, pair) for pair in held_out]
+    rows = rows_together(pairs, held_out, memory=memory if said else inf, target=target)
+    train: Sequence[Item] = _on_demand(found, pairs, rows, normalization, target)
+    validated = [_item(other, pair, normalization=normalization, target=target) for pair in held_out]
     return TrainingData(train if said else list(train), validated, kind, [*notes, *said], target)
 
 
@@ -217,9 +244,37 @@ def _check_alike(pairs: Sequence[Pair]) -> None:
             )
 
 
-def _item(dataset: Dataset, pair: Pair, normalization: Normalization, target: str) -> Item:
-    """Read one image. Objects become the classes of a target."""
-    image, labels = dataset.load(pair)
+def _on_demand(
+    dataset: Dataset, pairs: Sequence[Pair], rows: Sequence[int | None], normalization: Normalization, target: str
+) -> OnDemand[Item]:
+    """Images that are read when they are asked for; those of which so many rows are in memory at a time, in bands."""
+    measured = cache(lambda number: measure_whole(pairs[number], normalization))
+
+    def bands(number: int) -> Iterator[tuple[Item, slice]]:
+        pair, together = pairs[number], rows[number]
+        if together is None:
+            yield whole(number), slice(None)
+            return
+        for band in read_bands(dataset.load, pair, together, whole_objects=target in OF_WHOLE_OBJECTS):
+            item = _made(pair, band.image, band.labels, normalization=measured(number), target=target)
+            item.target[np.isin(item.labels, band.cut)] = IGNORE
+            yield item, band.own
+
+    def whole(number: int) -> Item:
+        return _item(dataset, pairs[number], normalization=normalization, target=target)
+
+    return OnDemand([pair.name for pair in pairs], whole, bands=bands)
+
+
+def _item(dataset: Dataset, pair: Pair, *, normalization: Normalization, target: str) -> Item:
+    """Read one image, with the statistics of all of it if it is but some rows."""
+    if pair.rows is not None and normalization.offset is None:
+        normalization = measure_whole(pair, normalization)
+    return _made(pair, *dataset.load(pair), normalization=normalization, target=target)
+
+
+def _made(pair: Pair, image: NDArray[Any], labels: NDArray[Any], *, normalization: Normalization, target: str) -> Item:
+    """Normalise an image. Objects become the classes of a target."""
     classes = np.maximum(TARGETS[target](labels) if target in TARGETS else labels, IGNORE)
     normalised = normalization.measured(image).apply(image)
     return Item(pair.name, normalised, labels, classes.astype(np.int64), _spacing(pair, labels.ndim))
