@@ -11,6 +11,7 @@ import torch
 from biounet import bands
 from biounet.bands import band_rows, bytes_to_make, measure_whole, read_bands
 from biounet.config import IGNORE, RunConfig
+from biounet.fingerprint import Fingerprint
 from biounet.folders import Pair, load
 from biounet.images import Image, write
 from biounet.normalize import Normalization
@@ -65,6 +66,31 @@ def test_bands_become_the_sample_of_the_whole(tmp_path, small, target, axes):
         assert (ours.digest, ours.image_digest, ours.shape) == (theirs.digest, theirs.image_digest, theirs.shape)
     assert (there.counts == here.counts).all()
     assert (there.largest, there.trained_on) == (here.largest, here.trained_on)
+
+
+@pytest.mark.parametrize("target", ["classes", "distance"])
+def test_settings_follow_from_bands_as_from_the_whole(tmp_path, small, target):
+    image, labels = cells((200, 60))
+    labels = np.minimum(labels, 1 if target == "classes" else 99)
+    labels[90:180, 40:45] = labels[90, 40] = 99 if target == "distance" else 1  # in bands only by parts
+    save(tmp_path, image, labels.astype(np.uint8), "YX")
+    here, there = (Fingerprint.of(read(tmp_path, target, memory)) for memory in (inf, 0))
+    assert (there.objects, there.diameter, there.touching) == (here.objects, here.diameter, here.touching)
+    assert (there.objects > 0) == (target == "distance")
+    assert (there.median, there.smallest) == (here.median, here.smallest) == ((200, 60), (200, 60))
+
+
+def test_a_run_is_measured_on_one_band_that_has_labels(tmp_path, small):
+    image, _ = cells((200, 30))
+    labels = np.full((200, 30), -1, np.int16)
+    labels[100:110, :20], labels[103, 3] = 1, 0
+    data = read(save(tmp_path, image, labels, "YX"), "classes", 0)
+    few, share = data.excerpt()
+    (item,) = few.train
+    assert item.target.shape == (32, 30)  # rows 80 to 111, after 48 and 32
+    assert (item.target >= 0).sum() == 200
+    assert share == 112 / 200
+    assert few.counts.tolist() == [32 * 30 - 200, 1, 199]
 
 
 @pytest.mark.parametrize(

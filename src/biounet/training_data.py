@@ -156,6 +156,21 @@ class TrainingData:
         vars(chosen)["surveys"] = self.surveys[which]  # as the cached property would
         return chosen
 
+    def excerpt(self) -> tuple["TrainingData", float]:
+        """The same with one training image that has labels, or a band of it; and the share of its rows that were read.
+
+        Nothing is read of the others.
+        """
+        first = next((number for number, survey in enumerate(self.surveys) if survey.counts[1:].any()), 0)
+        looked_at = 0
+        for item, rows in self.bands(first):
+            part = item.cropped(rows)
+            looked_at += part.target.shape[-2]
+            if (part.target >= 0).any():
+                break
+        chosen = replace(self, train=OnDemand([part.name], lambda _: part))
+        return chosen, looked_at / self.surveys[first].shape[-2]
+
 
 def _survey(name: str, bands: Iterable[tuple[Item, slice]]) -> Survey:
     """What there is to know of an image that comes in bands."""
