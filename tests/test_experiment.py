@@ -179,3 +179,13 @@ def test_images_on_both_sides_are_said(tmp_path):
     data = experiment(tmp_path / "run").data
     assert "1 of 1 images to validate on are trained on, too (a is a)" in shared_images(data)[0]
     assert shared_images(replace(data, validation=())) == []
+
+
+@pytest.mark.parametrize(("until", "batches"), [(np.inf, 16), (0.0, 1)])
+def test_statistics_are_of_as_many_pieces_as_time_allows(tmp_path, monkeypatch, until, batches):
+    run, seen = experiment(tmp_path / "run", **{"model.norm": "batch"}), []
+    list(run.run())
+    monkeypatch.setattr("biounet.experiment.measure_statistics", lambda net, given: seen.extend(given))
+    net, card = load_network(tmp_path / "run")
+    run._with_best_statistics(net, card.training, run._source(run._geometry, tmp_path, run.data), until)
+    assert len(seen) == batches

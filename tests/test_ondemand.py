@@ -3,11 +3,13 @@
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from biounet import fingerprint, training_data
+from biounet import experiment as experiments
+from biounet import fingerprint, stored_samples, training_data
 from biounet.cli.train import prepare, run_training
 from biounet.config import RunConfig
 from biounet.digests import item_digests
@@ -69,10 +71,17 @@ def test_files_stay_for_a_run_that_goes_on(dataset, tmp_path):
     assert ended[0] == ended[1]
 
 
-def test_a_forecast_counts_the_files_and_leaves_none(dataset, tmp_path):
-    run = experiment(dataset, tmp_path / "run", memory=0)
-    plan = run.forecast()
-    assert plan.prepare_seconds > 0
+def test_a_forecast_counts_the_files_and_leaves_none(dataset, tmp_path, monkeypatch):
+    run, now, store = experiment(dataset, tmp_path / "run", memory=0), [100.0], stored_samples.store_samples
+
+    def storing(*given, **options):
+        now[0] += 7
+        return store(*given, **options)
+
+    monkeypatch.setattr(experiments, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(experiments, "store_samples", storing)
+    run.began = 98.0
+    assert run.forecast().begin_seconds == pytest.approx(2 + 3 * 7, abs=2)  # of three images; and of the first step
     assert not (tmp_path / "run").exists()
 
 

@@ -10,11 +10,12 @@ from lightning_fabric import Fabric
 
 from biounet import train
 from biounet.augment import Sample
-from biounet.config import RunConfig
+from biounet.config import RunConfig, TrainConfig
 from biounet.errors import TrainingError
 from biounet.modelfile import ModelCard, load_network, read_card
 from biounet.models import build
 from biounet.normalize import Normalization
+from biounet.pace import Plan, plan
 from biounet.patches import PatchSource
 from biounet.train import fit, train_step
 from biounet.update import State
@@ -289,10 +290,14 @@ def on_a_clock(tmp_path, monkeypatch):
     return timed
 
 
-@pytest.mark.parametrize(("step", "validation", "settling"), [(3.0, 0.0, 0.0), (5.0, 15.0, 0.0), (3.0, 5.0, 30.0)])
+@pytest.mark.parametrize(
+    ("step", "validation", "settling"), [(3.0, 0.0, 0.0), (5.0, 15.0, 0.0), (3.0, 5.0, 30.0), (1.0, 7.0, 11.0)]
+)
 def test_minutes_are_kept_with_their_validations(on_a_clock, step, validation, settling):
-    _, seconds = on_a_clock(minutes=5, step=step, validation=validation, settling=settling)
+    steps, seconds = on_a_clock(minutes=5, step=step, validation=validation, settling=settling)
     assert seconds + settling == pytest.approx(300, rel=0.05)
+    planned = plan(TrainConfig(minutes=5, reports=10), step=step, report=validation, settling=(settling, 0.0))
+    assert planned == Plan(steps[-1].number, sum(step.report is not None for step in steps), settling)
 
 
 def test_a_long_guess_of_what_follows_does_not_end_a_run(on_a_clock):

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -27,13 +28,13 @@ from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
 from biounet.losses import check_loss
 from biounet.modelfile import ModelCard, load_network, save_network
-from biounet.models import build, check_targets, geometry_of
+from biounet.models import check_targets, geometry_of
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
 from biounet.optimize import measure_statistics
 from biounet.patches import PatchSource, network_input_size
 from biounet.postprocess import ObjectRules
-from biounet.pretrained import load_pretrained
+from biounet.pretrained import check_model
 from biounet.processes import agree, check_share
 from biounet.runfolder import begin_folder, check_folder, clear_parts
 from biounet.statefile import hold
@@ -184,8 +185,8 @@ class Experiment:
             trains into the folder.
         """
         geometry = self._geometry  # an unknown model is refused here, before anything is written
-        if self.config.model.pretrained is not None and not resume:  # and so are weights of another one
-            load_pretrained(build(self.config.model), Path(self.config.model.pretrained))
+        if not resume:  # and so are weights of another one
+            check_model(self.config.model)
         if self.leads:
             self.check_folder(resume=resume)
         with hold(self.folder) if self.leads else nullcontext():
@@ -209,7 +210,7 @@ class Experiment:
             fabric=self.fabric,
             resume=resume,
             began=self.began,
-            afterwards=self._seconds_to_settle,
+            afterwards=lambda: sum(self._settling(self.validation)),
         ):
             began = min(began, time.monotonic() - step.seconds)  # minutes before a run was resumed count
             yield step
@@ -223,36 +224,38 @@ class Experiment:
         """Whether the held-out images tell more than which network is best."""
         return self.validation.tells and self.data.kind != "images"
 
-    def _seconds_to_settle(self) -> float:
-        """What is to be done after the last step, as far as the last validation tells."""
+    def _settling(self, last: Validation, share: float = 1.0) -> tuple[float, float]:
+        """Seconds of what must, and of what may follow the last step, as a validation of a share of all tells."""
+        train, pixels = self.config.train, 0
         if not self._learns_from_held_out:
-            return 0.0
-        needed, useful = self.validation.settling_seconds()
-        train = self.config.train
+            return 0.0, 0.0
         if self.config.model.norm == "batch":
             pixels = BATCHES * train.batch * (WIDER * train.patch) ** self.config.model.dims
-            needed += self.validation.prediction_seconds(pixels)
-        return needed + min(useful, SEARCHING * 60 * (train.minutes or 0))
+        needed, search = (share * seconds for seconds in last.settling_seconds())
+        search = search if train.minutes is None else min(search, SEARCHING * 60 * train.minutes)
+        return needed, search + last.prediction_seconds(pixels)
 
     def _settle_model(self, source: PatchSource, deadline: float) -> None:
         """Settle all that is left to learn of the network that was kept, and write it into the model file."""
         path = self.folder / "model.safetensors"
         net, card = load_network(path)
-        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source)
+        until = deadline - self.validation.settling_seconds()[0]
+        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source, until)
         self.calibration, learnt = self.validation.settle(net, deadline=deadline)
         save_network(path, net, card.model_copy(update={"training": facts, **learnt}), overwrite=True)
 
     def _with_best_statistics(
-        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource
+        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource, until: float
     ) -> tuple[nn.Module, dict[str, Any]]:
-        """Take the statistics of whole, unchanged images, if the held-out images are not worse for it."""
+        """Take the statistics of unchanged images, as many as time allows, if those held out are not worse for it."""
         if self.config.model.norm != "batch":
             return net, dict(facts)
         measured = copy.deepcopy(net)
         wider = self.config.updated({"train.patch": WIDER * self.config.train.patch})
         size = network_input_size(wider, self._geometry, self.data.largest)
         still = replace(source, augment=AugmentConfig(elastic=0, rotate=0, mirror=False), size=size)
-        measure_statistics(measured, (still.batch(step).image for step in range(BATCHES)))
+        steps = takewhile(lambda step: not step or time.monotonic() < until, range(BATCHES))
+        measure_statistics(measured, (still.batch(step).image for step in steps))
         scores = self.validation(measured)
         if scores["score"] < facts["scores"]["score"]:
             return net, dict(facts)
@@ -261,16 +264,18 @@ class Experiment:
     def forecast(self) -> Forecast:
         """Measure what the run will take; nothing is written that stays."""
         if not isinstance(self.data.train, OnDemand):
-            source = self._source(self._geometry, self.folder, self.data)
-            return forecast(self.config, source, self.validation, fabric=self.fabric)
-        first = next((number for number, survey in enumerate(self.data.surveys) if survey.counts[1:].any()), 0)
-        few = self.data.part(slice(first, first + 1))  # one with labels, where patches lie
+            return self._measured(self._source(self._geometry, self.folder, self.data))
         with tempfile.TemporaryDirectory() as place:
             began = time.monotonic()
+            few, share = self.data.excerpt()
             source = self._source(self._geometry, Path(place), few)
-            seconds = (time.monotonic() - began) * len(self.data.train)
-            measured = forecast(self.config, source, self.validation, fabric=self.fabric)
-        return replace(measured, prepare_seconds=seconds)
+            others = (time.monotonic() - began) * (len(self.data.train) / share - 1)
+            return self._measured(source, others)
+
+    def _measured(self, source: PatchSource, others: float = 0.0) -> Forecast:
+        """Measure what the run will take, of which so much is gone, and other files are still to be made."""
+        begin = time.monotonic() - self.began + others
+        return forecast(self.config, source, self.validation, self._settling, fabric=self.fabric, begin=begin)
 
     def _source(self, geometry: Geometry, folder: Path, data: TrainingData) -> PatchSource:
         """Images on the device or in memory, or in files in a folder, from which patches are drawn."""

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,56 +11,74 @@ from lightning_fabric import Fabric
 
 from biounet.config import RunConfig
 from biounet.footprint import resident_bytes
+from biounet.pace import plan
 from biounet.patches import PatchSource
 from biounet.update import State, train_step
 from biounet.validation import Validation
 
 __all__ = ["Forecast", "forecast"]
 
+STEPS, WARM = 4, 2  # that are measured, the first of which are slower, or find patches cut while others were slow
+
 WATCHED = 0.005  # seconds between looks at the memory of the process
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take.
+    """What a run will take, part by part.
 
     Examples
     --------
-    >>> plan = Forecast(step_seconds=0.5, draw_seconds=0.1, validation_seconds=6.0, reports=10, memory=2**30)
-    >>> plan.steps(minutes=6)                   # (360 - 10 * 6) / 0.6
-    500
-    >>> plan.minutes(steps=500)
-    6.0
-    >>> replace(plan, prepare_seconds=60.0).steps(minutes=6)    # a minute of which is gone before the first step
-    400
+    >>> Forecast(
+    ...     begin_seconds=20.0, steps=500, step_seconds=0.5, draw_seconds=0.1, reports=10, report_seconds=6.0,
+    ...     settling_seconds=40.0, memory=2**30
+    ... ).minutes                                       # 20 + 500 * 0.6 + 10 * 6 + 40 seconds
+    7.0
     """
 
+    begin_seconds: float
+    """Before the first step: images are read, the width is chosen, weight maps are made, files are written."""
+    steps: int
+    """How many updates are made, or are to be made."""
     step_seconds: float
     """Of one update."""
     draw_seconds: float
-    """Of drawing its patches."""
-    validation_seconds: float
-    """Of one validation."""
+    """For which it waits for its patches."""
     reports: int
-    """How many validations there are."""
+    """How many there are: fewer than was asked for, where they would eat the minutes."""
+    report_seconds: float
+    """Of one validation, which is what a report takes."""
+    settling_seconds: float
+    """Of what follows the last step: statistics, calibration, rules of objects."""
     memory: int
     """Most bytes that the process held, images included; on a GPU, most that tensors took."""
-    prepare_seconds: float = 0.0
-    """Of making the files that patches are cut from, where memory does not hold the images."""
 
-    def steps(self, *, minutes: float) -> int:
-        """Updates that minutes hold, at least one."""
-        left = 60 * minutes - self.prepare_seconds - self.reports * self.validation_seconds
-        return max(1, round(left / (self.step_seconds + self.draw_seconds)))
+    @property
+    def training_seconds(self) -> float:
+        """Of all updates."""
+        return self.steps * (self.step_seconds + self.draw_seconds)
 
-    def minutes(self, *, steps: int) -> float:
-        """Minutes that updates take, validations included."""
-        updates = steps * (self.step_seconds + self.draw_seconds)
-        return (self.prepare_seconds + updates + self.reports * self.validation_seconds) / 60
+    @property
+    def reporting_seconds(self) -> float:
+        """Of all reports."""
+        return self.reports * self.report_seconds
+
+    @property
+    def minutes(self) -> float:
+        """In all."""
+        return (self.begin_seconds + self.training_seconds + self.reporting_seconds + self.settling_seconds) / 60
 
 
-def forecast(config: RunConfig, source: PatchSource, validation: Validation, *, fabric: Fabric) -> Forecast:
-    """Measure what a run will take: three steps, and the validation of its largest image.
+def forecast(
+    config: RunConfig,
+    source: PatchSource,
+    validation: Validation,
+    settling: Callable[[Validation, float], tuple[float, float]],
+    *,
+    fabric: Fabric,
+    begin: float = 0.0,
+) -> Forecast:
+    """Measure what a run will take: four steps, and the validation of its largest image.
 
     Parameters
     ----------
@@ -68,30 +86,37 @@ def forecast(config: RunConfig, source: PatchSource, validation: Validation, *, 
         Complete, as it will be trained with.
     source : PatchSource
     validation : Validation
+    settling : (validation of one image, how many times as many pixels all have) -> seconds as `biounet.pace.plan` has
     fabric : Fabric
         Of one process.
+    begin : seconds that are gone before the first step
 
     Returns
     -------
     Forecast
     """
     state = State.begin(config, fabric.device)
-    drawn, stepped = [], []
-    with _watching(fabric.device) as most:
-        for number in range(3):
+    waited, stepped = [], []
+    with _watching(fabric.device) as most, closing(source.batches(0)) as batches:
+        for _ in range(STEPS):
             began = time.perf_counter()
-            batch = source.batch(number)
-            drawn.append(time.perf_counter() - began)
+            batch = next(batches)
+            waited.append(time.perf_counter() - began)
             train_step(state, batch, config.train, fabric=fabric, progress=0.5).item()
-            stepped.append(time.perf_counter() - began - drawn[-1])
-        seconds = 0.0
+            stepped.append(time.perf_counter() - began - waited[-1])
+        report, settled = 0.0, (0.0, 0.0)
         if validation.items:
-            largest = max(validation.items, key=lambda item: item.target.size)
-            began = time.perf_counter()
-            replace(validation, items=[largest])(state.average)
-            share = sum(item.target.size for item in validation.items) / largest.target.size
-            seconds = (time.perf_counter() - began) * share
-    return Forecast(min(stepped[1:]), min(drawn[1:]), seconds, config.train.reports, most[0])
+            items = sorted(validation.items, key=lambda item: item.target.size)
+            share = sum(item.target.size for item in items) / items[-1].target.size
+            for item in (items[0], items[-1]):  # what is compiled for the first one does not count
+                one = replace(validation, items=[item], seen_pixels=round(validation.seen_pixels / share))
+                began = time.perf_counter()
+                one(state.average)
+            report, settled = (time.perf_counter() - began) * share, settling(one, share)
+    step, draw = (min(seconds[WARM:]) for seconds in (stepped, waited))
+    begin += max(0.0, waited[0] + stepped[0] - step - draw)  # of the first one
+    whole = plan(config.train, step=step + draw, report=report, settling=settled, gone=begin)
+    return Forecast(begin, whole.steps, step, draw, whole.reports, report, whole.settling, most[0])
 
 
 @contextmanager

@@ -15,9 +15,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from biounet.config import RunConfig, TrainConfig
+from biounet.config import RunConfig
 from biounet.errors import TrainingError
 from biounet.modelfile import ModelCard, save_network
+from biounet.pace import Pace
 from biounet.patches import PatchSource
 from biounet.pretrained import load_pretrained
 from biounet.processes import agree
@@ -28,12 +29,6 @@ __all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
 
 Validate = Callable[[nn.Module], Mapping[str, float]]
 """Scores of a network on images it was not trained on; the entry ``score`` says which network is best."""
-
-SETTLING = 0.25
-"""Largest share of the minutes that is left for what comes after the last step."""
-
-REPORTING, FEWEST = 0.2, 3
-"""Share of the minutes that reports may take before there are fewer of them, and how many there are at least."""
 
 SAVE_EVERY = 300.0  # seconds; at least this often the state is written, and at every report
 
@@ -122,10 +117,10 @@ def fit(
     if leads and resume:
         cut_log(folder, step=state.step)
     began = (time.monotonic() if began is None else began) - state.seconds
-    pace, keeper = _Pace(config.train), _Keeper(state, card, folder)
+    pace, keeper = Pace(config.train), _Keeper(state, card, folder)
     reported, pieces, waited = time.monotonic() - began, state.pieces, 0.0
     batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
-    progress = pace.progress(state)
+    progress = pace.progress(state.step, state.seconds)
     try:
         while (progress := agree(fabric, progress)) < 1:
             asked = time.monotonic()
@@ -134,7 +129,7 @@ def fit(
             loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
             note, pieces = _said_of_memory(state, pieces, config), state.pieces
             state.seconds = time.monotonic() - began
-            before, progress = progress, max(progress, pace.progress(state))
+            before, progress = progress, max(progress, pace.progress(state.step, state.seconds))
             report = None
             if leads:
                 waiting = waited / max(state.seconds - reported, 1e-9)
@@ -237,37 +232,6 @@ class _Keeper:
         row |= {"learning_rate": rate, "waiting": round(waiting, 4)}
         add_row(self._folder, {**row, **scores, "best": int(best)})
         return Report(state.step, state.seconds, loss, rate, scores, best, waiting)
-
-
-class _Pace:
-    """How far a run is, and when it reports: by its steps or by the clock."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        self._config, self._reports = config, config.reports
-        self._closing = 0.0
-
-    def progress(self, state: State) -> float:
-        """Share of the run that lies behind."""
-        if self._config.steps is not None:
-            return min(1.0, state.step / self._config.steps)
-        if self._config.minutes is None:
-            raise TrainingError("say how long to train: --minutes M or --steps N")
-        # The first step is always made, so that there is a model at the end of any budget.
-        left = max(60 * self._config.minutes - self._closing, 1e-9)
-        return min(1.0, state.seconds / left) if state.step else 0.0
-
-    def reports_between(self, before: float, progress: float) -> bool:
-        """Whether a report is due."""
-        return int(progress * self._reports) > int(before * self._reports)
-
-    def learn(self, report: float, afterwards: float) -> None:
-        """From the seconds of a report: the last must fit into the minutes too, and all may not eat them."""
-        if self._config.minutes is None:
-            return
-        budget = 60 * self._config.minutes
-        # Of a bad network what follows seems long.
-        self._closing = report + min(afterwards, SETTLING * budget)
-        self._reports = min(self._reports, max(FEWEST, int(REPORTING * budget / max(report, 1e-9))))
 
 
 def _said_of_memory(state: State, pieces: int, config: RunConfig) -> str:

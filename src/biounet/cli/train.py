@@ -59,6 +59,7 @@ def room(train: TrainConfig) -> float:
 
 def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Iterator[str]:
     """Say what a dataset holds, and what training would do and take, line by line."""
+    began = time.monotonic()
     check_settings(settings)
     fabric = make_fabric(device, settings.train.precision)
     config, data, normalization = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
@@ -66,7 +67,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     yield coverage(data) if data.kind == "images" else f"labels: {data.kind}, {data.classes} classes; {coverage(data)}"
-    experiment = Experiment(config, data, normalization, Path(), fabric)
+    experiment = Experiment(config, data, normalization, Path(), fabric, began)
     for name, reason in experiment.settle().items():
         yield chosen(experiment.config, name, reason)
     config, net = experiment.config, build(experiment.config.model)
@@ -74,21 +75,22 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     size = " x ".join(map(str, network_input_size(config, net.geometry, data.largest)))
     weights = sum(weight.numel() for weight in net.parameters())
     yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} patches of {size} px"
-    yield from expected(experiment.forecast(), config.train, fabric.device.type)
+    yield from expected(experiment.forecast(), fabric.device.type)
 
 
-def expected(plan: Forecast, train: TrainConfig, device: str) -> Iterator[str]:
-    """Say what a run will take."""
-    steps = train.steps or plan.steps(minutes=train.minutes or 0)
-    minutes = train.minutes or plan.minutes(steps=steps)
-    yield (
-        f"plan: {steps:,} steps of {plan.step_seconds + plan.draw_seconds:.3f} s "
-        f"({plan.draw_seconds:.3f} s to draw patches), {minutes:.1f} minutes in all"
-    )
-    if plan.prepare_seconds:
-        yield f"files to cut patches from: made once, in about {plan.prepare_seconds / 60:.1f} minutes of these"
-    share = plan.reports * plan.validation_seconds / (60 * minutes)
-    yield f"validation: {plan.reports} times {plan.validation_seconds:.1f} s, {share:.0%} of the time"
+def expected(plan: Forecast, device: str) -> Iterator[str]:
+    """Say what a run will take, part by part."""
+    whole = max(60 * plan.minutes, 1e-9)
+
+    def part(seconds: float) -> str:
+        return f"{seconds / 60:.1f} minutes, {seconds / whole:.0%} of the time"
+
+    step = plan.step_seconds + plan.draw_seconds
+    yield f"plan: {plan.steps:,} steps and {plan.reports} reports in {plan.minutes:.1f} minutes"
+    yield f"  before: {part(plan.begin_seconds)}, to read images, to measure and to make weight maps or files"
+    yield f"  training: {part(plan.training_seconds)}, {step:.3f} s a step ({plan.draw_seconds:.3f} s wait for patches)"
+    yield f"  reports: {part(plan.reporting_seconds)}, {plan.report_seconds:.1f} s each to validate"
+    yield f"  settling: {part(plan.settling_seconds)}, for statistics, calibration and rules of objects"
     yield f"memory: about {plan.memory / 2**30:.2f} GiB {'on the GPU' if device == 'cuda' else 'for the process'}"
 
 

@@ -1,0 +1,86 @@
+"""What a run will take, on a clock that only steps, patches and validations move."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from biounet import forecast as forecasts
+from biounet.augment import Sample
+from biounet.config import RunConfig
+from biounet.forecast import forecast
+from biounet.models import geometry_of
+from biounet.patches import PatchSource
+from biounet.processes import make_fabric
+from biounet.training_data import Item
+from biounet.validation import Validation
+
+TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.batch": 1, "train.precision": "float32"}
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Forecast a run of images of 20, 40 and 60 pixels to validate on; patches take 1 s, steps 2, pixels 0.1 s each."""
+    now, asked = [100.0], []
+
+    def taking(seconds, work):
+        def slow(*given, **options):
+            now[0] += next(seconds)
+            return work(*given, **options)
+
+        return slow
+
+    def validate(validation, net):
+        (item,) = validation.items
+        now[0] += 0.1 * item.target.size + (5.0 if not asked else 0.0)  # something is compiled the first time
+        asked.append(item.name)
+        return {"score": 0.5}
+
+    def settling(validation, share):
+        asked.append((validation.seen_pixels, share))
+        return 3.0, 4.0
+
+    def call(*, begin=0.0, sizes=(60, 20, 40), **changes):
+        config = RunConfig.preset("default").updated(TINY | changes)
+        labels = torch.zeros(16, 16, dtype=torch.int64)
+        samples = [Sample(torch.zeros(1, 16, 16), labels, None)]
+        source = PatchSource(samples, geometry_of(config.model), (16, 16), config.augment, config.train)
+        items = [
+            Item(str(size), np.zeros((1, 1, size), np.float32), *[np.zeros((1, size), np.int64)] * 2) for size in sizes
+        ]
+        validation = Validation(items, torch.device("cpu"), torch.float32, seen_pixels=240)
+        fabric = make_fabric("cpu", "float32")
+        plan = forecast(config, source, validation, settling, fabric=fabric, begin=begin)
+        return replace(plan, memory=0), asked
+
+    drawing, learning = iter([3.0, 1.0, 1.0, 1.0]), iter([7.0, 9.0, 2.0, 2.5])
+    monkeypatch.setattr(PatchSource, "batch", taking(drawing, PatchSource.batch))
+    monkeypatch.setattr(forecasts, "train_step", taking(learning, forecasts.train_step))
+    monkeypatch.setattr(forecasts, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(Validation, "__call__", validate)
+    return call
+
+
+def test_a_forecast_by_hand(measured):
+    plan, asked = measured(begin=11.0, **{"train.steps": 100, "train.reports": 5})
+    # Of 120 pixels the largest image has a half: all take 12 s, and of the 240 seen 120 belong to it.
+    assert asked == ["20", "60", (120, 2.0)]
+    assert (plan.step_seconds, plan.draw_seconds, plan.report_seconds) == pytest.approx((2.0, 1.0, 12.0))
+    assert plan.begin_seconds == pytest.approx(11 + 3 + 7 - 1 - 2)  # the first step takes longer than others
+    assert (plan.steps, plan.reports, plan.settling_seconds) == (100, 5, 7.0)
+    assert plan.minutes == pytest.approx((18 + 300 + 60 + 7) / 60)
+
+
+def test_minutes_hold_fewer_reports_where_these_take_long(measured):
+    """Ten of 12 s would take 40 % of five minutes; a fifth has room for five."""
+    plan, _ = measured(**{"train.minutes": 5, "train.reports": 10})
+    assert 5 <= plan.reports <= 6
+    assert plan.minutes == pytest.approx(5, rel=0.01)
+
+
+def test_without_images_to_validate_on_only_steps_count(measured):
+    plan, asked = measured(sizes=(), **{"train.steps": 100, "train.reports": 5})
+    assert not asked
+    assert (plan.report_seconds, plan.settling_seconds, plan.training_seconds) == (0.0, 0.0, 300.0)
