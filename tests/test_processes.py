@@ -99,6 +99,24 @@ assert least(fabric, float("inf")) == float("inf")
     assert run_ranks(2, [sys.executable, "-c", code]) == 0
 
 
+def test_a_process_that_fails_in_the_middle_of_a_sum_does_not_wait_for_one_that_never_comes(tmp_path, capfd):
+    code = f"""
+import time
+import torch.distributed as dist
+from torch import ones
+from biounet import processes
+processes.PATIENCE = 0.5
+if processes.make_fabric("cpu", "float32").global_rank == 0:
+    adding = dist.all_reduce(ones(3), async_op=True)
+    raise SystemExit("no room on this disk")
+time.sleep(60)
+open({str(tmp_path / "waited")!r}, "w")
+"""
+    assert run_ranks(2, [sys.executable, "-c", code]) == 1
+    assert not (tmp_path / "waited").exists()
+    assert capfd.readouterr().err.startswith("no room on this disk\n")
+
+
 def test_two_processes_measure_a_step_which_both_must_have_room_for():
     code = """
 import math, torch

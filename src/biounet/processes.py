@@ -4,6 +4,7 @@ Whoever starts them (`biounet train --devices`, torchrun) says in the environmen
 """
 
 import atexit
+import faulthandler
 import logging
 import os
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ __all__ = [
     "summed",
     "world_size",
 ]
+
+PATIENCE = 10.0
+"""Seconds that a process which ends waits for what it began together with others."""
 
 
 def world_size() -> int:
@@ -143,10 +147,18 @@ def connected() -> Iterator[None]:
 
 
 def _disconnect() -> None:
-    """Join the threads of gloo while Python still runs: one that drops a tensor after it aborts the process."""
+    """Join the threads of gloo while Python still runs: one that drops a tensor after it aborts the process.
+
+    A thread that was left in the middle of a sum, by an error or by Ctrl-C, waits for the other processes, which need
+    not come. So this ends the process if it takes long.
+    """
     _patient.cache_clear()
-    if dist.is_initialized():
+    if not dist.is_initialized():
+        return
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(PATIENCE, exit=True, file=nowhere)
         dist.destroy_process_group()
+        faulthandler.cancel_dump_traceback_later()
 
 
 @cache
