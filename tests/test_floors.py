@@ -12,12 +12,12 @@ FLOORS = [
         *("models", "losses", "weightmaps", "normalize", "augment", "metrics", "postprocess", "synthetic"),
         *("measure", "object_pictures"),
         *("optimize", "pace", "devices", "tiling", "footprint", "targets", "calibration"),
-        *("processes", "batchwise", "places", "adversary"),
+        *("processes", "batchwise", "places", "extents", "adversary"),
     },
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
-    | {"runfolder", "object_confidence"}
-    | {"bands", "ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
+    | {"runfolder", "object_confidence", "bands", "items"}
+    | {"ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
     | {"ensemble", "frames", "reliefs", "sections", "jobs", "outputs", "plan", "verify", "survey"},
     {"report", "cli"},
 ]
@@ -42,7 +42,8 @@ SIDEWAYS = {
     *((part, "training_data") for part in ("digests", "validation")),
     *(("forecast", part) for part in ("patches", "update", "validation")),
     *(("experiment", part) for part in ("digests", "forecast", "ondemand", "stored_samples")),
-    *(("training_data", part) for part in ("bands", "ondemand", "survey")),
+    *(("training_data", part) for part in ("items", "ondemand", "survey")),
+    *(("items", part) for part in ("bands", "ondemand", "survey")),
     ("ondemand", "bands"),
     ("bands", "frames"),
     ("runfolder", "digests"),
@@ -56,7 +57,7 @@ SIDEWAYS = {
     ("cli", "report"),
 }
 NO_TORCH = {"geometry", "weightmaps", "normalize", "metrics", "postprocess", "images", "folders", "config", "errors"}
-NO_TORCH |= {"targets", "calibration", "places"}
+NO_TORCH |= {"targets", "calibration", "places", "extents"}
 NO_TORCH |= {"measure", "object_pictures", "rois", "object_frames", "object_files", "object_confidence"}
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
 OF_ONE_FILE = {"zarr", "distributed", "tomlkit", "tifffile"}

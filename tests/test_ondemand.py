@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from biounet import bands, fingerprint, items, ondemand, stored_samples, training_data
 from biounet import experiment as experiments
-from biounet import fingerprint, stored_samples, training_data
 from biounet.cli.train import prepare, run_training
 from biounet.config import RunConfig
 from biounet.digests import item_digests
@@ -19,7 +19,7 @@ from biounet.fingerprint import Fingerprint
 from biounet.folders import Pair
 from biounet.images import Image, write
 from biounet.normalize import Normalization
-from biounet.ondemand import OnDemand, fit_memory, limit_pixels
+from biounet.ondemand import OnDemand, choose_parts, fit_memory, limit_pixels
 from biounet.processes import make_fabric
 from biounet.training_data import fit_to_data, load_training_data
 
@@ -101,13 +101,14 @@ def test_settings_are_the_same_whether_memory_holds_the_images_or_not(dataset, m
 
 def test_each_image_is_read_twice_and_once_more_for_the_settings(dataset, tmp_path, monkeypatch):
     """For what is to be known of it, and for its files; no image is read for the settings where none is left open."""
-    read, item = [], training_data._item
+    read, item = [], items.read_item
 
     def noted(source, pair, **how):
         read.append(pair.name)
         return item(source, pair, **how)
 
-    monkeypatch.setattr(training_data, "_item", noted)
+    for module in (items, training_data):
+        monkeypatch.setattr(module, "read_item", noted)
     for auto, times in (((), 2), (("model.depth", "train.border_weight"), 3)):
         read.clear()
         settings = {**TINY, "train.memory": 0.0, "train.validation": 1 / 4, "train.target": "classes"}
@@ -128,7 +129,7 @@ def test_digests_are_the_same_whether_memory_holds_the_images_or_not(dataset):
 def test_images_that_do_not_fit_each_other_are_refused_before_any_is_read(dataset, monkeypatch):
     write(dataset / "images" / "3.tif", Image(np.zeros((2, 33, 33), np.uint8), "ZYX"), overwrite=True)
     write(dataset / "labels" / "3.tif", Image(np.zeros((2, 33, 33), np.uint8), "ZYX"), overwrite=True)
-    monkeypatch.setattr(training_data, "_item", None)
+    monkeypatch.setattr(items, "read_item", None)
     with pytest.raises(
         ShapeError, match=r"3.tif has shape \(1, 2, 33, 33\) \(channels first\), 0.tif has \(1, 40, 30\)"
     ):
@@ -180,3 +181,61 @@ def test_what_is_held_out_is_a_matter_of_the_settings_not_of_the_memory(dataset,
     _, data, _ = prepare(dataset, RunConfig.preset("default").updated(settings))
     assert [item.name for item in data.validation] == ["0.tif"]  # of 0 and 1
     assert sum("1 are validated on" in note for note in data.notes) == 1
+
+
+LARGE = Pair("a", Path("a.tif"), (), "a", shape=(1, 60_000, 60_000), rows=(45_000, 60_000))
+
+
+def test_of_large_images_only_parts_are_validated_on():
+    """Of 2**26 pixels in rows of 60,000 there are 1118 rows: two parts of 559."""
+    chosen, (note,) = choose_parts([LARGE], most=2**26, labelled=lambda _: True)
+    assert [part.rows[1] - part.rows[0] for part in chosen] == [559, 559]
+    assert all(45_000 <= first < last <= 60_000 for first, last in (part.rows for part in chosen))
+    assert "2 parts are validated on" in note
+    assert limit_pixels(chosen, most=2**26) == (chosen, [])
+    narrow = replace(LARGE, shape=(1, 60_000, 8192))
+    assert len(choose_parts([narrow, narrow], most=2**26, labelled=lambda _: True)[0]) == 4
+    assert choose_parts([LARGE, pairs(1)[0]], most=2**26, labelled=lambda _: True)[1] == []
+    assert choose_parts([narrow], most=2**27, labelled=lambda _: True) == ([narrow], [])
+    assert choose_parts([], most=2**26, labelled=lambda _: True) == ([], [])
+
+
+def test_parts_with_labels_are_preferred():
+    chosen, _ = choose_parts([LARGE], most=2**26, labelled=lambda part: part.rows[0] <= 50_000 < part.rows[1])
+    (part,) = chosen
+    assert part.rows[0] <= 50_000 < part.rows[1]
+    assert len(choose_parts([LARGE], most=2**26, labelled=lambda _: False)[0]) == 2
+
+
+@pytest.mark.parametrize("target", ["classes", "distance"])
+def test_a_run_on_one_large_image_is_the_one_of_a_machine_that_holds_it(tmp_path, monkeypatch, target):
+    monkeypatch.setattr(bands, "WHOLE", 0)
+    monkeypatch.setattr(ondemand, "WHOLE", 0)
+    monkeypatch.setattr(bands, "HALO", 16)
+    rng = np.random.default_rng(0)
+    labels = np.kron(rng.integers(0, 2, (40, 5)) * np.arange(1, 201).reshape(40, 5), np.ones((6, 6), int))
+    labels = np.minimum(labels, 1) if target == "classes" else labels
+    labels = np.where(rng.random((40, 1)).repeat(6, 0) < 0.2, -1, labels)  # not all of it is labelled
+    write(tmp_path / "a.tif", Image(rng.integers(0, 255, labels.shape).astype(np.uint8), "YX"))
+    write(tmp_path / "b.tif", Image(labels.astype(np.int16), "YX"))
+    models, settings = [], TINY | {"train.border_weight": 5.0, "train.border_sigma": 1.0}
+    for name, memory in (("here", inf), ("there", 0)):
+        files = Path(f"{tmp_path}/a.tif,{tmp_path}/b.tif")
+        how = {"validation": 0.25, "target": target, "memory": memory, "pixels": 600}
+        data = load_training_data(files, Normalization(), **how)
+        assert len(list(data.bands(0))) == (5 if memory == 0 else 1)
+        assert [item.target.size for item in data.validation] == [600]
+        run = Experiment(
+            fit_to_data(RunConfig.preset("default").updated(settings), data),
+            data,
+            Normalization(),
+            tmp_path / name,
+            make_fabric("cpu", "float32"),
+        )
+        assert run.digests.keys() == {
+            "train/a.tif (rows 0 to 179)",
+            "validation/a.tif (rows 180 to 239), rows 200 to 219",
+        }
+        assert len(list(run.run())) == 4
+        models.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert models[0] == models[1]

@@ -13,7 +13,7 @@ from biounet.frames import Frame, measure
 from biounet.images import open_lazily
 from biounet.normalize import Normalization
 
-__all__ = ["Band", "band_rows", "bytes_to_make", "measure_whole", "read_bands"]
+__all__ = ["WHOLE", "Band", "band_rows", "bytes_to_make", "measure_whole", "read_bands", "row_pixels"]
 
 WHOLE = 2**24
 """Pixels; images that have no more are never divided."""
@@ -43,7 +43,7 @@ class Band:
 
 def bytes_to_make(pair: Pair) -> int:
     """What an image takes while what training needs of it is made; 0 of one that is too small to be divided."""
-    pixels = _row_pixels(pair) * (pair.extent[1] - pair.extent[0])
+    pixels = row_pixels(pair) * (pair.extent[1] - pair.extent[0])
     return pixels * _bytes_per_pixel(pair) if pixels > WHOLE else 0
 
 
@@ -65,10 +65,10 @@ def band_rows(pair: Pair, *, memory: float) -> int | None:
     """
     if bytes_to_make(pair) <= max(0, memory):
         return None
-    return max(4 * HALO, int(memory / (_row_pixels(pair) * _bytes_per_pixel(pair))))
+    return max(4 * HALO, int(memory / (row_pixels(pair) * _bytes_per_pixel(pair))))
 
 
-def _row_pixels(pair: Pair) -> int:
+def row_pixels(pair: Pair) -> int:
     """Pixels of a row, through all sections."""
     *sections, _, columns = pair.shape[1:]
     return prod(sections) * columns

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
 from biounet.config import RunConfig
+from biounet.extents import boxes_in, longest_sides
 from biounet.models import geometry_of
 from biounet.targets import touching
 from biounet.training_data import TrainingData
@@ -98,10 +98,10 @@ class Fingerprint:
                 if data.kind == "objects" or data.classes == 2:
                     objects = data.objects(item)
                     close.append(touching(objects, gap=CLOSE))
-                    boxes += [_boxes(objects[..., rows, :], top=top)] if data.kind == "objects" else []
+                    boxes += [boxes_in(objects[..., rows, :], top=top)] if data.kind == "objects" else []
                     top += objects[..., rows, :].shape[-2]
             near += [any(close)] if close else []
-            extents += _extents(boxes) if boxes else []
+            extents += longest_sides(boxes) if boxes else []
         unknown, *shares = data.coverage.tolist()
         return cls(
             smallest=tuple(sizes.min(0).tolist()),
@@ -131,34 +131,6 @@ def _measured(data: TrainingData) -> list[int]:
     numbers = some or range(len(data.surveys))
     count = min(len(numbers), MEASURED)
     return [numbers[place * len(numbers) // count] for place in range(count)]
-
-
-def _boxes(objects: NDArray[Any], *, top: int) -> NDArray[np.int64]:
-    """Of each object in a band that begins at a row: number, first pixel and last but one per axis."""
-    boxes = enumerate(find_objects(np.maximum(objects, 0)), 1)
-    found = [(number, *(s.start for s in box), *(s.stop for s in box)) for number, box in boxes if box is not None]
-    rows = (objects.ndim - 1, 2 * objects.ndim - 1)
-    table = np.array(found, np.int64).reshape(-1, 1 + 2 * objects.ndim)
-    table[:, rows] += top
-    return table
-
-
-def _extents(boxes: Sequence[NDArray[np.int64]]) -> list[int]:
-    """Longest side of the bounding box of each object, in pixels, from the `_boxes` of all bands of an image.
-
-    >>> upper, lower = np.array([[0, 7, 7], [0, 0, 7]]), np.array([[0, 0, 7], [0, 0, 7]])
-    >>> _extents([_boxes(upper, top=0), _boxes(lower, top=2)])
-    [4]
-    """
-    table = np.concatenate(boxes)
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    first = np.flatnonzero(np.diff(table[:, 0], prepend=0))
-    if not first.size:
-        return []
-    starts, stops = np.split(table[:, 1:], 2, axis=1)
-    sides = np.maximum.reduceat(stops, first) - np.minimum.reduceat(starts, first)
-    longest: list[int] = sides.max(axis=1).tolist()
-    return longest
 
 
 def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, dict[str, str]]:

@@ -1,18 +1,21 @@
 """Images that memory does not hold together: what they take, and a sequence that reads each when it is asked for."""
 
 from collections.abc import Callable, Iterator, Sequence
-from math import prod
+from dataclasses import replace
 from typing import TypeVar, overload
 
 import numpy as np
 
-from biounet.bands import band_rows, bytes_to_make
+from biounet.bands import WHOLE, band_rows, bytes_to_make, row_pixels
 from biounet.folders import Pair
 from biounet.targets import TARGETS
 
-__all__ = ["OnDemand", "fit_memory", "limit_pixels", "rows_together"]
+__all__ = ["OnDemand", "choose_parts", "fit_memory", "limit_pixels", "rows_together"]
 
 T = TypeVar("T", covariant=True)
+
+PARTS, PART_ROWS = 4, 512
+"""Of a large image so many parts are validated on, or fewer, so that each has so many rows."""
 
 TOUCHING = np.repeat([[0, 1, 2]], 8, axis=1)
 """Background and two objects that touch: of these, each target makes all of its classes."""
@@ -79,7 +82,7 @@ def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pai
     Returns
     -------
     held_out : no more of them than have room, one at least, spread evenly
-        None that has no room by itself, unless all are so large: then the smallest.
+        None that has no room by itself, unless all are so large: then the smallest. See `choose_parts`.
     notes : what a person should know; none if all have room
 
     Examples
@@ -99,6 +102,50 @@ def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pai
         count -= 1
     note = f"of {len(held_out)} images held out, {count} are validated on: train.validation_pixels has room for no more"
     return _spread(small, count), [note]
+
+
+def choose_parts(
+    held_out: Sequence[Pair], *, most: float, labelled: Callable[[Pair], bool]
+) -> tuple[Sequence[Pair], list[str]]:
+    """Choose rows to validate on, where every image held out is so large that it has to be divided.
+
+    Parameters
+    ----------
+    held_out, most : as of `limit_pixels`
+    labelled : (some rows of an image) -> whether any of their pixels has a label
+
+    Returns
+    -------
+    held_out : up to `PARTS` with labels, spread evenly, each an image of its own
+        All as they are, unless all of them are that large.
+    notes : what a person should know
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> image = Pair("a", Path("a.tif"), (), "a", shape=(1, 60_000, 60_000), rows=(45_000, 60_000))
+    >>> chosen, (note,) = choose_parts([image], most=2**26, labelled=lambda part: part.rows[0] > 50_000)
+    >>> [part.name for part in chosen], note.partition(":")[0]
+    (['a, rows 52267 to 52825', 'a, rows 56739 to 57297'], 'of the images held out 2 parts are validated on')
+    """
+    if not held_out or min(map(_pixels, held_out)) <= max(most, WHOLE):
+        return held_out, []
+    count = max(1, min(PARTS, int(most / max(map(row_pixels, held_out))) // PART_ROWS))
+    parts = [part for pair in held_out for part in _parts(pair, max(1, int(most / count) // row_pixels(pair)))]
+    parts = list(filter(labelled, parts)) or parts
+    count = min(count, len(parts))
+    chosen = [parts[(2 * number + 1) * len(parts) // (2 * count)] for number in range(count)]
+    note = f"of the images held out {count} parts are validated on: train.validation_pixels has room for no more"
+    return chosen, [note]
+
+
+def _parts(pair: Pair, rows: int) -> list[Pair]:
+    """Divide an image along Y into as many parts of so many rows as there are; what is left is of none."""
+    start, stop = pair.extent
+    return [
+        replace(pair, name=f"{pair.name}, rows {top} to {top + rows - 1}", rows=(top, top + rows))
+        for top in range(start, stop - rows + 1, rows)
+    ]
 
 
 def _spread(pairs: Sequence[Pair], count: int) -> list[Pair]:
@@ -169,6 +216,5 @@ def _bytes(pairs: Sequence[Pair], others: int) -> int:
 
 def _pixels(pair: Pair) -> int:
     """Pixels of an image, channels left out."""
-    *most, _, columns = pair.shape[1:]
     first, last = pair.extent
-    return prod(most) * (last - first) * columns
+    return row_pixels(pair) * (last - first)

@@ -1,8 +1,8 @@
 """From a dataset on disk to what training needs: normalised images, targets, weights, and a fitting config."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from biounet.augment import Sample
-from biounet.bands import measure_whole, read_bands
-from biounet.config import IGNORE, RunConfig
+from biounet.config import RunConfig
 from biounet.errors import ConfigError, DatasetError, ShapeError
 from biounet.folders import Dataset, Pair, Split, find_dataset, split
-from biounet.images import open_lazily
+from biounet.folders.dataset import has_labels
+from biounet.items import Item, on_demand, read_item, spacing_of, survey_of
 from biounet.losses import check_loss
 from biounet.normalize import Normalization
-from biounet.ondemand import OnDemand, fit_memory, limit_pixels, rows_together
+from biounet.ondemand import OnDemand, choose_parts, fit_memory, limit_pixels, rows_together
 from biounet.postprocess import label_objects
 from biounet.survey import Survey, total_counts
 from biounet.targets import TARGETS, set_apart
@@ -30,9 +30,6 @@ __all__ = ["FOR_IMAGES", "Item", "TrainingData", "class_balance", "fit_to_data",
 
 OF_OBJECTS: Mapping[str, str] = MappingProxyType({"auto": "distance", "paper": "foreground"})
 """Where the layout decides on the target: what is learnt of objects."""
-
-OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
-"""Targets of which a part of an object does not tell what they are there."""
 
 FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
     {
@@ -47,36 +44,6 @@ FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
     }
 )
 """Settings left open in ``train.auto`` where targets are images: other light would ask for another target."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One annotated image in memory.
-
-    name : of its file, and of its section in a stack
-    image : (C, *spatial) float32, normalised
-    labels : (*spatial) integers as annotated: classes, or numbered objects; negative = IGNORE
-        Or the image to draw, (C, *spatial), in its own units.
-    target : (*spatial) int64, the class to predict; negative = IGNORE
-        0 everywhere where an image is to be drawn.
-    spacing : micrometres per pixel and spatial axis, where the file tells
-    """
-
-    name: str
-    image: NDArray[np.float32]
-    labels: NDArray[Any]
-    target: NDArray[np.int64]
-    spacing: tuple[float, ...] | None = None
-
-    @cached_property
-    def survey(self) -> Survey:
-        """What is to be known of it when it is not in memory any more."""
-        return Survey.of(self.name, self.image, self.labels, self.target)
-
-    def cropped(self, rows: slice) -> "Item":
-        """The same of some of its rows."""
-        part = (..., rows, slice(None))
-        return replace(self, image=self.image[part], labels=self.labels[part], target=self.target[part])
 
 
 @dataclass(frozen=True)
@@ -101,7 +68,7 @@ class TrainingData:
         """What there is to know of the training images before the first step; each is read once for it."""
         if not isinstance(self.train, OnDemand):
             return tuple(item.survey for item in self.train)
-        return tuple(_survey(name, self.bands(number)) for number, name in enumerate(self.train.names))
+        return tuple(survey_of(name, self.bands(number)) for number, name in enumerate(self.train.names))
 
     def bands(self, number: int) -> Iterator[tuple[Item, slice]]:
         """A training image in bands that follow each other along Y: one, unless memory has no room for all of it.
@@ -172,12 +139,6 @@ class TrainingData:
         return chosen, looked_at / self.surveys[first].shape[-2]
 
 
-def _survey(name: str, bands: Iterable[tuple[Item, slice]]) -> Survey:
-    """What there is to know of an image that comes in bands."""
-    own = (item.cropped(rows) for item, rows in bands)
-    return Survey.joined(name, ((part.image, part.labels, part.target) for part in own))
-
-
 def load_training_data(
     dataset: Path,
     normalization: Normalization,
@@ -203,7 +164,7 @@ def load_training_data(
         That the images may take, images to draw left out. Where they would take more, those to train on are read
         whenever they are asked for, in bands where one alone has no room.
     pixels : int
-        Of those held out so many are taken, see `biounet.ondemand.limit_pixels`.
+        Of those held out so many are taken, see `biounet.ondemand.limit_pixels` and `choose_parts`.
 
     Raises
     ------
@@ -218,8 +179,9 @@ def load_training_data(
     else:
         other = found
         held = validation if isinstance(validation, Split) else split(found, validation)
-    pairs, (held_out, said) = held.train, limit_pixels(held.validation, most=pixels)
-    parts, notes = ((found, pairs), (other, held_out)), [*found.notes, *held.notes, *said]
+    pairs, (held_out, divided) = held.train, choose_parts(held.validation, most=pixels, labelled=has_labels)
+    held_out, said = limit_pixels(held_out, most=pixels)
+    parts, notes = ((found, pairs), (other, held_out)), [*found.notes, *held.notes, *divided, *said]
     target = _choose_target(parts, target)
     _check_alike([*pairs, *held_out])
     if target == "image":
@@ -227,8 +189,8 @@ def load_training_data(
     kind = "classes" if target == "classes" else "objects"
     said = fit_memory(pairs, held_out, memory=memory, target=target)
     rows = rows_together(pairs, held_out, memory=memory if said else inf, target=target)
-    train: Sequence[Item] = _on_demand(found, pairs, rows, normalization, target)
-    validated = [_item(other, pair, normalization=normalization, target=target) for pair in held_out]
+    train: Sequence[Item] = on_demand(found, pairs, rows, normalization, target)
+    validated = [read_item(other, pair, normalization=normalization, target=target) for pair in held_out]
     return TrainingData(train if said else list(train), validated, kind, [*notes, *said], target)
 
 
@@ -259,48 +221,6 @@ def _check_alike(pairs: Sequence[Pair]) -> None:
             )
 
 
-def _on_demand(
-    dataset: Dataset, pairs: Sequence[Pair], rows: Sequence[int | None], normalization: Normalization, target: str
-) -> OnDemand[Item]:
-    """Images that are read when they are asked for; those of which so many rows are in memory at a time, in bands."""
-    measured = cache(lambda number: measure_whole(pairs[number], normalization))
-
-    def bands(number: int) -> Iterator[tuple[Item, slice]]:
-        pair, together = pairs[number], rows[number]
-        if together is None:
-            yield whole(number), slice(None)
-            return
-        for band in read_bands(dataset.load, pair, together, whole_objects=target in OF_WHOLE_OBJECTS):
-            item = _made(pair, band.image, band.labels, normalization=measured(number), target=target)
-            item.target[np.isin(item.labels, band.cut)] = IGNORE
-            yield item, band.own
-
-    def whole(number: int) -> Item:
-        return _item(dataset, pairs[number], normalization=normalization, target=target)
-
-    return OnDemand([pair.name for pair in pairs], whole, bands=bands)
-
-
-def _item(dataset: Dataset, pair: Pair, *, normalization: Normalization, target: str) -> Item:
-    """Read one image, with the statistics of all of it if it is but some rows."""
-    if pair.rows is not None and normalization.offset is None:
-        normalization = measure_whole(pair, normalization)
-    return _made(pair, *dataset.load(pair), normalization=normalization, target=target)
-
-
-def _made(pair: Pair, image: NDArray[Any], labels: NDArray[Any], *, normalization: Normalization, target: str) -> Item:
-    """Normalise an image. Objects become the classes of a target."""
-    classes = np.maximum(TARGETS[target](labels) if target in TARGETS else labels, IGNORE)
-    normalised = normalization.measured(image).apply(image)
-    return Item(pair.name, normalised, labels, classes.astype(np.int64), _spacing(pair, labels.ndim))
-
-
-def _spacing(pair: Pair, dims: int) -> tuple[float, ...] | None:
-    """Micrometres per pixel and spatial axis, where the file tells."""
-    with open_lazily(pair.image) as file:
-        return file.spacing and file.spacing[-dims:]
-
-
 def _load_images(parts: Parts, normalization: Normalization, notes: Sequence[str]) -> TrainingData:
     """Read images and those to draw of them, both normalised with the statistics of the training set.
 
@@ -316,7 +236,7 @@ def _load_images(parts: Parts, normalization: Normalization, notes: Sequence[str
                 of_images.apply(image),
                 target,
                 np.zeros(image.shape[1:], np.int64),
-                _spacing(pair, image.ndim - 1),
+                spacing_of(pair, image.ndim - 1),
             )
             for pair, image, target in part
         ]

@@ -28,6 +28,7 @@ __all__ = [
     "Pair",
     "by_section",
     "check_sizes",
+    "has_labels",
     "label_strips",
     "load",
     "raw_labels",
@@ -207,6 +208,12 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
         if part is pair:
             check_sizes(pair, labels.shape)
         yield labels, note
+
+
+def has_labels(pair: Pair) -> bool:
+    """Whether any pixel of an image, or of its rows, is labelled; those of an image to draw are."""
+    parts = strips(pair) if pair.by_rows else [pair]
+    return pair.kind == "images" or any(bool((raw_labels(part)[0] >= 0).any()) for part in parts)
 
 
 def strips(pair: Pair) -> list[Pair]:
