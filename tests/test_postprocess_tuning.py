@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from biounet.errors import ConfigError, DatasetError, LabelError, ShapeError
 from biounet.metrics import match_objects
-from biounet.postprocess import ObjectRules, score_objects, segment_objects, tune_rules
+from biounet.postprocess import ObjectRules, label_relief, score_objects, segment_objects, tune_rules
 from biounet.targets import interior_border
 
 
@@ -40,6 +40,30 @@ def test_probabilities_may_come_one_by_one():
     assert tune_rules(iter(probabilities), cells, begin, quick=True) == tune_rules(
         probabilities, cells, begin, quick=True
     )
+
+
+def test_of_large_images_parts_are_enough(monkeypatch):
+    monkeypatch.setattr("biounet.postprocess.crops.LEAST", 48**2)
+    seen = []
+
+    def label(relief, rules):
+        seen.append(relief.shape)
+        return label_relief(relief, rules)
+
+    monkeypatch.setattr("biounet.postprocess.tuning.label_relief", label)
+    tiles = [drawn_cells(seed) for seed in range(16)]
+    cells = [np.where(truth > 0, truth + 9 * number, 0) for number, (_, truth) in enumerate(tiles)]
+    image = np.block([[tiles[4 * y + x][0] for x in range(4)] for y in range(4)])
+    truth = np.block([[cells[4 * y + x] for x in range(4)] for y in range(4)])
+    assert image.shape[1:] == truth.shape == (192, 192)
+    begin = ObjectRules(target="border", seed=0.05)
+    rules, score = tune_rules([image], [truth], begin, pixels=truth.size / 2)
+    assert set(seen) == {(96, 96)}  # eight objects of 12 pixels side by side
+    matching = match_objects(truth, segment_objects(image, rules))
+    assert abs(score_objects([matching], metric="ap") - score) < 0.05
+    before = match_objects(truth, segment_objects(image, begin))
+    assert score_objects([before], metric="ap") < score
+    assert (rules, score) == tune_rules([image], [truth], begin, pixels=truth.size / 2)
 
 
 def test_unknown_pixels_are_not_scored():

@@ -209,6 +209,17 @@ def test_rules_are_tuned_on_images_seen_in_training_too():
         assert len(scored.probabilities) == 1  # what was seen is no part of the report
 
 
+@pytest.mark.parametrize(("tuned", "objects"), [(9, [2, 2]), (18, [1, 1])])
+def test_rules_are_tuned_on_a_part_of_many_held_out_pixels(monkeypatch, tuned, objects):
+    monkeypatch.setattr("biounet.validation.TUNED", tuned)
+    odds = log_odds([[0.9, 0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.9, 0.1]]).astype(np.float32)[None]
+    truths = (np.array([[1, 1, 1, 1, 2, 2, 2, 2, 0]]), np.array([[1, 1, 1, 1, 1, 1, 1, 1, 0]]))
+    items = [Item(f"{number}", odds, cells, np.minimum(cells, 1)) for number, cells in enumerate(truths)]
+    scored = Validation(items, torch.device("cpu"), torch.float32, rules=ObjectRules())
+    scored.settle(Odds())
+    assert [int(found.max()) for found in scored.found] == objects  # the second image tells against the first
+
+
 def test_settling_is_expected_to_take_as_much_longer_as_there_are_pixels():
     scored = validation([[1, 1, -1, -1]], [[1, 0, 0, 0]], rules=ObjectRules())
     scored(Echo())

@@ -30,6 +30,9 @@ THRESHOLDS = tuple(number / 20 for number in range(2, 19))
 THOROUGH = 15
 """How many times as long as the quick choice of rules the thorough one takes."""
 
+TUNED = 2**22
+"""Pixels of held-out images that rules of objects are tuned on; of more, parts of them, spread evenly."""
+
 FEWER = THRESHOLDS[::2]
 """The same where objects are numbered at each of them."""
 
@@ -91,8 +94,8 @@ class Validation:
 
         Both follow from what the last validation took.
         """
-        more = self.seen_pixels / self._pixels
-        return (2 + more) * self._seconds, (1 + more) * THOROUGH * self._tuning_seconds
+        predicted, tuned = (1 + self.seen_pixels / pixels for pixels in (self._pixels, min(self._pixels, TUNED)))
+        return (1 + predicted) * self._seconds, tuned * THOROUGH * self._tuning_seconds
 
     def prediction_seconds(self, pixels: int) -> float:
         """How long a network takes to see so many pixels, from what the last validation took."""
@@ -198,7 +201,8 @@ class Validation:
         labels = [item.labels for item in chain(self.items, () if quick else self.seen)]
         if not any((numbers > 0).any() for numbers in labels):
             return rules, 0.0
-        return tune_rules(chain(self.probabilities, of_seen or ()), labels, rules, quick=quick, deadline=deadline)
+        options: dict[str, Any] = {"quick": quick, "deadline": deadline, "pixels": TUNED + self.seen_pixels}
+        return tune_rules(chain(self.probabilities, of_seen or ()), labels, rules, **options)
 
     def _make_objects(self, rules: ObjectRules) -> None:
         """Make the objects of the held-out images, in as few bytes as hold their numbers, and compare them."""

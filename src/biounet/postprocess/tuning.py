@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
 from math import inf
@@ -12,9 +13,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.config import IGNORE
 from biounet.errors import ConfigError, DatasetError, LabelError, ShapeError
 from biounet.metrics import IOU_THRESHOLDS, Detection, Matching, detection, match_objects
 from biounet.metrics.ctc import reference_jaccards
+from biounet.postprocess.crops import Crop, spread_crops
 from biounet.postprocess.objects import label_relief
 from biounet.postprocess.relief import foreground_and_heights
 from biounet.postprocess.rules import ObjectRules
@@ -41,8 +44,29 @@ NOISE = 0.5
 THREADS = 4
 """Images that objects are made of at a time: most of it lets go of the lock of Python."""
 
-Part = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[Any]]
-"""Of an image: how probable the foreground is, the heights of its relief, and its annotated objects."""
+LARGE = 8
+"""How many usual objects lie side by side in the parts of large images, at least."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What objects of an image, or of a part of it, are made of, and compared with, at any thresholds."""
+
+    crop: Crop
+    foreground: NDArray[np.float32]
+    heights: NDArray[np.uint8]
+    truth: NDArray[Any]
+
+    @classmethod
+    def of(cls, crop: Crop, probabilities: NDArray[Any], truth: NDArray[Any], rules: ObjectRules) -> "Part":
+        """Take a part of an image; annotated objects that it cuts become unknown."""
+        known = crop.without_cut(crop.of(truth), IGNORE)
+        return cls(crop, *foreground_and_heights(crop.of(probabilities), rules), known)
+
+    def match(self, rules: ObjectRules) -> Matching:
+        """Compare the objects that rules make with the annotated ones; those that are cut are left out."""
+        relief = np.where(self.foreground > rules.foreground, self.heights, 0)
+        return match_objects(self.truth, self.crop.without_cut(label_relief(relief, rules), 0))
 
 
 def tune_rules(
@@ -53,6 +77,7 @@ def tune_rules(
     metric: Score = "ap",
     quick: bool = False,
     deadline: float = inf,
+    pixels: float = inf,
 ) -> tuple[ObjectRules, float]:
     """Choose thresholds by the objects that they make of validation images.
 
@@ -71,6 +96,8 @@ def tune_rules(
         Try no more than five pairs of thresholds, and no peak: enough to compare two networks.
     deadline : seconds of `time.monotonic`
         From then on no more than these are tried.
+    pixels : on which objects are made and compared
+        Where images have more, on parts of them, see `biounet.postprocess.crops.spread_crops`.
 
     Returns
     -------
@@ -97,25 +124,25 @@ def tune_rules(
     (0.35, 0.65, 1.0)
     """
     _check(labels, metric)
-    parts = [_part(one, truth, rules) for one, truth in zip(probabilities, labels, strict=True)]
-
-    def match(part: Part, candidate: ObjectRules) -> Matching:
-        foreground, heights, truth = part
-        return match_objects(truth, label_relief(np.where(foreground > candidate.foreground, heights, 0), candidate))
+    median = _median_size(labels)
+    crops = spread_crops(labels, pixels=pixels, side=LARGE * median ** (1 / labels[0].ndim))
+    parts = []
+    for number, (one, truth) in enumerate(zip(probabilities, labels, strict=True)):
+        _check_shapes(one, truth)
+        parts += [Part.of(crop, one, truth, rules) for crop in crops if crop.image == number]
 
     @cache  # the steps of the search meet again where they began
     def score(candidate: ObjectRules) -> tuple[float, NDArray[np.float64]]:
         with ThreadPoolExecutor(THREADS) as pool:
-            matchings = list(pool.map(partial(match, candidate=candidate), parts))
+            matchings = list(pool.map(partial(Part.match, rules=candidate), parts))
         annotated = (matching for matching in matchings if len(matching.truth_pixels))
         return score_objects(matchings, metric=metric), np.array([SCORES[metric]([one]) for one in annotated])
 
     # Specks, which any threshold leaves, would hide what seeds of a height, or of two levels, are good for.
-    median = _median_size(labels)
     begin = {name: max(getattr(rules, name), round(share * median)) for name, share in SPECKS.items()}
     best = rules.model_copy(update=begin)
     best_score, of_images = score(best)
-    sizes = _sizes(labels, "least_seed"), _sizes(labels, "least_pixels")
+    sizes = _sizes(median, "least_seed"), _sizes(median, "least_pixels")
     first, later = (_flat, _few), (_coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine)
     for candidates in first if quick else (*first, *later):
         for candidate in candidates(best):
@@ -214,9 +241,8 @@ def _peaks(rules: ObjectRules) -> Iterator[ObjectRules]:
             yield rules.model_copy(update={"seed": seed, "peak": peak})
 
 
-def _sizes(labels: Sequence[NDArray[Any]], name: str) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
+def _sizes(median: float, name: str) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
     """Least sizes in shares of the median size of annotated objects."""
-    median = _median_size(labels)
 
     def candidates(rules: ObjectRules) -> Iterator[ObjectRules]:
         for share in SHARES_OF_SIZE[name]:
@@ -241,10 +267,9 @@ def _check(labels: Sequence[NDArray[Any]], metric: str) -> None:
         raise DatasetError("rules are tuned on annotated objects, and there are none; hold out images with objects")
 
 
-def _part(probabilities: NDArray[Any], truth: NDArray[Any], rules: ObjectRules) -> Part:
-    """What objects of an image are made of, and scored with, at any thresholds."""
+def _check_shapes(probabilities: NDArray[Any], truth: NDArray[Any]) -> None:
+    """Refuse labels of another image."""
     if probabilities.shape[1:] != truth.shape:
         raise ShapeError(
             f"probabilities of {probabilities.shape[1:]} pixels came with labels of {truth.shape}; pair them anew"
         )
-    return *foreground_and_heights(probabilities, rules), truth
