@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from biounet import train
-from biounet.cli.follow import follow, stop_on_interrupt, tell_new
+from biounet.cli.follow import follow, labelled_pixels, stop_on_interrupt, tell_new
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
-from biounet.errors import TrainingError
+from biounet.errors import OutputError, TrainingError
 from biounet.experiment import Experiment
 from biounet.modelfile import read_card
 from biounet.normalize import Normalization
@@ -62,7 +62,60 @@ def test_a_loss_that_is_no_number_is_on_the_page(experiment, monkeypatch):
     monkeypatch.setattr(train, "train_step", lambda *given, **options: update(*given, **options) * torch.nan)
     with pytest.raises(TrainingError, match="the loss is no number since step 0"):
         follow(experiment, resume=False, tensorboard=False)
-    assert "The training loss is no number at step 2" in (experiment.folder / "report.html").read_text()
+    page = (experiment.folder / "report.html").read_text()
+    assert "The training loss is no number at step 2" in page
+    assert "After step 2: the loss is no number since step 0" in page
+    assert "Go on with" not in page  # the same would come of it
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("a fault of ours"), "After step 3: ValueError: a fault of ours"),
+        (OutputError("no room on this disk"), "After step 3: no room on this disk"),
+        (KeyboardInterrupt(), "After step 3: Ctrl-C, twice, so that it ended at once"),
+    ],
+)
+def test_the_page_of_a_run_that_fails_says_why_and_that_of_one_that_goes_on_does_not(
+    experiment, monkeypatch, error, said
+):
+    page = experiment.folder / "report.html"
+    update, pages = train.train_step, []
+
+    def broken(state, *given, **options):
+        pages.append(page.read_text() if page.exists() else "")
+        if state.step == 3:
+            raise error
+        return update(state, *given, **options)
+
+    monkeypatch.setattr(train, "train_step", broken)
+    with pytest.raises(type(error)):
+        follow(experiment, resume=False, tensorboard=False, again="the same --resume")
+    assert pages[0] == ""
+    assert ["No curves yet" in text for text in pages[1:]] == [True, False, False]
+    assert all("state training" in text and "the same --resume" in text for text in pages[1:])
+    assert said in page.read_text()
+    assert "Go on with <code>the same --resume</code>" in page.read_text()
+    monkeypatch.undo()
+    assert follow(experiment, resume=True, tensorboard=False)
+    assert "state finished" in page.read_text()
+
+
+def test_a_run_that_does_not_begin_leaves_the_page_of_another(experiment):
+    experiment.folder.mkdir()
+    (experiment.folder / "report.html").write_text("of another")
+    with pytest.raises(OutputError, match="not empty"):
+        follow(experiment, resume=False, tensorboard=False)
+    assert (experiment.folder / "report.html").read_text() == "of another"
+
+
+def test_the_page_tells_how_much_of_the_training_images_is_labelled(experiment):
+    (item,) = experiment.data.train
+    levels = np.full((16, 16), -1)
+    levels[:4, :4] = np.arange(4)
+    train = [replace(item, name="scribbled", labels=levels, target=levels)]
+    experiment.data = replace(experiment.data, train=train, kind="objects", target="distance")
+    assert labelled_pixels(experiment, 2)["scribbled"].tolist() == [240, 4, 12]
 
 
 def test_a_finding_is_told_once_whatever_its_numbers(capfd):
@@ -103,10 +156,14 @@ def test_a_run_that_was_stopped_has_the_status_of_it_and_goes_on(command, datase
     status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", *options)
     assert status == 130, said
     assert "stopping after this step" in said
-    assert f"go on with: biounet train {dataset} --out {tmp_path / 'run'} --resume" in said
+    again, page = f"biounet train {dataset} --out {tmp_path / 'run'} --resume", tmp_path / "run" / "report.html"
+    assert f"go on with: {again}" in said
+    assert "After step 3: Ctrl-C. The state is written." in page.read_text()
+    assert f"Go on with <code>{again}</code>" in page.read_text()
     monkeypatch.undo()
     status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", "--resume")
     assert status == 0, said
+    assert "Stopped" not in page.read_text()
 
 
 def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tmp_path):

@@ -16,8 +16,9 @@ from biounet.config import IGNORE
 from biounet.errors import LabelError, OutputError, ShapeError, TrainingError
 from biounet.report import Picture, health, load_log, panels, write_report
 from biounet.report.curves import Scale, curves
+from biounet.report.labelled import LISTED, coverage, coverage_of_pictures
 from biounet.report.pictures import LARGEST, badness, view
-from biounet.report.tables import confusion_table, coverage, number, score_table
+from biounet.report.tables import confusion_table, number, score_table
 
 VOID = {"br", "img", "input", "link", "meta"}
 SELF_CLOSING = {"circle", "line", "polyline"}  # of SVG, written <line .../>
@@ -155,6 +156,28 @@ def test_whatever_people_write_stays_text(tmp_path):
 def test_page_of_a_run_that_goes_on_reloads_itself(tmp_path):
     assert any(meta.get("http-equiv") == "refresh" for meta in written(tmp_path, finished=False).all("meta"))
     assert not any(meta.get("http-equiv") for meta in written(tmp_path, finished=True).all("meta"))
+
+
+def badge(page):
+    (given,) = [tag["class"] for tag in page.all("span") if tag.get("class", "").startswith("state")]
+    return given
+
+
+def test_page_says_whether_a_run_goes_on_or_why_not(tmp_path):
+    again = {"again": "biounet train data --out 'my run' --resume"}
+    assert badge(written(tmp_path)) == "state finished"
+    page = written(tmp_path, finished=False, log=[row(10), row(30)], **again)
+    assert badge(page) == "state training"
+    assert "The run writes this page anew about every 40 s, last on 20" in page.text  # 2 s a step
+    assert "the run was killed: go on with biounet train data --out 'my run' --resume" in page.text
+    assert "writes this page anew, last on 20" in written(tmp_path, finished=False, log=[]).text
+    page = written(tmp_path, finished=False, stopped="After step 5: <no room>", **again)
+    assert badge(page) == "state stopped"
+    assert re.search(
+        r"Stopped on 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d \S+After step 5: <no room>Go on with biounet train", page.text
+    )
+    assert not any(meta.get("http-equiv") for meta in page.all("meta"))
+    assert "Go on" not in written(tmp_path, finished=False, stopped="After step 5: no room").text
 
 
 def test_page_with_nothing_to_tell_yet(tmp_path):
@@ -436,8 +459,31 @@ def test_below_the_table_stand_the_mean_of_scores_and_the_sum_of_counts():
 def test_coverage_counts_classes_objects_and_the_unknown():
     truth = np.array([[0, 0, 5, 9], [IGNORE, IGNORE, IGNORE, 9]])
     item = picture(size=(2, 4), truth=truth, objects=True)
-    text = Page(coverage([item], ["background", "cell"])).text
+    text = Page(coverage_of_pictures([item], ["background", "cell"])).text
     assert text == "background 25.0%cell 37.5%not labelled 37.5%2 objects"
+
+
+def test_coverage_of_few_images_by_hand():
+    counts = {"a": np.array([0, 3, 1]), "b": np.array([4, 0, 0])}
+    text = Page(coverage(counts, ["background", "cell"])).text
+    assert text == ("background 37.5%cell 12.5%not labelled 50.0%imagebackgroundcellnot labelleda75.0%25.0%–b––100.0%")
+    assert coverage({}, ["background", "cell"]) == ""
+
+
+def test_of_many_images_those_with_the_fewest_labels_are_listed():
+    known = {f"known {number}": np.array([0, 3, 1]) for number in range(LISTED)}
+    assert not Page(coverage({**known, "one more": np.array([0, 1, 1])}, ["background", "cell"])).all("table")
+    page = Page(coverage({**known, "b": np.array([1, 3, 0]), "a": np.array([2, 1, 1])}, ["background", "cell"]))
+    assert page.text.endswith(
+        "those of 26 images with the fewest labelsbackgroundcellnot labelleda25.0%25.0%50.0%b75.0%–25.0%"
+    )
+
+
+def test_page_tells_how_much_of_the_images_to_train_on_is_labelled(tmp_path):
+    text = written(tmp_path, trained={"a scribble": np.array([75, 20, 5])}).text
+    assert "Images to train onbackground 20.0%cell 5.0%not labelled 75.0%" in text
+    assert text.index("a scribble") < text.index("Images to validate on")
+    assert "Images to train on" not in written(tmp_path).text
 
 
 def test_numbers_are_written_for_people():

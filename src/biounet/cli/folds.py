@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 
 from biounet.atomic import replacing
 from biounet.cli.progress import say
-from biounet.cli.train import announce, prepare, train_one
+from biounet.cli.train import again, announce, prepare, train_one
 from biounet.config import RunConfig
 from biounet.errors import TrainingError
 from biounet.experiment import Experiment
@@ -125,9 +125,9 @@ def run_folds(
                 if rows[fold]["score"]:
                     if leads:
                         experiment.check_folder(resume=True)
-                elif not train_one(experiment, resume=begun, tensorboard=tensorboard):
+                elif not train_one(experiment, resume=begun, tensorboard=tensorboard, command=again(dataset, out)):
                     if leads:
-                        say(f"go on with: biounet train {dataset} --out {out} --resume")
+                        say(f"go on with: {again(dataset, out)}")
                     raise KeyboardInterrupt
                 config, reasons, began = experiment.config, dict(experiment.reasons), time.monotonic()
                 rows[fold] |= {"images": str(len(part.validation)), **best_scores(folder)}

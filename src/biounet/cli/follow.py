@@ -3,18 +3,23 @@
 import math
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
 
 from biounet.cli.board import Board
 from biounet.cli.progress import progress, say
+from biounet.errors import BiounetError, TrainingError
 from biounet.experiment import Experiment
 from biounet.postprocess import ObjectRules
-from biounet.processes import agree
+from biounet.processes import agree, connected
 from biounet.report import Picture, best_row, health, load_log, write_report
 from biounet.train import Step
 from biounet.validation import Validation
 
-__all__ = ["Interrupt", "follow", "found_with", "pictures_of", "stop_on_interrupt"]
+__all__ = ["Interrupt", "Page", "follow", "found_with", "labelled_pixels", "pictures_of", "stop_on_interrupt"]
 
 
 class Interrupt:
@@ -45,8 +50,46 @@ def stop_on_interrupt() -> Iterator[Interrupt]:
         signal.signal(signal.SIGINT, before)
 
 
-def follow(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
-    """Train, show progress and keep the report; return whether the run has come to its end."""
+class Page:
+    """The report of a run while the block runs; if that ends with an error, or by Ctrl-C, it says so.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    again : command that goes on with the run
+    """
+
+    def __init__(self, experiment: Experiment, again: str) -> None:
+        self.step = 0
+        """The last one that was made; before there is any, the folder may be that of another run."""
+        self._experiment, self._again = experiment, again
+
+    def write(self, *, finished: bool = False, stopped: str = "") -> dict[str, str]:
+        """Write the page as the run stands; return what looks wrong with it."""
+        return report(self._experiment, finished=finished, stopped=stopped, again=self._again)
+
+    def __enter__(self) -> "Page":
+        """Begin with nothing: the first step writes the first page."""
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        """Say why the run did not come to its end."""
+        if error is None or not self.step:
+            return
+        why = str(error) if isinstance(error, BiounetError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, KeyboardInterrupt):
+            why = "Ctrl-C, twice, so that it ended at once"
+        if isinstance(error, TrainingError):
+            self._again = ""  # which says itself what to do
+        with suppress(OSError):  # what went wrong first counts
+            self.write(stopped=f"After step {self.step:,}: {why}")
+
+
+def follow(experiment: Experiment, *, resume: bool, tensorboard: bool, again: str = "") -> bool:
+    """Train, show progress and keep the report; return whether the run has come to its end.
+
+    `again` is the command that goes on with the run.
+    """
     steps = experiment.run(resume=resume)
     finished = True
     if not experiment.leads:
@@ -54,7 +97,13 @@ def follow(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
             pass
         return bool(agree(experiment.fabric, finished))
     board, told, score = Board(experiment.folder if tensorboard else None), warn_of_unlabelled(experiment), ""
-    with progress("training") as show, stop_on_interrupt() as interrupt, board:
+    with (
+        progress("training") as show,
+        stop_on_interrupt() as interrupt,
+        board,
+        Page(experiment, again) as page,
+        connected(),
+    ):
         for step in steps:
             if step.note:
                 say(f"note: {step.note}")
@@ -62,16 +111,21 @@ def follow(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
                 score = score_of(experiment, step)
                 tell(step)
                 board.add(step.report)
-                told |= tell_new(report(experiment, finished=step.progress >= 1), told)
+            if step.report is not None or not page.step:  # the first one takes the place of one that says "stopped"
+                told |= tell_new(page.write(), told)
+            page.step = step.number
             loss = f" loss {step.loss:.4f}" if math.isfinite(step.loss) else ""
             interrupt.finishing = step.progress >= 1
             show(step.progress, f"step {step.number}{loss}{score}{' finishing' if interrupt.finishing else ''}")
             if interrupt.asked:
                 steps.close()  # writes the state, and a model if there is none yet
                 finished = False
-    if finished and experiment.calibration is not None:
-        say(str(experiment.calibration))
-        report(experiment, finished=True)
+        if experiment.calibration is not None:
+            say(str(experiment.calibration))
+        if not finished:
+            page.write(stopped=f"After step {page.step:,}: Ctrl-C. The state is written.")
+        elif page.step or experiment.calibration is not None:
+            page.write(finished=True)
     return bool(agree(experiment.fabric, finished))
 
 
@@ -112,8 +166,8 @@ def tell(step: Step) -> None:
     say(f"{step.seconds / 60:5.1f} min step {step.number:5d} loss {step.report.loss:.4f} {scores}{waiting}{best}")
 
 
-def report(experiment: Experiment, *, finished: bool) -> dict[str, str]:
-    """Write the report of a run as it stands; return what looks wrong with it."""
+def report(experiment: Experiment, *, finished: bool, stopped: str = "", again: str = "") -> dict[str, str]:
+    """Write the report of a run as it stands; return what looks wrong with it. See `write_report`."""
     validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
     drawn, objects = (experiment.data.kind == kind for kind in ("images", "objects"))
     names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
@@ -131,9 +185,24 @@ def report(experiment: Experiment, *, finished: bool) -> dict[str, str]:
         class_names=names,
         config=experiment.config.to_toml(reasons=experiment.reasons),
         warnings=list(findings.values()),
+        trained={} if drawn else labelled_pixels(experiment, len(names)),
         finished=finished,
+        stopped=stopped,
+        again=again,
     )
     return findings
+
+
+def labelled_pixels(experiment: Experiment, classes: int) -> dict[str, NDArray[np.int64]]:
+    """Pixels of each image to train on that are unknown, and of each class, as the report names them.
+
+    What is learnt of an object, in levels or as its border, is of the object.
+    """
+    counts = {}
+    for survey in experiment.data.surveys:
+        of_classes = np.pad(survey.counts, (0, max(0, 1 + classes - len(survey.counts))))
+        counts[survey.name] = np.append(of_classes[:classes], of_classes[classes:].sum())
+    return counts
 
 
 def facts_of(experiment: Experiment, log: list[dict[str, float]]) -> dict[str, str]:
@@ -142,7 +211,8 @@ def facts_of(experiment: Experiment, log: list[dict[str, float]]) -> dict[str, s
     if validation.tells and best is not None:
         facts["best score"] = f"{best['score']:.4f} at step {best['step']:.0f}"
     facts["images"] = f"{len(experiment.data.train)} to train on, {len(validation.items)} to validate on"
-    facts["minutes"] = f"{log[-1]['seconds'] / 60:.1f}"
+    if log:
+        facts["minutes"] = f"{log[-1]['seconds'] / 60:.1f}"
     if experiment.calibration is not None:
         facts["probabilities"] = str(experiment.calibration)
     if validation.rules_in_use is not None:

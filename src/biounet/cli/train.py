@@ -1,5 +1,6 @@
 """What `biounet train` and `biounet check` do: read, say, train, show, report."""
 
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from biounet.pretrained import check_model
 from biounet.processes import connected, least, local_size, make_fabric
 from biounet.training_data import TrainingData, fit_to_data, load_training_data
 
-__all__ = ["announce", "check_settings", "describe", "prepare", "run_training", "train_one"]
+__all__ = ["again", "announce", "check_settings", "describe", "prepare", "run_training", "train_one"]
 
 LISTED = 6  # classes whose shares are told one by one
 
@@ -150,15 +151,20 @@ def run_training(
         experiment = Experiment(config, data, normalization, out, fabric, began)
         if experiment.leads:
             announce(data)
-        finished = train_one(experiment, resume=resume, tensorboard=tensorboard)
+        finished = train_one(experiment, resume=resume, tensorboard=tensorboard, command=again(dataset, out))
     model = out / "model.safetensors"
     if not finished:
         if experiment.leads:
-            say(f"the best model so far is {model}; go on with: biounet train {dataset} --out {out} --resume")
+            say(f"the best model so far is {model}; go on with: {again(dataset, out)}")
         raise KeyboardInterrupt  # so that nothing is begun that needs the model of a whole run
     if experiment.leads:
         say(f"done: {model}, {out / 'report.html'}")
     return model
+
+
+def again(dataset: Path, out: Path) -> str:
+    """Command that goes on with a run."""
+    return shlex.join(["biounet", "train", str(dataset), "--out", str(out), "--resume"])
 
 
 def announce(data: TrainingData) -> None:
@@ -168,11 +174,14 @@ def announce(data: TrainingData) -> None:
     say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
 
 
-def train_one(experiment: Experiment, *, resume: bool, tensorboard: bool) -> bool:
-    """Settle what is left open, say why, and train; return whether the run has come to its end."""
+def train_one(experiment: Experiment, *, resume: bool, tensorboard: bool, command: str) -> bool:
+    """Settle what is left open, say why, and train; return whether the run has come to its end.
+
+    `command` is the one that goes on with it.
+    """
     if experiment.leads:
         experiment.check_folder(resume=resume)
     for name, reason in experiment.settle().items():
         if experiment.leads:
             say(chosen(experiment.config, name, reason))
-    return follow(experiment, resume=resume, tensorboard=tensorboard)
+    return follow(experiment, resume=resume, tensorboard=tensorboard, again=command)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from biounet.atomic import replacing
 from biounet.errors import ShapeError
 from biounet.report import panels
 from biounet.report.curves import curves
+from biounet.report.labelled import coverage, coverage_of_pictures
 from biounet.report.pictures import Picture, View, badness, view
 from biounet.report.runlog import best_row
-from biounet.report.tables import confusion_table, coverage, facts_list, number, score_table, title_of
+from biounet.report.tables import confusion_table, facts_list, number, score_table, title_of
 
 __all__ = ["write_report"]
 
@@ -38,7 +40,10 @@ def write_report(
     class_names: Sequence[str],
     config: str,
     warnings: Sequence[str] = (),
+    trained: Mapping[str, np.ndarray] = MappingProxyType({}),
     finished: bool,
+    stopped: str = "",
+    again: str = "",
 ) -> None:
     """Write the page of a run, whole or not at all; what was at `path` is replaced.
 
@@ -55,8 +60,11 @@ def write_report(
     class_names : one per class, background first; where pictures are of objects, two
     config : TOML text
     warnings : sentences shown on top, such as those of `health`
+    trained : name of each image to train on -> pixels that are unknown, and of each class; (1 + classes,)
     finished : bool
-        The page of a run that goes on reloads itself once a minute.
+        The page of a run that goes on reloads itself once a minute, and says what to think if it stays as it is.
+    stopped : why a run does not go on that is not finished
+    again : command that goes on with it
 
     Raises
     ------
@@ -83,21 +91,23 @@ def write_report(
             "Which pixels are of objects" if objects else "Which class is taken for which",
             _confusion(confusion, class_names),
         ),
-        _section("What is labelled", coverage(ranked, class_names)),
+        _section("What is labelled", _labelled(trained, ranked, class_names)),
         _settings(config),
     )
-    text = _document(title, _header(title, log, finished), "".join(sections), finished=finished)
+    state = "finished" if finished else "stopped" if stopped else "training"
+    standing = _stopped(stopped, again) if stopped else "" if finished else _going_on(log, again)
+    text = _document(title, _header(title, log, state), f"{standing}{''.join(sections)}", reload=state == "training")
     with replacing(path, overwrite=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _document(title: str, header: str, body: str, *, finished: bool) -> str:
+def _document(title: str, header: str, body: str, *, reload: bool) -> str:
     """Put the parts into an HTML document."""
-    reload = "" if finished else f'<meta http-equiv="refresh" content="{RELOAD}">'
+    again = f'<meta http-equiv="refresh" content="{RELOAD}">' if reload else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark">{reload}'
+        f'<meta name="color-scheme" content="light dark">{again}'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
         f"<body>{header}\n<main>{body}</main></body></html>\n"
     )
@@ -108,18 +118,49 @@ def _section(heading: str, content: str) -> str:
     return f"<section><h2>{escape(heading)}</h2>{content}</section>\n" if content else ""
 
 
-def _header(title: str, log: Log, finished: bool) -> str:
+def _header(title: str, log: Log, state: str) -> str:
     """Title, whether the run goes on, and how good it is so far."""
-    state = '<span class="state done">finished</span>' if finished else '<span class="state">training</span>'
+    badge = f'<span class="state {state}">{state}</span>'
     said = []
     best = best_row(log)
     if best is not None and "score" in best:
         said.append(f"Best validation score <b>{number(best['score'])}</b> at step {best['step']:,.0f}")
     if log:
         said.append(f"{log[-1]['step']:,.0f} steps in {_duration(log[-1]['seconds'])}")
-    said.append(f"written {datetime.now().astimezone():%Y-%m-%d %H:%M}")
+    said.append(f"last written {_now()}")
     line = " · ".join(f"<span>{part}</span>" for part in said)
-    return f"<header><h1>{escape(title)} {state}</h1><p>{line}</p></header>"
+    return f"<header><h1>{escape(title)} {badge}</h1><p>{line}</p></header>"
+
+
+def _now() -> str:
+    """When this is written, with the time zone, since others may read it."""
+    return f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _stopped(why: str, again: str) -> str:
+    """When and why a run has stopped, and how to go on."""
+    how = f"<p>Go on with <code>{escape(again)}</code></p>" if again else ""
+    return f'<aside class="warnings"><h2>Stopped on {_now()}</h2><p>{escape(why)}</p>{how}</aside>\n'
+
+
+def _going_on(log: Log, again: str) -> str:
+    """What to think of a page that is not written anew: who kills a process leaves it no time to say so."""
+    times = [0.0, *(row["seconds"] for row in log)]
+    every = f" about every {_duration(times[-1] - times[-2])}" if log else ""
+    how = f": go on with <code>{escape(again)}</code>" if again else ""
+    return (
+        f'<p class="standing">The run writes this page anew{every}, last on {_now()}. If it stays as it is for much '
+        f"longer, the run was killed{how}</p>\n"
+    )
+
+
+def _labelled(trained: Mapping[str, np.ndarray], pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
+    """How much is labelled of the images to train on, and of those that are shown."""
+    shown = coverage_of_pictures(pictures, class_names)
+    if not trained:
+        return shown
+    held_out = f"<h3>Images to validate on</h3>{shown}" if shown else ""
+    return f"<h3>Images to train on</h3>{coverage(trained, class_names)}{held_out}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Tables of a run: scores per image, which class is taken for which, and how much is labelled."""
+"""Tables of a run: scores per image, and which class is taken for which."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 
 from biounet.report.pictures import Picture
 
-__all__ = ["TERMS", "confusion_table", "coverage", "facts_list", "number", "score_table", "title_of"]
+__all__ = ["TERMS", "confusion_table", "facts_list", "number", "score_table", "title_of"]
 
 TERMS: Mapping[str, str] = MappingProxyType(
     {
@@ -113,27 +113,3 @@ def confusion_table(confusion: np.ndarray, class_names: Sequence[str]) -> str:
         f'<th rowspan="2" scope="col">pixels</th></tr><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
-
-
-def coverage(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
-    """Draw the share of each class and of unknown pixels in the truth of the pictures, as one bar."""
-    truths = [picture for picture in pictures if picture.truth is not None]
-    if not truths:
-        return ""
-    counts = np.zeros(len(class_names) + 1, np.int64)
-    objects = 0
-    for picture in truths:
-        assert picture.truth is not None
-        objects += int(np.count_nonzero(np.unique(picture.truth) > 0)) if picture.objects else 0
-        classes = np.minimum(picture.truth, 1) if picture.objects else picture.truth
-        counts += np.bincount(np.where(classes < 0, len(class_names), classes).ravel(), minlength=len(counts))
-    shares = counts / max(int(counts.sum()), 1)
-    bar, key = [], []
-    for place, (name, share) in enumerate(zip([*class_names, "not labelled"], shares, strict=True)):
-        kind = "unknown" if place == len(class_names) else f"k{place % 8}"
-        if share > 0:
-            bar.append(f'<i class="{kind}" style="flex:{share:.6f}"></i>')
-        key.append(f'<span><i class="chip {kind}"></i>{escape(name)} <b>{share:.1%}</b></span>')
-    if objects:
-        key.append(f"<span><b>{objects:,}</b> objects</span>")
-    return f'<div class="bar">{"".join(bar)}</div><p class="key">{"".join(key)}</p>'
