@@ -41,7 +41,7 @@ def train(name, dataset, folder, minutes):
     """Train as `biounet train --model NAME` does; tell how long steps took."""
     began = time.monotonic()
     settings = RunConfig.preset("default").updated({"model.name": name, "train.minutes": minutes})
-    config, data, normalization = prepare(dataset, settings)
+    config, data, normalization, _ = prepare(dataset, settings)
     experiment = Experiment(config, data, normalization, folder, make_fabric("auto", "auto"), began)
     experiment.settle()
     seconds, last = [], None

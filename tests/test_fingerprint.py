@@ -1,13 +1,15 @@
 """Settings follow from the images: worked by hand on small sets."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from biounet.config import IGNORE, RunConfig
-from biounet.fingerprint import Fingerprint, choose_settings
+from biounet.fingerprint import Fingerprint, choose_normalization, choose_settings
 from biounet.models import build
+from biounet.normalize import Normalization
 from biounet.training_data import Item, TrainingData
 
 CELLS = Fingerprint((512, 512), (512, 512), None, 40, 30.0, 0.0, (0.6, 0.4), 0.0)
@@ -102,6 +104,35 @@ def test_a_patch_holds_an_object_and_a_batch_half_the_work():
     assert (unpadded.train.patch, unpadded.train.batch) == (256, 2)
     given, _ = choose_settings(IMAGES.updated({"train.patch": 128}), replace(CELLS, diameter=250.0))
     assert (given.train.patch, given.train.batch) == (128, 2)
+
+
+def with_hot_pixels(hot, count=10, kind="classes"):
+    """Images of 40 x 40 px, in so many of them one pixel that is far brighter than the others."""
+    rng, items = np.random.default_rng(0), []
+    for number in range(count):
+        image = rng.normal(500, 30, (1, 40, 40))
+        image[0, 3, 4] = 60_000 if number < hot else 500
+        labels = rng.integers(0, 2, (40, 40))
+        items.append(Item(str(number), Normalization().measured(image).apply(image), labels, labels))
+    return TrainingData(items, [], kind, ())
+
+
+@pytest.mark.parametrize(("hot", "kind"), [(0, "z-score"), (1, "z-score"), (2, "percentile"), (10, "percentile")])
+def test_percentiles_are_taken_where_hot_pixels_make_the_standard_deviation(hot, kind):
+    config, reasons = choose_normalization(IMAGES, with_hot_pixels(hot))
+    assert config.train.normalization == kind
+    assert "train.normalization" not in config.train.auto
+    said = f"in {hot} of 10 images few pixels make the standard deviation"
+    plain = r"98.8 % of the pixels of an image span [45]\.\d standard deviations or more"
+    assert re.fullmatch(said if hot else plain, reasons["train.normalization"])
+
+
+def test_normalisation_by_hand_and_that_of_images_to_draw_is_left_as_it_is():
+    given = IMAGES.updated({"train.normalization": "z-score"})
+    assert choose_normalization(given, with_hot_pixels(10)) == (given, {})
+    drawn, reasons = choose_normalization(IMAGES, with_hot_pixels(10, kind="images"))
+    assert drawn.train.normalization == "z-score"
+    assert reasons["train.normalization"] == "the default where there are images to draw"
 
 
 def test_of_classes_the_defaults_are_taken_and_said():

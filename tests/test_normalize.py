@@ -1,14 +1,16 @@
 """Normalisation: by hand, and never by the tile."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from biounet.config import TrainConfig
 from biounet.errors import ConfigError, ImageError, ShapeError
-from biounet.normalize import Normalization, statistics, subsample
+from biounet.normalize import NORMALIZATIONS, Normalization, statistics, subsample
 
 LAWS = settings(max_examples=50, deadline=None)
 KINDS = pytest.mark.parametrize("kind", ["z-score", "percentile"])
@@ -30,6 +32,36 @@ def test_percentiles_go_to_zero_and_one():
     image = np.arange(101, dtype=np.uint16)[None] * 10
     normal = Normalization("percentile", low=10, high=90).measured(image).apply(image)
     assert normal[0, [0, 10, 50, 90, 100]] == pytest.approx([-1 / 8, 0, 1 / 2, 1, 9 / 8])
+
+
+def test_percentiles_go_to_zero_and_the_span_and_nothing_goes_beyond_the_bounds():
+    image = np.arange(101, dtype=np.uint16)[None] * 10
+    way = Normalization("percentile", low=10, high=90, span=4.0, bounds=(-0.25, 4.125))
+    normal = way.measured(image).apply(image)
+    assert normal[0, [0, 5, 10, 50, 90, 91, 100]] == pytest.approx([-1 / 4, -1 / 4, 0, 2, 4, 4.05, 4.125])
+    assert normal.dtype == np.float32
+
+
+def test_a_run_may_normalise_in_all_ways_and_a_unit_is_about_a_standard_deviation_in_each():
+    assert (
+        set(NORMALIZATIONS)
+        == {"z-score", "percentile"}
+        == set(get_args(TrainConfig.model_fields["normalization"].annotation))
+    )
+    image = np.random.default_rng(0).normal(500, 30, (1, 200, 200))
+    for way in NORMALIZATIONS.values():
+        assert way.measured(image).apply(image).std() == pytest.approx(1, abs=0.05)
+
+
+def test_hot_pixels_leave_the_others_as_they_are_by_percentiles_of_a_run():
+    image = np.random.default_rng(0).normal(500, 30, (1, 200, 200)).round().astype(np.uint16)
+    hot = image.copy()
+    hot[0, ::50, ::50] = 65535  # 16 of 40,000
+    way, rest = NORMALIZATIONS["percentile"], hot < 65535
+    normal = way.measured(hot).apply(hot)
+    assert normal[rest] == pytest.approx(way.measured(image).apply(image)[rest], abs=0.1)
+    assert np.unique(normal[~rest]).tolist() == [10.0]
+    assert Normalization().measured(hot).apply(hot)[rest].std() < 0.05
 
 
 @KINDS
@@ -86,8 +118,18 @@ def test_large_images_are_sampled_on_a_regular_grid():
 
 @KINDS
 def test_written_as_json_and_read_back_it_is_the_same(kind):
-    for normalization in (Normalization(kind, low=2.0), Normalization(kind).measured(drawn(2, 5, 5))):
+    for normalization in (
+        Normalization(kind, low=2.0),
+        Normalization(kind).measured(drawn(2, 5, 5)),
+        NORMALIZATIONS[kind].measured(drawn(2, 5, 5)),
+    ):
         assert Normalization.from_json(json.loads(json.dumps(normalization.to_json()))) == normalization
+
+
+@KINDS
+def test_what_models_of_before_say_is_understood(kind):
+    written = {"kind": kind, "low": 1.0, "high": 99.8, "offset": None, "scale": None}
+    assert Normalization.from_json(written) == Normalization(kind)
 
 
 @KINDS
@@ -105,10 +147,14 @@ def test_an_image_without_pixels_is_refused():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kind": "minmax"}, {"low": 99.0, "high": 1.0}, {"high": 101.0}, {"offset": (1.0,)}, {"scale": (1.0,)}]
+    "wrong",
+    [
+        *({"kind": "minmax"}, {"low": 99.0, "high": 1.0}, {"high": 101.0}, {"offset": (1.0,)}, {"scale": (1.0,)}),
+        *({"span": 0.0}, {"bounds": (1.0, 1.0)}),
+    ],
 )
 def test_settings_without_meaning_are_refused(wrong):
-    with pytest.raises(ConfigError, match=r"normalisation|percentiles|together"):
+    with pytest.raises(ConfigError, match=r"normalisation|percentiles|together|bounds"):
         Normalization(**wrong)
 
 

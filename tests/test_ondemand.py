@@ -178,7 +178,7 @@ def test_what_is_validated_on_has_no_more_pixels_than_promised(sides):
 @pytest.mark.parametrize("memory", [0.0, 1.0])
 def test_what_is_held_out_is_a_matter_of_the_settings_not_of_the_memory(dataset, memory):
     settings = {"train.validation": 0.5, "train.validation_pixels": 1000, "train.memory": memory}
-    _, data, _ = prepare(dataset, RunConfig.preset("default").updated(settings))
+    _, data, *_ = prepare(dataset, RunConfig.preset("default").updated(settings))
     assert [item.name for item in data.validation] == ["0.tif"]  # of 0 and 1
     assert sum("1 are validated on" in note for note in data.notes) == 1
 

@@ -14,7 +14,7 @@ from biounet.models import geometry_of
 from biounet.targets import touching
 from biounet.training_data import TrainingData
 
-__all__ = ["Fingerprint", "choose_settings"]
+__all__ = ["Fingerprint", "choose_normalization", "choose_settings"]
 
 Choices = dict[str, tuple[Any, str]]
 """Settings by name: value and reason."""
@@ -55,6 +55,13 @@ BORDER_WEIGHT = 5.0
 
 WEIGHT_OF_PARTS = 2.0
 """w0 where parts of the foreground do, such as cells between membranes; more tells no more apart, docs/recipes.md."""
+
+OUTSHONE = 2.0
+"""Standard deviations between percentiles that an image has at least, unless it is made by pixels beyond them: numbers
+within a range deviate by half of it at most (Popoviciu 1935)."""
+
+FEW_IMAGES = 0.1
+"""Share of such images that are put up with."""
 
 CLOSE = 8
 """Pixels between objects that count as touching: what is wider weighs little at the sigma of the paper."""
@@ -131,6 +138,38 @@ def _measured(data: TrainingData) -> list[int]:
     numbers = some or range(len(data.surveys))
     count = min(len(numbers), MEASURED)
     return [numbers[place * len(numbers) // count] for place in range(count)]
+
+
+def choose_normalization(config: RunConfig, data: TrainingData) -> tuple[RunConfig, dict[str, str]]:
+    """Settle ``train.normalization``, if it is in ``train.auto``.
+
+    By percentiles, if some hot pixels or specks make the standard deviation of too many images: all else would be grey
+    in grey. Where there are images to draw, it is z-score: they and the images are normalised by the whole set.
+
+    Parameters
+    ----------
+    config : RunConfig
+    data : TrainingData
+        Read with z-score.
+
+    Returns
+    -------
+    RunConfig
+        With the one that the data are to be read with.
+    dict
+        The reason, for people, if it was chosen.
+    """
+    name = "train.normalization"
+    if name not in config.train.auto:
+        return config, {}
+    if data.kind == "images":
+        return config.updated({name: "z-score"}), {name: "the default where there are images to draw"}
+    extents = [survey.extent for survey in data.surveys]
+    outshone = sum(extent < OUTSHONE for extent in extents)
+    least = f"98.8 % of the pixels of an image span {min(extents):.1f} standard deviations or more"
+    reason = f"in {outshone} of {len(extents)} images few pixels make the standard deviation" if outshone else least
+    kind = "percentile" if outshone > FEW_IMAGES * len(extents) else "z-score"
+    return config.updated({name: kind}), {name: reason}
 
 
 def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, dict[str, str]]:

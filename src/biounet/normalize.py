@@ -7,13 +7,14 @@ tile computes does not depend on the tile.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
 
 from biounet.errors import ConfigError, ImageError, ShapeError
 
-__all__ = ["Normalization", "statistics", "subsample"]
+__all__ = ["NORMALIZATIONS", "Normalization", "statistics", "subsample"]
 
 Kind = Literal["z-score", "percentile"]
 
@@ -25,11 +26,14 @@ class Normalization:
     Attributes
     ----------
     kind : "z-score" or "percentile"
-        Mean to 0 and standard deviation to 1, or the percentile `low` to 0 and `high` to 1.
+        Mean to 0 and standard deviation to 1, or the percentile `low` to 0 and `high` to `span`.
     low, high : percent
-        Used by "percentile" only. Nothing is clipped.
+    span : no unit
+        These three are used by "percentile" only.
     offset, scale : one number per channel, in units of the image, or None
         None: measured on each image. Set: those of the training set, for every image.
+    bounds : least and greatest normalised intensity, or None
+        What lies farther out is brought there. None: nothing is clipped.
 
     Examples
     --------
@@ -43,6 +47,8 @@ class Normalization:
     high: float = 99.8
     offset: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
+    span: float = 1.0
+    bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("z-score", "percentile"):
@@ -51,6 +57,8 @@ class Normalization:
             raise ConfigError(f"percentiles must rise between 0 and 100, got {self.low} and {self.high}")
         if (self.offset is None) != (self.scale is None) or len(self.offset or ()) != len(self.scale or ()):
             raise ConfigError(f"offset and scale go together, one per channel, got {self.offset} and {self.scale}")
+        if not self.span > 0 or (self.bounds is not None and not self.bounds[0] < self.bounds[1]):
+            raise ConfigError(f"span must be positive and bounds must rise, got {self.span} and {self.bounds}")
 
     def measured(self, image: np.ndarray) -> Self:
         """Fill in the statistics of a whole image (C, ...); those of a training set stay.
@@ -63,7 +71,8 @@ class Normalization:
         if self.offset is not None:
             return self
         offset, scale = statistics(image, kind=self.kind, low=self.low, high=self.high)
-        return replace(self, offset=offset, scale=scale)
+        span = self.span if self.kind == "percentile" else 1.0
+        return replace(self, offset=offset, scale=tuple(extent / span for extent in scale))
 
     def fitted(self, images: Iterable[np.ndarray]) -> Self:
         """Fill in the statistics of a training set, all images (C, ...) pooled.
@@ -93,7 +102,7 @@ class Normalization:
         for channel, offset, scale, target in zip(array, self.offset, self.scale, result, strict=True):
             np.subtract(channel, offset, out=target)  # integers in float64, a buffer at a time
             target /= scale
-        return result
+        return result if self.bounds is None else np.clip(result, *self.bounds, out=result)
 
     def to_json(self) -> dict[str, Any]:
         """As plain numbers and text, for the header of a model file."""
@@ -110,6 +119,13 @@ class Normalization:
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
         }
         return cls(**fields)
+
+
+NORMALIZATIONS: Mapping[Kind, Normalization] = MappingProxyType(
+    {"z-score": Normalization(), "percentile": Normalization("percentile", span=5.0, bounds=(-5.0, 10.0))}
+)
+"""What a run may normalise by. Percentiles 1 and 99.8 of a normal distribution are 5.2 standard deviations apart, so a
+unit means the same by both; and no pixel counts as farther outside of them than they are apart."""
 
 
 def statistics(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,11 @@ from numpy.typing import NDArray
 
 __all__ = ["Survey", "total_counts"]
 
+LEVELS, FARTHEST = 2**16, 8.0
+"""Grey levels between minus and plus the greatest intensity that are told apart."""
+
+COLUMNS = 1024
+"""Of images that are so often wider every second, third, ... column tells."""
 
 Band = tuple[NDArray[Any], NDArray[Any], NDArray[np.integer[Any]]]
 """Some rows of an image (C, *spatial), of its labels, and of the target (*spatial)."""
@@ -26,6 +32,9 @@ class Survey:
     counts : pixels that are unknown, and of each class up to the highest that occurs
     image_digest : SHA-256 of the pixels
     digest : SHA-256 of pixels, labels and target
+    extent : of the normalised intensities
+        How far percentiles 1 and 99.8 are apart, in the channel where they are nearest to each other; in steps of
+        1/4096, and of intensities between -8 and 8.
 
     Examples
     --------
@@ -39,6 +48,7 @@ class Survey:
     counts: NDArray[np.int64]
     image_digest: str
     digest: str
+    extent: float = inf
 
     @classmethod
     def of(cls, name: str, image: NDArray[Any], labels: NDArray[Any], target: NDArray[np.integer[Any]]) -> Self:
@@ -54,15 +64,17 @@ class Survey:
         >>> Survey.joined("a", bands).digest == Survey.of("a", labels, labels, labels).digest
         True
         """
-        digests, counts = [_Digest() for _ in range(3)], np.zeros(1, np.int64)
+        digests, counts, levels = [_Digest() for _ in range(3)], np.zeros(1, np.int64), _Levels()
         for band in bands:
+            levels.add(band[0])
             for digest, array in zip(digests, band, strict=True):
                 digest.add(array)
             more = np.bincount(np.maximum(band[2], -1).ravel() + 1, minlength=len(counts))
             more[: len(counts)] += counts
             counts = more
         each = [digest.hexdigest() for digest in digests]
-        return cls(name, digests[0].shape, counts, each[0], hashlib.sha256("".join(each).encode()).hexdigest())
+        together = hashlib.sha256("".join(each).encode()).hexdigest()
+        return cls(name, digests[0].shape, counts, each[0], together, levels.extent())
 
     @property
     def classes(self) -> int:
@@ -101,3 +113,28 @@ class _Digest:
         whole = self._sum.copy()
         whole.update(f"{self._kind} {self.shape}".encode())
         return whole.hexdigest()
+
+
+class _Levels:
+    """How many pixels of each channel have which grey level, counted band by band."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros((1, LEVELS), np.int64)
+
+    def add(self, band: NDArray[Any]) -> None:
+        """Count the pixels of the next rows, (C, *spatial)."""
+        some = band[..., :: max(1, band.shape[-1] // COLUMNS)]
+        self._counts = self._counts + np.stack([np.bincount(_level_of(channel), minlength=LEVELS) for channel in some])
+
+    def extent(self, *, low: float = 1.0, high: float = 99.8) -> float:
+        """How far percentiles are apart in the channel where that is least, those left out where they coincide."""
+        shares = self._counts.cumsum(axis=1) / self._counts.sum(axis=1, keepdims=True)
+        ends = [np.searchsorted(share, (low / 100, high / 100)) for share in shares]
+        apart = [int(last - first) for first, last in ends if last > first]
+        return min(apart) * 2 * FARTHEST / LEVELS if apart else inf
+
+
+def _level_of(channel: NDArray[Any]) -> NDArray[np.uint16]:
+    """Grey level of each pixel."""
+    scaled = (channel.ravel() + FARTHEST) * (LEVELS / (2 * FARTHEST))
+    return np.clip(scaled, 0, LEVELS - 1).astype(np.uint16)

@@ -228,7 +228,7 @@ def _load_images(parts: Parts, normalization: Normalization, notes: Sequence[str
     """
     read = [[(pair, *dataset.load(pair)) for pair in pairs] for dataset, pairs in parts]
     of_images = normalization.fitted([image for _, image, _ in read[0]])
-    of_targets = normalization.fitted([target for _, _, target in read[0]])
+    of_targets = Normalization().fitted([target for _, _, target in read[0]])
     train, held_out = (
         [
             Item(

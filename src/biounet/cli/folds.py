@@ -106,13 +106,12 @@ def run_folds(
     """
     began = time.monotonic()
     rows = open_summary(out, count, resume=resume)
-    config, data, normalization = prepare(dataset, settings, memory=math.inf)  # all folds share the images
+    config, data, normalization, reasons = prepare(dataset, settings, memory=math.inf)  # all folds share the images
     parts = fold_data(dataset, data, len(rows), silver=config.train.silver, pixels=config.train.validation_pixels)
     with connected():
         fabric = make_fabric(device, config.train.precision)
         leads = fabric.global_rank == 0
         with hold(out) if leads else nullcontext():
-            reasons: dict[str, str] = {}
             for fold, part in enumerate(parts):
                 folder = out / f"fold-{fold}"
                 reasons["train.validation"] = f"no share of the images, but fold {fold} of {len(rows)} is held out"

@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from biounet.cli.follow import follow
@@ -11,12 +12,13 @@ from biounet.config import RunConfig, TrainConfig
 from biounet.digests import shared_images
 from biounet.errors import ConfigError
 from biounet.experiment import Experiment
+from biounet.fingerprint import choose_normalization
 from biounet.footprint import machine_bytes
 from biounet.forecast import Forecast
 from biounet.geometry import Geometry
 from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.models import build
-from biounet.normalize import Normalization
+from biounet.normalize import NORMALIZATIONS, Normalization
 from biounet.patches import network_input_size
 from biounet.pretrained import check_model
 from biounet.processes import connected, least, local_size, make_fabric
@@ -37,20 +39,29 @@ def check_settings(settings: RunConfig) -> None:
 
 def prepare(
     dataset: Path, settings: RunConfig, *, memory: float | None = None
-) -> tuple[RunConfig, TrainingData, Normalization]:
-    """Read a dataset and complete the settings with what it holds; `memory` in bytes, else the `room` there is."""
-    normalization = Normalization()
+) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
+    """Read a dataset and complete the settings with what it holds; `memory` in bytes, else the `room` there is.
+
+    Returns also how images are normalised, and why, if that was left open.
+    """
     train = settings.train
-    data = load_training_data(
+    read = partial(
+        load_training_data,
         dataset,
-        normalization,
         validation=train.validation,
         target=train.target,
         silver=train.silver,
         memory=room(train) if memory is None else memory,
         pixels=train.validation_pixels,
     )
-    return fit_to_data(settings, data), data, normalization
+    before = "z-score" if "train.normalization" in train.auto else train.normalization
+    data = read(NORMALIZATIONS[before])
+    settings, reasons = choose_normalization(settings, data)
+    normalization = NORMALIZATIONS[settings.train.normalization]
+    if settings.train.normalization != before:
+        del data  # memory may not hold the images twice
+        data = read(normalization)
+    return fit_to_data(settings, data), data, normalization, reasons
 
 
 def room(train: TrainConfig) -> float:
@@ -63,12 +74,12 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     began = time.monotonic()
     check_settings(settings)
     fabric = make_fabric(device, settings.train.precision)
-    config, data, normalization = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
+    config, data, normalization, reasons = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     yield coverage(data) if data.kind == "images" else f"labels: {data.kind}, {data.classes} classes; {coverage(data)}"
-    experiment = Experiment(config, data, normalization, Path(), fabric, began)
+    experiment = Experiment(config, data, normalization, Path(), fabric, began, reasons)
     for name, reason in experiment.settle().items():
         yield chosen(experiment.config, name, reason)
     config, net = experiment.config, build(experiment.config.model)
@@ -147,8 +158,8 @@ def run_training(
     with connected():
         fabric = make_fabric(device, settings.train.precision)
         # Either all of them hold the images or none, or some would wait for files that others do not write.
-        config, data, normalization = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
-        experiment = Experiment(config, data, normalization, out, fabric, began)
+        config, data, normalization, reasons = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
+        experiment = Experiment(config, data, normalization, out, fabric, began, reasons)
         if experiment.leads:
             announce(data)
         finished = train_one(experiment, resume=resume, tensorboard=tensorboard, command=again(dataset, out))

@@ -30,6 +30,7 @@ Chosen = Literal[
     "train.oversample",
     "train.border_weight",
     "train.loss",
+    "train.normalization",
     "augment.brightness",
     "augment.contrast",
     "augment.gamma",
@@ -214,6 +215,8 @@ class TrainConfig(Settings):
     silver: bool = True
     """Learn also from the computer-made annotations of a Cell Tracking Challenge set, where experts made none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    normalization: Literal["z-score", "percentile"] = "z-score"
+    """How intensities are brought to one scale, see `biounet.normalize.NORMALIZATIONS`."""
     target: Literal["auto", "paper", "classes", "foreground", "border", "distance", "image"] = "auto"
     """What labels mean: class numbers, or objects, of which the network learns one of `biounet.targets.TARGETS`.
     ``image``: there are none, the network learns to draw images. ``auto`` decides by the layout; of objects it takes
