@@ -18,7 +18,7 @@ __all__ = ["CascadeUNet"]
 
 SHRINK: Mapping[int, Callable[..., nn.Module]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 
-LIKELY = 0.05
+LIKELY = 0.1
 """Probability of foreground near by from which the fine network is asked; from twice as much it alone is believed."""
 
 
@@ -32,27 +32,28 @@ class CascadeUNet(nn.Module):
         ``deep_supervision``, the network gives the scores of both in training, (N, classes, 2, *spatial), the
         loss being the mean over them, so that the first too learns the classes; in evaluation, those of the
         second near what the first takes for foreground (any class but 0), those of the first elsewhere.
-        Without, the first learns what helps the second, which then computes all scores.
+        Without it, the first learns whatever helps the second, and the second computes everything.
 
     Notes
     -----
     Source: Christ et al. 2016, "Automatic Liver and Lesion Segmentation in CT Using Cascaded Fully
-    Convolutional Neural Networks and 3D Conditional Random Fields": a U-Net finds the liver; a second one, which
-    was trained by itself, finds lesions in the image cut to the liver, enlarged to the size of the input, all
-    other pixels 0 (github.com/IBBM/Cascaded-FCN, models/cascadedfcn/step2); a random field smooths both.
-    Isensee et al. 2021, "nnU-Net", figure 2 and online methods: both tell the same classes; the second computes
-    the whole image and has the classes that the first told as further channels.
+    Convolutional Neural Networks and 3D Conditional Random Fields": one U-Net finds the liver; a second, trained
+    by itself, finds lesions in the image cut to the liver and enlarged to the size of the input, all pixels
+    outside of it 0 (github.com/IBBM/Cascaded-FCN, models/cascadedfcn/step2); a random field refines the result.
+    Isensee et al. 2021, "nnU-Net", figure 2 and online methods: both networks, trained one after the other, tell
+    the same classes; the second sees the whole image and, as further channels, the classes that the first told.
 
-    Ours has these channels, and computes only where there is something to see. A box around all of it would depend
-    on how the image is cut, so this is decided in blocks of the grid of the network. Where the probability of
-    foreground is at most 0.05 in the whole block and those beside it, the scores are those of the first; where it
-    is 0.1 anywhere, those of the second; between, a mean of both, so that rounding in the first never makes more
-    than rounding in the result. The second is run on boxes around its blocks, with the context that it needs.
-    What differs from the papers: both are trained together, and everywhere, for the first one to be wrong;
-    probabilities are handed on, not classes; nothing is enlarged or set to 0, and there is no random field.
+    Ours has the channels of the latter, and computes as the former only where there is something to see. A box
+    around that would depend on how the image is cut, so it is decided in blocks of the grid of the network: where
+    the probability of foreground is at most 0.1 in a block and those beside it, the scores are those of the
+    first network; where it is 0.2 or more anywhere in them, those of the second; between, a mean of both, so that
+    the result has no step where the first rounds differently in another tile. The second is run on boxes around
+    its blocks with the context that it needs, on none where nothing is. In a graph made by `torch.export`, and
+    when memory is counted, one box holds everything; the result is the same.
 
-    Where the values of pixels are not to be known, in a graph made by `torch.export` and where memory is counted,
-    one box holds everything; the result is the same.
+    Differs from both papers: the networks are trained together, the second on whole patches, so that it learns
+    even where the first is still wrong; it gets probabilities, not classes; nothing is enlarged or set to 0, and
+    there is no random field.
 
     Examples
     --------
