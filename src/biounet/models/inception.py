@@ -16,10 +16,16 @@ def inception_unet(config: ModelConfig) -> UNet:
 
     Notes
     -----
-    Source: Cahall et al. 2019, "Inception Modules Enhance Brain Tumor Segmentation", with the module of
-    Szegedy et al. 2015, figure 2b. The papers tune how many filters of each size there are, level by
-    level; ours have a quarter of the channels each. Other versions (github.com/mlcommons/GaNDLF, after a preprint
-    of the paper) have two and three filters of 3x3, one after the other, for larger ones, and add the input.
+    Source: Cahall et al. 2019, "Inception Modules Enhance Brain Tumor Segmentation"; the first author published
+    the network (github.com/danielenricocahall/Keras-UNet). Filters: Szegedy et al. 2015, figure 2b, who choose how
+    many of each size there are, layer by layer; here as in the published network they are as many of each. Its
+    32 of each on the outermost level are our ``width=128``, the channels of a module.
+    Differs from the published network: two modules on each level of both paths, as the U-Net has two convolutions,
+    where it has one, on the way up before the skip and none behind it; one filter of 5x5, where it has two of 3x3
+    with nothing between them; up-convolutions, where it repeats pixels; no batch normalisation of the scores; and
+    volumes. docs/papers.toml counts what each makes in parameters.
+    github.com/mlcommons/GaNDLF has another network of this name, of two and three filters of 3x3 in place of the
+    larger ones, which adds the input of each module to its output.
     """
     need_padding(config)
     return UNet(config, block=InceptionBlock)
