@@ -8,7 +8,7 @@ import pytest
 from biounet.cli import folds as command
 from biounet.cli.folds import fold_data, of_one_fold, open_summary, run_folds
 from biounet.config import RunConfig
-from biounet.errors import OutputError, TrainingError
+from biounet.errors import LabelError, OutputError, TrainingError
 from biounet.images import Image, write
 from biounet.modelfile import read_card
 from biounet.normalize import Normalization
@@ -72,6 +72,16 @@ def test_folds_that_were_killed_before_the_settings_of_the_first_can_be_begun_ag
 def summary(out):
     with (out / "folds.csv").open() as stream:
         return list(csv.DictReader(stream))
+
+
+def test_a_fold_that_would_hold_out_all_labels_is_refused_before_the_first_begins(dataset, tmp_path):
+    for number in range(1, 4):
+        (dataset / "labels" / f"{number}.png").unlink()
+        write(dataset / "labels" / f"{number}.tif", Image(np.full((16, 16), -1, np.int16), "YX"))
+    settings = of_one_fold(RunConfig.preset("default").updated(TINY), 2)
+    with pytest.raises(LabelError, match="no image to train on has a labelled pixel"):
+        run_folds(dataset, tmp_path / "run", settings, count=2, device="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 def test_minutes_are_those_of_all_folds():

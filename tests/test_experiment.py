@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from biounet.calibration import apply_temperature
 from biounet.config import RunConfig
 from biounet.digests import shared_images
-from biounet.errors import ConfigError, OutputError, TrainingError
+from biounet.errors import ConfigError, LabelError, ModelFileError, OutputError, TrainingError
 from biounet.experiment import Experiment
 from biounet.modelfile import load_network, read_card
 from biounet.normalize import Normalization
@@ -45,6 +46,17 @@ def test_reasons_are_written_beside_settings(tmp_path):
     assert "s a step" in next(line for line in text.splitlines() if line.startswith("width"))
 
 
+def test_minutes_that_are_left_over_make_a_batch_larger_unless_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.setattr("biounet.budget.seconds_per_step", lambda config, size, *, fabric: 1e-6)
+    minutes = {"train.steps": None, "train.minutes": 1.0}
+    run = experiment(tmp_path / "run", **minutes)
+    assert run.settle()["train.batch"].startswith("0.00 s a step, so 60000000 steps in 1 minutes")
+    assert run.config.train.batch == 16
+    given = experiment(tmp_path / "run", **minutes, **{"train.batch": 3})
+    assert "train.batch" not in given.settle()
+    assert given.config.train.batch == 3
+
+
 def test_a_batch_that_nobody_gave_has_a_patch_for_each_process(tmp_path):
     run = experiment(tmp_path / "run")
     run.fabric = SimpleNamespace(world_size=5, global_rank=0, device=torch.device("cpu"))
@@ -69,6 +81,25 @@ def test_images_that_the_gpu_has_no_room_for_stay_in_memory(tmp_path, monkeypatc
 def test_unknown_names_are_refused_before_anything_is_written(tmp_path, changes):
     with pytest.raises(ConfigError, match="must be one of"):
         list(experiment(tmp_path / "run", **changes).run())
+    assert not (tmp_path / "run").exists()
+
+
+def test_labels_that_are_all_held_out_are_refused_before_anything_is_written(tmp_path):
+    run = experiment(tmp_path / "run")
+    (item,) = run.data.train
+    unknown = replace(item, labels=np.full((16, 16), -1), target=np.full((16, 16), -1))
+    with pytest.raises(LabelError, match="no image to train on has a labelled pixel"):
+        replace(run, data=replace(run.data, train=[unknown]))
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_to_begin_with_are_not_loaded_to_be_checked(tmp_path, monkeypatch):
+    monkeypatch.setattr("biounet.pretrained.load_file", None)
+    weights = tmp_path / "weights.safetensors"
+    save_file({"features.0.weight": torch.zeros(2, 3, 3, 3)}, weights)
+    run = experiment(tmp_path / "run", **{"model.name": "fcn-8s", "model.pretrained": str(weights)})
+    with pytest.raises(ModelFileError, match=r"weights\.safetensors: "):
+        next(run.run())
     assert not (tmp_path / "run").exists()
 
 
@@ -166,9 +197,12 @@ def test_a_second_run_into_the_same_folder_is_refused(tmp_path):
 def test_resuming_on_changed_images_or_labels_is_refused(tmp_path):
     list(experiment(tmp_path / "run").run())
     for change in ("image", "labels"):
-        changed = experiment(tmp_path / "run")
-        array = getattr(changed.data.train[0], change)
+        run = experiment(tmp_path / "run")
+        (item,) = run.data.train
+        array = getattr(item, change).copy()
         array[..., 3, 4] += 1
+        items = [replace(item, **{change: array})]
+        changed = replace(run, data=replace(run.data, train=items, validation=items))
         with pytest.raises(TrainingError, match="labels have changed since the run began: train/a, validation/a;"):
             list(changed.run(resume=True))
     assert list(experiment(tmp_path / "run").run(resume=True)) == []

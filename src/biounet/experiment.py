@@ -23,6 +23,7 @@ from biounet.calibration import Calibration
 from biounet.config import AugmentConfig, RunConfig
 from biounet.devices import choose_precision
 from biounet.digests import dataset_digest, item_digests
+from biounet.errors import LabelError
 from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
@@ -32,7 +33,7 @@ from biounet.models import check_targets, geometry_of
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
 from biounet.optimize import measure_statistics
-from biounet.patches import PatchSource, network_input_size
+from biounet.patches import UNLABELLED, PatchSource, network_input_size
 from biounet.postprocess import ObjectRules
 from biounet.pretrained import check_model
 from biounet.processes import agree, check_share
@@ -100,6 +101,8 @@ class Experiment:
     def __post_init__(self) -> None:
         check_loss(self.config.train.loss, self.data.kind == "images")
         check_targets(self.config.model.name, self.data.kind == "images")
+        if not self.data.counts[1:].any():
+            raise LabelError(UNLABELLED)
 
     @cached_property
     def validation(self) -> Validation:

@@ -25,9 +25,11 @@ from biounet.errors import LabelError
 from biounet.geometry import Geometry
 from biounet.places import Places
 
-__all__ = ["Batch", "PatchSource", "Samples", "network_input_size"]
+__all__ = ["UNLABELLED", "Batch", "PatchSource", "Samples", "network_input_size"]
 
 T = TypeVar("T")
+
+UNLABELLED = "no image to train on has a labelled pixel; label some, or hold out others of them"
 
 TRIES = 16
 """How often a patch is bent anew, if all labels were bent out of it; then it stays straight."""
@@ -149,7 +151,7 @@ class PatchSource:
         images = range(len(self.samples))
         labelled = tuple(number for number in images if not self.places or self.places[number].known)
         if not labelled:
-            raise LabelError("no image to train on has a labelled pixel; label some, or hold out others of them")
+            raise LabelError(UNLABELLED)
         return labelled
 
     @cached_property

@@ -13,10 +13,11 @@ from biounet.atomic import replacing
 from biounet.cli.progress import say
 from biounet.cli.train import again, announce, prepare, train_one
 from biounet.config import RunConfig
-from biounet.errors import TrainingError
+from biounet.errors import LabelError, TrainingError
 from biounet.experiment import Experiment
 from biounet.folders import Split, find_dataset, folds
 from biounet.ondemand import limit_pixels
+from biounet.patches import UNLABELLED
 from biounet.processes import agree, connected, make_fabric
 from biounet.report import load_log
 from biounet.report.runlog import best_row
@@ -54,8 +55,16 @@ def fold_data(
         As `data` were read.
     pixels : int
         Of those held out so many are taken, see `biounet.ondemand.limit_pixels`.
+
+    Raises
+    ------
+    LabelError
+        If a fold has no labels to learn from.
     """
-    divided = folds(find_dataset(dataset, silver=silver), count)
+    divided = list(folds(find_dataset(dataset, silver=silver), count))
+    labelled = {survey.name for survey in data.surveys if survey.counts[1:].any()}
+    if any(labelled <= {pair.name for pair in split.validation} for split in divided):
+        raise LabelError(UNLABELLED)
     return (_of_fold(dataset, data, split, silver, pixels) for split in divided)
 
 
