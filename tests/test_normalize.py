@@ -43,11 +43,7 @@ def test_percentiles_go_to_zero_and_the_span_and_nothing_goes_beyond_the_bounds(
 
 
 def test_a_run_may_normalise_in_all_ways_and_a_unit_is_about_a_standard_deviation_in_each():
-    assert (
-        set(NORMALIZATIONS)
-        == {"z-score", "percentile"}
-        == set(get_args(TrainConfig.model_fields["normalization"].annotation))
-    )
+    assert set(NORMALIZATIONS) == set(get_args(TrainConfig.model_fields["normalization"].annotation))
     image = np.random.default_rng(0).normal(500, 30, (1, 200, 200))
     for way in NORMALIZATIONS.values():
         assert way.measured(image).apply(image).std() == pytest.approx(1, abs=0.05)
