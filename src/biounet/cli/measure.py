@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from biounet.atomic import check_absent, replacing
 from biounet.cli.beside import Channels, MeasuredFiles, check_channels, files_beside
 from biounet.cli.progress import progress, say
-from biounet.errors import ConfigError
+from biounet.errors import ConfigError, LabelError
 from biounet.geometry import ArrayReader, Box, Reader
 from biounet.images import Image, write
 from biounet.measure import in_pieces, split_objects, uncertain_regions
@@ -160,7 +160,8 @@ def _write_tables(
                     yield from measure(opened(each, stack), each[0].stem.removesuffix(".ome"))
 
         objects = write_tables(tables(), out, kinds=kinds(), overwrite=overwrite)
-    say(f"{objects} objects in {len(files)} label image{'s' * (len(files) > 1)}: {out / TABLES[0]}")
+    many, images = "s" * (objects != 1), "s" * (len(files) > 1)
+    say(f"{objects} object{many} in {len(files)} label image{images}: {out / TABLES[0]}")
 
 
 def _by_class(channels: Channels | None) -> bool:
@@ -235,7 +236,10 @@ class _Task:
 
     def _labels(self, frame: ObjectFrame) -> NDArray[Any]:
         labels: NDArray[Any] = _whole(frame.labels)[0]
-        return split_objects(labels) if self.split else labels
+        try:
+            return split_objects(labels) if self.split else labels
+        except LabelError as error:
+            raise LabelError(f"{frame.name}: {error}") from error
 
     def _sections(self, frames: Sequence[ObjectFrame]) -> Iterator[tuple[NDArray[Any], dict[str, int]]]:
         """Label images (Y, X), and where each stands."""

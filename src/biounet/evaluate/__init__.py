@@ -11,6 +11,7 @@ from biounet.errors import ConfigError, DatasetError, ImageError, LabelError, Sh
 from biounet.evaluate.drawn import score_drawn
 from biounet.evaluate.grouping import groups_of, read_groups
 from biounet.evaluate.pairing import FilePair, pair_files
+from biounet.evaluate.pieces import Pieces
 from biounet.evaluate.reading import Case, read_case
 from biounet.evaluate.table import Scores, to_csv, to_json
 from biounet.metrics import METRICS, Sweep
@@ -84,6 +85,7 @@ def evaluate(
     counts: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     notes: dict[str, None] = {}
+    pieces = Pieces()
     for index, (pair, part) in enumerate(zip(pairs, parts, strict=True)):
         case = read_case(pair, sections=sections, spacing=spacing)
         chosen = chosen or _suitable(case, pair)
@@ -94,6 +96,9 @@ def evaluate(
             rows[name].update(METRICS[group].score([count]))
             if progress is not None:
                 progress((index + share) / len(pairs))
+        if pair.role != "markers" and not set(OF_OBJECTS).isdisjoint(wanted):
+            pieces.look(case)
+    notes |= dict.fromkeys(pieces.notes())
     for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None

@@ -49,7 +49,8 @@ class Crop:
     def of(self, array: NDArray[Any]) -> NDArray[Any]:
         """The part of an array (..., *spatial)."""
         place: tuple[Any, ...] = (..., *self.box.slices)
-        return array[place]
+        part: NDArray[Any] = array[place]
+        return part
 
     def without_cut(self, labels: NDArray[Any], instead: int) -> NDArray[Any]:
         """Put a number in place of the objects that go on, or may, beyond a face inside the image."""
