@@ -104,7 +104,7 @@ def test_rounding_in_the_coarse_network_makes_no_more_than_rounding(at):
     net = cascade_of()
     with torch.inference_mode():
         below, above = (net(spotted(32, 32, spots={(12, 12): at * (1 + sign * 1e-6)})) for sign in (-1, 1))
-    assert (above - below).abs().max() < 1e-3 * everywhere(net, spotted(32, 32, spots={}))[0].abs().max()
+    assert (above - below).abs().max() < 1e-3  # scores go up to 12
 
 
 @pytest.mark.parametrize("dims", [2, 3])

@@ -52,8 +52,13 @@ def covering_boxes(there: NDArray[np.bool_], margin: Sequence[float]) -> list[Bo
 
 def _shrunk(there: NDArray[np.bool_], box: Box) -> Box:
     """The smallest box around all that is there in a box."""
-    places = np.argwhere(there[box.slices]) + box.start
-    return Box(tuple(places.min(axis=0).tolist()), tuple((places.max(axis=0) + 1).tolist()))
+    axes = range(there.ndim)
+    inside = there[box.slices]
+    held = [np.flatnonzero(inside.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
+    return Box(
+        tuple(start + int(places[0]) for start, places in zip(box.start, held, strict=True)),
+        tuple(start + int(places[-1]) + 1 for start, places in zip(box.start, held, strict=True)),
+    )
 
 
 def _cuts(there: NDArray[np.bool_], box: Box) -> Iterator[list[Box]]:
