@@ -141,9 +141,9 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
             if reason:
                 return chosen, f"{reason}; the GPU has no room for {width}"
             return wider, "the least; the GPU does not hold even a batch of these in one piece"
-        if reason and seconds / needed < enough:
-            break
         if seconds / needed < enough:
+            if reason:
+                break
             wanted = f"{enough:.0f} would be enough, in {enough * needed / 60:.0f} minutes"
             return wider, f"the least; {_pace(config, needed)}; {wanted}"
         chosen, reason = wider, _pace(config, needed)
