@@ -43,7 +43,8 @@ class Band:
 
 def bytes_to_make(pair: Pair) -> int:
     """What an image takes while what training needs of it is made; 0 of one that is too small to be divided."""
-    pixels = row_pixels(pair) * (pair.extent[1] - pair.extent[0])
+    first, last = pair.extent
+    pixels = row_pixels(pair) * (last - first)
     return pixels * _bytes_per_pixel(pair) if pixels > WHOLE else 0
 
 

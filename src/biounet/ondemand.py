@@ -10,7 +10,7 @@ from biounet.bands import WHOLE, band_rows, bytes_to_make, row_pixels
 from biounet.folders import Pair
 from biounet.targets import TARGETS
 
-__all__ = ["OnDemand", "choose_parts", "fit_memory", "limit_pixels", "rows_together"]
+__all__ = ["OnDemand", "choose_parts", "fit_memory", "least_classes", "limit_pixels", "rows_together"]
 
 T = TypeVar("T", covariant=True)
 
@@ -126,7 +126,7 @@ def choose_parts(
     >>> image = Pair("a", Path("a.tif"), (), "a", shape=(1, 60_000, 60_000), rows=(45_000, 60_000))
     >>> chosen, (note,) = choose_parts([image], most=2**26, labelled=lambda part: part.rows[0] > 50_000)
     >>> [part.name for part in chosen], note.partition(":")[0]
-    (['a, rows 52267 to 52825', 'a, rows 56739 to 57297'], 'of the images held out 2 parts are validated on')
+    (['a, rows 52267 to 52825', 'a, rows 56739 to 57297'], 'of the rows held out 2 x 559 are validated on')
     """
     if not held_out or min(map(_pixels, held_out)) <= max(most, WHOLE):
         return held_out, []
@@ -135,7 +135,8 @@ def choose_parts(
     parts = list(filter(labelled, parts)) or parts
     count = min(count, len(parts))
     chosen = [parts[(2 * number + 1) * len(parts) // (2 * count)] for number in range(count)]
-    note = f"of the images held out {count} parts are validated on: train.validation_pixels has room for no more"
+    note = f"of the rows held out {len(chosen)} x {_rows(chosen[0])} are validated on: "
+    note += "train.validation_pixels has room for no more"
     return chosen, [note]
 
 
@@ -203,10 +204,18 @@ def rows_together(
     return [band_rows(pair, memory=left) for pair in train]
 
 
+def least_classes(target: str) -> int:
+    """Number of classes that a target can make, whether these images have them or not; of annotated classes 2.
+
+    >>> least_classes("border"), least_classes("classes")
+    (3, 2)
+    """
+    return 1 + int(TARGETS[target](TOUCHING).max()) if target in TARGETS else 2
+
+
 def _bytes_validated(held_out: Sequence[Pair], target: str) -> int:
     """What images to validate on take, with the probabilities of their classes."""
-    classes = 1 + int(TARGETS[target](TOUCHING).max()) if target in TARGETS else 2
-    return _bytes(held_out, 12 + 4 * classes)
+    return _bytes(held_out, 12 + 4 * least_classes(target))
 
 
 def _bytes(pairs: Sequence[Pair], others: int) -> int:
@@ -216,5 +225,10 @@ def _bytes(pairs: Sequence[Pair], others: int) -> int:
 
 def _pixels(pair: Pair) -> int:
     """Pixels of an image, channels left out."""
+    return row_pixels(pair) * _rows(pair)
+
+
+def _rows(pair: Pair) -> int:
+    """Pixels along Y."""
     first, last = pair.extent
-    return row_pixels(pair) * (last - first)
+    return last - first
