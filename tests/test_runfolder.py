@@ -1,9 +1,12 @@
 """The folder of a run: what is refused, what is left of killed processes, and the log."""
 
+from pathlib import Path
+
 import pytest
 
-from biounet.errors import OutputError
-from biounet.runfolder import add_row, check_new, clear_parts, cut_log
+from biounet.config import RunConfig
+from biounet.errors import OutputError, TrainingError
+from biounet.runfolder import add_row, begin_folder, check_folder, check_new, clear_parts, cut_log
 
 
 def touch(folder, *names):
@@ -57,8 +60,26 @@ def test_rows_up_to_a_step_are_kept_if_they_are_whole(tmp_path, rows, kept):
     assert (tmp_path / "log.csv").read_text() == f"step,loss\n{kept}"
 
 
-@pytest.mark.parametrize("text", ["", "step,lo", "step,loss\n", "step,loss\n6,0.5\n"])
+@pytest.mark.parametrize("text", [b"", b"step,lo", b"step,loss\n", b"step,loss\n6,0.5\n", b"\xff\0", b"\xff\n2,0.5\n"])
 def test_a_log_without_rows_begins_anew(tmp_path, text):
-    (tmp_path / "log.csv").write_text(text)
+    (tmp_path / "log.csv").write_bytes(text)
     cut_log(tmp_path, step=4)
     assert not (tmp_path / "log.csv").exists()
+
+
+def test_digests_that_are_torn_are_said_in_a_line(tmp_path):
+    begin_folder(tmp_path, RunConfig(), {}, {})
+    check_folder(tmp_path, RunConfig(), {}, resume=True)
+    (tmp_path / "last" / "data.json").write_text("{torn")
+    with pytest.raises(TrainingError, match=r"data\.json is torn .* use another --out"):
+        check_folder(tmp_path, RunConfig(), {}, resume=True)
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine.txt/run", "mine.txt/many/runs"])
+def test_a_file_is_no_folder_for_a_run(tmp_path, monkeypatch, name):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"mine\.txt is a file, and no folder; choose another --out"):
+        check_folder(tmp_path / name, RunConfig(), {}, resume=False)
+    check_folder(tmp_path / "many" / "runs", RunConfig(), {}, resume=False)
+    monkeypatch.chdir(tmp_path)
+    check_folder(Path("run"), RunConfig(), {}, resume=False)

@@ -42,6 +42,14 @@ def test_what_is_learnt_of_objects_where_the_layout_decides(tmp_path, target, le
     assert (data.kind, data.target, data.classes) == ("objects", learnt, classes)
 
 
+@pytest.mark.parametrize(("target", "classes"), [("foreground", 2), ("border", 3), ("distance", 9)])
+def test_a_target_has_all_its_classes_where_objects_are_small_and_do_not_touch(tmp_path, target, classes):
+    labels = np.zeros((12, 12), np.int16)
+    labels[2, 2], labels[9, 9] = 1, 2
+    folder = dataset(tmp_path, labels)
+    assert load_training_data(folder, Normalization(), validation=0.34, target=target).classes == classes
+
+
 @pytest.mark.parametrize(("target", "said"), [("auto", 1), ("paper", 1), ("classes", 0), ("distance", 0)])
 def test_a_target_that_is_given_needs_no_guess_of_what_labels_mean(tmp_path, target, said):
     labels = np.repeat([[1] * 17 + [2] * 17], 17, axis=0)

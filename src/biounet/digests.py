@@ -55,7 +55,10 @@ def check_same_data(folder: Path, digests: Mapping[str, str]) -> None:
     path = folder / DIGESTS
     if not path.is_file():
         raise TrainingError(f"{path} is missing, so there is no run to resume; train without --resume")
-    before = json.loads(path.read_text())
+    try:
+        before = json.loads(path.read_text())
+    except ValueError as error:
+        raise TrainingError(f"{path} is torn ({error}), so there is no run to resume; use another --out") from error
     other = sorted(name for name in {*before, *digests} if before.get(name) != digests.get(name))
     if other:
         names = ", ".join(other[:NAMED]) + (f" and {len(other) - NAMED} more" if len(other) > NAMED else "")

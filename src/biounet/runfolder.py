@@ -50,10 +50,13 @@ def check_folder(folder: Path, config: RunConfig, digests: Mapping[str, str], *,
     Raises
     ------
     OutputError
-        If the folder holds something and it is not to be resumed.
+        If the folder is a file, or holds something and it is not to be resumed.
     TrainingError
         If another process trains into it; or there is nothing to resume, or settings or data have changed.
     """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise OutputError(f"{there} is a file, and no folder; choose another --out")
     if (folder / LOCK).exists():
         with hold(folder):
             pass
@@ -112,13 +115,13 @@ def cut_log(folder: Path, *, step: int) -> None:
     path = folder / LOG
     if not path.exists():
         return
-    with path.open(newline="") as stream:
+    with path.open(newline="", errors="replace") as stream:
         heading, *rows = [*stream] or [""]
     steps = [row.partition(",")[0] for row in rows]
     kept = [
         row
         for row, made in zip(rows, steps, strict=True)
-        if row.endswith("\n") and made.isdigit() and int(made) <= step
+        if heading.startswith("step,") and row.endswith("\n") and made.isdigit() and int(made) <= step
     ]
     if not kept:
         path.unlink()  # the first row brings its heading

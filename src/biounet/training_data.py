@@ -20,7 +20,7 @@ from biounet.folders.dataset import has_labels
 from biounet.items import Item, on_demand, read_item, spacing_of, survey_of
 from biounet.losses import check_loss
 from biounet.normalize import Normalization
-from biounet.ondemand import OnDemand, choose_parts, fit_memory, limit_pixels, rows_together
+from biounet.ondemand import OnDemand, choose_parts, fit_memory, least_classes, limit_pixels, rows_together
 from biounet.postprocess import label_objects
 from biounet.survey import Survey, total_counts
 from biounet.targets import TARGETS, set_apart
@@ -85,7 +85,8 @@ class TrainingData:
         """Number of classes to predict, background included; or of the channels of the images to draw."""
         if self.kind == "images":
             return len(self.train[0].labels)
-        return max(2, *(survey.classes for survey in (*self.surveys, *(item.survey for item in self.validation))))
+        surveys = (*self.surveys, *(item.survey for item in self.validation))
+        return max(least_classes(self.target), *(survey.classes for survey in surveys))
 
     @property
     def counts(self) -> NDArray[np.int64]:

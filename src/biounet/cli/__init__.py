@@ -256,7 +256,11 @@ def _settings(preset: str | None, config: Path | None, changes: dict[str, Any]) 
         raise ConfigError("a file of settings takes the place of a preset; give --config or --preset, not both")
     if not config.is_file():
         raise ConfigError(f"{config} is missing; give a TOML file, such as the config.toml of a run")
-    return RunConfig.from_toml(config.read_text(), source=str(config)).updated(changes)
+    try:
+        text = config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config} cannot be read ({error}); give a TOML file in UTF-8") from error
+    return RunConfig.from_toml(text, source=str(config)).updated(changes)
 
 
 def _budgeted(settings: "RunConfig") -> "RunConfig":
