@@ -24,7 +24,7 @@ class Brightness(nn.Module):
 
 
 def cascade_of(dims: int = 2, **options) -> nn.Module:
-    net = make("cascade-unet", dims=dims, **({"depth": 1} | options))
+    net = make("cascade-unet", dims=dims, **({"depth": 1, "width": 8} | options))
     net.coarse = Brightness()
     return net
 
@@ -69,7 +69,7 @@ def test_the_fine_scores_count_in_blocks_around_likely_foreground(probability, s
     near = (..., slice(8, 20), slice(16, 28))
     expected[near] = (1 - share) * coarse[near] + share * fine[near]
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-3 if 0 < share < 1 else 1e-5)
-    assert (fine[near] - coarse[near]).std() > 0.1
+    assert fine[near].std() > 0.1, "a network that has died proves nothing"
 
 
 def test_the_fine_network_gets_boxes_and_their_context_and_nothing_where_nothing_is(inputs):
