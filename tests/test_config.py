@@ -49,7 +49,9 @@ def test_padding_is_that_of_the_architecture_until_it_is_given():
         ({"train.batch": "many"}, "train.batch: .*got 'many'"),
         ({"train.minutes": float("inf")}, "train.minutes: .*finite number, got inf"),
         ({"augment.noise": float("nan")}, "augment.noise: .*finite number, got nan"),
-        ({"train.validation": float("nan")}, "train.validation.*got nan"),
+        ({"train.validation": float("nan")}, "settings: train.validation: .*got nan"),
+        ({"train.validation": 1.5}, "settings: train.validation: .*got 1.5"),
+        ({"train.steps": 2, "train.minutes": 1.0}, r"settings: train: give either steps or minutes"),
         ({"model.pooling": [[2, 2]]}, "pooling needs 4 rows of 2 factors"),
     ],
 )

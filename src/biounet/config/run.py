@@ -102,8 +102,9 @@ def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{source}: unknown setting {key!r}; {_known(kind, first['loc'][:-1])}") from error
+        key = ".".join(str(part) for part in first["loc"][:2])  # which of several types was tried tells nobody anything
         given = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-        raise ConfigError(f"{source}: {key}: {first['msg']}{given}") from error
+        raise ConfigError(f"{source}: {key}: {first['msg'].removeprefix('Value error, ')}{given}") from error
 
 
 def toml_value(text: str) -> Any:
