@@ -1,6 +1,7 @@
 """Peak memory and time of a step of `biounet train`, seen from outside, with images in memory and in files.
 
 python benchmarks/larger_than_memory.py [--images 12] [--size 1024] [--steps 8]
+python benchmarks/larger_than_memory.py --one 20000 [--gib 1.5] [--steps 3]     one image, of which bands are in memory
 """
 
 import argparse
@@ -15,10 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from biounet.images import Image, write
+from biounet.footprint import machine_bytes
+from biounet.geometry import Box
+from biounet.images import Image, create, write
 from biounet.modelfile import load_network
 
 TRAIN = "import sys; from biounet.cli import main; sys.argv[0] = 'biounet'; main()"
+CELL = 32  # pixels from one cell of the large image to the next
+STRIP = 1024  # rows of it that are written at a time
 SETTINGS = ["model.width=4", "model.depth=2", "train.patch=128", "train.border_weight=5", "train.class_balance=true"]
 
 
@@ -32,10 +37,30 @@ def write_set(folder, images, size):
     return folder
 
 
-def train(dataset, out, steps, images, memory):
+def write_one(folder, size):
+    """Write one image in chunks, of noise with square cells that are numbered."""
+    rng, shape = np.random.default_rng(0), (size, size)
+    across = -(-size // CELL)
+    inside = np.tile(np.arange(CELL) < CELL - 4, across)[:size]
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    images = create(folder / "images" / "a.zarr", shape=shape, dtype="uint8", axes="YX")
+    labels = create(folder / "labels" / "a.zarr", shape=shape, dtype="uint32", axes="YX")
+    with images, labels:
+        for top in range(0, size, STRIP):
+            rows = np.arange(top, min(top + STRIP, size))
+            box = Box((top, 0), (int(rows[-1]) + 1, size))
+            number = 1 + rows[:, None] // CELL * across + np.arange(size) // CELL
+            cells = (rows % CELL < CELL - 4)[:, None] & inside
+            labels.write(box, np.where(cells, number, 0).astype(np.uint32))
+            images.write(box, (rng.integers(0, 156, box.shape) + 100 * cells).astype(np.uint8))
+    return folder
+
+
+def train(dataset, out, steps, settings):
     """Run the command; return the most memory that it held, how long it took, and how long steps waited."""
     arguments = ["train", str(dataset), "--out", str(out), "--steps", str(steps), "--device", "cpu"]
-    for setting in [*SETTINGS, "train.reports=1", f"train.validation={1 / images}", f"train.memory={memory}"]:
+    for setting in [*SETTINGS, "train.reports=1", *settings]:
         arguments += ["--set", setting]
     process = subprocess.Popen([sys.executable, "-c", TRAIN, *arguments], stderr=subprocess.PIPE, text=True)
     said = process.stderr.read()
@@ -53,28 +78,26 @@ def train(dataset, out, steps, images, memory):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--images", type=int, default=12)
-    parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("--steps", type=int, default=8)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        few = write_set(place / "few", 2, given.size)
-        many = write_set(place / "many", given.images, given.size)
-        rows = {
-            "two_in_memory": train(few, place / "a", given.steps, 2, 1),
-            "in_memory": train(many, place / "b", given.steps, given.images, 1),
-            "in_files": train(many, place / "c", given.steps, given.images, 0),
-        }
+def among(images, memory):
+    """Settings of a run that holds out one of so many images."""
+    return [f"train.validation={1 / images}", f"train.memory={memory}"]
+
+
+def many_images(place, given):
+    """Compare a set in memory with the same in files."""
+    few = write_set(place / "few", 2, given.size)
+    many = write_set(place / "many", given.images, given.size)
+    rows = {
+        "two_in_memory": train(few, place / "a", given.steps, among(2, 1)),
+        "in_memory": train(many, place / "b", given.steps, among(given.images, 1)),
+        "in_files": train(many, place / "c", given.steps, among(given.images, 0)),
+    }
     weights = {name: row.pop("weights") for name, row in rows.items()}
     same = all(torch.equal(value, weights["in_files"][name]) for name, value in weights["in_memory"].items())
     beyond = {
         name: rows[name]["peak_bytes"] - rows["two_in_memory"]["peak_bytes"] for name in ("in_memory", "in_files")
     }
-    result = {
-        "benchmark": "larger_than_memory",
+    return {
         "images": given.images,
         "size": given.size,
         "set_bytes": given.images * given.size**2 * 20,
@@ -82,7 +105,30 @@ def main():
         "beyond_two_images_bytes": beyond,
         "same_weights": same,
     }
-    print(json.dumps(result))
+
+
+def one_image(place, given):
+    """Train on one image of which memory holds bands; a small one tells what a process takes in any case."""
+    limit = ["train.target=distance", "train.validation_pixels=4194304", "model.norm=none"]
+    limit.append(f"train.memory={given.gib * 2**30 / machine_bytes()}")
+    rows = {}
+    for name, size in (("small", 2048), ("large", given.one)):
+        rows[name] = train(write_one(place / name, size), place / f"run-{name}", given.steps, limit)
+        rows[name].pop("weights")
+    return {"size": given.one, "pixels": given.one**2, "allowed_bytes": int(given.gib * 2**30), **rows}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=12)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--one", type=int)
+    parser.add_argument("--gib", type=float, default=1.5)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measured = one_image(Path(folder), given) if given.one else many_images(Path(folder), given)
+    print(json.dumps({"benchmark": "larger_than_memory", **measured}))
 
 
 if __name__ == "__main__":
