@@ -81,7 +81,7 @@ class Page:
             why = "Ctrl-C, twice, so that it ended at once"
         if isinstance(error, TrainingError):
             self._again = ""  # which says itself what to do
-        with suppress(OSError):  # what went wrong first counts
+        with suppress(Exception):  # what went wrong first counts
             self.write(stopped=f"After step {self.step:,}: {why}")
 
 
