@@ -173,12 +173,12 @@ def _pool(
         raise DatasetError(f"{'; '.join(notes)}; nothing is left to score in {truth}")
     scores: dict[str, float] = {}
     sweeps: dict[str, Sweep] = {}
-    of_parts: dict[str, dict[str, float]] = {part: {} for part in sorted({part for part, _ in chain(*counts.values())})}
+    named = {part for part, _ in chain(*counts.values())} - {""}  # where nobody asked for any
+    of_parts: dict[str, dict[str, float]] = {part: {} for part in sorted(named)}
     for group, counted in counts.items():
         scores |= METRICS[group].score([count for _, count in counted])
         sweeps |= METRICS[group].sweep([count for _, count in counted])
         for part in of_parts:
             own = [count for other, count in counted if other == part]
             of_parts[part] |= METRICS[group].score(own) if own else {}
-    of_parts.pop("", None)  # where nobody asked for any
     return Scores(scores, dict(rows), sweeps, tuple(notes), of_parts)
