@@ -49,7 +49,9 @@ class KeptSums:
         OutputError
             When the disk is full.
         """
-        ArrayFolder(self.folder)[frame,] = np.rec.fromarrays([sums.labels, sums.sums], names="label,sum")
+        rows = np.empty(len(sums.labels), [("label", np.int64), ("sum", np.float64)])
+        rows["label"], rows["sum"] = sums.labels, sums.sums
+        ArrayFolder(self.folder)[frame,] = rows
 
     def of(self, frames: int, *, sections: int = 1) -> list[ForegroundSums] | None:
         """Return the sums of all frames, or none if those of any are not there.

@@ -41,7 +41,7 @@ class ForegroundSums:
     def of(cls, labels: np.ndarray, foreground: np.ndarray) -> "ForegroundSums":
         """Add up probabilities of the shape of the labels."""
         numbers, names = number_objects(labels)
-        sums = np.bincount(numbers.ravel(), foreground.ravel(), len(names))
+        sums = np.bincount(numbers.ravel(), foreground.ravel(), len(names)).astype(np.float64)
         order = np.argsort(names[1:])
         return cls(names[1:][order], sums[1:][order])
 
@@ -50,7 +50,7 @@ class ForegroundSums:
         """Add up the sums of regions or sections that do not overlap; at least one."""
         labels, place = np.unique(np.concatenate([part.labels for part in parts]), return_inverse=True)
         sums = np.bincount(place, np.concatenate([part.sums for part in parts]), len(labels))
-        return cls(labels, sums)
+        return cls(labels, sums.astype(np.float64))
 
     def at(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the sums of some of the objects."""
