@@ -93,6 +93,8 @@ class ModelConfig(Settings):
     """Train every output of a network that has several (``unet++``, ``cascade-unet``), not only the last."""
     window: Literal[65, 95] = 95
     """Side of the window of ``sliding-window``, in pixels."""
+    foveation: Literal["none", "blur", "sampling", "both"] = "none"
+    """How windows of 65 are coarser around the middle, see `biounet.models.foveation`; predicted one by one."""
     pretrained: str | None = None
     """A file of `biounet download` with the weights that training of ``ternausnet`` or an FCN begins with."""
 
@@ -112,6 +114,16 @@ class ModelConfig(Settings):
                 raise ValueError(f"pooling needs {self.depth} rows of {self.dims} factors, got {self.pooling}")
             if any(factor not in (1, 2) for factors in self.pooling for factor in factors):
                 raise ValueError(f"pooling factors are 1 or 2, got {self.pooling}")
+        return self
+
+    @model_validator(mode="after")
+    def _foveation_fits(self) -> Self:
+        given = self.name, self.window, self.padding, self.norm
+        if self.foveation != "none" and given != ("sliding-window", 65, "valid", "none"):
+            raise ValueError(
+                "foveation is for single windows of 65 px: set model.name to 'sliding-window', model.window to 65, "
+                f"model.padding to 'valid' and model.norm to 'none', got {given}"
+            )
         return self
 
     @property

@@ -20,7 +20,7 @@ from biounet.models.inception import inception_unet
 from biounet.models.pix2pix import Pix2Pix
 from biounet.models.recurrent import recurrent_residual_unet
 from biounet.models.residual import residual_unet
-from biounet.models.sliding_window import SlidingWindow
+from biounet.models.sliding_window import sliding_window
 from biounet.models.ternausnet import TernausNet
 from biounet.models.unet import UNet
 from biounet.models.unet3d import unet3d
@@ -41,7 +41,7 @@ MODELS: Mapping[str, Callable[[ModelConfig], nn.Module]] = MappingProxyType(
         "cascade-unet": CascadeUNet,
         "pix2pix": Pix2Pix,
         "ternausnet": TernausNet,
-        "sliding-window": SlidingWindow,
+        "sliding-window": sliding_window,
         "fcn-32s": partial(FCN, stride=32),
         "fcn-16s": partial(FCN, stride=16),
         "fcn-8s": partial(FCN, stride=8),

@@ -1,20 +1,33 @@
 """The sliding window (Ciresan et al. 2012) that the U-Net was compared with: one window, one pixel."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from biounet.config import ModelConfig
+from biounet.errors import ConfigError
 from biounet.geometry import Geometry
+from biounet.models.foveation import Foveation
 from biounet.models.vgg import check_planar
 
-__all__ = ["KERNELS", "PixelClassifier", "SlidingWindow"]
+__all__ = ["KERNELS", "FoveatedWindow", "PixelClassifier", "SlidingWindow", "sliding_window"]
 
 KERNELS = {95: (4, 5, 4, 4), 65: (4, 4, 5)}
 """Sides of the filters before each of the poolings, by the side of the window."""
 
 FULLY_CONNECTED = 200 / 48
 """Neurons of the first fully connected layer, per map of the convolutions."""
+
+LEARNT = 2**12
+"""Windows that are learnt from at once, at most: with 16 maps each takes about 1 MiB of memory, with 48 three."""
+
+
+def sliding_window(config: ModelConfig) -> nn.Module:
+    """Build the network in its dense form; with ``model.foveation``, which leaves it none, window by window."""
+    net = SlidingWindow(config)
+    return net if config.foveation == "none" else FoveatedWindow(net, Foveation(config.foveation))
 
 
 class SlidingWindow(nn.Module):
@@ -37,10 +50,9 @@ class SlidingWindow(nn.Module):
     phase of a pooling as an image of its own, dilation is the same arithmetic without the bookkeeping.
     Differs: the paper lists the layers of N4 only, and says that networks are deeper the larger their window is. So
     that of the window of 65 (N1 to N3) has a pooling less, and filters that leave even sizes; re-implementations
-    (github.com/mjpekala/bio-segmentation) have three poolings too, and filters of 5x5. No foveation and no nonuniform
-    sampling, which N3 does without: they change with the pixel in the middle, so nothing could be shared. Activation:
-    the hyperbolic tangent that networks of these authors have at the time (Ciresan et al. 2011, IJCAI), without its
-    two scales, which the weights can take over.
+    (github.com/mjpekala/bio-segmentation) have three poolings too, and filters of 5x5. Foveation and nonuniform
+    sampling, which N3 does without, are in `FoveatedWindow`. Activation: the hyperbolic tangent that networks of these
+    authors have at the time (Ciresan et al. 2011, IJCAI), without its two scales, which the weights can take over.
     Training: the paper takes as many membrane pixels as others, ``train.class_balance`` weighs them so; it is on for
     this network unless it is set by hand.
 
@@ -77,6 +89,74 @@ class SlidingWindow(nn.Module):
             rows, columns = self.geometry.margin
             image = pad(image, (columns, columns, rows, rows))
         return self.head(self.layers(image))  # type: ignore[no-any-return]
+
+
+class FoveatedWindow(nn.Module):
+    """The network on windows that are coarser around the middle (N1 and N2 of the paper), window by window only.
+
+    There is no dense form. In a window, a pixel is sharp or blurred, near to its neighbours or far from them, by where
+    it stands in it. In the next window it stands elsewhere: what filters and poolings make of it is not the same again.
+
+    Parameters
+    ----------
+    net : SlidingWindow, with a window of 65
+        Its layers are taken over, so weights have the names that they have there, and are as many.
+    foveation : Foveation
+
+    Notes
+    -----
+    Source: Ciresan et al. 2012, where N1, N2 and N3 have a window of 65. Which of the two techniques N1 has and which
+    N2 we could not verify: ``model.foveation`` gives each of them alone, and both.
+    A row of windows is computed at a time, at the cost of `PixelClassifier.scan`: hundreds of times that of the dense
+    form, in validation too. Learning from a window takes its memory, so patches have to be small. There is no batch
+    normalisation, as in the paper: its statistics would be those of a row.
+
+    Examples
+    --------
+    >>> net = sliding_window(ModelConfig(name="sliding-window", window=65, width=48, foveation="both"))
+    >>> net.geometry.margin                                       # 47 of the sampling, 2 of the blur
+    (49, 49)
+    >>> plain = SlidingWindow(ModelConfig(name="sliding-window", window=65, width=48))
+    >>> [sum(weight.numel() for weight in each.parameters()) for each in (net, plain)]
+    [335978, 335978]
+    """
+
+    def __init__(self, net: SlidingWindow, foveation: Foveation) -> None:
+        super().__init__()
+        self.geometry = Geometry((1, 1), (foveation.side // 2,) * 2, (0, 0), padded=False)
+        self.foveation = foveation
+        self.layers = nn.Sequential(*map(_with_strides, list(net.layers)[:-1]))
+        self.dropout, self.head = net.layers[-1], net.head
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return class scores (N, classes, Y - side + 1, X - side + 1), before the soft-max, of an image (N, C, Y, X).
+
+        Raises
+        ------
+        ConfigError
+            In training, if there are more than `LEARNT` windows.
+        """
+        if self.training:
+            self._check_count(image.shape)
+        side = self.foveation.side
+        rows = (image.narrow(2, top, side) for top in range(image.shape[2] - side + 1))
+        neurons = torch.cat([self._neurons(self.foveation(row)) for row in rows], dim=2)
+        return self.head(self.dropout(neurons))  # type: ignore[no-any-return]
+
+    def _neurons(self, windows: Tensor) -> Tensor:
+        """Make maps (N, neurons, y, x) of windows (N, y, x, C, window, window)."""
+        found: Tensor = self.layers(windows.flatten(0, 2))
+        return found.view(*windows.shape[:3], -1).permute(0, 3, 1, 2)
+
+    def _check_count(self, shape: torch.Size) -> None:
+        """Refuse patches whose windows no memory holds."""
+        patches, _, *sides = shape
+        windows = patches * math.prod(length - self.foveation.side + 1 for length in sides)
+        if windows > LEARNT:
+            raise ConfigError(
+                f"{patches} patches of {' x '.join(map(str, sides))} px have {windows:,} windows, at most {LEARNT:,} "
+                f"are learnt from at once; train.patch={self.foveation.side + 31} has 1,024, or lower train.batch"
+            )
 
 
 class PixelClassifier(nn.Module):
