@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# a process per core, each with one thread: more of them would wait for each other
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .PHONY: demo test test-all lint format bench clean
 
@@ -9,7 +11,7 @@ demo: $(INSTALLED)  ## fresh clone to finished report
 	$(BIN)/biounet demo --out demo --overwrite
 
 test: $(INSTALLED)  ## the checks of every change: under ten minutes on two cores
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
