@@ -46,7 +46,16 @@ TAIL = """
 * `cascade-unet` predicts with its second network only where the first takes something for foreground, and around it;
   its GFLOP are those of a full image. {cascade}
 * `biounet predict --save attention` shows where the gates of an `attention-unet` look.
+* `sliding-window` is N4 of its paper, with `model.window=65` N3. N1 and N2 see the periphery of their window more
+  coarsely: `model.foveation` is `blur` (they see 69 px), `sampling` (95 px) or `both` (99 px), with `model.window=65
+  model.padding=valid model.norm=none`. They have the weights of N3 but no dense form, since what a pixel is to a window
+  depends on where it stands in it. So they predict, and validate, window by window, which takes 200 to 300 times as
+  long as the dense form of N3, and learn from small patches: `train.patch=130` holds 1,024 windows of `both`.
 * `pix2pix` draws images: `classes` are its output channels. `biounet.models.pix2pix.PatchGAN` is its judge.
+* As ONNX: `torch.onnx.export(net, (image,), dynamo=True, dynamic_shapes=({{2: Dim.DYNAMIC, 3: Dim.DYNAMIC}},))` writes
+  each network of the table, from normalised images of any size on the grid to scores before the soft-max. `net` is
+  `biounet.load_model(RUN).net`, `Dim` is in `torch.export`; it takes the extra `onnx`. The tests compare the scores of
+  ONNX Runtime with those of torch.
 """
 CASCADE = """Of one of {size} x {size} px with {nuclei} nuclei on noise, the second
   network got {refined:.0%} of the pixels: {boxes_seconds:.1f} s in place of {everywhere_seconds:.1f} s, \
