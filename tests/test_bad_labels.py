@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pandas
 import pytest
+import tifffile
 
+from biounet.config import IGNORE
 from biounet.errors import BiounetError
 from biounet.images import Image, write
 from biounet.normalize import Normalization
@@ -62,6 +64,9 @@ def test_they_are_scored(biounet, tmp_path, name):
     status, said = biounet("evaluate", tmp_path / "a.tif", tmp_path / "truth.tif", *words)
     assert status == 0, said
     assert ("1 object of the result is in several pieces (1 of a.tif in 2)" in said) == (name == "pieces")
+    if name == "pieces":
+        _, said = biounet("evaluate", tmp_path / "truth.tif", tmp_path / "a.tif", "--metrics", "objects")
+        assert "1 object of the truth is in several pieces (1 of a.tif in 2)" in said
     scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
     assert scores["objects_found"] == objects
     assert scores["average_precision"] == pytest.approx(found / (objects + truth.max() - found))
@@ -126,3 +131,25 @@ def test_numbers_too_large_to_split_or_learn_are_refused_with_the_name_of_the_fi
         assert "a.tif: label 3000000000 does not fit 31 bits; renumber" in line
     with pytest.raises(BiounetError, match="31 bits"):
         load_training_data(tmp_path, Normalization(), validation=0.5, target="distance")
+
+
+def test_numbers_that_no_program_keeps_are_refused_in_a_result_too(biounet, tmp_path):
+    write(tmp_path / "truth.tif", Image(SQUARES, "YX"))
+    tifffile.imwrite(tmp_path / "a.tif", np.where(SQUARES == 16, 2**63, SQUARES.astype(np.uint64)))
+    for words in (
+        ("evaluate", tmp_path / "a.tif", tmp_path / "truth.tif"),
+        ("measure", tmp_path / "a.tif", "--out", tmp_path),
+    ):
+        status, line = biounet(*words)
+        assert (status, line.count("\n")) == (2, 1)
+        assert "a.tif: label 9223372036854775808 does not fit 63 bits; renumber" in line
+
+
+def test_a_truth_that_knows_no_pixel_is_said(biounet, tmp_path):
+    write(tmp_path / "a.tif", Image(SQUARES, "YX"))
+    write(tmp_path / "truth.tif", Image(np.full_like(SQUARES, IGNORE), "YX"))
+    write(tmp_path / "half.tif", Image(np.where(SQUARES > 8, SQUARES, IGNORE), "YX"))
+    status, said = biounet("evaluate", tmp_path / "a.tif", tmp_path / "truth.tif")
+    assert status == 0
+    assert "truth.tif has no known pixel, all are negative (IGNORE); nothing of it is scored" in said
+    assert "no known pixel" not in biounet("evaluate", tmp_path / "a.tif", tmp_path / "half.tif")[1]

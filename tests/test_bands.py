@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from biounet import bands
+from biounet import bands, items, ondemand
 from biounet.bands import band_rows, bytes_to_make, measure_whole, read_bands
 from biounet.config import IGNORE, RunConfig
 from biounet.fingerprint import Fingerprint
@@ -162,6 +162,19 @@ def test_so_are_those_of_rows_that_are_trained_on(tmp_path):
     normalised = Normalization().measured(image[None]).apply(image[None])
     np.testing.assert_array_equal(data.train[0].image, normalised[:, :48])
     np.testing.assert_array_equal(data.validation[0].image, normalised[:, 48:])
+
+
+def test_they_are_taken_once_however_many_parts_of_the_image_are_read(tmp_path, small, monkeypatch):
+    for name, value in {"WHOLE": 0, "PART_ROWS": 5}.items():
+        monkeypatch.setattr(ondemand, name, value)
+    taken = []
+    monkeypatch.setattr(items, "measure_whole", lambda *given: taken.append(1) or measure_whole(*given))
+    save(tmp_path, *cells((200, 60)), "YX")
+    how = {"validation": 1 / 4, "target": "distance", "memory": 0, "pixels": 20 * 60}
+    data = load_training_data(tmp_path, Normalization(), **how)
+    assert len(data.validation) == 4
+    assert len(list(data.bands(0))) > 1
+    assert len(data.surveys) == len(taken) == 1
 
 
 def test_rows_by_hand():

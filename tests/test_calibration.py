@@ -1,5 +1,7 @@
 """Temperatures, by hand and by what they promise."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,11 +65,32 @@ def test_the_expected_calibration_error_by_hand():
     assert parts == pytest.approx(1 / 3)  # of all pixels together, however they are divided into images
 
 
+def test_a_large_image_is_not_copied():
+    wide = np.full((9, 2**11, 2**11), 1 / 9, np.float32)
+    tracemalloc.start()
+    error = calibration_error([wide], [np.zeros(wide.shape[1:], np.uint8)])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert error == pytest.approx(8 / 9)  # the first class is the most probable: always right, at 1/9
+    assert peak < wide.nbytes / 3
+
+
 def test_calibration_lowers_the_error_of_a_network_that_is_too_sure():
     right, truth = drawn(np.random.default_rng(0))
     found = calibrate([apply_temperature(right, 0.5)], [truth])
     assert found.before > 0.05
     assert found.after < 0.01
+
+
+def test_a_temperature_that_makes_it_worse_is_not_applied():
+    # Of ten pixels eight are right, which 0.8 says truly; one more is sure, and wrong: its bin alone is off, by 1 / 11.
+    sure = np.array([[0.2] * 10 + [1e-9], [0.8] * 10 + [1 - 1e-9]])
+    truth = np.array([1] * 8 + [0] * 3)
+    assert fit_temperature([sure], [truth]) > 2
+    found = calibrate([sure], [truth])
+    assert found == Calibration(1.0, found.before, found.before)
+    assert found.before == pytest.approx(1 / 11)
+    assert "stay as they are" in str(found)
 
 
 def test_where_nothing_is_known_nothing_is_calibrated():

@@ -268,5 +268,6 @@ def test_demo_makes_a_report(biounet, tmp_path):
     assert status == 0, said
     page = (tmp_path / "demo" / "report.html").read_text()
     assert page.count("data:image/png") >= 4
+    assert "dice_2" not in page  # levels of distance tell nobody anything
     assert len(list((tmp_path / "demo" / "result").iterdir())) == 4
     assert "exists already" in refused(biounet, "demo", "--out", tmp_path / "demo", "--minutes", "0.02")

@@ -1,18 +1,26 @@
 """Cross-validation: every image is held out once, what is done stays done, and the spread is said."""
 
 import csv
+import gc
+import signal
+from math import inf
 
 import numpy as np
 import pytest
 
 from biounet.cli import folds as command
-from biounet.cli.folds import fold_data, of_one_fold, open_summary, run_folds
+from biounet.cli.folds import fold_data, of_one_fold, open_summary, read_folds, run_folds
 from biounet.config import RunConfig
+from biounet.divided import divide_dataset
 from biounet.errors import LabelError, OutputError, TrainingError
+from biounet.folders import dataset as reading
 from biounet.images import Image, write
+from biounet.items import Item, ItemReader
 from biounet.modelfile import read_card
 from biounet.normalize import Normalization
-from biounet.training_data import load_training_data
+from biounet.ondemand import OnDemand
+from biounet.training_data import read_divided
+from biounet.validation import Validation
 
 TINY = {
     "model.width": 2,
@@ -31,14 +39,16 @@ def dataset(noise_dataset):
     return noise_dataset(images=4, side=16)
 
 
-def test_folds_stop_and_go_on(dataset, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_folds_stop_and_go_on(dataset, tmp_path, monkeypatch, capfd, number, error):
     settings, out = of_one_fold(RunConfig.preset("default").updated(TINY), 2), tmp_path / "run"
     train_one = command.train_one
     monkeypatch.setattr(
-        command, "train_one", lambda run, **given: run.folder.name == "fold-0" and train_one(run, **given)
+        command, "train_one", lambda run, **given: number if run.folder.name == "fold-1" else train_one(run, **given)
     )
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         run_folds(dataset, out, settings, count=2, device="cpu")
+    assert f"go on with: biounet train {dataset} --out {out} --resume --device cpu\n" in capfd.readouterr().err
     assert [bool(row["score"]) for row in summary(out)] == [True, False]
     first = (out / "fold-0" / "model.safetensors").stat()
 
@@ -111,8 +121,9 @@ def test_images_to_draw_are_normalised_by_those_that_a_fold_learns_from(tmp_path
         image = brightness * np.arange(256, dtype=np.float32).reshape(16, 16)
         write(dataset / "images" / f"{number}.tif", Image(image, "YX"))
         write(dataset / "targets" / f"{number}.tif", Image(3 * image, "YX"))
-    data = load_training_data(dataset, Normalization(), validation=0.0)
-    for part, brightness in zip(fold_data(dataset, data, 2), (100, 1), strict=True):
+    divided = divide_dataset(dataset, validation=0.0)
+    data = read_divided(divided, Normalization())
+    for part, brightness in zip(fold_data(divided, data, Normalization(), 2), (100, 1), strict=True):
         assert part.normalization.offset == pytest.approx((127.5 * brightness,))
         assert part.target_normalization.offset == pytest.approx((3 * 127.5 * brightness,))
         assert part.train[0].image.mean() == pytest.approx(0, abs=1e-5)
@@ -124,7 +135,96 @@ def test_of_a_fold_as_many_images_are_validated_on_as_the_settings_have_room_for
         image = np.arange(256, dtype=np.uint16 if folder == "targets" else np.uint8).reshape(16, 16)
         write(tmp_path / "images" / f"{number}.tif", Image(image, "YX"))
         write(tmp_path / folder / f"{number}.tif", Image(image if folder == "targets" else image // 128, "YX"))
-    data = load_training_data(tmp_path, Normalization(), validation=0.0)
-    for part in fold_data(tmp_path, data, 2, pixels=300):
+    divided = divide_dataset(tmp_path, validation=0.0)
+    data = read_divided(divided, Normalization())
+    for part in fold_data(divided, data, Normalization(), 2, pixels=300):
         assert (len(part.train), len(part.validation)) == (2, 1)
         assert sum("of 2 images held out, 1 are validated on" in note for note in part.notes) == 1
+
+
+@pytest.fixture
+def alive():
+    """Count those of a kind that somebody holds and that no earlier test has left, as one that failed does."""
+    gc.collect()
+    earlier = [thing for thing in gc.get_objects() if type(thing) in (Item, Validation)]
+
+    def count(kind):
+        return sum(type(thing) is kind for thing in gc.get_objects()) - sum(type(thing) is kind for thing in earlier)
+
+    return count
+
+
+def test_folds_of_images_that_memory_does_not_hold_hold_none_but_those_validated_on(
+    noise_dataset, tmp_path, monkeypatch, alive
+):
+    """Of six images in two folds one is validated on; of the others one is read, and the one before let go."""
+    dataset, read, held = noise_dataset(images=6, side=16), ItemReader.read, []
+
+    def counted(*given):
+        item = read(*given)
+        held.append((alive(Item), alive(Validation)))
+        return item
+
+    monkeypatch.setattr(ItemReader, "read", counted)
+    settings = of_one_fold(RunConfig.preset("default").updated({**TINY, "train.validation_pixels": 300}), 2)
+    for name, memory in (("here", inf), ("there", 0)):
+        monkeypatch.setattr(command, "room", lambda train, memory=memory: memory)
+        run_folds(dataset, tmp_path / name, settings, count=2, device="cpu")
+        items, validations = zip(*held, strict=True)
+        assert (max(items), max(validations)) == ((6, 0) if memory else (1 + 2, 1))
+        held.clear()
+    for fold in range(2):
+        models = [(tmp_path / name / f"fold-{fold}" / "model.safetensors").read_bytes() for name in ("here", "there")]
+        assert models[0] == models[1]
+        assert not (tmp_path / "there" / f"fold-{fold}" / "prepared").exists()
+
+
+@pytest.mark.parametrize("folder", ["labels", "targets"])
+def test_a_fold_that_is_done_leaves_nothing_in_memory(tmp_path, monkeypatch, alive, folder):
+    """Images with labels are those of all folds; images to draw are read anew, since others normalise them."""
+    for number in range(4):
+        image = np.random.default_rng(number).integers(0, 255, (16, 16)).astype(np.uint8)
+        target = image // 128 if folder == "labels" else image.astype(np.float32)
+        write(tmp_path / "data" / "images" / f"{number}.tif", Image(image, "YX"))
+        write(tmp_path / "data" / folder / f"{number}.tif", Image(target, "YX"))
+    train_one, held = command.train_one, []
+
+    def counted(experiment, **options):
+        held.append((alive(Item), alive(Validation)))
+        return train_one(experiment, **options)
+
+    monkeypatch.setattr(command, "train_one", counted)
+    settings = of_one_fold(RunConfig.preset("default").updated(TINY), 2)
+    run_folds(tmp_path / "data", tmp_path / "run", settings, count=2, device="cpu")
+    assert held == [(4, 0), (4, 0)]
+
+
+@pytest.mark.parametrize("memory", [0, inf])
+def test_of_images_that_are_too_large_to_validate_on_parts_are(dataset, monkeypatch, memory):
+    """Of 16 x 16 pixels as many rows as have 64: two parts of two rows."""
+    monkeypatch.setattr("biounet.ondemand.WHOLE", 0)
+    monkeypatch.setattr("biounet.ondemand.PART_ROWS", 2)
+    divided = divide_dataset(dataset, validation=0.0)
+    data = read_divided(divided, Normalization(), memory=memory)
+    assert isinstance(data.train, OnDemand) == (memory == 0)
+    whole = {item.name: item for item in data.train}
+    for part in fold_data(divided, data, Normalization(), 2, memory=memory, pixels=64):
+        assert [item.labels.shape for item in part.validation] == [(2, 16)] * 2
+        for item in part.validation:
+            name, rows = item.name.split(", rows ")
+            top = int(rows.split()[0])
+            np.testing.assert_array_equal(item.image, whole[name].image[:, top : top + 2])
+            assert name not in [image.name for image in part.train]
+
+
+@pytest.mark.parametrize("memory", [0, inf])
+def test_a_dataset_is_found_once_for_all_folds(dataset, tmp_path, monkeypatch, memory):
+    """Labels are read to count them, and with their images: by the one who reads all, and by each fold if it has to."""
+    read, read_labels = [], reading.read_labels
+    monkeypatch.setattr(
+        reading, "read_labels", lambda path, **how: (read.append(path.name), read_labels(path, **how))[1]
+    )
+    settings = of_one_fold(RunConfig.preset("default").updated({**TINY, "train.target": "classes"}), 2)
+    _, parts, *_ = read_folds(dataset, settings, 2, memory=memory)
+    assert len(list(parts)) == 2
+    assert [read.count(f"{number}.png") for number in range(4)] == [1 + 1 + (memory == 0)] * 4

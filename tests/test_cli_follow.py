@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from biounet import train
-from biounet.cli.follow import follow, labelled_pixels, stop_on_interrupt, tell_new
+from biounet.cli.follow import follow, labelled_pixels, tell_new
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
 from biounet.errors import OutputError, TrainingError
@@ -47,7 +47,7 @@ def test_held_out_images_without_a_label_keep_the_last_network_and_that_is_said_
     (item,) = experiment.data.train
     unknown = replace(item, labels=np.full((16, 16), -1), target=np.full((16, 16), -1))
     experiment.data = replace(experiment.data, validation=[unknown])
-    assert follow(experiment, resume=False, tensorboard=False)
+    assert follow(experiment, resume=False, tensorboard=False) == 0
     card = read_card(experiment.folder)
     assert (card.training["step"], card.temperature, card.threshold) == (4, 1.0, 0.5)
     said = capfd.readouterr().err.splitlines()
@@ -97,7 +97,7 @@ def test_the_page_of_a_run_that_fails_says_why_and_that_of_one_that_goes_on_does
     assert said in page.read_text()
     assert "Go on with <code>the same --resume</code>" in page.read_text()
     monkeypatch.undo()
-    assert follow(experiment, resume=True, tensorboard=False)
+    assert follow(experiment, resume=True, tensorboard=False) == 0
     assert "state finished" in page.read_text()
 
 
@@ -143,27 +143,52 @@ def dataset(noise_dataset):
     return noise_dataset(images=2, side=16)
 
 
-def test_a_run_that_was_stopped_has_the_status_of_it_and_goes_on(command, dataset, tmp_path, monkeypatch):
-    options = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+OPTIONS = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "reason", "notes"),
+    [
+        (signal.SIGINT, 130, "Ctrl-C", ["stopping after this step; Ctrl-C again to stop at once"]),
+        (signal.SIGTERM, 143, "told to end (SIGTERM)", ["told to end (SIGTERM): stopping after this step"]),
+    ],
+)
+def test_a_run_that_was_stopped_has_the_status_of_it_and_goes_on(
+    command, dataset, tmp_path, monkeypatch, number, status, reason, notes
+):
     update = train.train_step
 
     def interrupted(state, *given, **options):
-        if state.step == 2:
-            signal.raise_signal(signal.SIGINT)
+        for _ in range(1 if number == signal.SIGINT else 2):  # `timeout` sends it twice
+            if state.step == 2:
+                signal.raise_signal(number)
         return update(state, *given, **options)
 
     monkeypatch.setattr(train, "train_step", interrupted)
-    status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", *options)
-    assert status == 130, said
-    assert "stopping after this step" in said
-    again, page = f"biounet train {dataset} --out {tmp_path / 'run'} --resume", tmp_path / "run" / "report.html"
-    assert f"go on with: {again}" in said
-    assert "After step 3: Ctrl-C. The state is written." in page.read_text()
+    before = signal.getsignal(number)
+    ended, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", *OPTIONS)
+    assert ended == status, said
+    assert signal.getsignal(number) is before
+    again = f"biounet train {dataset} --out {tmp_path / 'run'} --resume --device cpu"
+    page = tmp_path / "run" / "report.html"
+    *_, note, line, last = said.splitlines()
+    assert [note] == notes
+    assert line.endswith(f"go on with: {again}")
+    assert last == "biounet: stopped"
+    assert (tmp_path / "run" / "last" / "step-00000003.safetensors").exists()
+    assert f"After step 3: {reason}. The state is written." in page.read_text()
     assert f"Go on with <code>{again}</code>" in page.read_text()
     monkeypatch.undo()
-    status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", "--resume")
-    assert status == 0, said
+    ended, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", "--resume")
+    assert ended == 0, said
     assert "Stopped" not in page.read_text()
+
+
+def test_a_run_that_is_told_to_end_before_its_first_step_ends_at_once(command, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("biounet.cli.train.announce", lambda data: signal.raise_signal(signal.SIGTERM))
+    status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", *OPTIONS)
+    assert (status, said) == (143, "biounet: stopped\n")
+    assert not (tmp_path / "run").exists()
 
 
 def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tmp_path):
@@ -172,11 +197,12 @@ def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tm
     assert not (tmp_path / "run").exists()
 
 
-def test_ctrl_c_while_the_model_is_settled_lets_the_run_finish(dataset, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_a_run_while_the_model_is_settled_lets_it_finish(dataset, tmp_path, monkeypatch, capfd, number):
     settle = Validation.settle
 
     def interrupted(*given, **options):
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         return settle(*given, **options)
 
     monkeypatch.setattr(Validation, "settle", interrupted)
@@ -185,13 +211,3 @@ def test_ctrl_c_while_the_model_is_settled_lets_the_run_finish(dataset, tmp_path
     said = capfd.readouterr().err
     assert "finishing: all steps are made" in said
     assert "done: " in said
-
-
-def test_a_second_ctrl_c_ends_a_run_at_once():
-    before = signal.getsignal(signal.SIGINT)
-    with stop_on_interrupt() as interrupt:
-        signal.raise_signal(signal.SIGINT)
-        assert interrupt.asked
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before

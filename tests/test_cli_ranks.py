@@ -46,22 +46,44 @@ def test_bad_input_is_said_by_the_first_alone(capfd):
     assert capfd.readouterr().err == "bad images\n"
 
 
-def test_ctrl_c_goes_to_the_first(tmp_path):
+def started_as_a_command(text: str) -> subprocess.Popen[str]:
+    """Start two processes as `biounet train --devices 2` does."""
+    code = f"import sys; from biounet.cli.ranks import run_ranks; sys.exit(run_ranks(2, {script(text)!r}))"
+    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_a_run_goes_to_the_first(tmp_path, number):
     """The second must not get it, or it would stop at another step."""
     text = f"""
 def stop(*_):
     open({str(tmp_path)!r} + f"/{{rank}}", "w"); sys.exit(0)
-signal.signal(signal.SIGINT, stop)
+signal.signal({number:d}, stop)
 open({str(tmp_path)!r} + f"/ready-{{rank}}", "w")
 while not os.path.exists({str(tmp_path / "0")!r}): time.sleep(0.02)
 """
-    code = f"import sys; from biounet.cli.ranks import run_ranks; sys.exit(run_ranks(2, {script(text)!r}))"
-    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    process = started_as_a_command(text)
     wait_for(tmp_path / "ready-0", tmp_path / "ready-1")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    assert process.wait(60) == 0
+    os.killpg(process.pid, number)  # as a terminal, and `timeout`, do: to the whole group
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0
     assert (tmp_path / "0").exists()
     assert not (tmp_path / "1").exists()
+
+
+@pytest.mark.parametrize("all_are_told", [False, True])
+def test_processes_that_are_told_to_end_before_they_take_note_end_as_one_that_is(tmp_path, all_are_told):
+    text = f"""
+open({str(tmp_path)!r} + f"/{{os.getpid()}}", "w").close()
+time.sleep(600)
+"""
+    process = started_as_a_command(text)
+    while len(ranks := [int(path.name) for path in tmp_path.iterdir()]) < 2:
+        time.sleep(0.02)
+    for pid in (process.pid, *(ranks if all_are_told else ())):  # SLURM tells all processes of a step
+        os.kill(pid, signal.SIGTERM)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 143
 
 
 def test_they_end_when_whoever_started_them_is_gone(tmp_path):

@@ -1,14 +1,17 @@
 """What a run is told of its images before it starts: how they are normalised, and why."""
 
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from biounet.cli.train import describe, prepare, run_training
+from biounet.cli.ranks import environment
+from biounet.cli.train import again, describe, prepare, run_training
 from biounet.config import RunConfig
 from biounet.errors import ConfigError
 from biounet.folders import Dataset, find_dataset
+from biounet.folders import dataset as reading
 from biounet.images import Image, write
 from biounet.modelfile import read_card
 from biounet.normalize import NORMALIZATIONS
@@ -47,9 +50,14 @@ def test_data_are_normalised_as_the_images_ask_for(tmp_path, hot, kind, memory):
 def test_images_are_read_once_more_only_if_they_are_normalised_anew(tmp_path, monkeypatch, hot, times):
     read, load = [], Dataset.load
     monkeypatch.setattr(Dataset, "load", lambda source, pair: (read.append(pair.name), load(source, pair))[1])
+    labels, read_labels = [], reading.read_labels
+    monkeypatch.setattr(
+        reading, "read_labels", lambda path, **how: (labels.append(path.name), read_labels(path, **how))[1]
+    )
     folder = draw(tmp_path, hot=hot)
     config, *_ = prepare(folder, SETTINGS)
     assert [read.count(f"{number}.tif") for number in range(4)] == [times] * 4
+    assert [labels.count(f"{number}.tif") for number in range(4)] == [1 + times] * 4, "they are counted once"
     prepare(folder, config)
     assert len(read) == 4 * (times + 1)
 
@@ -93,3 +101,14 @@ def test_unknown_ways_are_refused_in_one_line():
     with pytest.raises(ConfigError, match=r"train.normalization: .*'z-score' or 'percentile', got 'minmax'") as refused:
         SETTINGS.updated({"train.normalization": "minmax"})
     assert "\n" not in str(refused.value)
+
+
+def test_the_command_that_goes_on_with_a_run_has_as_many_devices_as_the_one_that_began_it(monkeypatch):
+    alone = "biounet train 'my data' --out run --resume"
+    assert again(Path("my data"), Path("run")) == alone
+    assert again(Path("my data"), Path("run"), device="cpu", tensorboard=True) == f"{alone} --device cpu --tensorboard"
+    for name, value in environment(rank=0, count=4).items():
+        monkeypatch.setenv(name, value)
+    assert again(Path("my data"), Path("run")) == f"{alone} --devices 4"
+    monkeypatch.delenv("BIOUNET_PARENT")  # as torchrun, which takes no such option
+    assert again(Path("my data"), Path("run")) == alone

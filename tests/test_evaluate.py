@@ -89,6 +89,9 @@ def test_three_sections_saved_as_colours_are_sections(tmp_path, membranes):
     assert evaluate(tmp_path / "p.tif", labels).scores["rand_error"] == expected
     tifffile.imwrite(tmp_path / "colours.tif", truth[:3] // 255, photometric="rgb", planarconfig="separate")
     assert evaluate(tmp_path / "p.tif", tmp_path / "colours.tif").scores["rand_error"] == expected
+    tifffile.imwrite(tmp_path / "halves.tif", truth[:3] / np.float32(510), photometric="rgb", planarconfig="separate")
+    with pytest.raises(LabelError, match=r"halves\.tif: labels must be integers of up to 31 bits"):
+        evaluate(tmp_path / "p.tif", tmp_path / "halves.tif")
     with pytest.raises(ImageError, match="3 channels"):
         evaluate(save(tmp_path / "c.tif", probabilities[None, :3].repeat(3, 0), "CZYX"), labels)
 
@@ -297,7 +300,7 @@ def test_what_cannot_be_compared_is_named(tmp_path, membranes):
     labels, result = save(tmp_path / "t.tif", truth), save(tmp_path / "p.tif", probabilities * 2)
     with pytest.raises(ImageError, match=r"p\.tif: probabilities must lie in 0\.\.1, got .*2\.0"):
         evaluate(result, labels)
-    with pytest.raises(LabelError, match=r"p\.tif: the truth is a mask"):
+    with pytest.raises(LabelError, match=r"p\.tif: its truth t\.tif is a mask"):
         evaluate(result, labels, metrics=["objects"])
     with pytest.raises(LabelError, match=r"r\.tif: result labels must be integers, got float32"):
         evaluate(save(tmp_path / "r.tif", CELLS / np.float32(5)), save(tmp_path / "c.tif", CELLS), metrics=["objects"])

@@ -228,3 +228,19 @@ def test_statistics_are_of_as_many_pieces_as_time_allows(tmp_path, monkeypatch, 
     net, card = load_network(tmp_path / "run")
     run._with_best_statistics(net, card.training, run._source(run._geometry, tmp_path, run.data), until)
     assert len(seen) == batches
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_forecast_writes_what_a_report_writes_and_leaves_nothing(tmp_path, monkeypatch, room):
+    written = []
+
+    def save(path, net, card):
+        written.extend(sorted(other.name for other in path.parent.iterdir()))
+        if not room:
+            raise OutputError("no room on this disk")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("biounet.experiment.save_network", save)
+    assert experiment(tmp_path / "run").forecast().report_seconds > 0
+    assert written == ["step-00000004.safetensors"]
+    assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ FLOORS = [
     {"patches", "training_data", "fingerprint", "digests", "update", "train", "budget", "validation", "forecast"}
     | {"runfolder", "object_confidence", "bands", "items"}
     | {"ondemand", "stored_samples", "experiment", "object_frames", "object_files", "predict", "cluster", "evaluate"}
-    | {"ensemble", "frames", "reliefs", "sections", "jobs", "outputs", "plan", "verify", "survey"},
+    | {"ensemble", "frames", "reliefs", "sections", "jobs", "outputs", "plan", "verify", "survey", "seen", "divided"},
     {"report", "cli"},
 ]
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
@@ -30,7 +30,7 @@ SIDEWAYS = {
     *(("adversary", part) for part in ("devices", "models")),
     ("object_pictures", "measure"),
     ("postprocess", "metrics"),
-    ("weightmaps", "targets"),
+    *((part, "targets") for part in ("extents", "weightmaps")),
     ("folders", "images"),
     ("object_frames", "frames"),
     ("object_files", "object_frames"),
@@ -41,8 +41,10 @@ SIDEWAYS = {
     *(("experiment", part) for part in ("fingerprint", "training_data", "patches", "train", "budget", "validation")),
     *((part, "training_data") for part in ("digests", "validation")),
     *(("forecast", part) for part in ("patches", "update", "validation")),
-    *(("experiment", part) for part in ("digests", "forecast", "ondemand", "stored_samples")),
-    *(("training_data", part) for part in ("items", "ondemand", "survey")),
+    *(("experiment", part) for part in ("digests", "forecast", "ondemand", "seen", "stored_samples")),
+    *(("seen", part) for part in ("training_data", "validation")),
+    *(("training_data", part) for part in ("divided", "items", "ondemand", "survey")),
+    ("divided", "ondemand"),
     *(("items", part) for part in ("bands", "ondemand", "survey")),
     ("ondemand", "bands"),
     ("bands", "frames"),

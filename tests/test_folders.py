@@ -19,7 +19,7 @@ from biounet.folders import Dataset, Pair, find_dataset, folds, images_in, load,
 from biounet.folders import dataset as reading
 from biounet.folders.census import LabelCensus, choose_kind
 from biounet.folders.field import FieldCensus, choose_margin, mark_margin
-from biounet.folders.labels import mark_missing
+from biounet.folders.labels import fill_missing
 from biounet.images import Image, write
 
 DATA = os.environ.get("BIOUNET_DATA")
@@ -495,7 +495,7 @@ def at_most(count, read, path, *, section, rows):
 
 def test_a_cell_that_the_truth_covers_in_part_is_not_missing():
     truth, other = np.array([[0, 1, 1, 0, 0, 0]]), np.array([[2, 2, 2, 0, 3, 3]])
-    assert mark_missing(truth, other).tolist() == [[0, 1, 1, 0, IGNORE, IGNORE]]
+    assert fill_missing(truth, other).tolist() == [[0, 1, 1, 0, 4, 4]]
 
 
 # Refusals, all with the name of the file

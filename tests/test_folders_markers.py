@@ -1,11 +1,13 @@
 """Cells of the Cell Tracking Challenge that have a marker and no outline: never background."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from biounet.config import IGNORE
@@ -33,28 +35,40 @@ def make_frame():
 CELLS, MARKERS = make_frame()
 
 
-def make_set(folder, *, outlined=(1, 3), frames=3, markers=MARKERS, silver=False):
-    """Frames, all with markers, of which all but the last have outlines."""
+def make_set(folder, *, outlined=(1, 3), frames=3, markers=MARKERS, silver=()):
+    """Frames, all with markers, of which all but the last have outlines by experts; perhaps all by silver truth."""
     for frame in range(frames):
         save(folder / "01" / f"t{frame:03}.tif", CELLS)
         if markers is not None:
             save(folder / "01_GT" / "TRA" / f"man_track{frame:03}.tif", markers)
         if silver:
-            save(folder / "01_ST" / "SEG" / f"man_seg{frame:03}.tif", CELLS)
+            save(folder / "01_ST" / "SEG" / f"man_seg{frame:03}.tif", only(silver))
         if frame < frames - 1:
-            seen = np.where(np.isin(CELLS, outlined), CELLS, 0)
-            save(folder / "01_GT" / "SEG" / f"man_seg{frame:03}.tif", seen.astype(np.uint16))
+            save(folder / "01_GT" / "SEG" / f"man_seg{frame:03}.tif", only(outlined))
     return folder
+
+
+def only(numbers):
+    """Some of the cells; the others are background."""
+    return np.where(np.isin(CELLS, list(numbers)), CELLS, 0).astype(np.uint16)
+
+
+def unknown_around(labels, *corners):
+    """The labels, their background unknown up to 2 px around cells whose first pixels these are.
+
+    Cells reach 3.5 px from the middle of their markers to each side: at most 4 and a quarter, 5.
+    """
+    expected = labels.astype(int)
+    for y, x in corners:
+        part = expected[max(y - 2, 0) : y + 10, x - 2 : x + 10]
+        part[part == 0] = IGNORE
+    return expected
 
 
 def test_cells_with_a_marker_and_no_outline_are_unknown_and_so_is_what_is_around(tmp_path):
     dataset = find_dataset(make_set(tmp_path))
     assert [pair.name for pair in dataset.pairs] == ["01/t000.tif", "01/t001.tif"]
-    # Cells reach 3.5 px from the middle of their markers to each side: at most 4 and a quarter, 5.
-    expected = np.where(np.isin(CELLS, (1, 3)), CELLS, 0).astype(int)
-    for y, x in ((2, 40), (30, 28)):
-        part = expected[max(y - 2, 0) : y + 10, x - 2 : x + 10]
-        part[part == 0] = IGNORE
+    expected = unknown_around(only((1, 3)), (2, 40), (30, 28))
     for pair in dataset.pairs:
         np.testing.assert_array_equal(load(pair)[1], expected)
     share = (expected == IGNORE).mean()
@@ -69,11 +83,57 @@ def test_where_all_cells_have_outlines_markers_change_nothing(tmp_path):
     assert dataset.notes == ()
 
 
-def test_silver_truth_says_more_than_markers(tmp_path):
-    dataset = find_dataset(make_set(tmp_path, silver=True))
-    for pair in dataset.pairs:
-        np.testing.assert_array_equal(load(pair)[1], np.where(np.isin(CELLS, (2, 4)), IGNORE, CELLS.astype(int)))
+@pytest.mark.parametrize("silver", [False, True])
+def test_markers_of_cells_that_silver_truth_outlines_change_nothing(tmp_path, silver):
+    dataset = find_dataset(make_set(tmp_path, silver=(1, 2, 3, 4)), silver=silver)
+    filled = np.where(np.isin(CELLS, (2, 4)), CELLS + 3, CELLS).astype(int)  # numbers above the last of the experts'
+    for pair, expected in zip(dataset.pairs, (filled, filled, CELLS) if silver else [only((1, 3))] * 2, strict=True):
+        hidden = np.isin(CELLS, (2, 4)) & (not silver)
+        np.testing.assert_array_equal(load(pair)[1], np.where(hidden, IGNORE, expected.astype(int)))
     assert not any("marker" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize("silver", [False, True])
+def test_cells_that_silver_truth_lacks_too_are_unknown_and_so_is_what_is_around(tmp_path, silver):
+    dataset = find_dataset(make_set(tmp_path, outlined=(1,), silver=(1, 2, 3)), silver=silver)
+    lost = unknown_around(only((1, 2, 3)), (30, 28))  # cell 4, whose neighbour 3 keeps its pixels
+    by_experts = np.where(np.isin(lost, (2, 3)), lost + 1 if silver else IGNORE, lost)
+    expected = [by_experts, by_experts, *[lost] * silver]
+    for pair, wanted in zip(dataset.pairs, expected, strict=True):
+        np.testing.assert_array_equal(load(pair)[1], wanted)
+    around = (lost == IGNORE).mean()
+    count = len(expected)
+    assert any(
+        f"{count} cells in {count} of {count} images have a marker (TRA) but no outline (SEG): background around these "
+        f"markers is unknown ({around:.1%} of" in note
+        for note in dataset.notes
+    )
+    assert any(f"1 of {count} images have computer-made" in note for note in dataset.notes) == silver
+
+
+def test_silver_truth_alone_may_lack_cells(tmp_path):
+    make_set(tmp_path, frames=1, silver=(1, 2, 3))  # the one frame has no outlines by experts
+    (pair,) = find_dataset(tmp_path).pairs
+    np.testing.assert_array_equal(load(pair)[1], unknown_around(only((1, 2, 3)), (30, 28)))
+
+
+@given(st.lists(st.sampled_from(["experts", "silver", "marker"]), min_size=4, max_size=4), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_no_labelled_pixel_is_changed_and_no_cell_is_background(known_to, silver):
+    """Each of the cells is known to experts and silver truth, to silver truth, or to its marker alone."""
+    experts = [cell for cell, who in enumerate(known_to, 1) if who == "experts"]
+    outlined = [cell for cell, who in enumerate(known_to, 1) if who != "marker"]
+    assume(experts)
+    with TemporaryDirectory() as folder:
+        dataset = find_dataset(make_set(Path(folder), outlined=experts, silver=outlined, frames=2), silver=silver)
+        by_experts, *by_silver = (load(pair)[1] for pair in dataset.pairs)
+    learnt = outlined if silver else experts
+    np.testing.assert_array_equal(np.where(np.isin(CELLS, experts), by_experts, 0), only(experts))
+    np.testing.assert_array_equal(by_experts > 0, np.isin(CELLS, learnt))
+    assert (by_experts[np.isin(CELLS, learnt, invert=True) & (CELLS > 0)] == IGNORE).all()
+    for labels in by_silver:
+        np.testing.assert_array_equal(np.maximum(labels, 0), only(outlined))
+        assert (labels[CELLS > 0] != 0).all()
 
 
 def test_without_markers_and_silver_truth_a_note_says_that_cells_may_be_missing(tmp_path):
@@ -86,6 +146,13 @@ def test_without_markers_and_silver_truth_a_note_says_that_cells_may_be_missing(
 def test_markers_of_another_size_are_refused_by_name(tmp_path):
     make_set(tmp_path, markers=MARKERS[:-1])
     with pytest.raises(ShapeError, match=r"man_track000\.tif has 59 x 60 pixels, its image t000\.tif has 60 x 60"):
+        find_dataset(tmp_path)
+
+
+def test_silver_truth_of_another_size_is_refused_by_name(tmp_path):
+    make_set(tmp_path, silver=(1, 2))
+    save(tmp_path / "01_ST" / "SEG" / "man_seg001.tif", CELLS[:, 1:])
+    with pytest.raises(ShapeError, match=r"01_ST.*man_seg001\.tif has 60 x 59 pixels, its image t001\.tif has 60 x 60"):
         find_dataset(tmp_path)
 
 

@@ -8,7 +8,7 @@ from biounet.errors import ShapeError
 from biounet.frames import frames_of, measure
 from biounet.geometry import Box
 from biounet.images import ArrayImage, Image
-from biounet.normalize import Normalization, subsample
+from biounet.normalize import Normalization, sampling_step, subsample
 
 
 def image(shape, axes):
@@ -75,9 +75,9 @@ def test_wrong_channels_and_axes_ask_for_axes():
 @pytest.mark.parametrize(("shape", "axes"), [((61, 47), "YX"), ((9, 20, 17), "ZYX"), ((2, 30, 41), "CYX")])
 def test_statistics_are_those_of_the_image_in_memory(monkeypatch, kind, shape, axes):
     most = 200
-    monkeypatch.setattr(frames, "MOST_SAMPLES", most)
     monkeypatch.setattr(frames, "STRIP_BYTES", 1000)
-    monkeypatch.setitem(subsample.__kwdefaults__, "most", most)
+    for function in (sampling_step, subsample):
+        monkeypatch.setitem(function.__kwdefaults__, "most", most)
     (frame,) = divide(shape, axes, dims=3 if "Z" in axes else 2, channels=shape[0] if "C" in axes else 1)
     whole = frame.read(Box((0,) * len(frame.shape), frame.shape))
     wanted = Normalization(kind)

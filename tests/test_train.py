@@ -302,7 +302,7 @@ def test_minutes_are_kept_with_their_validations(on_a_clock, step, validation, s
 
 def test_a_long_guess_of_what_follows_does_not_end_a_run(on_a_clock):
     steps, _ = on_a_clock(minutes=2, step=1.0, settling=1000.0)
-    assert steps[-1].number == 90  # of 120
+    assert steps[-1].number == 60  # of 120: half of the minutes is the most that is kept
 
 
 def test_reports_that_take_long_are_fewer(on_a_clock):

@@ -6,7 +6,7 @@ import torch
 
 from biounet.config import IGNORE, RunConfig
 from biounet.errors import ConfigError, ShapeError
-from biounet.images import Image, write
+from biounet.images import Image, png, write
 from biounet.normalize import Normalization
 from biounet.training_data import Item, TrainingData, fit_to_data, load_training_data, to_samples
 
@@ -128,3 +128,25 @@ def test_objects_can_be_learnt_by_their_borders(tmp_path):
     data = load_training_data(dataset(tmp_path, labels), Normalization(), validation=0.34, target="border")
     assert (data.kind, data.target, data.classes) == ("objects", "border", 3)
     assert data.train[0].target[0].tolist() == [1, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("labels", np.uint8), ("targets", np.uint16)])
+def test_an_image_is_decoded_twice_to_measure_and_to_read_it(tmp_path, monkeypatch, folder, kind):
+    for number in range(4):
+        noise = np.random.default_rng(number).integers(0, 255, (30, 20)).astype(np.uint8)
+        write(tmp_path / "images" / f"{number}.png", Image(noise, "YX", (0.5, 0.25)))
+        write(tmp_path / folder / f"{number}.tif", Image(noise.astype(kind) // (128 if kind is np.uint8 else 1), "YX"))
+    decoded, decode = [], png.open_lazily
+    monkeypatch.setattr(png, "open_lazily", lambda path, **how: (decoded.append(path.name), decode(path, **how))[1])
+    data = load_training_data(tmp_path, Normalization(), validation=0.25)
+    assert sorted(decoded) == [f"{number}.png" for number in range(4) for _ in range(2)]
+    for item in (*data.train, *data.validation):
+        assert item.spacing == pytest.approx((0.5, 0.25), rel=1e-3)
+
+
+def test_the_spacing_of_a_section_is_that_of_its_pixels(tmp_path):
+    stack = np.random.default_rng(0).integers(0, 255, (4, 30, 20)).astype(np.uint8)
+    write(tmp_path / "train-volume.tif", Image(stack, "ZYX", (2.0, 0.5, 0.25)))
+    write(tmp_path / "train-labels.tif", Image(stack // 128 * 255, "ZYX"))
+    data = load_training_data(tmp_path, Normalization(), validation=0.25)
+    assert [item.spacing for item in (*data.train, *data.validation)] == [pytest.approx((0.5, 0.25))] * 4

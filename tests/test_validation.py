@@ -40,6 +40,13 @@ def test_scores_by_hand():
     assert scores["log_loss"] == pytest.approx((2 * sure + unsure) / 3, rel=1e-5)
 
 
+def test_a_rehearsal_scores_what_a_network_would_say_that_knows_the_truth():
+    scored = validation([[1, 1, -1, -1]], [[1, 0, 0, -1]])
+    scored.rehearse(Echo())
+    assert scored.confusion.tolist() == [[2, 0], [0, 1]]
+    assert scored.probabilities[0].tolist() == [[[0, 1, 1, 1]], [[1, 0, 0, 0]]]  # what nobody knows is background
+
+
 def test_a_class_that_does_not_occur_is_not_in_the_mean():
     scores = validation([[-1, -1]], [[0, 0]])(Echo())
     assert scores["score"] == 1

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.folders import Pair
+from biounet.folders.labels import counted_axis
 from biounet.frames import Frame, measure
 from biounet.images import open_lazily
 from biounet.normalize import Normalization
 
-__all__ = ["WHOLE", "Band", "band_rows", "bytes_to_make", "measure_whole", "read_bands", "row_pixels"]
+__all__ = ["WHOLE", "Band", "band_rows", "bytes_to_make", "measure_whole", "pixels_of", "read_bands", "row_pixels"]
 
 WHOLE = 2**24
 """Pixels; images that have no more are never divided."""
@@ -43,8 +44,7 @@ class Band:
 
 def bytes_to_make(pair: Pair) -> int:
     """What an image takes while what training needs of it is made; 0 of one that is too small to be divided."""
-    first, last = pair.extent
-    pixels = row_pixels(pair) * (last - first)
+    pixels = pixels_of(pair)
     return pixels * _bytes_per_pixel(pair) if pixels > WHOLE else 0
 
 
@@ -67,6 +67,12 @@ def band_rows(pair: Pair, *, memory: float) -> int | None:
     if bytes_to_make(pair) <= max(0, memory):
         return None
     return max(4 * HALO, int(memory / (row_pixels(pair) * _bytes_per_pixel(pair))))
+
+
+def pixels_of(pair: Pair) -> int:
+    """Pixels of an image, or of its rows, channels left out."""
+    first, last = pair.extent
+    return row_pixels(pair) * (last - first)
 
 
 def row_pixels(pair: Pair) -> int:
@@ -127,6 +133,6 @@ def measure_whole(pair: Pair, normalization: Normalization) -> Normalization:
         If it cannot be read, or pixels are NaN or infinite.
     """
     with open_lazily(pair.image) as file:
-        counted = "T" if "T" in file.axes else "Z" if pair.section is not None and "Z" in file.axes else ""
+        counted = counted_axis(file.axes, pair.section)
         position = ((counted, pair.section or 0),) if counted else ()
         return measure(Frame(position, file, pair.channels, pair.name), normalization)

@@ -120,20 +120,16 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
 
     Parameters
     ----------
-    config : RunConfig
-        With ``train.minutes``; its width is no longer ``train.auto`` in the result.
-    size : pixels per axis of the network's input
-    fabric : Fabric
-        Of the run, so that what is measured is what will be done.
+    config, size, fabric : as of `spend_minutes`
 
     Returns
     -------
     RunConfig
+        Its width is no longer in ``train.auto``.
     str
         The reason, for people.
     """
-    assert config.train.minutes is not None
-    seconds, chosen, reason, enough = 60 * config.train.minutes, config, "", _enough(config, size)
+    chosen, reason, enough = config, "", _enough(config, size)
     for width in WIDTHS:
         wider = config.updated({"model.width": width})
         needed = seconds_per_step(wider, size, fabric=fabric)
@@ -141,7 +137,7 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
             if reason:
                 return chosen, f"{reason}; the GPU has no room for {width}"
             return wider, "the least; the GPU does not hold even a batch of these in one piece"
-        if seconds / needed < enough:
+        if _updates(config, needed) < enough:
             if reason:
                 break
             wanted = f"{enough:.0f} would be enough, in {enough * needed / 60:.0f} minutes"
@@ -155,11 +151,7 @@ def choose_batch(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
 
     Parameters
     ----------
-    config : RunConfig
-        With ``train.minutes``.
-    size : pixels per axis of the network's input
-    fabric : Fabric
-        Of the run, so that what is measured is what will be done.
+    config, size, fabric : as of `spend_minutes`
 
     Returns
     -------
@@ -167,24 +159,26 @@ def choose_batch(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
     str
         The reason, for people; nothing if the batch stays what it is.
     """
-    assert config.train.minutes is not None
-    seconds, chosen, reason, enough = 60 * config.train.minutes, config, "", _enough(config, size)
+    chosen, reason, enough = config, "", _enough(config, size)
     largest = min(LARGEST_BATCH, _room(config, size, fabric))
     while 2 * chosen.train.batch <= largest:
         larger = chosen.updated({"train.batch": 2 * chosen.train.batch})
         needed = seconds_per_step(larger, size, fabric=fabric)
-        if seconds / needed < enough:
+        if _updates(config, needed) < enough:
             break
         chosen, reason = larger, f"{_pace(config, needed)}, and {enough:.0f} are enough"
     return chosen, reason
 
 
+def _updates(config: RunConfig, needed: float) -> float:
+    """How many the minutes hold, of so many seconds each."""
+    assert config.train.minutes is not None
+    return 60 * config.train.minutes / needed
+
+
 def _pace(config: RunConfig, needed: float) -> str:
     """Say how many steps the minutes hold."""
-    assert config.train.minutes is not None
-    return (
-        f"{needed:.2f} s a step, so {60 * config.train.minutes / needed:.0f} steps in {config.train.minutes:g} minutes"
-    )
+    return f"{needed:.2f} s a step, so {_updates(config, needed):.0f} steps in {config.train.minutes:g} minutes"
 
 
 def _room(config: RunConfig, size: Sequence[int], fabric: Fabric) -> float:

@@ -46,6 +46,8 @@ class Calibration:
     --------
     >>> print(Calibration(2.0, 0.15, 0.0))
     temperature 2 makes the expected calibration error 0.0000, it was 0.1500
+    >>> print(Calibration(1.0, 0.01, 0.01))
+    probabilities stay as they are, with an expected calibration error of 0.0100
     """
 
     temperature: float
@@ -53,6 +55,8 @@ class Calibration:
     after: float
 
     def __str__(self) -> str:
+        if self.temperature == 1:
+            return f"probabilities stay as they are, with an expected calibration error of {self.before:.4f}"
         return (
             f"temperature {self.temperature:.3g} makes the expected calibration error {self.after:.4f}, "
             f"it was {self.before:.4f}"
@@ -60,11 +64,16 @@ class Calibration:
 
 
 def calibrate(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[Any]]) -> Calibration:
-    """Fit a temperature, and say what it is good for; where nothing is known, it is 1.
+    """Fit a temperature, and say what it is good for; where it is good for nothing, or nothing is known, it is 1.
 
     Parameters
     ----------
     probabilities, classes : as for `fit_temperature`
+
+    Notes
+    -----
+    Likelihood and calibration error need not agree: a few pixels where a network is sure and wrong make the most likely
+    temperature one at which it is not sure enough of all others. What makes the error greater is not applied.
 
     Examples
     --------
@@ -76,8 +85,8 @@ def calibrate(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[A
     if not any((truth >= 0).any() for truth in classes):
         return Calibration(1.0, 0.0, 0.0)
     temperature = fit_temperature(probabilities, classes)
-    after = (apply_temperature(one, temperature) for one in probabilities)
-    return Calibration(temperature, calibration_error(probabilities, classes), calibration_error(after, classes))
+    before, after = _errors(probabilities, classes, (1.0, temperature))
+    return Calibration(temperature, before, after) if after < before else Calibration(1.0, before, before)
 
 
 def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[Any]]) -> float:
@@ -116,7 +125,9 @@ def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDA
     >>> round(fit_temperature([sure], [np.array([1, 1, 1, 0])]), 3)
     2.0
     """
-    pixels = sum(int((truth >= 0).sum()) for truth in classes)
+    for one, truth in zip(probabilities, classes, strict=True):
+        _check(one, truth)
+    pixels = sum(int(np.count_nonzero(truth >= 0)) for truth in classes)
     if not pixels:
         raise DatasetError("a temperature is fitted on annotated pixels, and there are none; hold out annotated images")
     every = -(-pixels // MOST_PIXELS)
@@ -219,21 +230,40 @@ def calibration_error(probabilities: Iterable[NDArray[Any]], classes: Iterable[N
     >>> round(calibration_error([sure], [np.array([1, 1, 1, 0])]), 3)   # 0.9 sure, 0.75 right
     0.15
     """
-    sums = np.zeros((3, BINS))  # pixels, their confidence, how many are right
+    return _errors(probabilities, classes, (1.0,))[0]
+
+
+def _errors(
+    probabilities: Iterable[NDArray[Any]], classes: Iterable[NDArray[Any]], temperatures: Sequence[float]
+) -> list[float]:
+    """Calibration error at each temperature, part by part, since copies of large images would take much memory."""
+    sums = np.zeros((len(temperatures), 3, BINS))  # pixels, their confidence, how many are right
     for one, truth in zip(probabilities, classes, strict=True):
-        known, number = _known(one, truth)
-        sure, right = known.max(axis=0), known.argmax(axis=0) == number
-        place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
-        sums += [np.bincount(place, weights, BINS) for weights in (np.ones(len(sure)), sure, right)]
-    if not sums[0].sum():
+        _check(one, truth)
+        flat, numbers = one.reshape(len(one), -1), truth.ravel()
+        for start in range(0, numbers.size, MOST_PIXELS):
+            part = slice(start, start + MOST_PIXELS)
+            known, number = _known(flat[:, part], numbers[part])
+            for at, temperature in zip(sums, temperatures, strict=True):
+                calibrated = apply_temperature(known, temperature)
+                sure, right = calibrated.max(axis=0), calibrated.argmax(axis=0) == number
+                place = np.minimum((sure * BINS).astype(np.int64), BINS - 1)
+                at += [np.bincount(place, weights, BINS) for weights in (np.ones(len(sure)), sure, right)]
+    if not sums[0, 0].sum():
         raise DatasetError("calibration is measured on annotated pixels, and there are none; give annotated images")
-    return float(np.abs(sums[1] - sums[2]).sum() / sums[0].sum())
+    return [float(np.abs(sure - right).sum() / pixels.sum()) for pixels, sure, right in sums]
 
 
 def _known(
     probabilities: NDArray[Any], classes: NDArray[Any], *, every: int = 1
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Probabilities (classes, pixels) and class of all known pixels of an image, or of every n-th."""
+    known = np.flatnonzero(classes >= 0)[::every]
+    return probabilities.reshape(len(probabilities), -1)[:, known], classes.ravel()[known].astype(np.int64)
+
+
+def _check(probabilities: NDArray[Any], classes: NDArray[Any]) -> None:
+    """Refuse what are no probabilities and classes of one image."""
     if probabilities.shape[1:] != classes.shape:
         raise ShapeError(
             f"probabilities of {probabilities.shape[1:]} pixels came with classes of {classes.shape}; pair them anew"
@@ -244,5 +274,3 @@ def _known(
         raise LabelError(f"classes must be integers, got {classes.dtype}; number them from 0")
     if classes.max(initial=0) >= len(probabilities):
         raise LabelError(f"class numbers must be below {len(probabilities)}, got {classes.max()}; number them from 0")
-    known = np.flatnonzero(classes >= 0)[::every]
-    return probabilities.reshape(len(probabilities), -1)[:, known], classes.ravel()[known].astype(np.int64)

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Generator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
@@ -23,7 +23,7 @@ from biounet.calibration import Calibration
 from biounet.config import AugmentConfig, RunConfig
 from biounet.devices import choose_precision
 from biounet.digests import dataset_digest, item_digests
-from biounet.errors import LabelError
+from biounet.errors import LabelError, OutputError
 from biounet.fingerprint import Fingerprint, choose_settings
 from biounet.forecast import Forecast, forecast
 from biounet.geometry import Geometry
@@ -33,14 +33,16 @@ from biounet.models import check_targets, geometry_of
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
 from biounet.optimize import measure_statistics
+from biounet.pace import time_to_settle
 from biounet.patches import UNLABELLED, PatchSource, network_input_size
 from biounet.postprocess import ObjectRules
 from biounet.pretrained import check_model
 from biounet.processes import agree, check_share
 from biounet.runfolder import begin_folder, check_folder, clear_parts
+from biounet.seen import seen_items
 from biounet.statefile import hold
 from biounet.stored_samples import choose_home, store_samples
-from biounet.train import Step, fit
+from biounet.train import State, Step, fit
 from biounet.training_data import TrainingData, to_samples
 from biounet.validation import Validation
 
@@ -52,17 +54,11 @@ WIDER = 2
 BATCHES = 16
 """How many batches of such pieces."""
 
-TWICE = 2
-"""How many pixels of the images to train on rules of objects are tuned on, for one that is held out."""
-
 SEARCHING = 0.1
 """Largest share of the minutes that is kept for the search for rules; it goes on as long as minutes are left."""
 
 OF_DISTANCE = MappingProxyType({"seed": 0.6, "peak": 0.7})
 """Shares of the highest level of distance that seeds begin at, and have to reach, unless images tell otherwise."""
-
-ENOUGH, ENOUGH_A_MINUTE = 2**23, 2**19
-"""Pixels to tune rules on, those held out included: as many as take a processor a tenth of a budget of 16 minutes."""
 
 PREPARED = "prepared"
 """Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
@@ -109,16 +105,17 @@ class Experiment:
         """Scores of the held-out images; where gaps weigh more, telling objects apart counts too."""
         precision = choose_precision(self.config.train.precision, self.fabric.device)
         apart = self.data.kind == "classes" and self.config.train.border_weight > 0 and self.config.model.classes == 2
-        seen = self._seen if self.data.kind == "objects" else None
+        numbered = self.data.kind == "objects"
+        seen, pixels = seen_items(self.data, self.config.train.minutes) if numbered and self.leads else ((), 0)
         return Validation(
             self.data.validation,
             self.fabric.device,
             precision,
             objects=self.data.objects if apart else None,
-            rules=self._first_rules if seen else None,
+            rules=self._first_rules if numbered else None,
             units=self.data.target_normalization,
-            seen=seen.train if seen else (),
-            seen_pixels=int(seen.counts.sum()) if seen else 0,
+            seen=seen,
+            seen_pixels=pixels,
         )
 
     @property
@@ -126,16 +123,6 @@ class Experiment:
         """Rules that the search for better ones begins with."""
         rules = ObjectRules(target=self.data.target)  # type: ignore[arg-type]
         return rules.model_copy(update=OF_DISTANCE) if rules.target == "distance" else rules
-
-    @property
-    def _seen(self) -> TrainingData:
-        """Images to train on, spread evenly, that rules of objects are tuned on beside those held out; or none."""
-        held_out = sum(item.target.size for item in self.data.validation)
-        minutes = self.config.train.minutes or ENOUGH / ENOUGH_A_MINUTE
-        room = min(TWICE * held_out, min(ENOUGH, ENOUGH_A_MINUTE * minutes) - held_out)
-        every = int(self.data.counts.sum() // max(1, room))
-        chosen = self.data.part(slice(None, None, max(1, every)))
-        return chosen if chosen.counts.sum() <= TWICE * room else self.data.part(slice(0))
 
     @property
     def leads(self) -> bool:
@@ -213,7 +200,7 @@ class Experiment:
             fabric=self.fabric,
             resume=resume,
             began=self.began,
-            afterwards=lambda: sum(self._settling(self.validation)),
+            afterwards=lambda: time_to_settle(self.config.train, *self._settling(self.validation)),
         ):
             began = min(began, time.monotonic() - step.seconds)  # minutes before a run was resumed count
             yield step
@@ -278,7 +265,14 @@ class Experiment:
     def _measured(self, source: PatchSource, others: float = 0.0) -> Forecast:
         """Measure what the run will take, of which so much is gone, and other files are still to be made."""
         begin = time.monotonic() - self.began + others
-        return forecast(self.config, source, self.validation, self._settling, fabric=self.fabric, begin=begin)
+        options: dict[str, Any] = {"fabric": self.fabric, "begin": begin, "keep": self._keep_for_a_while}
+        return forecast(self.config, source, self.validation, self._settling, **options)
+
+    def _keep_for_a_while(self, state: State) -> None:
+        """Write what a report writes, where it does not stay; as much of it as there is room for."""
+        with tempfile.TemporaryDirectory() as place, suppress(OutputError):
+            state.save(Path(place))
+            save_network(Path(place) / "model.safetensors", state.average, self._card())
 
     def _source(self, geometry: Geometry, folder: Path, data: TrainingData) -> PatchSource:
         """Images on the device or in memory, or in files in a folder, from which patches are drawn."""

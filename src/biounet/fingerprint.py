@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from biounet.config import RunConfig
-from biounet.extents import boxes_in, longest_sides
+from biounet.extents import Extents
 from biounet.models import geometry_of
 from biounet.targets import touching
 from biounet.training_data import TrainingData
@@ -97,25 +96,25 @@ class Fingerprint:
     def of(cls, data: TrainingData) -> "Fingerprint":
         """Measure the training images."""
         sizes = np.array([survey.shape[1:] for survey in data.surveys])
-        spacings, extents, near = set[tuple[float, ...] | None](), list[int](), list[bool]()
+        spacings, lengths, near = set[tuple[float, ...] | None](), list[int](), list[bool]()
         for number in _measured(data):
-            boxes, close, top = list[NDArray[np.int64]](), list[bool](), 0
+            extents, close = Extents(), list[bool]()
             for item, rows in data.bands(number):
                 spacings.add(item.spacing)
                 if data.kind == "objects" or data.classes == 2:
                     objects = data.objects(item)
                     close.append(touching(objects, gap=CLOSE))
-                    boxes += [boxes_in(objects[..., rows, :], top=top)] if data.kind == "objects" else []
-                    top += objects[..., rows, :].shape[-2]
+                    if data.kind == "objects":
+                        extents.add(objects[..., rows, :])
             near += [any(close)] if close else []
-            extents += longest_sides(boxes) if boxes else []
+            lengths += extents.longest_sides()
         unknown, *shares = data.coverage.tolist()
         return cls(
             smallest=tuple(sizes.min(0).tolist()),
             median=tuple(np.median(sizes, axis=0).astype(int).tolist()),
             spacing=spacings.pop() if len(spacings) == 1 else None,
-            objects=len(extents),
-            diameter=float(np.percentile(extents, 90)) if extents else 0.0,
+            objects=len(lengths),
+            diameter=float(np.percentile(lengths, 90)) if lengths else 0.0,
             touching=float(np.mean(near)) if near else 0.0,
             shares=tuple(share / max(1 - unknown, 1e-9) for share in shares),
             unknown=unknown,

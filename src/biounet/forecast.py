@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from biounet.config import RunConfig
 from biounet.footprint import resident_bytes
@@ -47,7 +49,7 @@ class Forecast:
     reports: int
     """How many there are: fewer than was asked for, where they would eat the minutes."""
     report_seconds: float
-    """Of one validation, which is what a report takes."""
+    """Of one report: a validation, and to write the model and the state."""
     settling_seconds: float
     """Of what follows the last step: statistics, calibration, rules of objects."""
     memory: int
@@ -77,8 +79,9 @@ def forecast(
     *,
     fabric: Fabric,
     begin: float = 0.0,
+    keep: Callable[[State], None] = lambda _: None,
 ) -> Forecast:
-    """Measure what a run will take: four steps, and the validation of its largest image.
+    """Measure what a run will take: four steps, and the validation of its smallest image and of its largest.
 
     Parameters
     ----------
@@ -86,10 +89,11 @@ def forecast(
         Complete, as it will be trained with.
     source : PatchSource
     validation : Validation
-    settling : (validation of one image, how many times as many pixels all have) -> seconds as `biounet.pace.plan` has
+    settling : (validation of one image, how many times as long all take) -> seconds as `biounet.pace.plan` has
     fabric : Fabric
         Of one process.
     begin : seconds that are gone before the first step
+    keep : what a report does once it has validated: write the model and the state
 
     Returns
     -------
@@ -106,17 +110,33 @@ def forecast(
             stepped.append(time.perf_counter() - began - waited[-1])
         report, settled = 0.0, (0.0, 0.0)
         if validation.items:
-            items = sorted(validation.items, key=lambda item: item.target.size)
-            share = sum(item.target.size for item in items) / items[-1].target.size
-            for item in (items[0], items[-1]):  # what is compiled for the first one does not count
-                one = replace(validation, items=[item], seen_pixels=round(validation.seen_pixels / share))
-                began = time.perf_counter()
-                one(state.average)
-            report, settled = (time.perf_counter() - began) * share, settling(one, share)
+            one, share = _validate(validation, state.average)
+            report, settled = one.seconds * share, settling(one, share)
+        began = time.perf_counter()
+        keep(state)
+        report += time.perf_counter() - began
     step, draw = (min(seconds[WARM:]) for seconds in (stepped, waited))
     begin += max(0.0, waited[0] + stepped[0] - step - draw)  # of the first one
     whole = plan(config.train, step=step + draw, report=report, settling=settled, gone=begin)
     return Forecast(begin, whole.steps, step, draw, whole.reports, report, whole.settling, most[0])
+
+
+def _validate(validation: Validation, net: nn.Module) -> tuple[Validation, float]:
+    """Validate the largest image; return also how many times as long all take.
+
+    A small image may take nearly as long as a large one, where the network looks far around it. Between the smallest
+    and the largest, time is taken to grow with the number of pixels.
+    """
+    items = sorted(validation.items, key=lambda item: item.target.size)
+    sizes, seconds = [item.target.size for item in items], dict[int, float]()
+    ends = (items[0], items[-1]) if sizes[0] < sizes[-1] else items[-1:]
+    for item in (items[0], *ends):  # what is compiled for the first one does not count
+        seen = round(validation.seen_pixels * item.target.size / sum(sizes))
+        one = replace(validation, items=[item], seen_pixels=seen)
+        one.rehearse(net)
+        seconds[item.target.size] = one.seconds
+    whole = float(np.interp(sizes, list(seconds), list(seconds.values())).sum())
+    return one, whole / max(one.seconds, 1e-9)
 
 
 @contextmanager

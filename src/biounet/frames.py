@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from biounet.errors import ShapeError
 from biounet.geometry import Box
 from biounet.images import LazyImage, fit_channels
-from biounet.normalize import Normalization
+from biounet.normalize import Normalization, sampling_step
 
 __all__ = ["Frame", "frames_of", "measure"]
-
-MOST_SAMPLES = 2**22
-"""Pixels per channel from which statistics are taken, as in `biounet.normalize.subsample`."""
 
 STRIP_BYTES = 2**25
 """About how much of an image is read at a time to take statistics."""
@@ -112,9 +109,7 @@ def measure(frame: Frame, normalization: Normalization) -> Normalization:
     if normalization.offset is not None:
         return normalization
     channels, *spatial = frame.shape
-    step = 1
-    while math.prod(-(-size // step) for size in spatial) > MOST_SAMPLES:
-        step += 1
+    step = sampling_step(spatial)
     skip = (slice(None), *(slice(None, None, step),) * len(spatial))
     # Copied, or the samples would hold the strips that they are taken from.
     height = max(1, STRIP_BYTES * spatial[0] // (math.prod(frame.shape) * frame.source.dtype.itemsize) // step) * step

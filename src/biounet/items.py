@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,12 @@ from numpy.typing import NDArray
 from biounet.bands import measure_whole, read_bands
 from biounet.config import IGNORE
 from biounet.folders import Dataset, Pair
-from biounet.images import open_lazily
 from biounet.normalize import Normalization
 from biounet.ondemand import OnDemand
 from biounet.survey import Survey
 from biounet.targets import TARGETS
 
-__all__ = ["Item", "on_demand", "read_item", "spacing_of", "survey_of"]
+__all__ = ["Item", "ItemReader", "survey_of"]
 
 OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
 """Targets of which a part of an object does not tell what they are there."""
@@ -59,47 +59,53 @@ def survey_of(name: str, bands: Iterator[tuple[Item, slice]]) -> Survey:
     return Survey.joined(name, ((part.image, part.labels, part.target) for part in own))
 
 
-def on_demand(
-    dataset: Dataset, pairs: Sequence[Pair], rows: Sequence[int | None], normalization: Normalization, target: str
-) -> OnDemand[Item]:
-    """Images that are read when they are asked for, in bands those of which so many rows are in memory at a time.
+class ItemReader:
+    """Reads annotated images; where they are read in parts, the statistics of each whole image are taken once.
 
-    What is made of an object that is cut by them, and by what is read around them, is unknown: there it would be wrong.
+    Parameters
+    ----------
+    normalization : Normalization
+    target : one of `biounet.targets.TARGETS`, which objects become; or classes, which labels are
     """
-    measured = cache(lambda number: measure_whole(pairs[number], normalization))
 
-    def bands(number: int) -> Iterator[tuple[Item, slice]]:
-        pair, together = pairs[number], rows[number]
-        if together is None:
-            yield whole(number), slice(None)
-            return
-        for band in read_bands(dataset.load, pair, together, whole_objects=target in OF_WHOLE_OBJECTS):
-            item = _made(pair, band.image, band.labels, normalization=measured(number), target=target)
-            if band.cut.size:
-                item.target[np.isin(item.labels, band.cut)] = IGNORE
-            yield item, band.own
+    def __init__(self, normalization: Normalization, target: str) -> None:
+        self._normalization, self._target = normalization, target
+        self._of_whole: dict[tuple[Path, int | None, int], Normalization] = {}
 
-    def whole(number: int) -> Item:
-        return read_item(dataset, pairs[number], normalization=normalization, target=target)
+    def read(self, dataset: Dataset, pair: Pair) -> Item:
+        """Read one image, with the statistics of all of it if it is but some rows."""
+        normalization = self._normalization if pair.rows is None else self._measured(pair)
+        return self._made(pair, *dataset.load(pair), normalization)
 
-    return OnDemand([pair.name for pair in pairs], whole, bands=bands)
+    def on_demand(self, dataset: Dataset, pairs: Sequence[Pair], rows: Sequence[int | None]) -> OnDemand[Item]:
+        """Images that are read when they are asked for, in bands of which so many rows are in memory at a time.
 
+        What is made of an object that is cut by them, and by what is read around them, is unknown: there it would be
+        wrong.
+        """
 
-def read_item(dataset: Dataset, pair: Pair, *, normalization: Normalization, target: str) -> Item:
-    """Read one image, with the statistics of all of it if it is but some rows."""
-    if pair.rows is not None and normalization.offset is None:
-        normalization = measure_whole(pair, normalization)
-    return _made(pair, *dataset.load(pair), normalization=normalization, target=target)
+        def bands(number: int) -> Iterator[tuple[Item, slice]]:
+            pair, together = pairs[number], rows[number]
+            if together is None:
+                yield self.read(dataset, pair), slice(None)
+                return
+            for band in read_bands(dataset.load, pair, together, whole_objects=self._target in OF_WHOLE_OBJECTS):
+                item = self._made(pair, band.image, band.labels, self._measured(pair))
+                if band.cut.size:
+                    item.target[np.isin(item.labels, band.cut)] = IGNORE
+                yield item, band.own
 
+        return OnDemand([pair.name for pair in pairs], lambda number: self.read(dataset, pairs[number]), bands=bands)
 
-def _made(pair: Pair, image: NDArray[Any], labels: NDArray[Any], *, normalization: Normalization, target: str) -> Item:
-    """Normalise an image. Objects become the classes of a target."""
-    classes = np.maximum(TARGETS[target](labels) if target in TARGETS else labels, IGNORE)
-    normalised = normalization.measured(image).apply(image)
-    return Item(pair.name, normalised, labels, classes.astype(np.int64), spacing_of(pair, labels.ndim))
+    def _measured(self, pair: Pair) -> Normalization:
+        """Statistics of the whole image that a pair is of."""
+        image = pair.image, pair.section, pair.channels
+        if image not in self._of_whole:
+            self._of_whole[image] = measure_whole(pair, self._normalization)
+        return self._of_whole[image]
 
-
-def spacing_of(pair: Pair, dims: int) -> tuple[float, ...] | None:
-    """Micrometres per pixel and spatial axis, where the file tells."""
-    with open_lazily(pair.image) as file:
-        return file.spacing and file.spacing[-dims:]
+    def _made(self, pair: Pair, image: NDArray[Any], labels: NDArray[Any], normalization: Normalization) -> Item:
+        """Normalise an image. Objects become the classes of a target."""
+        classes = np.maximum(TARGETS[self._target](labels) if self._target in TARGETS else labels, IGNORE)
+        normalised = normalization.measured(image).apply(image)
+        return Item(pair.name, normalised, labels, classes.astype(np.int64), pair.spacing)

@@ -5,7 +5,7 @@ tile computes does not depend on the tile.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, Self
@@ -14,9 +14,12 @@ import numpy as np
 
 from biounet.errors import ConfigError, ImageError, ShapeError
 
-__all__ = ["NORMALIZATIONS", "Normalization", "statistics", "subsample"]
+__all__ = ["NORMALIZATIONS", "Normalization", "sampling_step", "statistics", "subsample"]
 
 Kind = Literal["z-score", "percentile"]
+
+SAMPLES = 2**22
+"""Pixels per channel from which statistics are taken, at most."""
 
 
 @dataclass(frozen=True)
@@ -160,15 +163,25 @@ def statistics(
     return offsets, scales
 
 
-def subsample(image: np.ndarray, *, most: int = 2**22) -> np.ndarray:
-    """Pixels of each channel on the finest regular grid that has at most `most` of them, (C, ...) to (C, n).
+def sampling_step(shape: Sequence[int], *, most: int = SAMPLES) -> int:
+    """Distance of the pixels on the finest regular grid that has at most `most` of them.
+
+    >>> sampling_step((3, 4), most=4)
+    2
+    """
+    step = 1
+    while math.prod(-(-size // step) for size in shape) > most:
+        step += 1
+    return step
+
+
+def subsample(image: np.ndarray, *, most: int = SAMPLES) -> np.ndarray:
+    """Pixels of each channel that statistics are taken from, see `sampling_step`; (C, ...) to (C, n).
 
     >>> subsample(np.arange(12).reshape(1, 3, 4), most=4)
     array([[ 0,  2,  8, 10]])
     """
-    step = 1
-    while math.prod(-(-size // step) for size in image.shape[1:]) > most:
-        step += 1
+    step = sampling_step(image.shape[1:], most=most)
     return image[(slice(None), *(slice(None, None, step),) * (image.ndim - 1))].reshape(len(image), -1)
 
 

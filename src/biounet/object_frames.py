@@ -201,10 +201,7 @@ def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = R
     tallies: list[Tally] = []
     regions = Regions(shape, region_size(shape, memory))
     for core in map(regions.box, regions):
-        outer = Box(
-            tuple(max(start - 1, 0) for start in core.start),
-            tuple(min(stop + 1, size) for stop, size in zip(core.stop, shape, strict=True)),
-        )
+        outer = core.grown((1,) * len(shape), shape)
         image, probabilities = (_read(reader, outer) for reader in (frame.image, frame.probabilities))
         tallies.append(
             tally_region(

@@ -4,21 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar, overload
 
-import numpy as np
-
-from biounet.bands import WHOLE, band_rows, bytes_to_make, row_pixels
+from biounet.bands import WHOLE, band_rows, bytes_to_make, pixels_of, row_pixels
 from biounet.folders import Pair
-from biounet.targets import TARGETS
+from biounet.targets import least_classes
 
-__all__ = ["OnDemand", "choose_parts", "fit_memory", "least_classes", "limit_pixels", "rows_together"]
+__all__ = ["OnDemand", "choose_parts", "choose_validated", "fit_memory", "limit_pixels", "rows_together"]
 
 T = TypeVar("T", covariant=True)
 
 PARTS, PART_ROWS = 4, 512
 """Of a large image so many parts are validated on, or fewer, so that each has so many rows."""
-
-TOUCHING = np.repeat([[0, 1, 2]], 8, axis=1)
-"""Background and two objects that touch: of these, each target makes all of its classes."""
 
 
 class OnDemand(Sequence[T]):
@@ -70,6 +65,18 @@ class OnDemand(Sequence[T]):
         )
 
 
+def choose_validated(
+    held_out: Sequence[Pair], *, most: float, labelled: Callable[[Pair], bool]
+) -> tuple[Sequence[Pair], list[str]]:
+    """Choose what is validated on of the images held out: parts of them by `choose_parts`, or some by `limit_pixels`.
+
+    Parameters and what is returned are as of these two.
+    """
+    parts, divided = choose_parts(held_out, most=most, labelled=labelled)
+    chosen, said = limit_pixels(parts, most=most)
+    return chosen, [*divided, *said]
+
+
 def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pair], list[str]]:
     """Choose what is validated on of the images held out: it lies in memory, and is predicted at every report.
 
@@ -93,12 +100,12 @@ def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pai
     >>> [pair.name for pair in chosen], note
     (['a', 'c', 'e'], 'of 6 images held out, 3 are validated on: train.validation_pixels has room for no more')
     """
-    pixels = sum(map(_pixels, held_out))
+    pixels = sum(map(pixels_of, held_out))
     if pixels <= most:
         return held_out, []
-    small = [pair for pair in held_out if _pixels(pair) <= most] or [min(held_out, key=_pixels)]
+    small = [pair for pair in held_out if pixels_of(pair) <= most] or [min(held_out, key=pixels_of)]
     count = max(1, min(len(small), int(len(held_out) * most / pixels)))
-    while count > 1 and sum(map(_pixels, _spread(small, count))) > most:
+    while count > 1 and sum(map(pixels_of, _spread(small, count))) > most:
         count -= 1
     note = f"of {len(held_out)} images held out, {count} are validated on: train.validation_pixels has room for no more"
     return _spread(small, count), [note]
@@ -128,15 +135,17 @@ def choose_parts(
     >>> [part.name for part in chosen], note.partition(":")[0]
     (['a, rows 52267 to 52825', 'a, rows 56739 to 57297'], 'of the rows held out 2 x 559 are validated on')
     """
-    if not held_out or min(map(_pixels, held_out)) <= max(most, WHOLE):
+    if not held_out or min(map(pixels_of, held_out)) <= max(most, WHOLE):
         return held_out, []
     count = max(1, min(PARTS, int(most / max(map(row_pixels, held_out))) // PART_ROWS))
     parts = [part for pair in held_out for part in _parts(pair, max(1, int(most / count) // row_pixels(pair)))]
     parts = list(filter(labelled, parts)) or parts
     count = min(count, len(parts))
     chosen = [parts[(2 * number + 1) * len(parts) // (2 * count)] for number in range(count)]
-    note = f"of the rows held out {len(chosen)} x {_rows(chosen[0])} are validated on: "
-    note += "train.validation_pixels has room for no more"
+    first, last = chosen[0].extent
+    note = (
+        f"of the rows held out {count} x {last - first} are validated on: train.validation_pixels has room for no more"
+    )
     return chosen, [note]
 
 
@@ -204,15 +213,6 @@ def rows_together(
     return [band_rows(pair, memory=left) for pair in train]
 
 
-def least_classes(target: str) -> int:
-    """Number of classes that a target can make, whether these images have them or not; of annotated classes 2.
-
-    >>> least_classes("border"), least_classes("classes")
-    (3, 2)
-    """
-    return 1 + int(TARGETS[target](TOUCHING).max()) if target in TARGETS else 2
-
-
 def _bytes_validated(held_out: Sequence[Pair], target: str) -> int:
     """What images to validate on take, with the probabilities of their classes."""
     return _bytes(held_out, 12 + 4 * least_classes(target))
@@ -220,15 +220,4 @@ def _bytes_validated(held_out: Sequence[Pair], target: str) -> int:
 
 def _bytes(pairs: Sequence[Pair], others: int) -> int:
     """What images take: float32 per channel, and so many other bytes per pixel."""
-    return sum(_pixels(pair) * (4 * pair.channels + others) for pair in pairs)
-
-
-def _pixels(pair: Pair) -> int:
-    """Pixels of an image, channels left out."""
-    return row_pixels(pair) * _rows(pair)
-
-
-def _rows(pair: Pair) -> int:
-    """Pixels along Y."""
-    first, last = pair.extent
-    return last - first
+    return sum(pixels_of(pair) * (4 * pair.channels + others) for pair in pairs)

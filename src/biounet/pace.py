@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from biounet.config import TrainConfig
 from biounet.errors import TrainingError
 
-__all__ = ["Pace", "Plan", "plan"]
+__all__ = ["Pace", "Plan", "plan", "time_to_settle"]
 
-SETTLING = 0.25
-"""Largest share of the minutes that is left for what comes after the last step."""
+SETTLING, MOST = 0.25, 0.5
+"""Largest share of the minutes that is left for what may follow the last step, and for what must."""
 
 REPORTING, FEWEST = 0.2, 3
 """Share of the minutes that reports may take before there are fewer of them, and how many there are at least."""
@@ -67,14 +67,24 @@ class Pace:
         Parameters
         ----------
         report : seconds that the last one took
-        afterwards : seconds that what follows the last step will take
+        afterwards : seconds of what follows the last step, see `time_to_settle`
         """
         if self._config.minutes is None:
             return
         budget = 60 * self._config.minutes
         # Of a bad network what follows seems long.
-        self._closing = report + min(afterwards, SETTLING * budget)
+        self._closing = report + min(afterwards, MOST * budget)
         self._reports = min(self._reports, max(FEWEST, int(REPORTING * budget / max(report, 1e-9))))
+
+
+def time_to_settle(config: TrainConfig, needed: float, useful: float) -> float:
+    """Seconds to keep for what follows the last step: all that must, and of what may as much as the minutes allow.
+
+    >>> [time_to_settle(TrainConfig(minutes=2), needed, 90.0) for needed in (10.0, 50.0)]     # a quarter: 30 s
+    [30.0, 50.0]
+    """
+    most = math.inf if config.minutes is None else SETTLING * 60 * config.minutes
+    return max(needed, min(needed + useful, most))
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,7 @@ def plan(
     Plan(steps=500, reports=10, settling=0.0)
     """
     pace, made, seconds, reports, progress = Pace(config), 0, gone, 0, 0.0
+    afterwards = time_to_settle(config, *settling)
     whole = config.steps or round(60 * (config.minutes or 0) / max(step, 1e-9))
     stretch = max(1, whole // FINEST)
     while progress < 1:
@@ -123,6 +134,5 @@ def plan(
         before, progress = progress, max(progress, pace.progress(made, seconds))
         if pace.reports_between(before, progress):
             reports, seconds = reports + 1, seconds + report
-            pace.learn(report, sum(settling))
-    most = math.inf if config.minutes is None else SETTLING * 60 * config.minutes
-    return Plan(made, reports, max(settling[0], min(sum(settling), most)))
+            pace.learn(report, afterwards)
+    return Plan(made, reports, afterwards)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,12 @@ class Places:
         """Whether there are pixels of no class."""
         return self.known < math.prod(self.shape)
 
+    @cached_property
+    def _known_before(self) -> NDArray[np.int64]:
+        """Pixels of any class on the lines before, (1 + lines,); asked for with every patch."""
+        known: NDArray[np.int64] = self.before.sum(axis=1)
+        return known
+
     def find(
         self, line: Callable[[tuple[int, ...]], NDArray[Any]], number: int, *, wanted: int | None = None
     ) -> tuple[int, ...]:
@@ -93,7 +100,7 @@ class Places:
         number : from 0 to below the count of the class
         wanted : the class; None counts all known pixels
         """
-        before = self.before.sum(axis=1) if wanted is None else self.before[:, wanted]
+        before = self._known_before if wanted is None else self.before[:, wanted]
         row = int(np.searchsorted(before, number, side="right")) - 1
         index = tuple(int(i) for i in np.unravel_index(row, self.shape[:-1]))
         labels = line(index)

@@ -118,12 +118,9 @@ def cut_log(folder: Path, *, step: int) -> None:
     with path.open(newline="", errors="replace") as stream:
         heading, *rows = [*stream] or [""]
     steps = [row.partition(",")[0] for row in rows]
-    kept = [
-        row
-        for row, made in zip(rows, steps, strict=True)
-        if heading.startswith("step,") and row.endswith("\n") and made.isdigit() and int(made) <= step
-    ]
-    if not kept:
+    whole = [(row, int(made)) for row, made in zip(rows, steps, strict=True) if row.endswith("\n") and made.isdecimal()]
+    kept = [row for row, made in whole if made <= step]
+    if not kept or not heading.startswith("step,"):
         path.unlink()  # the first row brings its heading
     elif kept != rows:
         with replacing(path, overwrite=True) as temporary:

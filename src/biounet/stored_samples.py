@@ -6,7 +6,6 @@ Those in files are mapped only while a patch is cut from them.
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ from biounet.atomic import replacing
 from biounet.augment import Sample
 from biounet.config import RunConfig
 from biounet.errors import TrainingError
-from biounet.training_data import TrainingData, class_balance, to_samples
+from biounet.training_data import TrainingData, to_sample
 
 __all__ = ["StoredSamples", "choose_home", "free_bytes", "store_samples"]
 
@@ -178,7 +177,7 @@ class StoredSamples:
 def store_samples(
     data: TrainingData, config: RunConfig, folder: Path, *, rank: int = 0, ranks: int = 1
 ) -> StoredSamples:
-    """Store the training images with targets and weights, those that `biounet.training_data.to_samples` makes.
+    """Store the training images with targets and weights, those that `biounet.training_data.to_sample` makes.
 
     Parameters
     ----------
@@ -189,11 +188,11 @@ def store_samples(
         What is there stays: it must have been made of the same data and settings.
     rank, ranks : which of several processes this is; each stores its share
     """
-    balance, kept = class_balance(data, config), StoredSamples(folder, len(data.train))
+    kept = StoredSamples(folder, len(data.train))
 
     def bands(number: int) -> Iterator[Sample]:
         for item, rows in data.bands(number):
-            (sample,) = to_samples(replace(data, train=[item]), config, torch.device("cpu"), balance=balance)
+            sample = to_sample(item, data, config, torch.device("cpu"))
             own = {name: tensor[..., rows, :] for name, tensor in sample._asdict().items() if tensor is not None}
             yield Sample(**own)
 

@@ -17,7 +17,7 @@ LEVELS, FARTHEST = 2**16, 8.0
 COLUMNS = 1024
 """Of images that are so often wider every second, third, ... column tells."""
 
-Band = tuple[NDArray[Any], NDArray[Any], NDArray[np.integer[Any]]]
+Rows = tuple[NDArray[Any], NDArray[Any], NDArray[np.integer[Any]]]
 """Some rows of an image (C, *spatial), of its labels, and of the target (*spatial)."""
 
 
@@ -56,7 +56,7 @@ class Survey:
         return cls.joined(name, [(image, labels, target)])
 
     @classmethod
-    def joined(cls, name: str, bands: Iterable[Band]) -> Self:
+    def joined(cls, name: str, bands: Iterable[Rows]) -> Self:
         """Look at an image, labels and target in bands that follow each other along Y; the same as of the whole.
 
         >>> labels = np.array([[0, 2], [-1, 1]])

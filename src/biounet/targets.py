@@ -18,6 +18,7 @@ __all__ = [
     "dense_numbers",
     "distance_levels",
     "interior_border",
+    "least_classes",
     "relative_distance",
     "separate_touching",
     "set_apart",
@@ -26,6 +27,9 @@ __all__ = [
 
 MOST_LEVELS = 126
 """Levels of distance, so that they fit into a byte with IGNORE."""
+
+TOUCHING = np.repeat([[0, 1, 2]], 8, axis=1)
+"""Background and two objects that touch: of these, each target makes all of its classes."""
 
 
 def interior_border(
@@ -217,6 +221,15 @@ def set_apart(objects: NDArray[Any], classes: NDArray[Any], *, target: str) -> N
     """
     inside = {"border": classes == 1, "distance": classes > max(1, classes.max(initial=0) // 4)}
     return np.where(inside.get(target, classes > 0), objects, np.minimum(objects, 0))
+
+
+def least_classes(target: str) -> int:
+    """Number of classes that a target can make, whether some images have them or not; of annotated classes 2.
+
+    >>> least_classes("border"), least_classes("classes")
+    (3, 2)
+    """
+    return 1 + int(TARGETS[target](TOUCHING).max()) if target in TARGETS else 2
 
 
 def dense_numbers(labels: NDArray[Any]) -> NDArray[np.int32]:

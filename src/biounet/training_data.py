@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
@@ -14,22 +14,27 @@ from numpy.typing import NDArray
 
 from biounet.augment import Sample
 from biounet.config import RunConfig
-from biounet.errors import ConfigError, DatasetError, ShapeError
-from biounet.folders import Dataset, Pair, Split, find_dataset, split
-from biounet.folders.dataset import has_labels
-from biounet.items import Item, on_demand, read_item, spacing_of, survey_of
+from biounet.divided import Divided, divide_dataset
+from biounet.errors import ConfigError
+from biounet.items import Item, ItemReader, survey_of
 from biounet.losses import check_loss
 from biounet.normalize import Normalization
-from biounet.ondemand import OnDemand, choose_parts, fit_memory, least_classes, limit_pixels, rows_together
+from biounet.ondemand import OnDemand, fit_memory, rows_together
 from biounet.postprocess import label_objects
 from biounet.survey import Survey, total_counts
-from biounet.targets import TARGETS, set_apart
+from biounet.targets import least_classes, set_apart
 from biounet.weightmaps import balance_classes, weight_map
 
-__all__ = ["FOR_IMAGES", "Item", "TrainingData", "class_balance", "fit_to_data", "load_training_data", "to_samples"]
-
-OF_OBJECTS: Mapping[str, str] = MappingProxyType({"auto": "distance", "paper": "foreground"})
-"""Where the layout decides on the target: what is learnt of objects."""
+__all__ = [
+    "FOR_IMAGES",
+    "Item",
+    "TrainingData",
+    "fit_to_data",
+    "load_training_data",
+    "read_divided",
+    "to_sample",
+    "to_samples",
+]
 
 FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
     {
@@ -88,7 +93,7 @@ class TrainingData:
         surveys = (*self.surveys, *(item.survey for item in self.validation))
         return max(least_classes(self.target), *(survey.classes for survey in surveys))
 
-    @property
+    @cached_property
     def counts(self) -> NDArray[np.int64]:
         """Training pixels that are unknown, and of each class; (1 + classes,)."""
         return total_counts(self.surveys, self.classes)
@@ -144,7 +149,7 @@ def load_training_data(
     dataset: Path,
     normalization: Normalization,
     *,
-    validation: float | str | Split,
+    validation: float | str,
     target: str = "auto",
     silver: bool = False,
     memory: float = inf,
@@ -156,7 +161,7 @@ def load_training_data(
     ----------
     dataset : Path
     normalization : Normalization
-    validation : a fraction to hold out, or another dataset, or which images of this one are on which side
+    validation : a fraction to hold out, or another dataset
     target : auto, paper, classes, one of `biounet.targets.TARGETS`, or image
         What labels mean. ``auto`` and ``paper`` believe the layout of the dataset.
     silver : bool
@@ -165,68 +170,42 @@ def load_training_data(
         That the images may take, images to draw left out. Where they would take more, those to train on are read
         whenever they are asked for, in bands where one alone has no room.
     pixels : int
-        Of those held out so many are taken, see `biounet.ondemand.limit_pixels` and `choose_parts`.
+        Of those held out so many are taken, see `biounet.ondemand.choose_validated`.
 
     Raises
     ------
     DatasetError, ImageError, LabelError, ShapeError
         One line each, naming the file.
     """
-    find = partial(find_dataset, kind="classes" if target == "classes" else "objects" if target in TARGETS else None)
-    found = find(dataset, silver=silver)
-    if isinstance(validation, str):
-        other = find(Path(validation))
-        held = Split(found.pairs, other.pairs, other.notes)
-    else:
-        other = found
-        held = validation if isinstance(validation, Split) else split(found, validation)
-    pairs, (held_out, divided) = held.train, choose_parts(held.validation, most=pixels, labelled=has_labels)
-    held_out, said = limit_pixels(held_out, most=pixels)
-    parts, notes = ((found, pairs), (other, held_out)), [*found.notes, *held.notes, *divided, *said]
-    target = _choose_target(parts, target)
-    _check_alike([*pairs, *held_out])
+    held = divide_dataset(dataset, validation=validation, target=target, silver=silver, pixels=pixels)
+    return read_divided(held, normalization, memory=memory)
+
+
+def read_divided(divided: Divided, normalization: Normalization, *, memory: float = inf) -> TrainingData:
+    """Read annotated images that were divided into training and validation.
+
+    Parameters and errors are those of `load_training_data`.
+    """
+    target, train, held_out = divided.target, divided.train, divided.held_out
     if target == "image":
-        return _load_images(parts, normalization, notes)
+        return _load_images(divided, normalization)
     kind = "classes" if target == "classes" else "objects"
-    said = fit_memory(pairs, held_out, memory=memory, target=target)
-    rows = rows_together(pairs, held_out, memory=memory if said else inf, target=target)
-    train: Sequence[Item] = on_demand(found, pairs, rows, normalization, target)
-    validated = [read_item(other, pair, normalization=normalization, target=target) for pair in held_out]
-    return TrainingData(train if said else list(train), validated, kind, [*notes, *said], target)
+    reader, said = ItemReader(normalization, target), fit_memory(train, held_out, memory=memory, target=target)
+    if said:
+        rows = rows_together(train, held_out, memory=memory, target=target)
+        read: Sequence[Item] = reader.on_demand(divided.dataset, train, rows)
+    else:
+        read = [reader.read(divided.dataset, pair) for pair in train]
+    validated = [reader.read(divided.other, pair) for pair in held_out]
+    return TrainingData(read, validated, kind, [*divided.notes, *said], target)
 
 
-Parts = tuple[tuple[Dataset, Sequence[Pair]], tuple[Dataset, Sequence[Pair]]]
-
-
-def _choose_target(parts: Parts, target: str) -> str:
-    """What is to be learnt: as asked for, if the datasets have it."""
-    drawn = [dataset.pairs[0].kind == "images" for dataset, _ in parts]
-    if target in OF_OBJECTS:
-        of_labels = OF_OBJECTS[target] if parts[0][0].pairs[0].kind == "objects" else "classes"
-        target = "image" if drawn[0] else of_labels
-    for (dataset, _), images in zip(parts, drawn, strict=True):
-        if images != (target == "image"):
-            have, wanted = ("targets", "labels") if images else ("labels", "targets, one image to draw per image")
-            raise DatasetError(f"{dataset.name} has {have}, train.target is {target}; it needs a folder {wanted}")
-    return target
-
-
-def _check_alike(pairs: Sequence[Pair]) -> None:
-    """Refuse images of different channels or axes, before any is read."""
-    first = pairs[0]
-    for pair in pairs:
-        if pair.shape[0] != first.shape[0] or len(pair.shape) != len(first.shape):
-            raise ShapeError(
-                f"{pair.name} has shape {pair.shape} (channels first), {first.name} has {first.shape}; "
-                "bring all images to the same channels and axes"
-            )
-
-
-def _load_images(parts: Parts, normalization: Normalization, notes: Sequence[str]) -> TrainingData:
+def _load_images(divided: Divided, normalization: Normalization) -> TrainingData:
     """Read images and those to draw of them, both normalised with the statistics of the training set.
 
     Each by its own statistics would not do: of an image that is twice as bright, one twice as bright is to be drawn.
     """
+    parts = (divided.dataset, divided.train), (divided.other, divided.held_out)
     read = [[(pair, *dataset.load(pair)) for pair in pairs] for dataset, pairs in parts]
     of_images = normalization.fitted([image for _, image, _ in read[0]])
     of_targets = Normalization().fitted([target for _, _, target in read[0]])
@@ -237,13 +216,16 @@ def _load_images(parts: Parts, normalization: Normalization, notes: Sequence[str
                 of_images.apply(image),
                 target,
                 np.zeros(image.shape[1:], np.int64),
-                spacing_of(pair, image.ndim - 1),
+                pair.spacing,
             )
             for pair, image, target in part
         ]
         for part in read
     )
-    said = [*notes, "targets are images: what is left open is the loss l1, and no change of light in augmentation"]
+    said = [
+        *divided.notes,
+        "targets are images: what is left open is the loss l1, and no change of light in augmentation",
+    ]
     return TrainingData(train, held_out, "images", said, "image", of_images, of_targets)
 
 
@@ -268,37 +250,29 @@ def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:
     return config
 
 
-def class_balance(data: TrainingData, config: RunConfig) -> NDArray[np.float32]:
-    """What each class weighs in the loss, (classes,)."""
-    return balance_classes(data.counts[1:]) if config.train.class_balance else np.ones(data.classes, np.float32)
+def to_samples(data: TrainingData, config: RunConfig, device: torch.device) -> list[Sample]:
+    """Move the training items to the device, see `to_sample`."""
+    return [to_sample(item, data, config, device) for item in data.train]
 
 
-def to_samples(
-    data: TrainingData, config: RunConfig, device: torch.device, *, balance: NDArray[np.float32] | None = None
-) -> list[Sample]:
-    """Move the training items to the device, with their weight maps (Ronneberger et al. 2015, equation 2).
+def to_sample(item: Item, data: TrainingData, config: RunConfig, device: torch.device) -> Sample:
+    """Move an item, or a band of one, to the device, with its weight map (Ronneberger et al. 2015, equation 2).
 
-    `balance` holds the weights of the classes; without, `class_balance` of the same items.
+    `data` are those that it is of: they tell what the classes weigh.
     """
-    train = config.train
     if data.target_normalization is not None:
-        return [_image_sample(item, data.target_normalization, device) for item in data.train]
-    if balance is None:
-        balance = class_balance(data, config)
-    samples = []
-    for item in data.train:
-        weights = None
-        if train.border_weight or train.class_balance:
-            objects = None
-            if train.border_weight:
-                objects = set_apart(data.objects(item), item.target, target=data.target)
-            drawn = weight_map(
-                item.target, objects=objects, balance=balance, w0=train.border_weight, sigma=train.border_sigma
-            )
-            weights = torch.from_numpy(drawn).to(device)
-        image, target = torch.from_numpy(item.image), torch.from_numpy(item.target)
-        samples.append(Sample(image.to(device), target.to(device), weights))
-    return samples
+        return _image_sample(item, data.target_normalization, device)
+    train, objects, weights = config.train, None, None
+    if train.border_weight:
+        objects = set_apart(data.objects(item), item.target, target=data.target)
+    if train.border_weight or train.class_balance:
+        balance = balance_classes(data.counts[1:]) if train.class_balance else np.ones(data.classes, np.float32)
+        drawn = weight_map(
+            item.target, objects=objects, balance=balance, w0=train.border_weight, sigma=train.border_sigma
+        )
+        weights = torch.from_numpy(drawn).to(device)
+    image, target = torch.from_numpy(item.image), torch.from_numpy(item.target)
+    return Sample(image.to(device), target.to(device), weights)
 
 
 def _image_sample(item: Item, units: Normalization, device: torch.device) -> Sample:

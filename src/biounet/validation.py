@@ -64,6 +64,7 @@ class Validation:
         where rules are given (2, 2), of background and of objects
     rules_in_use : ObjectRules or None, with which the objects of the last validation were made
     found : per item (*spatial) unsigned integers, its numbered objects; empty without rules
+    seconds : what the last validation took
     """
 
     items: Sequence[Item]
@@ -79,8 +80,8 @@ class Validation:
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     rules_in_use: ObjectRules | None = None
     found: list[NDArray[Any]] = field(default_factory=list)
+    seconds: float = 0.0
     _net: nn.Module | None = None
-    _seconds: float = 0.0
     _predicting_seconds: float = 0.0
     _tuning_seconds: float = 0.0
 
@@ -95,7 +96,7 @@ class Validation:
         Both follow from what the last validation took.
         """
         predicted, tuned = (1 + self.seen_pixels / pixels for pixels in (self._pixels, min(self._pixels, TUNED)))
-        return (1 + predicted) * self._seconds, tuned * THOROUGH * self._tuning_seconds
+        return (1 + predicted) * self.seconds, tuned * THOROUGH * self._tuning_seconds
 
     def prediction_seconds(self, pixels: int) -> float:
         """How long a network takes to see so many pixels, from what the last validation took."""
@@ -120,10 +121,27 @@ class Validation:
         """
         if not self.items:
             return {"score": 0.0}
-        began = time.monotonic()
         self._predict(net)
-        if self.units is not None:
-            return self._of_images()
+        return self._score()
+
+    def rehearse(self, net: nn.Module) -> None:
+        """Predict, and score as if the network had told the truth: as it learns, more objects are to be compared."""
+        self._predict(net)
+        if self.units is None:
+            pairs = zip(self.items, self.probabilities, strict=True)
+            self.probabilities = [_certain(item.target, len(given)) for item, given in pairs]
+        self._net = None  # whose probabilities these are not
+        self._score()
+
+    def _score(self) -> dict[str, float]:
+        """Scores of what was predicted."""
+        began = time.monotonic()
+        scores = self._of_images() if self.units is not None else self._of_classes()
+        self.seconds = self._predicting_seconds + time.monotonic() - began
+        return scores
+
+    def _of_classes(self) -> dict[str, float]:
+        """Scores of the classes of pixels, and of the objects that rules make of them."""
         scores = self._of_pixels()
         if self.rules is not None:
             tuning = time.monotonic()
@@ -134,7 +152,6 @@ class Validation:
         scores |= {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
         if self.rules_in_use is not None:
             self._make_objects(self.rules_in_use)
-        self._seconds = time.monotonic() - began
         return scores
 
     def _predict(self, net: nn.Module) -> None:
@@ -188,17 +205,22 @@ class Validation:
         if "threshold" in scores:
             learnt["threshold"] = move_threshold(scores["threshold"], found.temperature)
         if self.rules is not None:
-            of_seen = (apply_temperature(self._predict_one(net, item), found.temperature) for item in self.seen)
-            learnt["rules"] = self.rules_in_use = self._tuned(self.rules, of_seen, deadline)[0]
+            seen = list(self.seen)  # once, for memory may not hold what they are chosen from
+            of_seen = (apply_temperature(self._predict_one(net, item), found.temperature) for item in seen)
+            learnt["rules"] = self.rules_in_use = self._tuned(self.rules, seen, of_seen, deadline)[0]
             self._make_objects(self.rules_in_use)
         return found, learnt
 
     def _tuned(
-        self, rules: ObjectRules, of_seen: Iterable[NDArray[np.float32]] | None = None, deadline: float = math.inf
+        self,
+        rules: ObjectRules,
+        seen: Sequence[Item] = (),
+        of_seen: Iterable[NDArray[np.float32]] | None = None,
+        deadline: float = math.inf,
     ) -> tuple[ObjectRules, float]:
         """The rules that make the best objects, and how good these are: quickly, or with the images seen, too."""
         quick = of_seen is None
-        labels = [item.labels for item in chain(self.items, () if quick else self.seen)]
+        labels = [item.labels for item in chain(self.items, seen)]
         if not any((numbers > 0).any() for numbers in labels):
             return rules, 0.0
         options: dict[str, Any] = {"quick": quick, "deadline": deadline, "pixels": TUNED + self.seen_pixels}
@@ -275,6 +297,13 @@ def count_confusion(truth: NDArray[np.int64], result: NDArray[np.int64], classes
     known = truth >= 0
     pairs = truth[known] * classes + result[known]
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def _certain(target: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """Probabilities (classes, *spatial) of a network that is sure of the truth; what nobody knows is background."""
+    given: NDArray[np.float32] = np.zeros((classes, *target.shape), np.float32)
+    np.put_along_axis(given, np.maximum(target, 0)[None], 1.0, axis=0)
+    return given
 
 
 def _dice_of_foreground(confusion: NDArray[np.int64]) -> float:

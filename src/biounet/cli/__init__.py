@@ -284,7 +284,10 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the command line. Status 0: done; 2: wrong use or bad input, in one line; 130: Ctrl-C; 1: a fault of ours."""
+    """Run the command line.
+
+    Status 0: done; 2: wrong use or bad input, in one line; 130: Ctrl-C; 143: told to end; 1: a fault of ours.
+    """
     try:
         if app(args=sys.argv[1:] or ["--help"], standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C
             raise KeyboardInterrupt

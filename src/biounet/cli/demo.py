@@ -8,6 +8,7 @@ import numpy as np
 
 from biounet.atomic import check_absent, sayable
 from biounet.chance import generator
+from biounet.cli.follow import without_levels
 from biounet.cli.progress import say
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
@@ -61,10 +62,10 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
         out / "report.html",
         title="biounet demo: cells drawn, learnt and found",
         facts={name: f"{value:.3f}" for name, value in means.items()},
-        log=load_log(out / "run" / "log.csv"),
+        log=without_levels(load_log(out / "run" / "log.csv")),
         pictures=pictures,
         confusion=None,
-        class_names=["membrane", "cell"],
+        class_names=["background", "objects"],
         config=(out / "run" / "config.toml").read_text(),
         finished=True,
     )

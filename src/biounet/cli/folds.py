@@ -11,21 +11,25 @@ from statistics import fmean, stdev
 
 from biounet.atomic import replacing
 from biounet.cli.progress import say
-from biounet.cli.train import again, announce, prepare, train_one
+from biounet.cli.stopping import leave, stop_when_told
+from biounet.cli.train import again, announce, divide, prepare_divided, room, train_one
 from biounet.config import RunConfig
+from biounet.divided import Divided
 from biounet.errors import LabelError, TrainingError
 from biounet.experiment import Experiment
-from biounet.folders import Split, find_dataset, folds
-from biounet.ondemand import limit_pixels
+from biounet.folders import folds
+from biounet.items import ItemReader
+from biounet.normalize import Normalization
+from biounet.ondemand import OnDemand
 from biounet.patches import UNLABELLED
-from biounet.processes import agree, connected, make_fabric
+from biounet.processes import agree, connected, least, make_fabric
 from biounet.report import load_log
 from biounet.report.runlog import best_row
 from biounet.runfolder import EARLY, check_new
 from biounet.statefile import hold
-from biounet.training_data import TrainingData, load_training_data
+from biounet.training_data import TrainingData, read_divided
 
-__all__ = ["SUMMARY", "fold_data", "of_one_fold", "run_folds"]
+__all__ = ["SUMMARY", "fold_data", "of_one_fold", "read_folds", "run_folds"]
 
 SUMMARY = "folds.csv"
 
@@ -39,46 +43,64 @@ def of_one_fold(settings: RunConfig, count: int) -> RunConfig:
 
 
 def fold_data(
-    dataset: Path, data: TrainingData, count: int, *, silver: bool = False, pixels: float = math.inf
+    divided: Divided,
+    data: TrainingData,
+    normalization: Normalization,
+    count: int,
+    *,
+    memory: float = math.inf,
+    pixels: float = math.inf,
 ) -> Iterator[TrainingData]:
-    """Divide images, so that each is held out once; neighbours in a stack stay together.
+    """Divide images anew, so that each is held out once; neighbours in a stack stay together.
 
     Images to draw are normalised by the statistics of those that the fold learns from.
 
     Parameters
     ----------
-    dataset : Path
+    divided : Divided
         What `data` were read from, with nothing held out.
     data : TrainingData
+        If memory holds them, folds share them; else each fold reads its own, and none holds those of another.
+    normalization : Normalization
+        The one that `data` were read with.
     count : int
-    silver : bool
-        As `data` were read.
+    memory : bytes
+        That the images of a fold may take, see `biounet.training_data.load_training_data`.
     pixels : int
-        Of those held out so many are taken, see `biounet.ondemand.limit_pixels`.
+        Of those held out so many are taken, see `biounet.ondemand.choose_validated`.
 
     Raises
     ------
     LabelError
         If a fold has no labels to learn from.
     """
-    divided = list(folds(find_dataset(dataset, silver=silver), count))
+    splits = folds(divided.dataset, count)
     labelled = {survey.name for survey in data.surveys if survey.counts[1:].any()}
-    if any(labelled <= {pair.name for pair in split.validation} for split in divided):
+    if any(labelled <= {pair.name for pair in split.validation} for split in splits):
         raise LabelError(UNLABELLED)
-    return (_of_fold(dataset, data, split, silver, pixels) for split in divided)
+    parts = (divided.anew(split, pixels=pixels) for split in splits)
+    if data.kind == "images" or isinstance(data.train, OnDemand):
+        return (read_divided(part, normalization, memory=memory) for part in parts)
+    reader = ItemReader(normalization, data.target)
+    return (_of_fold(part, data, reader) for part in parts)
 
 
-def _of_fold(dataset: Path, data: TrainingData, split: Split, silver: bool, pixels: float) -> TrainingData:
-    """Images of one fold; read anew where the statistics of those to learn from count."""
-    if data.normalization is not None:
-        return load_training_data(
-            dataset, data.normalization, validation=split, target=data.target, silver=silver, pixels=pixels
-        )
-    held, (validated, said) = {pair.name for pair in split.validation}, limit_pixels(split.validation, most=pixels)
-    chosen = {pair.name for pair in validated}
-    train = [item for item in data.train if item.name not in held]
-    validation = [item for item in data.train if item.name in chosen]
-    return replace(data, train=train, validation=validation, notes=(*data.notes, *split.notes, *said))
+def _of_fold(part: Divided, data: TrainingData, reader: ItemReader) -> TrainingData:
+    """Images of one fold, of all in memory; parts of those held out are read where these are too large."""
+    here = {item.name: item for item in data.train}
+    train = [here[pair.name] for pair in part.train]
+    validation = [here[pair.name] if pair.name in here else reader.read(part.other, pair) for pair in part.held_out]
+    return replace(data, train=train, validation=validation, notes=part.notes)
+
+
+def read_folds(
+    dataset: Path, settings: RunConfig, count: int, *, memory: float
+) -> tuple[RunConfig, Iterator[TrainingData], Normalization, dict[str, str]]:
+    """Read a dataset and divide it, and complete the settings as `biounet.cli.train.prepare` does."""
+    divided = divide(dataset, settings)
+    config, data, normalization, reasons = prepare_divided(divided, settings, memory=memory)
+    pixels = config.train.validation_pixels
+    return config, fold_data(divided, data, normalization, count, memory=memory, pixels=pixels), normalization, reasons
 
 
 def run_folds(
@@ -110,39 +132,48 @@ def run_folds(
 
     Raises
     ------
-    KeyboardInterrupt
-        If Ctrl-C has stopped a run; what there is of it is written.
+    KeyboardInterrupt, SystemExit
+        If Ctrl-C has stopped a run, or the process was told to end; what there is of it is written.
     """
-    began = time.monotonic()
+    began, command = time.monotonic(), again(dataset, out, device=device, tensorboard=tensorboard)
     rows = open_summary(out, count, resume=resume)
-    config, data, normalization, reasons = prepare(dataset, settings, memory=math.inf)  # all folds share the images
-    parts = fold_data(dataset, data, len(rows), silver=config.train.silver, pixels=config.train.validation_pixels)
-    with connected():
-        fabric = make_fabric(device, config.train.precision)
-        leads = fabric.global_rank == 0
+    with stop_when_told(), connected():
+        fabric = make_fabric(device, settings.train.precision)
+        memory, leads = least(fabric, room(settings.train)), fabric.global_rank == 0
+        config, parts, normalization, reasons = read_folds(dataset, settings, len(rows), memory=memory)
         with hold(out) if leads else nullcontext():
-            for fold, part in enumerate(parts):
-                folder = out / f"fold-{fold}"
-                reasons["train.validation"] = f"no share of the images, but fold {fold} of {len(rows)} is held out"
-                experiment = Experiment(config, part, normalization, folder, fabric, began, reasons)
-                begun = bool(agree(fabric, (folder / "config.toml").exists()))
+            for fold, row in enumerate(rows):
                 if leads:
                     say(f"fold {fold} of {len(rows)}")
-                    announce(part)
                     write_summary(out, rows)
-                if rows[fold]["score"]:
-                    if leads:
-                        experiment.check_folder(resume=True)
-                elif not train_one(experiment, resume=begun, tensorboard=tensorboard, command=again(dataset, out)):
-                    if leads:
-                        say(f"go on with: {again(dataset, out)}")
-                    raise KeyboardInterrupt
+                reasons["train.validation"] = f"no share of the images, but fold {fold} of {len(rows)} is held out"
+                folder = out / f"fold-{fold}"
+                experiment = Experiment(config, next(parts), normalization, folder, fabric, began, reasons)
+                stopped_by = _train_fold(experiment, done=bool(row["score"]), tensorboard=tensorboard, command=command)
+                if stopped_by:
+                    leave(stopped_by)
+                row |= {"images": str(len(experiment.data.validation)), **best_scores(folder)}
                 config, reasons, began = experiment.config, dict(experiment.reasons), time.monotonic()
-                rows[fold] |= {"images": str(len(part.validation)), **best_scores(folder)}
+                del experiment  # with the images held out, and what is predicted of them, before others are read
         if leads:
             write_summary(out, rows)
             tell_summary(rows)
             say(f"done: {out / SUMMARY}")
+
+
+def _train_fold(experiment: Experiment, *, done: bool, tensorboard: bool, command: str) -> int:
+    """Train one fold, unless that is done; return the signal that has stopped it, or 0."""
+    begun = bool(agree(experiment.fabric, (experiment.folder / "config.toml").exists()))
+    if experiment.leads:
+        announce(experiment.data)
+    if done:
+        if experiment.leads:
+            experiment.check_folder(resume=True)
+        return 0
+    stopped_by = train_one(experiment, resume=begun, tensorboard=tensorboard, command=command)
+    if stopped_by and experiment.leads:
+        say(f"go on with: {command}")
+    return stopped_by
 
 
 def open_summary(out: Path, count: int | None, *, resume: bool) -> Rows:

@@ -1,9 +1,8 @@
-"""A run as a person follows it: progress, a line and a page per report, what looks wrong, and Ctrl-C."""
+"""A run as a person follows it: progress, a line and a page per report, what looks wrong, and how it stops."""
 
 import math
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.cli.board import Board
 from biounet.cli.progress import progress, say
+from biounet.cli.stopping import stop_between_steps, wait_for_the_first
 from biounet.errors import BiounetError, TrainingError
 from biounet.experiment import Experiment
 from biounet.postprocess import ObjectRules
@@ -19,35 +19,7 @@ from biounet.report import Picture, best_row, health, load_log, write_report
 from biounet.train import Step
 from biounet.validation import Validation
 
-__all__ = ["Interrupt", "Page", "follow", "found_with", "labelled_pixels", "pictures_of", "stop_on_interrupt"]
-
-
-class Interrupt:
-    """What Ctrl-C does: a run stops between two steps, or comes to its end; a second one ends it at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.finishing = False
-        """Whether the last step is made, and the run would rather be let finish."""
-
-    def __call__(self, *_: object) -> None:
-        """Take note of Ctrl-C."""
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        now = "finishing: all steps are made, the model is settled" if self.finishing else "stopping after this step"
-        say(f"{now}; Ctrl-C again to stop at once")
-
-
-@contextmanager
-def stop_on_interrupt() -> Iterator[Interrupt]:
-    """Take note of Ctrl-C while the block runs."""
-    interrupt = Interrupt()
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)
+__all__ = ["Page", "follow", "found_with", "labelled_pixels", "pictures_of", "without_levels"]
 
 
 class Page:
@@ -85,21 +57,22 @@ class Page:
             self.write(stopped=f"After step {self.step:,}: {why}")
 
 
-def follow(experiment: Experiment, *, resume: bool, tensorboard: bool, again: str = "") -> bool:
-    """Train, show progress and keep the report; return whether the run has come to its end.
+def follow(experiment: Experiment, *, resume: bool, tensorboard: bool, again: str = "") -> int:
+    """Train, show progress and keep the report; return 0 at the end of the run, else the signal that has stopped it.
 
     `again` is the command that goes on with the run.
     """
     steps = experiment.run(resume=resume)
-    finished = True
     if not experiment.leads:
-        for _ in steps:
-            pass
-        return bool(agree(experiment.fabric, finished))
+        with wait_for_the_first():
+            for _ in steps:
+                pass
+            return int(agree(experiment.fabric, 0))
+    stopped_by = 0
     board, told, score = Board(experiment.folder if tensorboard else None), warn_of_unlabelled(experiment), ""
     with (
         progress("training") as show,
-        stop_on_interrupt() as interrupt,
+        stop_between_steps() as interrupt,
         board,
         Page(experiment, again) as page,
         connected(),
@@ -117,16 +90,16 @@ def follow(experiment: Experiment, *, resume: bool, tensorboard: bool, again: st
             loss = f" loss {step.loss:.4f}" if math.isfinite(step.loss) else ""
             interrupt.finishing = step.progress >= 1
             show(step.progress, f"step {step.number}{loss}{score}{' finishing' if interrupt.finishing else ''}")
-            if interrupt.asked:
+            if interrupt.number:
                 steps.close()  # writes the state, and a model if there is none yet
-                finished = False
+                stopped_by = interrupt.number
         if experiment.calibration is not None:
             say(str(experiment.calibration))
-        if not finished:
-            page.write(stopped=f"After step {page.step:,}: Ctrl-C. The state is written.")
+        if stopped_by:
+            page.write(stopped=f"After step {page.step:,}: {interrupt.reason}. The state is written.")
         elif page.step or experiment.calibration is not None:
             page.write(finished=True)
-    return bool(agree(experiment.fabric, finished))
+    return int(agree(experiment.fabric, stopped_by))
 
 
 def warn_of_unlabelled(experiment: Experiment) -> set[str]:
@@ -173,13 +146,11 @@ def report(experiment: Experiment, *, finished: bool, stopped: str = "", again: 
     names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
     confusion = validation.confusion if len(validation.confusion) and not drawn else None
     findings = health(log, confusion, class_names=names)
-    # Dice of the classes that a network learns of objects tells nobody anything.
-    shown = [{name: row[name] for name in row if not (objects and name.startswith("dice_"))} for row in log]
     write_report(
         experiment.folder / "report.html",
         title=experiment.folder.name,
         facts=facts_of(experiment, log),
-        log=shown,
+        log=without_levels(log) if objects else log,
         pictures=[] if drawn else list(pictures_of(validation)),
         confusion=confusion,
         class_names=names,
@@ -191,6 +162,11 @@ def report(experiment: Experiment, *, finished: bool, stopped: str = "", again: 
         again=again,
     )
     return findings
+
+
+def without_levels(log: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
+    """Leave out of a log how well levels of distance are told apart: of objects that tells nobody anything."""
+    return [{name: row[name] for name in row if not name.startswith("dice_")} for row in log]
 
 
 def labelled_pixels(experiment: Experiment, classes: int) -> dict[str, NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from biounet.cli.progress import progress, say
 from biounet.errors import ConfigError, LabelError
 from biounet.geometry import ArrayReader, Box, Reader
 from biounet.images import Image, write
-from biounet.measure import in_pieces, split_objects, uncertain_regions
+from biounet.measure import check_labels, in_pieces, split_objects, uncertain_regions
 from biounet.object_confidence import KeptSums
 from biounet.object_files import empty_table, place_of, write_tables
 from biounet.object_frames import FrameTable, ObjectFrame, measure_frame, open_frames
@@ -237,6 +237,7 @@ class _Task:
     def _labels(self, frame: ObjectFrame) -> NDArray[Any]:
         labels: NDArray[Any] = _whole(frame.labels)[0]
         try:
+            check_labels(labels)
             return split_objects(labels) if self.split else labels
         except LabelError as error:
             raise LabelError(f"{frame.name}: {error}") from error

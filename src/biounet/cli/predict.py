@@ -1,15 +1,13 @@
 """What `biounet predict` does: say the plan, show progress, choose who computes."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from biounet.atomic import check_absent
 from biounet.cli.measure import TABLES, measure_predictions
 from biounet.cli.progress import progress, say
+from biounet.cli.stopping import stop_when_told
 from biounet.cluster import join_scheduler, local_workers
 from biounet.ensemble import member_files
 from biounet.errors import ConfigError, MemoryBudgetError
@@ -48,7 +46,7 @@ def run_prediction(
     elif processes > 1:
         where = local_workers(processes)
     options |= {"memory": budget, "processes": processes, "confidence": table}
-    with _terminated_as_interrupted(), where as run, progress("predicting") as show:
+    with stop_when_told(), where as run, progress("predicting") as show:
         try:
             written = predict_files(model, inputs, out, run=run, report=say, progress=show, **options)
         except MemoryBudgetError as error:
@@ -92,17 +90,3 @@ def _folder_of(labels: Path) -> Path:
     """The folder that a label file lies in, or the store that it is a part of."""
     stores = [folder for folder in labels.parents if folder.suffix.lower() == ".zarr"]
     return (stores[-1] if stores else labels).parent
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let a polite kill end the run as Ctrl-C does, so that files that are not complete vanish."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import IO
 
 from biounet.cli.progress import say
+from biounet.cli.stopping import handling
 
-__all__ = ["run_ranks", "started"]
+__all__ = ["devices", "run_ranks", "started"]
 
 PATIENCE = 10.0  # seconds that the first process has to say itself why another has ended
 PARENT = "BIOUNET_PARENT"  # in the environment of processes that end when whoever started them is gone
@@ -22,7 +24,7 @@ PARENT = "BIOUNET_PARENT"  # in the environment of processes that end when whoev
 def run_ranks(count: int, command: Sequence[str]) -> int:
     """Run a command in several processes, and wait for all of them.
 
-    The first process speaks to the person and gets Ctrl-C. What the others say is shown only if one of
+    The first process speaks to the person and gets Ctrl-C, and SIGTERM. What the others say is shown only if one of
     them ends the run.
 
     Parameters
@@ -44,13 +46,13 @@ def run_ranks(count: int, command: Sequence[str]) -> int:
                 stdin=subprocess.PIPE,  # closes when this process is gone, however it went
                 stdout=said if rank else None,
                 stderr=said if rank else None,
-                start_new_session=True,  # Ctrl-C comes here only, and is passed on to the first
+                start_new_session=True,  # Ctrl-C comes here only, and is handed on to the first
             )
             for rank in range(count)
         ]
         try:
-            with passing_on(ranks[0]):
-                return watch(ranks, said)
+            with passing_on(ranks[0]) as come:
+                return watch(ranks, said, come)
         finally:
             for process in ranks:
                 process.kill()
@@ -82,26 +84,20 @@ def free_port() -> int:
 
 
 @contextmanager
-def passing_on(first: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Hand Ctrl-C on to a process; to be told to end ends the block."""
+def passing_on(first: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Hand on to a process what stops a command, once it comes; give what has come."""
+    come: list[int] = []
 
-    def interrupt(*_: object) -> None:
-        first.send_signal(signal.SIGINT)
+    def hand_on(number: int, _: FrameType | None) -> None:
+        come.append(number)
+        first.send_signal(number)
 
-    def end(*_: object) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    before = {signal.SIGINT: interrupt, signal.SIGTERM: end}
-    before = {number: signal.signal(number, handler) for number, handler in before.items()}  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with handling(hand_on, signal.SIGINT, signal.SIGTERM):
+        yield come
 
 
-def watch(ranks: Sequence[subprocess.Popen[bytes]], said: IO[bytes]) -> int:
-    """Wait until all have ended well, or one has not; return the status of the run."""
+def watch(ranks: Sequence[subprocess.Popen[bytes]], said: IO[bytes], come: Sequence[int]) -> int:
+    """Wait until all have ended well, or one has not; return the status of the run. `come` grows by signals."""
     failed = None
     while failed is None:
         time.sleep(0.05)
@@ -110,11 +106,13 @@ def watch(ranks: Sequence[subprocess.Popen[bytes]], said: IO[bytes]) -> int:
             return 0
         # Others first: if one of them is gone, the first ends too, since it has lost the connection.
         failed = next((rank for rank in (*range(1, len(ranks)), 0) if statuses[rank]), None)
-    status = ranks[failed].wait()
+    status: int = ranks[failed].wait()
     with suppress(subprocess.TimeoutExpired):
         first = ranks[0].wait(PATIENCE)
         if first > 0 and status > 0:  # it has said why: bad input, for instance, is the same for all
             return first
+    if -status in come:  # before it could take note: it was loading its libraries
+        return 128 - status
     why = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
     said.seek(0)
     for line in said.read().decode(errors="replace").splitlines()[-1:]:
@@ -133,3 +131,8 @@ def started() -> bool:
     if PARENT in os.environ:
         threading.Thread(target=listen, daemon=True).start()
     return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def devices() -> int:
+    """How many processes `run_ranks` has started together, of which this is one; 1 if it is none of them."""
+    return int(os.environ["WORLD_SIZE"]) if PARENT in os.environ else 1

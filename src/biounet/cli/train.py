@@ -3,13 +3,15 @@
 import shlex
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from biounet.cli.follow import follow
 from biounet.cli.progress import say
+from biounet.cli.ranks import devices
+from biounet.cli.stopping import leave, stop_when_told
 from biounet.config import RunConfig, TrainConfig
 from biounet.digests import shared_images
+from biounet.divided import Divided, divide_dataset
 from biounet.errors import ConfigError
 from biounet.experiment import Experiment
 from biounet.fingerprint import choose_normalization
@@ -22,9 +24,19 @@ from biounet.normalize import NORMALIZATIONS, Normalization
 from biounet.patches import network_input_size
 from biounet.pretrained import check_model
 from biounet.processes import connected, least, local_size, make_fabric
-from biounet.training_data import TrainingData, fit_to_data, load_training_data
+from biounet.training_data import TrainingData, fit_to_data, read_divided
 
-__all__ = ["again", "announce", "check_settings", "describe", "prepare", "run_training", "train_one"]
+__all__ = [
+    "again",
+    "announce",
+    "check_settings",
+    "describe",
+    "divide",
+    "prepare",
+    "prepare_divided",
+    "run_training",
+    "train_one",
+]
 
 LISTED = 6  # classes whose shares are told one by one
 
@@ -37,30 +49,41 @@ def check_settings(settings: RunConfig) -> None:
         raise ConfigError(f"train.loss must be one of {known}, got {settings.train.loss!r}")
 
 
-def prepare(
-    dataset: Path, settings: RunConfig, *, memory: float | None = None
-) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
-    """Read a dataset and complete the settings with what it holds; `memory` in bytes, else the `room` there is.
-
-    Returns also how images are normalised, and why, if that was left open.
-    """
+def divide(dataset: Path, settings: RunConfig) -> Divided:
+    """Find a dataset and divide it as the settings say."""
     train = settings.train
-    read = partial(
-        load_training_data,
+    return divide_dataset(
         dataset,
         validation=train.validation,
         target=train.target,
         silver=train.silver,
-        memory=room(train) if memory is None else memory,
         pixels=train.validation_pixels,
     )
+
+
+def prepare(
+    dataset: Path, settings: RunConfig, *, memory: float | None = None
+) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
+    """Find, divide and read a dataset, see `prepare_divided`; without `memory`, into the `room` there is."""
+    memory = room(settings.train) if memory is None else memory
+    return prepare_divided(divide(dataset, settings), settings, memory=memory)
+
+
+def prepare_divided(
+    divided: Divided, settings: RunConfig, *, memory: float
+) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
+    """Read images, into `memory` in bytes if it holds them, and complete the settings with what they hold.
+
+    Returns also how images are normalised, and why, if that was left open.
+    """
+    train = settings.train
     before = "z-score" if "train.normalization" in train.auto else train.normalization
-    data = read(NORMALIZATIONS[before])
+    data = read_divided(divided, NORMALIZATIONS[before], memory=memory)
     settings, reasons = choose_normalization(settings, data)
     normalization = NORMALIZATIONS[settings.train.normalization]
     if settings.train.normalization != before:
         del data  # memory may not hold the images twice
-        data = read(normalization)
+        data = read_divided(divided, normalization, memory=memory)
     return fit_to_data(settings, data), data, normalization, reasons
 
 
@@ -69,17 +92,24 @@ def room(train: TrainConfig) -> float:
     return train.memory * machine_bytes() / local_size()
 
 
+def _experiment(dataset: Path, folder: Path, settings: RunConfig, *, device: str, began: float) -> Experiment:
+    """Read a dataset for a run in a folder; its minutes began to count at a time of `time.monotonic`."""
+    fabric = make_fabric(device, settings.train.precision)
+    # Either all processes hold the images or none, or some would wait for files that others do not write.
+    config, data, normalization, reasons = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
+    return Experiment(config, data, normalization, folder, fabric, began, reasons)
+
+
 def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Iterator[str]:
     """Say what a dataset holds, and what training would do and take, line by line."""
     began = time.monotonic()
     check_settings(settings)
-    fabric = make_fabric(device, settings.train.precision)
-    config, data, normalization, reasons = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
+    experiment = _experiment(dataset, Path(), settings, device=device, began=began)
+    data = experiment.data
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     yield coverage(data) if data.kind == "images" else f"labels: {data.kind}, {data.classes} classes; {coverage(data)}"
-    experiment = Experiment(config, data, normalization, Path(), fabric, began, reasons)
     for name, reason in experiment.settle().items():
         yield chosen(experiment.config, name, reason)
     config, net = experiment.config, build(experiment.config.model)
@@ -87,7 +117,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     size = " x ".join(map(str, network_input_size(config, net.geometry, data.largest)))
     weights = sum(weight.numel() for weight in net.parameters())
     yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} patches of {size} px"
-    yield from expected(experiment.forecast(), fabric.device.type)
+    yield from expected(experiment.forecast(), experiment.fabric.device.type)
 
 
 def expected(plan: Forecast, device: str) -> Iterator[str]:
@@ -101,7 +131,7 @@ def expected(plan: Forecast, device: str) -> Iterator[str]:
     yield f"plan: {plan.steps:,} steps and {plan.reports} reports in {plan.minutes:.1f} minutes"
     yield f"  before: {part(plan.begin_seconds)}, to read images, to measure and to make weight maps or files"
     yield f"  training: {part(plan.training_seconds)}, {step:.3f} s a step ({plan.draw_seconds:.3f} s wait for patches)"
-    yield f"  reports: {part(plan.reporting_seconds)}, {plan.report_seconds:.1f} s each to validate"
+    yield f"  reports: {part(plan.reporting_seconds)}, {plan.report_seconds:.1f} s each to validate and to write"
     yield f"  settling: {part(plan.settling_seconds)}, for statistics, calibration and rules of objects"
     yield f"memory: about {plan.memory / 2**30:.2f} GiB {'on the GPU' if device == 'cuda' else 'for the process'}"
 
@@ -151,31 +181,31 @@ def run_training(
 
     Raises
     ------
-    KeyboardInterrupt
-        If Ctrl-C has stopped the run; what there is of it is written.
+    KeyboardInterrupt, SystemExit
+        If Ctrl-C has stopped the run, or the process was told to end; what there is of it is written.
     """
-    began = time.monotonic()
-    with connected():
-        fabric = make_fabric(device, settings.train.precision)
-        # Either all of them hold the images or none, or some would wait for files that others do not write.
-        config, data, normalization, reasons = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
-        experiment = Experiment(config, data, normalization, out, fabric, began, reasons)
+    began, command = time.monotonic(), again(dataset, out, device=device, tensorboard=tensorboard)
+    with stop_when_told(), connected():
+        experiment = _experiment(dataset, out, settings, device=device, began=began)
         if experiment.leads:
-            announce(data)
-        finished = train_one(experiment, resume=resume, tensorboard=tensorboard, command=again(dataset, out))
+            announce(experiment.data)
+        stopped_by = train_one(experiment, resume=resume, tensorboard=tensorboard, command=command)
     model = out / "model.safetensors"
-    if not finished:
+    if stopped_by:
         if experiment.leads:
-            say(f"the best model so far is {model}; go on with: {again(dataset, out)}")
-        raise KeyboardInterrupt  # so that nothing is begun that needs the model of a whole run
+            say(f"the best model so far is {model}; go on with: {command}")
+        leave(stopped_by)  # so that nothing is begun that needs the model of a whole run
     if experiment.leads:
         say(f"done: {model}, {out / 'report.html'}")
     return model
 
 
-def again(dataset: Path, out: Path) -> str:
-    """Command that goes on with a run."""
-    return shlex.join(["biounet", "train", str(dataset), "--out", str(out), "--resume"])
+def again(dataset: Path, out: Path, *, device: str = "auto", tensorboard: bool = False) -> str:
+    """Command that goes on with a run as it was started, `torchrun` left out."""
+    words = ["biounet", "train", str(dataset), "--out", str(out), "--resume"]
+    words += [] if device == "auto" else ["--device", device]
+    words += ["--devices", str(devices())] if devices() > 1 else []
+    return shlex.join([*words, "--tensorboard"] if tensorboard else words)
 
 
 def announce(data: TrainingData) -> None:
@@ -185,8 +215,8 @@ def announce(data: TrainingData) -> None:
     say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
 
 
-def train_one(experiment: Experiment, *, resume: bool, tensorboard: bool, command: str) -> bool:
-    """Settle what is left open, say why, and train; return whether the run has come to its end.
+def train_one(experiment: Experiment, *, resume: bool, tensorboard: bool, command: str) -> int:
+    """Settle what is left open, say why, and train; return 0 at the end of the run, else the signal that stopped it.
 
     `command` is the one that goes on with it.
     """

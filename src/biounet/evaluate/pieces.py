@@ -14,15 +14,16 @@ class Pieces:
 
     Attributes
     ----------
-    found : truth or result -> name of the image -> label of such an object -> number of its pieces
+    found : truth or result -> name of the file, and frame -> label of such an object -> number of its pieces
 
     Examples
     --------
     >>> import numpy as np
     >>> pieces = Pieces()
-    >>> pieces.look(Case("a.tif", np.array([[3, 0, 3, 7]]), np.array([[3, 3, 3, 7]]), "YX", 0, (1.0, 1.0), ()))
+    >>> truth, result = np.array([[3, 0, 3, 7]]), np.array([[3, 3, 3, 7]])
+    >>> pieces.look(Case("a.tif", "truth.tif", truth, result, "YX", 0, (1.0, 1.0), ()))
     >>> pieces.notes()
-    ('1 object of the truth is in several pieces (3 of a.tif in 2); each is scored as one',)
+    ('1 object of the truth is in several pieces (3 of truth.tif in 2); each is scored as one',)
     """
 
     found: dict[str, dict[str, dict[int, int]]] = field(default_factory=lambda: {"truth": {}, "result": {}})
@@ -30,9 +31,10 @@ class Pieces:
     def look(self, case: Case) -> None:
         """Look at the frames of a pair of label files."""
         for name, truth, result in case.images(case.result, planar=False):
-            for what, labels in (("truth", truth), ("result", result)):
+            frame = name.removeprefix(case.name)
+            for what, file, labels in (("truth", case.truth_name, truth), ("result", case.name, result)):
                 if broken := in_pieces(labels):
-                    self.found[what][name] = broken
+                    self.found[what][file + frame] = broken
 
     def notes(self) -> tuple[str, ...]:
         """Say how many there are, and name one."""

@@ -27,7 +27,8 @@ class Case:
 
     Attributes
     ----------
-    name : str
+    name, truth_name : str
+        Of the result, as it stands in the table; of the file of the truth.
     truth : (T) (Z) Y X, int32
     result : of the same shape, as in the file, but for labels: those are integers, and not negative
     axes : str
@@ -39,6 +40,7 @@ class Case:
     """
 
     name: str
+    truth_name: str
     truth: NDArray[np.int32]
     result: np.ndarray
     axes: str
@@ -70,9 +72,9 @@ class Case:
 
     def check_objects(self) -> None:
         """Refuse masks where numbered objects are wanted."""
-        for what, labels in (("truth", self.truth), ("result", self.result)):
+        for what, labels in ((f"its truth {self.truth_name}", self.truth), ("the result", self.result)):
             if labels.dtype.kind in "iu" and labels.max() == 255 and _is_mask(labels):
-                raise LabelError(f"the {what} is a mask (0 and 255), not numbered objects; ask for overlap or isbi2012")
+                raise LabelError(f"{what} is a mask (0 and 255), not numbered objects; ask for overlap or isbi2012")
 
 
 def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequence[float] | None = None) -> Case:
@@ -107,9 +109,12 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
         raise ShapeError(
             f"{pair.result.name} has {came} pixels, {pair.truth[0].name} has {wanted}; pick sections or predict anew"
         )
+    if truth.size and truth.max() < 0:
+        said = (*said, f"{pair.truth[0].name} has no known pixel, all are negative (IGNORE); nothing of it is scored")
     steps = spacing or truth_spacing or image.spacing
     steps = tuple(steps)[-len(axes.replace("T", "")) :] if steps else (1.0,) * len(axes.replace("T", ""))
-    return Case(pair.name, truth, result, axes, first, steps, notes + said)
+    truth_name = pair.name if pair.masks else pair.truth[0].name
+    return Case(pair.name, truth_name, truth, result, axes, first, steps, notes + said)
 
 
 def pick_sections(
@@ -147,7 +152,11 @@ def _read_truth(
         axes, shape, spacing = file.axes, file.shape, file.spacing
     if axes == "CYX" and shape[1:] == stack[1:]:
         stacked = _as_stack(read(path, labels=True))
-        return stacked.array.astype(np.int32), stacked.axes, spacing, ()
+        with np.errstate(invalid="ignore"):  # what does not fit is refused
+            labels = stacked.array.astype(np.int32)
+        if (labels != stacked.array).any():
+            raise LabelError(f"{path}: labels must be integers of up to 31 bits; save them so, numbered from 1")
+        return labels, stacked.axes, spacing, ()
     if "T" in axes:
         frames = [read_labels(path, section=frame) for frame in range(shape[axes.index("T")])]
         labels, note = np.stack([labels for labels, _ in frames]), frames[0][1]
@@ -160,6 +169,8 @@ def _as_labels(result: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ..
     """Read whole numbers above 1 as labels, for they are no probabilities, and IGNORE as background; say so."""
     said: tuple[str, ...] = ()
     largest = np.abs(result).max(initial=0) if result.dtype.kind == "f" else 0
+    if result.dtype == np.uint64 and result.max(initial=0) > np.iinfo(np.int64).max:
+        raise LabelError(f"{name}: label {result.max()} does not fit 63 bits; renumber the labels from 1")
     if 1 < largest <= 2**53 and (result == np.rint(result)).all():
         result, said = result.astype(np.int64), (f"{name} holds floats that are whole numbers, read as integers",)
     if result.dtype.kind == "i" and result.min(initial=0) < 0:

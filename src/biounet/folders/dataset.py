@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.config import IGNORE
 from biounet.errors import LabelError, ShapeError
 from biounet.folders.field import mark_margin
 from biounet.folders.labels import (
     Kind,
+    counted_axis,
     fill_missing,
-    mark_missing,
     merge_masks,
     read_labels,
     region,
@@ -67,7 +68,7 @@ class Pair:
     fill : bool
         What only they know is learnt from.
     markers : Path
-        Of all cells, also of those that the labels lack; around these background is IGNORE.
+        Of all cells, also of those that neither `labels` nor `complete` outlines; around these background is IGNORE.
     reach : pixels along Z, and along Y and X
         So far from their markers the labels of cells reach at most; see `biounet.folders.markers`.
     margin : pixels
@@ -76,6 +77,7 @@ class Pair:
         Those that the image shall have. Grey is repeated, equal colours are merged.
     shape : (C, Y, X) or (C, Z, Y, X)
         As `load` gives it.
+    spacing : micrometres per pixel and spatial axis, where the file tells
     target_channels : int
         Those that the image to draw shall have; 0 where there are labels.
     """
@@ -96,6 +98,7 @@ class Pair:
     margin: int = 0
     channels: int = 1
     shape: tuple[int, ...] = ()
+    spacing: tuple[float, ...] | None = None
     target_channels: int = 0
 
     @property
@@ -168,9 +171,8 @@ def _read_image(pair: Pair, path: Path, channels: int) -> NDArray[Any]:
     with open_lazily(path) as file:
         box = region(file, pair.section, pair.rows)
         image, axes = file.read(box), file.axes
-    if "T" in axes or (pair.section is not None and "Z" in axes):
-        image = image.take(0, axes.index("T" if "T" in axes else "Z"))
-        axes = axes.replace("T" if "T" in axes else "Z", "")
+    if counted := counted_axis(axes, pair.section):
+        image, axes = image.take(0, axes.index(counted)), axes.replace(counted, "")
     return fit_channels(image if "C" in axes else image[None], channels, path.name)
 
 
@@ -183,12 +185,19 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
         labels, note = raw_labels(replace(pair, rows=None))
         return labels[..., slice(*pair.rows), :], note
     labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows)
-    if pair.complete is not None:
-        complete, _ = read_labels(pair.complete, section=pair.section, rows=pair.rows)
-        labels = (fill_missing if pair.fill else mark_missing)(labels, complete)
-    if pair.markers is not None:
-        labels = mark_around(labels, read_markers(pair), pair.reach)
+    if pair.complete is not None or pair.markers is not None:
+        labels = _know_missing(labels, pair)
     return mark_margin(labels, pair.margin) if pair.margin else labels, note
+
+
+def _know_missing(labels: NDArray[np.int32], pair: Pair) -> NDArray[np.int32]:
+    """Labels in which no cell that lacks is background: added or unknown where silver truth has an outline of it."""
+    known = labels
+    if pair.complete is not None:
+        known = fill_missing(labels, read_labels(pair.complete, section=pair.section, rows=pair.rows)[0])
+    if pair.markers is not None:
+        known = mark_around(known, read_markers(pair), pair.reach)
+    return known if pair.fill else np.where(known > labels.max(initial=0), IGNORE, known)
 
 
 def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
@@ -250,10 +259,10 @@ def by_section(pair: Pair) -> tuple[Pair, ...]:
         If the image cannot be opened.
     """
     with open_lazily(pair.image) as file:
-        stacked = [size for size, axis in zip(file.shape, file.axes, strict=True) if axis in "TZ"]
+        counted = counted_axis(file.axes, 0)
+        sections = file.shape[file.axes.index(counted)] if counted else 1
     return tuple(
-        replace(pair, name=f"{pair.name}[{section}]", group=pair.name, section=section)
-        for section in range(stacked[0] if stacked else 1)
+        replace(pair, name=f"{pair.name}[{section}]", group=pair.name, section=section) for section in range(sections)
     )
 
 

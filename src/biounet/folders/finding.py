@@ -54,7 +54,7 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: Kind | None = 
     -------
     Dataset
         With a note on each conversion. All files are opened, label files are read, once (where there are markers
-        of cells without labels, twice); of images to draw, as many as tell that they are no labels.
+        of all cells, twice); of images to draw, as many as tell that they are no labels.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _recognise(path: Path | str, silver: bool) -> tuple[str, list[Pair]]:
 
 
 def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
-    """Open all images: part time series into frames, set the shapes, choose the channels."""
+    """Open all images: part time series into frames, set shapes and spacings, choose the channels."""
     found: list[Pair] = []
     channels: dict[int, Pair] = {}
     coloured = False
@@ -122,9 +122,10 @@ def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
             frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)
             count = file.shape[file.axes.index("C")] if "C" in file.axes else 1
             shape = (count, *spatial_shape(file, frames[0].section))
+            spacing = file.spacing and file.spacing[1 - len(shape) :]
             coloured = coloured or (count == 3 and _has_colours(file, replace(frames[0], shape=shape)))
         channels.setdefault(count, pair)
-        found += [replace(frame, shape=shape) for frame in frames]
+        found += [replace(frame, shape=shape, spacing=spacing) for frame in frames]
     if len(channels) > 1 and not set(channels) <= {1, 3}:
         (few, first), *_, (many, last) = sorted(channels.items())
         raise DatasetError(f"{first.name} has {few} channels, {last.name} has {many}; bring all images to the same")
@@ -169,16 +170,23 @@ def _refuse_labels(targets: Sequence[Path]) -> None:
 
 
 def _measure_reach(pairs: Sequence[Pair]) -> list[Pair]:
-    """Measure in all images that have markers how far the cells with labels reach from theirs."""
+    """Measure in all images that have markers how far the cells with an outline reach from theirs."""
     along_z = along_yx = 0
     for pair in pairs:
+        _check_truths(pair)
         if pair.markers is not None:
-            (labels, _), markers = raw_labels(replace(pair, markers=None)), read_markers(pair)
-            check_sizes(pair, labels.shape)
-            check_sizes(replace(pair, labels=(pair.markers,)), markers.shape)
+            (labels, _), markers = raw_labels(replace(pair, markers=None, fill=True)), read_markers(pair)
             reach = measure_reach(labels, markers)
             along_z, along_yx = max(along_z, reach[0]), max(along_yx, reach[1])
     return [replace(pair, reach=(along_z, along_yx)) for pair in pairs]
+
+
+def _check_truths(pair: Pair) -> None:
+    """Refuse labels, silver truth or markers that are not of the size of their image, before they are compared."""
+    several = [path for path in (pair.complete, pair.markers) if path is not None]
+    for path in [pair.labels[0], *several] if several else ():
+        with open_lazily(path, labels=True) as file:
+            check_sizes(replace(pair, labels=(path,)), spatial_shape(file, pair.section))
 
 
 def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCensus], int, list[str]]:
@@ -186,8 +194,7 @@ def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCens
     census: list[LabelCensus] = []
     fields: list[FieldCensus] = []
     converted: dict[str, list[Path]] = defaultdict(list)
-    without: list[int] = []
-    around = 0
+    lost: list[tuple[int, int]] = []
     for pair in pairs:
         if pair.masks:  # many small files, each an object: `load` checks them
             continue
@@ -197,21 +204,14 @@ def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCens
             check_sizes(pair, labels.shape)
             parts = [(labels, note)]
             fields.append(FieldCensus.of(labels))
-            if pair.markers is not None:
-                without.append(count_missing(labels, read_markers(pair)))
-                around += int((labels < 0).sum())
+            lost.append(_count_lost(pair, labels))
         said: set[str] = set()
         census.append(LabelCensus.of(pair.labels[0], _noted(parts, said)))
         for note in said:
             converted[note].append(pair.labels[0])
     unknown, pixels = (sum(getattr(image, what) for image in census) for what in ("unknown", "pixels"))
     notes = [f"{len(set(files))} label files hold {note}, e.g. {files[0].name}" for note, files in converted.items()]
-    if any(without):
-        notes.append(
-            f"{sum(without)} cells in {sum(map(bool, without))} of {len(pairs)} images have a marker (TRA) but no "
-            f"outline (SEG): background around these markers is unknown ({around / pixels:.1%} of all label pixels), "
-            "as far as outlined cells reach from theirs and a quarter farther"
-        )
+    notes += _explain_lost(lost, pixels)
     margin = choose_margin(fields)
     if margin:
         bare = sum(image.background[margin] for image in fields)
@@ -232,11 +232,34 @@ def _noted(parts: Iterable[Labels], notes: set[str]) -> Iterator[NDArray[np.int3
         yield labels
 
 
+def _count_lost(pair: Pair, labels: NDArray[np.int32]) -> tuple[int, int]:
+    """How many cells of an image have a marker and no outline, and how many pixels are unknown around these."""
+    if pair.markers is None:
+        return 0, 0
+    if pair.complete is not None and not pair.fill:  # cells whose outline is not learnt from have one
+        labels, _ = raw_labels(replace(pair, fill=True))
+    return count_missing(labels, read_markers(pair)), int((labels < 0).sum())
+
+
+def _explain_lost(lost: Sequence[tuple[int, int]], pixels: int) -> list[str]:
+    """Say how many cells have a marker only, and how much is unknown around them."""
+    images = [(cells, around) for cells, around in lost if cells]
+    if not images:
+        return []
+    cells, around = (sum(counts) for counts in zip(*images, strict=True))
+    return [
+        f"{cells} cells in {len(images)} of {len(lost)} images have a marker (TRA) but no outline (SEG): background "
+        f"around these markers is unknown ({around / pixels:.1%} of all label pixels), as far as outlined cells reach "
+        "from theirs and a quarter farther"
+    ]
+
+
 def _explain_truth(pairs: Sequence[Pair]) -> list[str]:
     """Say of a Cell Tracking Challenge set who labelled it, and what nobody can know."""
     notes = []
-    computed = sum(pair.labels[0].parts[-3].endswith("_ST") for pair in pairs)
-    alone = sum(pair.complete is None and pair.markers is None for pair in pairs) - computed
+    experts = [pair for pair in pairs if not pair.labels[0].parts[-3].endswith("_ST")]
+    computed = len(pairs) - len(experts)
+    alone = sum(pair.complete is None and pair.markers is None for pair in experts)
     if computed:
         notes.append(f"{computed} of {len(pairs)} images have computer-made labels only (silver truth)")
     if alone:

@@ -14,8 +14,8 @@ from biounet.images import LazyImage, open_lazily
 
 __all__ = [
     "Kind",
+    "counted_axis",
     "fill_missing",
-    "mark_missing",
     "merge_masks",
     "missing",
     "numbers_in",
@@ -39,21 +39,30 @@ def numbers_in(labels: NDArray[Any]) -> NDArray[Any]:
     return np.flatnonzero(np.bincount(known)) if small else np.unique(known)
 
 
+def counted_axis(axes: str, section: int | None) -> str:
+    """The axis along which a file has sections: time, else Z where one of them is asked for, else ``""``.
+
+    >>> counted_axis("TZYX", None), counted_axis("ZYX", 3), counted_axis("ZYX", None), counted_axis("YX", 3)
+    ('T', 'Z', '', '')
+    """
+    return "T" if "T" in axes else "Z" if section is not None and "Z" in axes else ""
+
+
 def region(image: LazyImage, section: int | None, rows: tuple[int, int] | None) -> Box:
-    """The part of a file that is wanted: `section` counts time points, or Z where there is no time."""
+    """The part of a file that is wanted, see `counted_axis`."""
     start, stop = [0] * len(image.shape), list(image.shape)
     if rows is not None:
         start[-2], stop[-2] = rows
-    stacked = [axis for axis in image.axes if axis in "TZ"]
-    if section is not None and stacked:
-        axis = image.axes.index(stacked[0])
+    counted = counted_axis(image.axes, section)
+    if section is not None and counted:
+        axis = image.axes.index(counted)
         start[axis], stop[axis] = section, section + 1
     return Box(tuple(start), tuple(stop))
 
 
 def spatial_shape(image: LazyImage, section: int | None) -> tuple[int, ...]:
     """Pixels along (Z)YX of an image, or of a section of it."""
-    counted = "T" if "T" in image.axes else "Z" if section is not None else ""
+    counted = counted_axis(image.axes, section)
     return tuple(size for size, axis in zip(image.shape, image.axes, strict=True) if axis not in ("C", counted))
 
 
@@ -91,7 +100,7 @@ def read_labels(
     note = None
     if "C" in axes:
         array, note = _merge_channels(array, axes.index("C"), path), "equal colour channels, read as one"
-    if "T" in axes or (section is not None and "Z" in axes):
+    if counted_axis(axes, section):
         array = array[0]
     if array.size and float(array.max()) > np.iinfo(np.int32).max:
         raise LabelError(f"{path}: label {array.max()} does not fit 31 bits; renumber the labels from 1")
@@ -120,8 +129,8 @@ def merge_masks(paths: Sequence[Path]) -> NDArray[np.int32]:
     return merged
 
 
-def mark_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Set the cells that only `others` knows to IGNORE.
+def fill_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Add the cells that only `others` knows, with numbers above those of `labels`.
 
     Parameters
     ----------
@@ -129,17 +138,6 @@ def mark_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArra
         The truth, in which cells may be missing: there its background says nothing.
     others : of the same shape
         A complete truth of less quality. A cell of it that `labels` covers by less than half is missing.
-
-    Examples
-    --------
-    >>> mark_missing(np.array([[0, 1, 0, 0]]), np.array([[0, 4, 0, 5]]))
-    array([[ 0,  1,  0, -1]])
-    """
-    return np.where((missing(labels, others) > 0) & (labels == 0), IGNORE, labels)
-
-
-def fill_missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Add the cells that only `others` knows, with numbers of their own; see `mark_missing`.
 
     Examples
     --------
@@ -156,9 +154,12 @@ def missing(labels: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.
     >>> missing(np.array([[0, 1, 1, -1, 0]]), np.array([[0, 4, 0, 5, 5]]))
     array([[0, 0, 0, 5, 5]])
     """
-    number = np.unique(others, return_inverse=True)[1].reshape(others.shape)
-    covered = np.bincount(number.ravel(), weights=(labels > 0).ravel()) / np.bincount(number.ravel())
-    return np.where((covered < 0.5)[number], np.maximum(others, 0), 0)
+    inside = others > 0
+    cells, cell = np.unique(others[inside], return_inverse=True)
+    covered = np.bincount(cell, weights=labels[inside] > 0) / np.bincount(cell)
+    result = np.zeros_like(others)
+    result[inside] = np.where(covered < 0.5, cells, 0)[cell]
+    return result
 
 
 def _merge_channels(array: NDArray[Any], axis: int, path: Path) -> NDArray[Any]:

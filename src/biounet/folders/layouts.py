@@ -46,7 +46,7 @@ def dsb2018(folder: Path, silver: bool) -> list[Pair] | None:
 def cell_tracking_challenge(folder: Path, silver: bool) -> list[Pair] | None:
     """Cell Tracking Challenge: ``01/tNNN.tif`` with ``01_GT/SEG/man_segNNN.tif`` or ``01_ST/SEG``; also 02, ...
 
-    In ``01_GT/TRA/man_trackNNN.tif`` lie markers of cells that may lack in ``01_GT/SEG``.
+    In ``01_GT/TRA/man_trackNNN.tif`` lie markers of all cells, also of those that lack in both.
     """
     sequences = [path for path in sorted(folder.iterdir()) if path.is_dir() and re.fullmatch(r"\d\d", path.name)]
     truths = {
@@ -57,13 +57,14 @@ def cell_tracking_challenge(folder: Path, silver: bool) -> list[Pair] | None:
         return None
     pairs = []
     for sequence, (gold, made) in truths.items():
-        # Gold truth may lack cells; silver truth tells which, or markers. Without gold, silver is all there is.
-        experts = [_with_markers(replace(pair, fill=silver)) for pair in _sequence(sequence, gold, made)]
+        # Gold truth may lack cells, silver truth fewer, and markers tell which. Without gold, silver is all there is.
+        experts = [replace(pair, fill=silver) for pair in _sequence(sequence, gold, made)]
         computed = _sequence(sequence, made, None) if silver or not gold.is_dir() else []
         if any(pair.section is not None for pair in experts):
             computed = []  # whole volumes do not go with single sections
         seen = {pair.name for pair in experts}
-        pairs += sorted([*experts, *(pair for pair in computed if pair.name not in seen)], key=lambda pair: pair.name)
+        found = sorted([*experts, *(pair for pair in computed if pair.name not in seen)], key=lambda pair: pair.name)
+        pairs += [_with_markers(pair, gold.with_name("TRA")) for pair in found]
     return pairs
 
 
@@ -178,11 +179,10 @@ def _sequence(images: Path, truth: Path, complete: Path | None) -> list[Pair]:
     return pairs
 
 
-def _with_markers(pair: Pair) -> Pair:
-    """Add the markers of all cells of a frame, where no silver truth has their outlines."""
-    frame = pair.image.stem.removeprefix("t")
-    markers = pair.labels[0].parents[1] / "TRA" / f"man_track{frame}.tif"
-    return replace(pair, markers=markers) if pair.complete is None and markers.exists() else pair
+def _with_markers(pair: Pair, folder: Path) -> Pair:
+    """Add the markers of all cells of a frame, where there are any."""
+    markers = folder / f"man_track{pair.image.stem.removeprefix('t')}.tif"
+    return replace(pair, markers=markers) if markers.exists() else pair
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

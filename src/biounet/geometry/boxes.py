@@ -49,6 +49,17 @@ class Box:
             tuple(stop - zero for stop, zero in zip(self.stop, origin, strict=True)),
         )
 
+    def grown(self, margin: Sequence[int], shape: Sequence[int]) -> Self:
+        """Return the region with a margin on every side, as far as an image of this shape reaches.
+
+        >>> Box((0, 4), (2, 6)).grown((1, 3), (8, 8))
+        Box(start=(0, 1), stop=(3, 8))
+        """
+        return type(self)(
+            tuple(max(start - more, 0) for start, more in zip(self.start, margin, strict=True)),
+            tuple(min(stop + more, size) for stop, more, size in zip(self.stop, margin, shape, strict=True)),
+        )
+
 
 class Reader(Protocol):
     """An image that is read by region: axes C(Z)YX."""

@@ -2,7 +2,7 @@
 
 from biounet.measure.confidence import ForegroundSums
 from biounet.measure.counting import tally_region
-from biounet.measure.inputs import in_pieces, split_objects
+from biounet.measure.inputs import check_labels, in_pieces, split_objects
 from biounet.measure.outlines import outline_polygons
 from biounet.measure.table import Table, measure_objects, table_of
 from biounet.measure.tally import Tally, join
@@ -12,6 +12,7 @@ __all__ = [
     "ForegroundSums",
     "Table",
     "Tally",
+    "check_labels",
     "entropy",
     "in_pieces",
     "join",

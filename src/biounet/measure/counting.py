@@ -93,10 +93,7 @@ def tally_region(
 
 def _frame(labels: np.ndarray, core: Box) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Number the objects of a region and the pixels around it: (Z + 2, Y + 2, X + 2), 0 where there are none."""
-    around = Box(
-        tuple(max(start - 1, 0) for start in core.start),
-        tuple(min(stop + 1, size) for stop, size in zip(core.stop, labels.shape, strict=True)),
-    )
+    around = core.grown((1,) * labels.ndim, labels.shape)
     numbers, names = number_objects(labels[around.slices])
     framed = np.zeros([size + 2 for size in core.shape], np.int32)
     framed[around.relative_to([start - 1 for start in core.start]).slices] = numbers

@@ -107,10 +107,7 @@ class CascadeUNet(nn.Module):
     def _with_context(self, box: Box, size: Sequence[int]) -> Box:
         """A box, in pixels of the coarse network, and what the fine one needs around it inside of the image."""
         margin = [pixels // factor for pixels, factor in zip(self.fine.geometry.margin, self.factors, strict=True)]
-        return Box(
-            tuple(max(start - more, 0) for start, more in zip(box.start, margin, strict=True)),
-            tuple(min(stop + more, end) for stop, more, end in zip(box.stop, margin, size, strict=True)),
-        )
+        return box.grown(margin, size)
 
     def _boxes(self, trust: Tensor) -> Iterator[tuple[slice, Box]]:
         """Images, and boxes in them, that hold all blocks where the fine network is trusted (N, 1, *blocks)."""

@@ -252,13 +252,9 @@ class _Objects:
 
     def _read(self, box: Box, *, around: int = 0) -> NDArray[np.uint8]:
         """Read a region with pixels around it: one is of the image, those beyond it and outside of the image are 0."""
-        near = min(around, 1)
-        start = tuple(max(0, at - near) for at in box.start)
-        stop = tuple(min(size, at + near) for at, size in zip(box.stop, self._relief.shape, strict=True))
-        widths = [
-            (around - (a - b), around - (d - c)) for a, b, c, d in zip(box.start, start, box.stop, stop, strict=True)
-        ]
-        return np.pad(self._relief.read(Box(start, stop)), widths)
+        near = box.grown((min(around, 1),) * len(box.start), self._relief.shape)
+        sides = zip(box.start, near.start, box.stop, near.stop, strict=True)
+        return np.pad(self._relief.read(near), [(around - (a - b), around - (d - c)) for a, b, c, d in sides])
 
     def _places(self, index: Index, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
         """Turn places in a region, counted row by row, into places in the image."""

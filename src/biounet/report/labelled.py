@@ -58,8 +58,8 @@ def coverage_of_pictures(pictures: Sequence[Picture], class_names: Sequence[str]
 
 
 def _bar(counts: Counts, class_names: Sequence[str], more: str = "") -> str:
-    """Shares as one bar, with a key; what is unknown comes last."""
-    shares = np.roll(counts, -1) / max(int(counts.sum()), 1)
+    """Shares as one bar, with a key."""
+    shares = _shares(counts)
     bar, key = [], []
     for place, (name, share) in enumerate(zip([*class_names, UNKNOWN], shares, strict=True)):
         kind = "unknown" if place == len(class_names) else f"k{place % 8}"
@@ -74,10 +74,16 @@ def _table(images: Mapping[str, Counts], class_names: Sequence[str], heading: st
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [heading, *class_names, UNKNOWN])
     rows = []
     for name, counts in images.items():
-        shares = np.roll(counts, -1) / max(int(counts.sum()), 1)
+        shares = _shares(counts)
         cells = "".join(f"<td>{share:.1%}</td>" if share else "<td>–</td>" for share in shares)
         rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
     return (
         f'<div class="scroll"><table class="scores"><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _shares(counts: Counts) -> NDArray[np.float64]:
+    """The share of each class, then that of what is unknown; (classes + 1,)."""
+    shares: NDArray[np.float64] = np.roll(counts, -1) / max(int(counts.sum()), 1)
+    return shares
