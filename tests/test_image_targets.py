@@ -216,7 +216,8 @@ def test_noise_is_taken_away(tmp_path, monkeypatch, name):
     assert (tmp_path / "run" / "report.html").stat().st_size > 1000
 
     held_out = folder / "images" / f"{card.training['validated_on'][0]}"
-    (written,) = predict_files(tmp_path / "run", [held_out], tmp_path / "out", tile=16, device="cpu")
+    options = {"tile": 16, "device": "cpu", "precision": "float32"}
+    (written,) = predict_files(tmp_path / "run", [held_out], tmp_path / "out", **options)
     drawn, truth = read(written).array, read(folder / "targets" / held_out.name).array
     assert (drawn.dtype, drawn.shape) == (np.float32, truth.shape)
     assert np.abs(drawn - truth).mean() == pytest.approx(card.training["scores"]["mae"], rel=1e-3)

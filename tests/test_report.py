@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -400,6 +400,8 @@ def test_arrays_that_do_not_fit_are_named(what):
 
 
 @given(st.floats(-1e4, 1e4), st.floats(1e-5, 1e4))
+@example(low=0.0078125, span=1e-05)  # small numbers of which the third digit counts
+@example(low=0.0, span=3e-5)
 def test_ticks_are_few_and_on_the_axis(low, span):
     scale = Scale(low, low + span)
     ticks = scale.ticks()

@@ -57,8 +57,20 @@ class Scale:
         first, last = math.ceil(self.low / step - 1e-6), math.floor(self.high / step + 1e-6)
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         if digits > 4 and max(abs(self.low), abs(self.high)) < 0.01:
-            return [f"{number * step:.0e}".replace("e-0", "e-") if number else "0" for number in range(first, last + 1)]
+            return [_tiny(number * step, digits) for number in range(first, last + 1)]
         return [f"{number * step:.{digits}f}" for number in range(first, last + 1)]
+
+
+def _tiny(value: float, digits: int) -> str:
+    """Write a value below 0.01 with so many digits after the point, but without the zeros that it would begin with.
+
+    >>> _tiny(1.2e-5, 6), _tiny(2e-6, 6), _tiny(0, 6)
+    ('1.2e-5', '2e-6', '0')
+    """
+    if not value:
+        return "0"
+    places = max(0, math.floor(math.log10(abs(value))) + digits)
+    return f"{value:.{places}e}".replace("e-0", "e-")
 
 
 def curves(log: Log, *, class_names: Sequence[str] = ()) -> str:
