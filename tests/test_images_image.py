@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from biounet.errors import ImageError, OutputError, ShapeError
+from biounet.errors import DatasetError, ImageError, OutputError, ShapeError
 from biounet.geometry import Box
 from biounet.images import (
     FORMATS,
@@ -11,6 +11,7 @@ from biounet.images import (
     fit_channels,
     format_of,
     image_files,
+    images_by_name,
     open_lazily,
     read,
     write,
@@ -80,3 +81,12 @@ def test_images_are_listed_by_name_without_hidden_files(tmp_path):
     for name in ("b.tif", "a.PNG", ".c.tif", "notes.txt"):
         (tmp_path / name).touch()
     assert [path.name for path in image_files(tmp_path)] == ["a.PNG", "b.tif"]
+
+
+def test_images_have_one_name_each(tmp_path):
+    for name in ("a.PNG", "b.2.ome.tif"):
+        (tmp_path / name).touch()
+    assert images_by_name(tmp_path) == {"a": tmp_path / "a.PNG", "b.2": tmp_path / "b.2.ome.tif"}
+    (tmp_path / "a.ome.zarr").mkdir()
+    with pytest.raises(DatasetError, match=r"a\.ome\.zarr and a\.PNG have one name"):
+        images_by_name(tmp_path)

@@ -44,7 +44,7 @@ def place(tmp_path_factory) -> Path:
 
 
 def run(place: Path, out: Path, **options) -> list[float]:
-    """Predict, in numbers that are packed as tightly on any machine; return the shares of the work that were reported."""
+    """Predict, in numbers that pack alike on any machine; return the shares of the work that were reported."""
     shares: list[float] = []
     options = {"progress": lambda share, text: shares.append(share), "precision": "float32"} | options
     options = {"save": "probabilities", "tile": TILE} | options

@@ -18,7 +18,7 @@ from biounet.atomic import replacing, sayable
 from biounet.errors import ImageError, OutputError
 from biounet.folders import images_in
 from biounet.geometry import Box, Reader
-from biounet.images import FORMATS, LazyOutput, create, format_of, ome_zarr
+from biounet.images import FORMATS, LazyOutput, create, format_of, ome_zarr, plain_name
 from biounet.jobs import OpenJob, Save, Task
 from biounet.measure import ForegroundSums
 from biounet.object_confidence import KeptSums
@@ -71,7 +71,7 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: Save = "labels") ->
     elif save == "labels" and _is_challenge(out) and all(FRAME.fullmatch(path.name) for path in images):
         pairs = [(path, out / FRAME.sub(r"mask\1.tif", path.name)) for path in images]
     else:
-        pairs = [(path, out / f"{path.stem.removesuffix('.ome')}{_suffix(path)}") for path in images]
+        pairs = [(path, out / f"{plain_name(path)}{_suffix(path)}") for path in images]
     taken: dict[Path, Path] = {}
     for path, target in pairs:
         if target in taken:

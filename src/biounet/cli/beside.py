@@ -6,7 +6,7 @@ from pathlib import Path
 
 from biounet.cli.progress import say
 from biounet.errors import ConfigError, DatasetError, ShapeError
-from biounet.images import image_files
+from biounet.images import image_files, plain_name
 from biounet.object_frames import ObjectFrame
 
 __all__ = ["Channels", "MeasuredFiles", "check_channels", "files_beside"]
@@ -92,7 +92,7 @@ def _partner(path: Path, other: Path, files: int) -> Path:
             raise DatasetError(f"{other} is one file, there are {files} label images; give a folder")
         return other
     there = image_files(other)
-    for key in (_stem, _number):
+    for key in (plain_name, _number):
         fitting = [file for file in there if key(file) is not None and key(file) == key(path)]
         if len(fitting) == 1:
             return fitting[0]
@@ -105,11 +105,7 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not any(part.suffix.lower() == ".zarr" for part in (path, *path.parents))
 
 
-def _stem(path: Path) -> str:
-    return path.stem.removesuffix(".ome")
-
-
 def _number(path: Path) -> int | None:
     """The last number in a name: 7 of man_seg007.tif."""
-    digits = re.findall(r"\d+", _stem(path))
+    digits = re.findall(r"\d+", plain_name(path))
     return int(digits[-1]) if digits else None

@@ -16,7 +16,7 @@ from biounet.cli.beside import Channels, MeasuredFiles, check_channels, files_be
 from biounet.cli.progress import progress, say
 from biounet.errors import ConfigError, LabelError
 from biounet.geometry import ArrayReader, Box, Reader
-from biounet.images import Image, write
+from biounet.images import Image, plain_name, write
 from biounet.measure import check_labels, in_pieces, split_objects, uncertain_regions
 from biounet.object_confidence import KeptSums
 from biounet.object_files import empty_table, place_of, write_tables
@@ -157,7 +157,7 @@ def _write_tables(
             for done, each in enumerate(files):
                 show(done / len(files), each[0].name)
                 with ExitStack() as stack:
-                    yield from measure(opened(each, stack), each[0].stem.removesuffix(".ome"))
+                    yield from measure(opened(each, stack), plain_name(each[0]))
 
         objects = write_tables(tables(), out, kinds=kinds(), overwrite=overwrite)
     many, images = "s" * (objects != 1), "s" * (len(files) > 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from biounet.errors import DatasetError
-from biounet.images import image_files
+from biounet.images import image_files, images_by_name
 
 __all__ = ["FilePair", "pair_files"]
 
@@ -75,8 +75,8 @@ def pair_files(result: Path, truth: Path) -> list[FilePair]:
     if not _is_folder(truth):
         return [FilePair(result.name, result, (truth,))]
     cases = _masks_of_cases(truth)
-    truths = cases or {stem: (path,) for stem, path in _files(truth).items()}
-    return [replace(pair, masks=bool(cases)) for pair in _by_stem(_files(result), truths, truth)]
+    truths = cases or {stem: (path,) for stem, path in images_by_name(truth).items()}
+    return [replace(pair, masks=bool(cases)) for pair in _by_stem(images_by_name(result), truths, truth)]
 
 
 def _is_folder(path: Path) -> bool:
@@ -93,17 +93,6 @@ def _inside(truth: Path, result: Path) -> Path:
     if labels[0].exists():
         return labels[0]
     return next((folder for folder in labels[1:] if folder.is_dir() and (truth / "images").is_dir()), truth)
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """The images of a folder by their names without suffix."""
-    found: dict[str, Path] = {}
-    for path in image_files(folder):
-        stem = path.stem.removesuffix(".ome")
-        if stem in found:
-            raise DatasetError(f"{path} and {found[stem].name} have one name; keep one of them")
-        found[stem] = path
-    return found
 
 
 def _masks_of_cases(truth: Path) -> dict[str, tuple[Path, ...]]:

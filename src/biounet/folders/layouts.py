@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from biounet.errors import DatasetError
 from biounet.folders.dataset import Pair, by_section
-from biounet.images import image_files
+from biounet.images import image_files, images_by_name
 
 __all__ = ["LAYOUTS", "Layout", "file_pair", "images_in"]
 
@@ -138,7 +138,7 @@ def images_in(folder: Path) -> tuple[Path, ...]:
 
 def _paired(images: Path, others: Path, what: str) -> list[Pair]:
     """Pair the files of two folders by name."""
-    by_stem, truth = _by_stem(images), _by_stem(others)
+    by_stem, truth = images_by_name(images), images_by_name(others)
     missing, extra = sorted(by_stem.keys() - truth.keys()), sorted(truth.keys() - by_stem.keys())
     if missing:
         raise DatasetError(
@@ -183,17 +183,6 @@ def _with_markers(pair: Pair, folder: Path) -> Pair:
     """Add the markers of all cells of a frame, where there are any."""
     markers = folder / f"man_track{pair.image.stem.removeprefix('t')}.tif"
     return replace(pair, markers=markers) if markers.exists() else pair
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    """The images of a folder by their names without suffix."""
-    found: dict[str, Path] = {}
-    for path in image_files(folder):
-        stem = path.stem.removesuffix(".ome")
-        if stem in found:
-            raise DatasetError(f"{path} and {found[stem].name} have one name; keep one of them")
-        found[stem] = path
-    return found
 
 
 def _more(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from numpy.typing import DTypeLike
 
-from biounet.errors import ImageError, OutputError
+from biounet.errors import DatasetError, ImageError, OutputError
 from biounet.geometry import Box
 from biounet.images import ome_zarr, png, tiff
 from biounet.images.image import (
@@ -31,7 +31,9 @@ __all__ = [
     "fit_channels",
     "format_of",
     "image_files",
+    "images_by_name",
     "open_lazily",
+    "plain_name",
     "read",
     "write",
 ]
@@ -195,6 +197,32 @@ def image_files(folder: Path | str) -> tuple[Path, ...]:
         for path in sorted(Path(folder).iterdir())
         if path.suffix.lower() in FORMATS and not path.name.startswith(".")
     )
+
+
+def plain_name(path: Path) -> str:
+    """Name of an image without its suffix, or both of ``.ome.tif`` and ``.ome.zarr``.
+
+    >>> plain_name(Path("cells/day.2.ome.tif"))
+    'day.2'
+    """
+    return path.stem.removesuffix(".ome")
+
+
+def images_by_name(folder: Path) -> dict[str, Path]:
+    """The images of a folder by their `plain_name`.
+
+    Raises
+    ------
+    DatasetError
+        If two have the same.
+    """
+    found: dict[str, Path] = {}
+    for path in image_files(folder):
+        name = plain_name(path)
+        if name in found:
+            raise DatasetError(f"{path} and {found[name].name} have one name; keep one of them")
+        found[name] = path
+    return found
 
 
 def _output_format(path: Path) -> Format:
