@@ -131,6 +131,13 @@ def test_check_says_what_there_is(biounet, dataset):
     assert "memory: about " in out
 
 
+def test_check_says_that_minutes_hold_too_few_steps(biounet, dataset):
+    small = ("--set", "model.width=2", "--set", "model.depth=2", "--set", "train.patch=32")
+    status, out, said = biounet("check", dataset, "--minutes", 0.001, *small)
+    assert status == 0, said
+    assert "note: 0.001 minutes hold 1 step only, and a network hardly learns from less than 100" in out
+
+
 def test_check_takes_the_settings_of_train(biounet, dataset, tmp_path):
     settings = RunConfig.preset("paper").updated({"model.width": 2, "model.depth": 2, "train.patch": 32})
     config = tmp_path / "config.toml"

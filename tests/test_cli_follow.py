@@ -57,6 +57,14 @@ def test_held_out_images_without_a_label_keep_the_last_network_and_that_is_said_
     assert "best score" not in (experiment.folder / "report.html").read_text()
 
 
+def test_minutes_that_hold_few_steps_are_told_at_the_end(experiment, capfd):
+    experiment.config = experiment.config.updated({"train.steps": None, "train.minutes": 0.001})
+    assert follow(experiment, resume=False, tensorboard=False) == 0
+    *_, said = capfd.readouterr().err.splitlines()
+    assert said.startswith("note: 0.001 minutes hold 1 step only, and a network hardly learns from less than 100;")
+    assert "0.001 minutes hold 1 step only" in (experiment.folder / "report.html").read_text()
+
+
 def test_a_loss_that_is_no_number_is_on_the_page(experiment, monkeypatch):
     update = train.train_step
     monkeypatch.setattr(train, "train_step", lambda *given, **options: update(*given, **options) * torch.nan)

@@ -41,6 +41,8 @@ def test_reports_that_take_longer_than_a_fifth_of_the_minutes_are_fewer():
 
 def test_what_is_gone_before_the_first_step_and_what_follows_the_last_are_no_steps():
     assert plan(minutes(5, reports=1), step=1.0, gone=100.0) == Plan(200, 1, 0.0)
+    # Reports stand at tenths of the steps, not of the minutes: the first would be due at once.
+    assert plan(minutes(5), step=1.0, gone=200.0) == Plan(100, 10, 0.0)
     # Nobody knows what a report and the rest take before there was one.
     assert plan(minutes(5, reports=2), step=1.0, report=10.0, settling=(30.0, 10.0)) == Plan(
         300 - 10 - 40 - 10, 2, 40.0

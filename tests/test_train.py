@@ -54,6 +54,7 @@ def run(
     stop=None,
     resume=False,
     afterwards=float,
+    began=None,
     yielded=None,
     **changes,
 ):
@@ -76,6 +77,7 @@ def run(
         fabric=Fabric(accelerator="cpu", devices=1),
         resume=resume,
         afterwards=afterwards,
+        began=began,
     )
     yielded = [] if yielded is None else yielded
     for step in steps:
@@ -269,8 +271,8 @@ def test_a_gpu_without_enough_memory_is_said_once_and_is_part_of_the_state(tmp_p
 def on_a_clock(tmp_path, monkeypatch):
     """A run of some minutes on a clock that only steps and validations move; gives its steps and how long it took."""
 
-    def timed(*, minutes, step, validation=0.0, settling=0.0):
-        now = [100.0]
+    def timed(*, minutes, step, validation=0.0, settling=0.0, gone=0.0, **others):
+        now = [100.0 + gone]
 
         def step_of_the_clock(state, batch, config, *, fabric, progress):
             now[0] += step
@@ -284,7 +286,7 @@ def on_a_clock(tmp_path, monkeypatch):
         monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
         monkeypatch.setattr(train, "train_step", step_of_the_clock)
         options = {"train__steps": None, "train__minutes": minutes, "train__reports": 10}
-        steps = run(tmp_path / "run", validate=validate, afterwards=lambda: settling, **options)
+        steps = run(tmp_path / "run", validate=validate, afterwards=lambda: settling, began=100.0, **options, **others)
         return steps, now[0] - 100
 
     return timed
@@ -298,6 +300,16 @@ def test_minutes_are_kept_with_their_validations(on_a_clock, step, validation, s
     assert seconds + settling == pytest.approx(300, rel=0.05)
     planned = plan(TrainConfig(minutes=5, reports=10), step=step, report=validation, settling=(settling, 0.0))
     assert planned == Plan(steps[-1].number, sum(step.report is not None for step in steps), settling)
+
+
+def test_the_schedule_begins_with_the_first_step_also_of_a_run_that_was_resumed(on_a_clock):
+    """Of five minutes one is gone before the first step, and 20 s before the run goes on."""
+    steps, _ = on_a_clock(minutes=5, step=1.0, gone=60.0, stop=100)
+    assert [step.progress for step in (steps[0], steps[-1])] == pytest.approx([1 / 240, 100 / 240])
+    assert [step.number for step in steps if step.report] == [24, 48, 72, 96]
+    resumed, _ = on_a_clock(minutes=5, step=1.0, gone=20.0, resume=True)
+    assert [step.number for step in (resumed[0], resumed[-1])] == [101, 220]
+    assert resumed[0].progress == pytest.approx(121 / 240)
 
 
 def test_a_long_guess_of_what_follows_does_not_end_a_run(on_a_clock):

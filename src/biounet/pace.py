@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from biounet.config import TrainConfig
 from biounet.errors import TrainingError
 
-__all__ = ["Pace", "Plan", "plan", "time_to_settle"]
+__all__ = ["Pace", "Plan", "of_too_few", "plan", "time_to_settle"]
 
 SETTLING, MOST = 0.25, 0.5
 """Largest share of the minutes that is left for what may follow the last step, and for what must."""
 
 REPORTING, FEWEST = 0.2, 3
 """Share of the minutes that reports may take before there are fewer of them, and how many there are at least."""
+
+FEW = 100
+"""Updates from less than which a network hardly learns."""
 
 FINEST = 10_000
 """Stretches of equal length that a plan goes through at most, so that one of days is made at once."""
@@ -25,9 +28,13 @@ class Pace:
     ----------
     config : TrainConfig
         Its steps, or its minutes, and its reports.
+    gone : seconds before the first step
+        They count, but the schedule begins with the first step.
 
     Examples
     --------
+    >>> Pace(TrainConfig(minutes=10), gone=200.0).progress(1, 300.0)
+    0.25
     >>> pace = Pace(TrainConfig(minutes=10, reports=10))
     >>> pace.progress(1, 300.0), pace.reports_between(0.19, 0.21)
     (0.5, True)
@@ -36,8 +43,8 @@ class Pace:
     (0.588, False)
     """
 
-    def __init__(self, config: TrainConfig) -> None:
-        self._config, self._reports = config, config.reports
+    def __init__(self, config: TrainConfig, gone: float = 0.0) -> None:
+        self._config, self._reports, self._gone = config, config.reports, gone
         self._closing = 0.0
 
     def progress(self, step: int, seconds: float) -> float:
@@ -53,8 +60,8 @@ class Pace:
         if self._config.minutes is None:
             raise TrainingError("say how long to train: --minutes M or --steps N")
         # The first step is always made, so that there is a model at the end of any budget.
-        left = max(60 * self._config.minutes - self._closing, 1e-9)
-        return min(1.0, seconds / left) if step else 0.0
+        whole = max(60 * self._config.minutes - self._closing - self._gone, 1e-9)
+        return min(1.0, (seconds - self._gone) / whole) if step else 0.0
 
     def reports_between(self, before: float, progress: float) -> bool:
         """Whether a report is due."""
@@ -85,6 +92,20 @@ def time_to_settle(config: TrainConfig, needed: float, useful: float) -> float:
     """
     most = math.inf if config.minutes is None else SETTLING * 60 * config.minutes
     return max(needed, min(needed + useful, most))
+
+
+def of_too_few(config: TrainConfig, steps: int) -> str:
+    """Say that a run learns hardly anything, if its minutes hold so few steps.
+
+    >>> of_too_few(TrainConfig(minutes=1), 2)
+    '1 minutes hold 2 steps only, and a network hardly learns from less than 100; give more --minutes'
+    >>> of_too_few(TrainConfig(minutes=1), 200), of_too_few(TrainConfig(steps=2), 2)
+    ('', '')
+    """
+    if config.minutes is None or steps >= FEW:
+        return ""
+    held = f"{config.minutes:g} minutes hold {steps} step{'s' * (steps != 1)} only"
+    return f"{held}, and a network hardly learns from less than {FEW}; give more --minutes"
 
 
 @dataclass(frozen=True)
@@ -124,7 +145,7 @@ def plan(
     >>> plan(TrainConfig(steps=500, reports=10), step=1.0, report=6.0)
     Plan(steps=500, reports=10, settling=0.0)
     """
-    pace, made, seconds, reports, progress = Pace(config), 0, gone, 0, 0.0
+    pace, made, seconds, reports, progress = Pace(config, gone), 0, gone, 0, 0.0
     afterwards = time_to_settle(config, *settling)
     whole = config.steps or round(60 * (config.minutes or 0) / max(step, 1e-9))
     stretch = max(1, whole // FINEST)

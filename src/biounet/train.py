@@ -117,7 +117,8 @@ def fit(
     if leads and resume:
         cut_log(folder, step=state.step)
     began = (time.monotonic() if began is None else began) - state.seconds
-    pace, keeper = Pace(config.train), _Keeper(state, card, folder)
+    state.gone = state.gone if state.step else time.monotonic() - began
+    pace, keeper = Pace(config.train, state.gone), _Keeper(state, card, folder)
     reported, pieces, waited = time.monotonic() - began, state.pieces, 0.0
     batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
     progress = pace.progress(state.step, state.seconds)

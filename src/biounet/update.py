@@ -25,6 +25,9 @@ from biounet.statefile import load_state, save_state
 
 __all__ = ["State", "train_step"]
 
+NUMBERS = ("step", "seconds", "gone", "best", "pieces")
+"""What a state file holds beside tensors."""
+
 
 @dataclass
 class State:
@@ -37,6 +40,8 @@ class State:
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf
+    gone: float = 0.0
+    """Seconds before the first step."""
     pieces: int = 1
     """How many parts a batch is computed in, one after the other; more than one where memory is short."""
     shared: nn.Module | None = None
@@ -67,8 +72,7 @@ class State:
         for part, optimizer in self._optimizers.items():
             for number, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"{part}.{number}.{name}": value for name, value in state.items() if value is not None}
-        numbers = {"step": self.step, "seconds": self.seconds, "best": self.best, "pieces": self.pieces}
-        save_state(folder, self.step, tensors, numbers)
+        save_state(folder, self.step, tensors, {name: getattr(self, name) for name in NUMBERS})
 
     def resume(self, folder: Path) -> bool:
         """Take up what `save` wrote; return whether it ever did."""
@@ -80,9 +84,8 @@ class State:
             net.load_state_dict(_below(f"{part}.", tensors))
         for part, optimizer in self._optimizers.items():
             _resume_optimizer(optimizer, _below(f"{part}.", tensors))
-        self.step, self.seconds, self.best, self.pieces = (
-            facts[name] for name in ("step", "seconds", "best", "pieces")
-        )
+        for name in NUMBERS:
+            setattr(self, name, facts[name])
         return True
 
     def is_finite(self) -> bool:

@@ -13,6 +13,7 @@ from biounet.cli.progress import progress, say
 from biounet.cli.stopping import stop_between_steps, wait_for_the_first
 from biounet.errors import BiounetError, TrainingError
 from biounet.experiment import Experiment
+from biounet.pace import of_too_few
 from biounet.postprocess import ObjectRules
 from biounet.processes import agree, connected
 from biounet.report import Picture, best_row, health, load_log, write_report
@@ -98,7 +99,7 @@ def follow(experiment: Experiment, *, resume: bool, tensorboard: bool, again: st
         if stopped_by:
             page.write(stopped=f"After step {page.step:,}: {interrupt.reason}. The state is written.")
         elif page.step or experiment.calibration is not None:
-            page.write(finished=True)
+            tell_new(page.write(finished=True), told)
     return int(agree(experiment.fabric, stopped_by))
 
 
@@ -146,6 +147,8 @@ def report(experiment: Experiment, *, finished: bool, stopped: str = "", again: 
     names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
     confusion = validation.confusion if len(validation.confusion) and not drawn else None
     findings = health(log, confusion, class_names=names)
+    if finished and log and (few := of_too_few(experiment.config.train, int(log[-1]["step"]))):
+        findings["few steps"] = f"{few}; biounet check shows where they go."
     write_report(
         experiment.folder / "report.html",
         title=experiment.folder.name,

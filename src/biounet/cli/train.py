@@ -21,6 +21,7 @@ from biounet.geometry import Geometry
 from biounet.losses import IMAGE_LOSSES, LOSSES
 from biounet.models import build
 from biounet.normalize import NORMALIZATIONS, Normalization
+from biounet.pace import of_too_few
 from biounet.patches import network_input_size
 from biounet.pretrained import check_model
 from biounet.processes import connected, least, local_size, make_fabric
@@ -117,7 +118,10 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     size = " x ".join(map(str, network_input_size(config, net.geometry, data.largest)))
     weights = sum(weight.numel() for weight in net.parameters())
     yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} patches of {size} px"
-    yield from expected(experiment.forecast(), experiment.fabric.device.type)
+    plan = experiment.forecast()
+    yield from expected(plan, experiment.fabric.device.type)
+    if few := of_too_few(config.train, plan.steps):
+        yield f"note: {few}"
 
 
 def expected(plan: Forecast, device: str) -> Iterator[str]:
