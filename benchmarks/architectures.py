@@ -53,6 +53,7 @@ def train(name, dataset, folder, minutes):
     with (folder / "log.csv").open() as stream:
         *_, row = csv.DictReader(stream)
     return {
+        "precision": str(experiment.validation.precision).removeprefix("torch."),
         "width": experiment.config.model.width,
         "updates": int(row["step"]),
         "seconds_per_step": round(statistics.median(seconds or [float(row["seconds"]) / int(row["step"])]), 3),

@@ -75,12 +75,17 @@ TRAINED = """
 ## Trained in the same minutes
 
 ISBI 2012, sections 0 to 19 to learn from and 20 to 23 to score on, `--preset default`, one seed, no weights from
-elsewhere; {threads} core{s} of {processor}. The width is what the minutes pay for (`train.auto`). `pix2pix` has no
-row: it draws images, and these scores are for classes. Written by `benchmarks/architectures.py`.
+elsewhere. The width is what the minutes pay for (`train.auto`). `pix2pix` has no row: it draws images, and these scores
+are for classes. Written by `benchmarks/architectures.py`.
+"""
+OF_MACHINE = """
+{threads} core{s} of {processor}, {precision}:
 
 | name | minutes | width | parameters | updates | pixel error | Rand error | warping error | V_rand | V_info | s per update | GiB in training | s per megapixel | GiB in prediction |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """  # noqa: E501  # a row of a table is one line
+MACHINE = ("threads", "processor", "precision")
+"""Of a line of results: what has to be equal for its figures to be compared."""
 SLID = """
 The sliding window is predicted in one pass. Window by window, as published, a megapixel takes {seconds:,.0f} s at this
 width of {width} maps; the network of the paper has 48.
@@ -125,17 +130,21 @@ def trainings() -> str:
     """What the trainings of all architectures gave, as far as there are any."""
     if not TRAININGS.exists():
         return ""
-    found = {line["name"]: line for line in map(json.loads, TRAININGS.read_text().splitlines())}
-    lines = [found[name] for name in MODELS if name in found]
-    text = TRAINED.format(
-        threads=lines[0]["threads"], s="s" * (lines[0]["threads"] > 1), processor=lines[0]["processor"]
-    )
-    text += table([trained_row(line) for line in lines])
-    slid = found.get("sliding-window")
-    if slid:
-        seconds = slid["prediction_seconds_per_megapixel_window_by_window"]
-        text += SLID.format(seconds=seconds, width=slid["width"])
+    text, machines = TRAINED, dict[tuple[Any, ...], list[dict[str, Any]]]()
+    for line in sorted(map(json.loads, TRAININGS.read_text().splitlines()), key=place):
+        machines.setdefault(tuple(line[key] for key in MACHINE), []).append(line)
+    for machine, rows in sorted(machines.items(), key=lambda entry: entry[0], reverse=True):
+        text += OF_MACHINE.format(**dict(zip(MACHINE, machine, strict=True)), s="s" * (machine[0] > 1))
+        text += table([trained_row(line) for line in rows])
+        for slid in (line for line in rows if line["name"] == "sliding-window"):
+            seconds = slid["prediction_seconds_per_megapixel_window_by_window"]
+            text += SLID.format(seconds=seconds, width=slid["width"])
     return text
+
+
+def place(line: Mapping[str, Any]) -> int:
+    """Where a line of results stands in the table."""
+    return list(MODELS).index(line["name"])
 
 
 def trained_row(line: Mapping[str, Any]) -> list[str]:
