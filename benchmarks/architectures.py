@@ -5,7 +5,7 @@ python benchmarks/architectures.py [--minutes 10] [--only NAME]... [--results FI
 Trains on ISBI-2012 (in the folder that BIOUNET_DATA names) with the default settings, sections 20 to 23 held out, and
 scores the network that validation chose on those. Each architecture is trained, and used, in a process of its own whose
 peak of memory is taken from outside. As soon as one is done a line of JSON is appended to FILE, and printed; those that
-have a line there already are left out. `docs/make_architectures.py` makes a table of them.
+have a line of this machine there already are left out. `docs/make_architectures.py` makes a table of them.
 """
 
 import argparse
@@ -119,20 +119,18 @@ def measure(name, dataset, minutes):
         folder = Path(place, "run")
         trained = child("train", name, dataset, folder, minutes)
         predicted = child("predict", name, dataset, folder)
-    return {
-        "name": name,
-        "minutes": minutes,
-        **trained,
-        **predicted,
-        "threads": torch.get_num_threads(),
-        "processor": torch.cpu.get_capabilities().get("cpu_name", ""),
-    }
+    return {"name": name, "minutes": minutes, **trained, **predicted, **machine()}
+
+
+def machine():
+    """What results are compared on."""
+    return {"threads": torch.get_num_threads(), "processor": torch.cpu.get_capabilities().get("cpu_name", "")}
 
 
 def finished(results):
-    """Names of the architectures that have a line."""
-    lines = results.read_text().splitlines() if results.exists() else []
-    return {json.loads(line)["name"] for line in lines}
+    """Names of the architectures that have a line of this machine."""
+    lines = map(json.loads, results.read_text().splitlines() if results.exists() else [])
+    return {line["name"] for line in lines if machine().items() <= line.items()}
 
 
 def main():
