@@ -17,6 +17,7 @@ from biounet.models import build
 from biounet.normalize import Normalization
 from biounet.pace import Plan, plan
 from biounet.patches import PatchSource
+from biounet.statefile import load_state, save_state
 from biounet.train import fit, train_step
 from biounet.update import State
 
@@ -310,6 +311,15 @@ def test_the_schedule_begins_with_the_first_step_also_of_a_run_that_was_resumed(
     resumed, _ = on_a_clock(minutes=5, step=1.0, gone=20.0, resume=True)
     assert [step.number for step in (resumed[0], resumed[-1])] == [101, 220]
     assert resumed[0].progress == pytest.approx(121 / 240)
+
+
+def test_a_run_whose_schedule_began_with_its_minutes_goes_on_so(on_a_clock, tmp_path):
+    """States were once written without how long it took to the first step."""
+    on_a_clock(minutes=5, step=1.0, gone=60.0, stop=100)
+    tensors, facts = load_state(tmp_path / "run" / "last")
+    save_state(tmp_path / "run" / "last", 100, tensors, {key: facts[key] for key in facts if key != "gone"})
+    resumed, _ = on_a_clock(minutes=5, step=1.0, resume=True)
+    assert resumed[0].progress == pytest.approx(161 / 300)
 
 
 def test_a_long_guess_of_what_follows_does_not_end_a_run(on_a_clock):

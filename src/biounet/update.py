@@ -80,6 +80,7 @@ class State:
         if found is None:
             return False
         tensors, facts = found
+        facts = {"gone": 0.0, **facts}  # where none is written the schedule began with the minutes
         for part, net in self._networks.items():
             net.load_state_dict(_below(f"{part}.", tensors))
         for part, optimizer in self._optimizers.items():
