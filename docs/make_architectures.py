@@ -5,6 +5,8 @@ import inspect
 import json
 import tomllib
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +86,6 @@ OF_MACHINE = """
 | name | minutes | width | parameters | updates | pixel error | Rand error | warping error | V_rand | V_info | s per update | GiB in training | s per megapixel | GiB in prediction |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """  # noqa: E501  # a row of a table is one line
-MACHINE = ("threads", "processor", "precision")
-"""Of a line of results: what has to be equal for its figures to be compared."""
 SLID = """
 The sliding window is predicted in one pass. Window by window, as published, a megapixel takes {seconds:,.0f} s at this
 width of {width} maps; the network of the paper has 48.
@@ -130,13 +130,14 @@ def trainings() -> str:
     """What the trainings of all architectures gave, as far as there are any."""
     if not TRAININGS.exists():
         return ""
-    text, machines = TRAINED, dict[tuple[Any, ...], list[dict[str, Any]]]()
-    for line in sorted(map(json.loads, TRAININGS.read_text().splitlines()), key=place):
-        machines.setdefault(tuple(line[key] for key in MACHINE), []).append(line)
-    for machine, rows in sorted(machines.items(), key=lambda entry: entry[0], reverse=True):
-        text += OF_MACHINE.format(**dict(zip(MACHINE, machine, strict=True)), s="s" * (machine[0] > 1))
-        text += table([trained_row(line) for line in rows])
-        for slid in (line for line in rows if line["name"] == "sliding-window"):
+    text, machine = TRAINED, itemgetter("threads", "processor", "precision")
+    lines = sorted(map(json.loads, TRAININGS.read_text().splitlines()), key=place)
+    for _, group in groupby(sorted(lines, key=machine, reverse=True), machine):
+        found = {line["name"]: line for line in group}
+        first, slid = next(iter(found.values())), found.get("sliding-window")
+        text += OF_MACHINE.format(**first, s="s" * (first["threads"] > 1))
+        text += table([trained_row(line) for line in found.values()])
+        if slid:
             seconds = slid["prediction_seconds_per_megapixel_window_by_window"]
             text += SLID.format(seconds=seconds, width=slid["width"])
     return text
