@@ -58,11 +58,11 @@ def test_held_out_images_without_a_label_keep_the_last_network_and_that_is_said_
 
 
 def test_minutes_that_hold_few_steps_are_told_at_the_end(experiment, capfd):
-    experiment.config = experiment.config.updated({"train.steps": None, "train.minutes": 0.001})
+    experiment.config = experiment.config.updated({"train.steps": None, "train.minutes": 1e-6})
     assert follow(experiment, resume=False, tensorboard=False) == 0
     *_, said = capfd.readouterr().err.splitlines()
-    assert said.startswith("note: 0.001 minutes hold 1 step only, and a network hardly learns from less than 100;")
-    assert "0.001 minutes hold 1 step only" in (experiment.folder / "report.html").read_text()
+    assert said.startswith("note: 1e-06 minutes hold 1 step only, and a network hardly learns from less than 100;")
+    assert "1e-06 minutes hold 1 step only" in (experiment.folder / "report.html").read_text()
 
 
 def test_a_loss_that_is_no_number_is_on_the_page(experiment, monkeypatch):
