@@ -327,6 +327,20 @@ def test_a_long_guess_of_what_follows_does_not_end_a_run(on_a_clock):
     assert steps[-1].number == 60  # of 120: half of the minutes is the most that is kept
 
 
+def test_reports_that_lie_behind_once_the_first_has_shown_what_follows_are_not_made(on_a_clock):
+    """Tenths of 300 s become those of the 150 s that are left for steps: the second is over at the first report."""
+    steps, _ = on_a_clock(minutes=5, step=1.0, settling=1000.0)
+    assert [step.number for step in steps if step.report] == [30, *range(45, 151, 15)]
+    assert plan(TrainConfig(minutes=5, reports=10), step=1.0, settling=(150.0, 0.0)) == Plan(150, 9, 150.0)
+
+
+def test_a_first_report_that_leaves_no_time_is_the_last(on_a_clock):
+    steps, _ = on_a_clock(minutes=5, step=1.0, validation=200.0)
+    assert [step.number for step in steps if step.report] == [30]
+    assert steps[-1].number == 30
+    assert plan(TrainConfig(minutes=5, reports=10), step=1.0, report=200.0) == Plan(30, 1, 0.0)
+
+
 def test_reports_that_take_long_are_fewer(on_a_clock):
     """Ten reports of 30 seconds would take half of ten minutes."""
     steps, seconds = on_a_clock(minutes=10, step=1.0, validation=30.0)

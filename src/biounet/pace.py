@@ -156,4 +156,5 @@ def plan(
         if pace.reports_between(before, progress):
             reports, seconds = reports + 1, seconds + report
             pace.learn(report, afterwards)
+            progress = max(progress, pace.progress(made, seconds))
     return Plan(made, reports, afterwards)

@@ -140,9 +140,9 @@ def fit(
             if keeper.fault:
                 raise TrainingError(keeper.fault)
             if report is not None:
-                reported = time.monotonic() - began
+                reported, waited = time.monotonic() - began, 0.0
                 pace.learn(reported - state.seconds, afterwards())
-                waited = 0.0
+                progress = max(progress, pace.progress(state.step, reported))  # reports behind it are left out
     except GeneratorExit:  # the caller stops between two steps
         if leads:
             keeper.leave()
