@@ -27,9 +27,9 @@ def network(*, seed: int = 0, **settings) -> torch.nn.Module:
     return build(ModelConfig(**(SMALL | settings)), seed=seed).eval()
 
 
-def save(path, *, seed=0, kind="z-score", target="classes", threshold=0.5, temperature=1.0, **settings):
+def save(path, *, seed=0, kind="z-score", target="classes", threshold=0.5, temperature=1.0, smoothing=0, **settings):
     net, model = network(seed=seed, **settings), ModelConfig(**(SMALL | settings))
-    facts = {"target": target, "threshold": threshold, "temperature": temperature}
+    facts = {"target": target, "threshold": threshold, "temperature": temperature, "smoothing": smoothing}
     save_network(path, net, ModelCard(model=model, normalization=Normalization(kind), **facts))
     return path
 
@@ -55,10 +55,12 @@ def test_tiles_of_different_networks_equal_the_mean_of_whole_images(data):
     kind = st.tuples(st.sampled_from(["valid", "same"]), st.integers(1, 3 if dims == 2 else 1))
     kinds = data.draw(st.lists(kind, min_size=1, max_size=3))
     nets = [network(dims=dims, padding=padding, depth=depth) for padding, depth in kinds]
+    smoothing = data.draw(st.lists(st.integers(0, 3), min_size=len(nets), max_size=len(nets)))
     image = noise(1, *data.draw(st.tuples(*[st.integers(2, 40 if dims == 2 else 12)] * dims)))
-    together = Ensemble([TileNet(net, **CPU) for net in nets], copies=[0] * len(nets), classes=2)
+    tiles = [TileNet(net, smoothing=passes, **CPU) for net, passes in zip(nets, smoothing, strict=True)]
+    together = Ensemble(tiles, copies=[0] * len(nets), classes=2)
     tiled = predict_tiles(together, image, data.draw(st.tuples(*[st.integers(1, 30)] * dims)))
-    alone = [predict_array(net, image, **CPU) for net in nets]
+    alone = [predict_array(net, image, smoothing=passes, **CPU) for net, passes in zip(nets, smoothing, strict=True)]
     assert np.abs(tiled - np.mean(alone, axis=0)).max() <= 1e-5
 
 
@@ -79,10 +81,12 @@ def test_an_ensemble_holds_its_largest_member_and_the_sum():
 
 @pytest.fixture
 def folds(tmp_path):
-    """A folder as cross-validation leaves it; its models differ in padding, depth, normalisation and temperature."""
+    """A folder as cross-validation leaves it; its models differ in all that they may."""
     folder = tmp_path / "run"
-    save(folder / "fold-0" / "model.safetensors", threshold=0.3, temperature=0.5)
-    save(folder / "fold-1" / "model.safetensors", seed=1, padding="valid", kind="percentile", threshold=0.7)
+    save(folder / "fold-0" / "model.safetensors", threshold=0.3, temperature=0.5, smoothing=2)
+    save(
+        folder / "fold-1" / "model.safetensors", seed=1, padding="valid", kind="percentile", threshold=0.7, smoothing=5
+    )
     save(folder / "fold-2" / "model.safetensors", seed=2, depth=2, threshold=0.5, temperature=3.0)
     return folder
 

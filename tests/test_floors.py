@@ -11,7 +11,7 @@ FLOORS = [
     {
         *("models", "losses", "weightmaps", "normalize", "augment", "metrics", "postprocess", "synthetic"),
         *("measure", "object_pictures"),
-        *("optimize", "pace", "devices", "tiling", "footprint", "targets", "calibration"),
+        *("optimize", "pace", "devices", "tiling", "footprint", "targets", "calibration", "smoothing", "confusion"),
         *("processes", "batchwise", "places", "extents", "adversary"),
     },
     {"images", "folders", "modelfile", "statefile", "arrayfolder", "pretrained", "download", "rois"},
@@ -24,7 +24,8 @@ FLOORS = [
 FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
 SIDEWAYS = {
     *((part, "errors") for part in FLOORS[0]),  # errors is what the rest of the ground floor stands on
-    *(("tiling", part) for part in ("devices", "models", "footprint", "normalize")),
+    *(("tiling", part) for part in ("devices", "models", "footprint", "normalize", "smoothing")),
+    ("smoothing", "calibration"),
     ("processes", "devices"),
     ("batchwise", "processes"),
     *(("adversary", part) for part in ("devices", "models")),

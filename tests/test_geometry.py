@@ -9,6 +9,7 @@ from biounet.errors import ShapeError
 from biounet.geometry import (
     ArrayReader,
     Box,
+    Geometry,
     mirrored_indices,
     nearest_sizes,
     plan_tiles,
@@ -59,6 +60,17 @@ def test_padded_reach_is_followed_through_every_phase():
     # Depth 1: of an even pixel, skip +-4; through the pool: pixels -2..2 stand in half pixels -1..1, the bottom
     # makes it -3..3, that is -6..7, and the first block -8..9. The grid of 2 makes 9 into 10.
     assert unet_geometry(((2,),), padded=True).margin == (10,)
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@given(depth=st.integers(0, 3), reach=st.integers(0, 20))
+def test_a_widened_geometry_holds_as_much_more_in_phase(padded, depth, reach):
+    own = unet_geometry(((2,),) * depth, padded=padded) if depth else Geometry((1,), (4,), (0,), padded)
+    wide = own.widened((reach,))
+    more = wide.margin[0] - own.margin[0]
+    assert reach <= more < reach + own.grid[0]
+    assert more % own.grid[0] == 0
+    assert (wide.grid, wide.remainder, wide.padded) == (own.grid, own.remainder, own.padded)
 
 
 def test_anisotropic_pooling_has_a_grid_per_axis():

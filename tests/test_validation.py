@@ -172,17 +172,37 @@ def test_rules_are_tuned_on_what_the_network_predicts():
     calibration, learnt = scored.settle(Odds())
     assert calibration.temperature < 1  # all is right, and said with much doubt
     calibrated = predict_array(Odds(), item.image, **CPU, temperature=learnt["temperature"])
+    assert learnt["smoothing"] == 0
     np.testing.assert_allclose(scored.probabilities, [calibrated], atol=1e-5)
     low, high = calibrated[1, 0, 3], calibrated[1, 0, 0]
     assert learnt["rules"].foreground < low <= learnt["rules"].seed <= high  # of calibrated probabilities
     np.testing.assert_array_equal(segment_objects(calibrated, learnt["rules"]), cells)
 
 
+def test_scores_are_smoothed_before_all_else_is_settled():
+    """A network that is right of a disc but for noise from pixel to pixel."""
+    truth = (np.hypot(*(np.indices((48, 48)) - 24)) < 15).astype(np.int64)
+    seen = 4.0 * truth - 2 + np.random.default_rng(0).normal(0, 3, truth.shape)
+    scored = validation(seen, truth)
+    before = scored(Odds())
+    calibration, learnt = scored.settle(Odds())
+    assert calibration.smoothing == learnt["smoothing"] > 0
+    assert f"scores are smoothed {learnt['smoothing']} times; " in str(calibration)
+    after = {name: learnt[name] for name in ("smoothing", "temperature")}
+    predicted = predict_array(Odds(), scored.items[0].image, **CPU, **after)
+    np.testing.assert_allclose(scored.probabilities, [predicted], atol=1e-5)
+    results = [predict_array(Odds(), scored.items[0].image, **CPU)[1] > before["threshold"]]
+    results.append(predicted[1] > learnt["threshold"])
+    wrong, less_wrong = ((result != truth).mean() for result in results)
+    assert less_wrong < wrong / 2
+
+
 def test_a_threshold_divides_calibrated_probabilities_as_it_divided_those_before():
     seen = log_odds([[0.66, 0.72, 0.72, 0.9, 0.9]])
     scored = validation(seen, [[0, 1, 1, 1, 0]])
     calibration, learnt = scored.settle(Odds())
-    assert learnt.keys() == {"temperature", "threshold"}
+    assert learnt.keys() == {"smoothing", "temperature", "threshold"}
+    assert learnt["smoothing"] == 0
     assert calibration.temperature == learnt["temperature"] != 1
     raw = predict_array(Odds(), scored.items[0].image, **CPU)[1]
     calibrated = predict_array(Odds(), scored.items[0].image, **CPU, temperature=learnt["temperature"])[1]

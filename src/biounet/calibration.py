@@ -16,6 +16,8 @@ __all__ = [
     "calibrate",
     "calibration_error",
     "fit_temperature",
+    "known_pixels",
+    "least_surprise",
     "move_threshold",
 ]
 
@@ -41,6 +43,7 @@ class Calibration:
     temperature : positive; 1 changes nothing
     before, after : `calibration_error`, in [0, 1]
         On the images that the temperature was fitted on.
+    smoothing : passes in which scores were smoothed before all that, see `biounet.smoothing`
 
     Examples
     --------
@@ -53,12 +56,14 @@ class Calibration:
     temperature: float
     before: float
     after: float
+    smoothing: int = 0
 
     def __str__(self) -> str:
+        said = f"scores are smoothed {self.smoothing} times; " if self.smoothing else ""
         if self.temperature == 1:
-            return f"probabilities stay as they are, with an expected calibration error of {self.before:.4f}"
+            return f"{said}probabilities stay as they are, with an expected calibration error of {self.before:.4f}"
         return (
-            f"temperature {self.temperature:.3g} makes the expected calibration error {self.after:.4f}, "
+            f"{said}temperature {self.temperature:.3g} makes the expected calibration error {self.after:.4f}, "
             f"it was {self.before:.4f}"
         )
 
@@ -131,18 +136,39 @@ def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDA
     if not pixels:
         raise DatasetError("a temperature is fitted on annotated pixels, and there are none; hold out annotated images")
     every = -(-pixels // MOST_PIXELS)
-    pairs = [_known(one, truth, every=every) for one, truth in zip(probabilities, classes, strict=True)]
+    pairs = [known_pixels(one, truth, every=every) for one, truth in zip(probabilities, classes, strict=True)]
     logs = np.log(np.maximum(np.concatenate([one for one, _ in pairs], axis=1), LEAST), dtype=np.float64)
-    truth = np.concatenate([truth for _, truth in pairs])[np.newaxis]
+    return least_surprise(logs, np.concatenate([truth for _, truth in pairs]))[0]
+
+
+def least_surprise(logs: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[float, float]:
+    """Find the temperature at which logarithms of probabilities fit what is true.
+
+    Parameters
+    ----------
+    logs : (classes, pixels)
+    truth : (pixels)
+
+    Returns
+    -------
+    temperature : float, in 1/2..20
+    surprise : float
+        What is left there of the mean negative log-likelihood, in nats.
+
+    Examples
+    --------
+    >>> [round(found, 3) for found in least_surprise(np.log([[0.1] * 4, [0.9] * 4]), np.array([1, 1, 1, 0]))]
+    [2.0, 0.562]
+    """
 
     def loss(log_temperature: float) -> float:
         scores = logs / np.exp(log_temperature)
         scores -= scores.max(axis=0)
-        right = np.take_along_axis(scores, truth, axis=0)[0]
+        right = np.take_along_axis(scores, truth[np.newaxis], axis=0)[0]
         return float((np.log(np.exp(scores).sum(axis=0)) - right).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-5})
-    return float(np.exp(found.x))
+    return float(np.exp(found.x)), float(found.fun)
 
 
 def apply_temperature(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float32]:
@@ -243,7 +269,7 @@ def _errors(
         flat, numbers = one.reshape(len(one), -1), truth.ravel()
         for start in range(0, numbers.size, MOST_PIXELS):
             part = slice(start, start + MOST_PIXELS)
-            known, number = _known(flat[:, part], numbers[part])
+            known, number = known_pixels(flat[:, part], numbers[part])
             for at, temperature in zip(sums, temperatures, strict=True):
                 calibrated = apply_temperature(known, temperature)
                 sure, right = calibrated.max(axis=0), calibrated.argmax(axis=0) == number
@@ -254,10 +280,15 @@ def _errors(
     return [float(np.abs(sure - right).sum() / pixels.sum()) for pixels, sure, right in sums]
 
 
-def _known(
+def known_pixels(
     probabilities: NDArray[Any], classes: NDArray[Any], *, every: int = 1
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Probabilities (classes, pixels) and class of all known pixels of an image, or of every n-th."""
+    """Probabilities (classes, pixels) and class of all known pixels of an image, or of every n-th.
+
+    >>> known_pixels(np.array([[0.5, 0.2, 0.1], [0.5, 0.8, 0.9]]), np.array([1, -1, 0]))
+    (array([[0.5, 0.1],
+           [0.5, 0.9]]), array([1, 0]))
+    """
     known = np.flatnonzero(classes >= 0)[::every]
     return probabilities.reshape(len(probabilities), -1)[:, known], classes.ravel()[known].astype(np.int64)
 

@@ -95,7 +95,8 @@ def _shown(net: nn.Module, card: ModelCard) -> tuple[nn.Module, ModelCard]:
     maps = AttentionMaps(net)
     units = Normalization(offset=(0.0,) * maps.maps, scale=(1.0,) * maps.maps)
     model = card.model.model_copy(update={"classes": maps.maps})
-    return maps, card.model_copy(update={"model": model, "target": "image", "target_normalization": units})
+    drawn = {"model": model, "target": "image", "target_normalization": units, "smoothing": 0}
+    return maps, card.model_copy(update=drawn)
 
 
 def _agreed(card: ModelCard) -> dict[str, object]:

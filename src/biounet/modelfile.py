@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, PositiveFloat, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -51,8 +51,15 @@ class ModelCard(Settings):
     temperature: PositiveFloat = 1.0
     """What scores are divided by before the soft-max, see `biounet.calibration`; threshold and rules are for the
     probabilities that result."""
+    smoothing: NonNegativeInt = 0
+    """Passes in which scores are smoothed before that, see `biounet.smoothing`."""
     training: Mapping[str, Any] = Field(default_factory=dict)
     """Settings, data and scores of the run that made the weights."""
+
+    @property
+    def after_scores(self) -> dict[str, Any]:
+        """What is done to the scores of the network, as `biounet.tiling.TileNet` takes it."""
+        return {"temperature": self.temperature, "smoothing": self.smoothing, "units": self.target_normalization}
 
     @property
     def object_rules(self) -> ObjectRules:

@@ -88,8 +88,7 @@ class Model:
             precision=what,
             tile=tile,
             tta=tta,
-            temperature=self.card.temperature,
-            units=self.card.target_normalization,
+            **self.card.after_scores,
         )
         for other in self.others:
             result += other.predict(image, tile=tile, tta=tta, device=device, precision=precision)

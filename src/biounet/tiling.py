@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice, product
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from biounet.footprint import Cost, count_cost, meta_copy
 from biounet.geometry import ArrayReader, Box, Geometry, plan_tiles, read_mirrored
 from biounet.models.frozen import freeze, fuse_activations
 from biounet.normalize import Normalization
+from biounet.smoothing import smooth
 
 __all__ = ["TileNet", "TilePredictor", "Work", "predict_array", "run_tiles"]
 
@@ -64,6 +65,7 @@ class TileNet:
         Average over the 8 symmetries of the plane YX (test-time augmentation), for 8 times the work.
     temperature : positive
         What scores are divided by before the soft-max, see `biounet.calibration`.
+    smoothing : passes in which scores are smoothed before that, see `biounet.smoothing`
     units : Normalization
         Of a network that draws images: they are brought back to the range from which they were normalised.
         None: it gives scores of classes, which become probabilities.
@@ -84,18 +86,22 @@ class TileNet:
         precision: torch.dtype,
         tta: bool = False,
         temperature: float = 1.0,
+        smoothing: int = 0,
         units: Normalization | None = None,
     ) -> None:
         if not isinstance(getattr(net, "geometry", None), Geometry):
             raise ShapeError(f"a network with a biounet.geometry.Geometry is wanted, got {type(net).__name__}")
         net = freeze(net)
         self._shapes = meta_copy(net).to(precision)
-        self.geometry: Geometry = net.geometry  # type: ignore[assignment]
-        self.dims = len(self.geometry.grid)
+        geometry: Geometry = net.geometry  # type: ignore[assignment]
+        self.dims = len(geometry.grid)
+        self._reach = (0,) * (self.dims - 2) + (smoothing,) * 2
+        self.geometry = geometry.widened(self._reach)
         self.device = device
         self.precision = precision
         self.copies = 1
         self._temperature = temperature
+        self._smoothing = smoothing
         self._units = units
         self.symmetries: Sequence[Symmetry] = SYMMETRIES if tta else SYMMETRIES[:1]
         if tta and len({self.geometry.grid[-2:], self.geometry.grid[:-3:-1]}) > 1:
@@ -138,10 +144,10 @@ class TileNet:
         scores = net(_turn(images, symmetry).contiguous(memory_format=channels_last(self.dims)))
         scores = _turn_back(scores, symmetry)
         # Not the middle: the input may have been rounded up at its far end.
-        for axis, (size, margin) in enumerate(zip(output, self.geometry.margin, strict=True), start=2):
+        for axis, (size, margin, reach) in enumerate(zip(output, self.geometry.margin, self._reach, strict=True), 2):
             taken = (images.shape[axis] - scores.shape[axis]) // 2
-            scores = scores.narrow(axis, margin - taken, size)
-        scores = scores.float()
+            scores = scores.narrow(axis, margin - taken - reach, size + 2 * reach)
+        scores = smooth(scores.float(), passes=self._smoothing)
         if self._units is not None:
             return _in_units(scores, self._units)
         if self._temperature != 1:
@@ -262,6 +268,7 @@ def predict_array(
     batch: int = 1,
     tta: bool = False,
     temperature: float = 1.0,
+    smoothing: int = 0,
     units: Normalization | None = None,
 ) -> Floats:
     """Predict an image in memory.
@@ -279,10 +286,8 @@ def predict_array(
         Tiles sent through the network together.
     tta : bool
         Average over the 8 symmetries of the plane YX.
-    temperature : positive
+    temperature, smoothing, units
         As for `TileNet`.
-    units : Normalization
-        Of a network that draws images, see `TileNet`.
 
     Returns
     -------
@@ -294,7 +299,8 @@ def predict_array(
     ShapeError
         If the image does not have the axes or channels of the network.
     """
-    ready = TileNet(net, device=device, precision=precision, tta=tta, temperature=temperature, units=units)
+    options: dict[str, Any] = {"temperature": temperature, "smoothing": smoothing, "units": units}
+    ready = TileNet(net, device=device, precision=precision, tta=tta, **options)
     wanted = LARGEST[ready.dims] if tile is None else (tile,) * ready.dims if isinstance(tile, int) else tuple(tile)
     plan = plan_tiles(image.shape[1:], wanted, ready.geometry)
     reader = ArrayReader(image)

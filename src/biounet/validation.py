@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biounet.calibration import Calibration, apply_temperature, calibrate, move_threshold
+from biounet.confusion import count_confusion, dice_of_foreground, dice_per_class
 from biounet.metrics import Matching, adapted_rand, detection, match_objects, object_errors
 from biounet.metrics.pictures import image_errors, image_scores
 from biounet.normalize import Normalization
 from biounet.postprocess import ObjectRules, label_objects, score_objects, segment_objects, tune_rules
+from biounet.smoothing import fit_smoothing, smooth_probabilities
 from biounet.tiling import predict_array
 from biounet.training_data import Item
 
-__all__ = ["Validation", "dice_per_class"]
+__all__ = ["Validation"]
 
 
 THRESHOLDS = tuple(number / 20 for number in range(2, 19))
@@ -147,7 +149,7 @@ class Validation:
             tuning = time.monotonic()
             self.rules_in_use, precision = self._tuned(self.rules)
             self._tuning_seconds = time.monotonic() - tuning
-            score = (_dice_of_foreground(self.confusion) + precision) / 2 if self.tells else 0.0
+            score = (dice_of_foreground(self.confusion) + precision) / 2 if self.tells else 0.0
             scores |= {"score": score, "ap": precision}
         scores |= {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
         if self.rules_in_use is not None:
@@ -161,8 +163,9 @@ class Validation:
         self.probabilities = [self._predict_one(net, item) for item in self.items]
         self._net, self._predicting_seconds = net, time.monotonic() - began
 
-    def _predict_one(self, net: nn.Module, item: Item) -> NDArray[np.float32]:
-        return predict_array(net, item.image, device=self.device, precision=self.precision, units=self.units)
+    def _predict_one(self, net: nn.Module, item: Item, smoothing: int = 0) -> NDArray[np.float32]:
+        options: dict[str, Any] = {"device": self.device, "precision": self.precision, "units": self.units}
+        return predict_array(net, item.image, smoothing=smoothing, **options)
 
     def _of_pixels(self) -> dict[str, float]:
         """Scores of the classes of pixels."""
@@ -191,25 +194,30 @@ class Validation:
         -------
         Calibration
         dict
-            ``temperature``, and what belongs to probabilities calibrated by it: ``threshold`` of two classes, and
-            ``rules`` where labels number objects. From then on `probabilities` are calibrated.
+            ``smoothing``, ``temperature``, and what belongs to probabilities smoothed and calibrated by these:
+            ``threshold`` of two classes, and ``rules`` where labels number objects. From then on `probabilities` are
+            smoothed and calibrated.
         """
         if net is not self._net:
             self._predict(net)
-        scores = self._of_pixels()
-        found = calibrate(self.probabilities, [item.target for item in self.items])
         self._net = None  # whose probabilities these are no longer
+        targets = [item.target for item in self.items]
+        smoothing = fit_smoothing(self.probabilities, targets)
         for index, given in enumerate(self.probabilities):  # one by one, for they are large
+            self.probabilities[index] = smooth_probabilities(given, smoothing)
+        scores = self._of_pixels()
+        found = calibrate(self.probabilities, targets)
+        for index, given in enumerate(self.probabilities):
             self.probabilities[index] = apply_temperature(given, found.temperature)
-        learnt: dict[str, Any] = {"temperature": found.temperature}
+        learnt: dict[str, Any] = {"smoothing": smoothing, "temperature": found.temperature}
         if "threshold" in scores:
             learnt["threshold"] = move_threshold(scores["threshold"], found.temperature)
         if self.rules is not None:
             seen = list(self.seen)  # once, for memory may not hold what they are chosen from
-            of_seen = (apply_temperature(self._predict_one(net, item), found.temperature) for item in seen)
+            of_seen = (apply_temperature(self._predict_one(net, one, smoothing), found.temperature) for one in seen)
             learnt["rules"] = self.rules_in_use = self._tuned(self.rules, seen, of_seen, deadline)[0]
             self._make_objects(self.rules_in_use)
-        return found, learnt
+        return replace(found, smoothing=smoothing), learnt
 
     def _tuned(
         self,
@@ -292,29 +300,8 @@ def score_each(matching: Matching) -> dict[str, float]:
     }
 
 
-def count_confusion(truth: NDArray[np.int64], result: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Pixels of each true class (row) that were given each class (column); unknown ones are left out."""
-    known = truth >= 0
-    pairs = truth[known] * classes + result[known]
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-
-
 def _certain(target: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
     """Probabilities (classes, *spatial) of a network that is sure of the truth; what nobody knows is background."""
     given: NDArray[np.float32] = np.zeros((classes, *target.shape), np.float32)
     np.put_along_axis(given, np.maximum(target, 0)[None], 1.0, axis=0)
     return given
-
-
-def _dice_of_foreground(confusion: NDArray[np.int64]) -> float:
-    """Dice of all classes but the first together; 1 where there are none."""
-    both, true, called = (int(part.sum()) for part in (confusion[1:, 1:], confusion[1:], confusion[:, 1:]))
-    return 2 * both / (true + called) if true + called else 1.0
-
-
-def dice_per_class(confusion: NDArray[np.int64]) -> dict[str, float]:
-    """Dice of each class from counts; not a number for a class that is neither there nor given."""
-    both = confusion.sum(0) + confusion.sum(1)
-    dice = np.full(len(both), np.nan)
-    np.divide(2 * np.diag(confusion), both, out=dice, where=both > 0)
-    return {f"dice_{number}": float(value) for number, value in enumerate(dice)}

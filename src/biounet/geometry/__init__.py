@@ -17,14 +17,13 @@ from biounet.geometry.network import (
     above_linear,
     around,
     hull,
-    nearest_sizes,
     pooled,
     traced_geometry,
     unet_geometry,
     unet_needs,
     unpooled,
-    valid_output_size,
 )
+from biounet.geometry.sizes import nearest_sizes, valid_output_size
 from biounet.geometry.tiles import Tile, TilePlan, mirrored_indices, plan_tiles, read_mirrored
 
 __all__ = [

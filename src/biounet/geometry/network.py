@@ -1,9 +1,10 @@
-"""Sizes in and out of a network, and the context that it needs."""
+"""The context that a network needs, and the sizes that it takes."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Self
 
 from biounet.errors import ShapeError
 
@@ -14,13 +15,11 @@ __all__ = [
     "above_linear",
     "around",
     "hull",
-    "nearest_sizes",
     "pooled",
     "traced_geometry",
     "unet_geometry",
     "unet_needs",
     "unpooled",
-    "valid_output_size",
 ]
 
 Span = tuple[int, int]
@@ -74,6 +73,20 @@ class Geometry:
         if self.views is None:
             return None
         return tuple(max(last - first + 1 for first, last in axis) for axis in self.views)
+
+    def widened(self, reach: Sequence[int]) -> Self:
+        """Return what is needed for as many pixels more on each side of the output; it stays in phase with the grid.
+
+        A network may leave out what lies in its margin, so nothing of that serves for them.
+
+        >>> padded = unet_geometry(((2, 2),), padded=True)
+        >>> padded.margin, padded.widened((0, 3)).margin
+        ((10, 10), (10, 14))
+        """
+        if not any(reach):
+            return self
+        sides = zip(self.margin, reach, self.grid, strict=True)
+        return replace(self, margin=tuple(have + -(-more // grid) * grid for have, more, grid in sides), views=None)
 
     def input_size(self, output: Sequence[int]) -> tuple[int, ...]:
         """Return the smallest input from which at least `output` exact pixels per axis come."""
@@ -274,45 +287,3 @@ def unet_needs(
     if strided:
         first, last = first - 1, last + (factor == 1)
     return around(hull(span, (first, last)), contract[0])
-
-
-def valid_output_size(size: int, *, depth: int = 4) -> int:
-    """Pixels left per axis after an unpadded U-Net with `depth` poolings.
-
-    Raises
-    ------
-    ShapeError
-        If a pooling meets an odd number of pixels, or nothing is left.
-
-    Examples
-    --------
-    >>> valid_output_size(572)          # Ronneberger et al. 2015, figure 1
-    388
-    """
-    geometry = unet_geometry(((2,),) * depth, padded=False)
-    try:
-        return geometry.output_size((size,))[0]
-    except ShapeError:
-        below, above = nearest_sizes(size, depth=depth)
-        raise ShapeError(
-            f"{size} px does not fit a U-Net of depth {depth}; the nearest sizes are {below} and {above}"
-        ) from None
-
-
-def nearest_sizes(size: int, *, depth: int = 4) -> tuple[int, int]:
-    """Sizes that an unpadded U-Net takes, nearest to `size`: not above it, and not below it.
-
-    Where `size` is below the least, both are the least; where it fits, both are `size`.
-
-    Examples
-    --------
-    >>> nearest_sizes(570)
-    (556, 572)
-    >>> nearest_sizes(572)
-    (572, 572)
-    """
-    geometry = unet_geometry(((2,),) * depth, padded=False)
-    least = geometry.input_size((1,))[0]
-    above = max(least, size + (geometry.remainder[0] - size) % geometry.grid[0])
-    below = above if above == size else max(least, above - geometry.grid[0])
-    return below, above
