@@ -15,13 +15,13 @@ def soft_max(scores):
     return (powers / powers.sum(axis=0)).astype(np.float32)
 
 
-def blobs(*, noise, grain, seed=0):
-    """Foreground in blobs, and scores of a network that knows its odds but for noise of a grain in pixels."""
-    rng = np.random.default_rng(seed)
+def blobs(noise):
+    """Foreground in blobs, and scores of a network that knows its odds but for noise from pixel to pixel."""
+    rng = np.random.default_rng(0)
     field = gaussian_filter(rng.normal(size=(192, 192)), 8)
     odds = 4 * field / field.std()
     truth = (rng.random(odds.shape) < 1 / (1 + np.exp(-odds))).astype(np.int64)
-    spread = gaussian_filter(rng.normal(size=odds.shape), grain) if grain else rng.normal(size=odds.shape)
+    spread = rng.normal(size=odds.shape)
     odds = odds + noise * spread / spread.std()
     return soft_max(np.stack([np.zeros_like(odds), odds])), truth
 
@@ -74,7 +74,7 @@ def test_smoothed_probabilities_are_those_of_smoothed_scores():
 
 
 def test_noise_from_pixel_to_pixel_is_smoothed_and_what_is_true_of_single_pixels_is_not():
-    noisy, truth = blobs(noise=2.0, grain=0)
+    noisy, truth = blobs(noise=2.0)
     assert fit_smoothing([noisy], [truth]) >= 2
     assert fit_smoothing([noisy[:, :96], noisy[:, 96:]], [truth[:96], truth[96:]]) >= 2
     truth = np.random.default_rng(0).integers(0, 2, (64, 64))
@@ -86,7 +86,7 @@ def test_noise_from_pixel_to_pixel_is_smoothed_and_what_is_true_of_single_pixels
 
 def test_a_network_that_is_only_too_sure_is_not_smoothed_for_it():
     """All odds are squared, which smoothing would make less of, and a temperature puts right."""
-    right, truth = blobs(noise=0.0, grain=0)
+    right, truth = blobs(noise=0.0)
     sure = right**4 / (right**4).sum(axis=0)
     assert fit_smoothing([right], [truth]) == fit_smoothing([sure], [truth])
 
@@ -100,7 +100,7 @@ def test_what_a_few_pixels_say_is_chance():
 
 
 def test_unknown_pixels_do_not_count():
-    noisy, truth = blobs(noise=2.0, grain=0)
+    noisy, truth = blobs(noise=2.0)
     hidden = truth.copy()
     hidden[:, 96:] = -1
     nonsense = noisy.copy()

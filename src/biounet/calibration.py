@@ -19,6 +19,7 @@ __all__ = [
     "known_pixels",
     "least_surprise",
     "move_threshold",
+    "stride",
 ]
 
 COLDEST, HOTTEST = 1 / 2, 20.0
@@ -132,10 +133,9 @@ def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDA
     """
     for one, truth in zip(probabilities, classes, strict=True):
         _check(one, truth)
-    pixels = sum(int(np.count_nonzero(truth >= 0)) for truth in classes)
-    if not pixels:
+    every = stride(classes, MOST_PIXELS)
+    if not every:
         raise DatasetError("a temperature is fitted on annotated pixels, and there are none; hold out annotated images")
-    every = -(-pixels // MOST_PIXELS)
     pairs = [known_pixels(one, truth, every=every) for one, truth in zip(probabilities, classes, strict=True)]
     logs = np.log(np.maximum(np.concatenate([one for one, _ in pairs], axis=1), LEAST), dtype=np.float64)
     return least_surprise(logs, np.concatenate([truth for _, truth in pairs]))[0]
@@ -278,6 +278,15 @@ def _errors(
     if not sums[0, 0].sum():
         raise DatasetError("calibration is measured on annotated pixels, and there are none; give annotated images")
     return [float(np.abs(sure - right).sum() / pixels.sum()) for pixels, sure, right in sums]
+
+
+def stride(classes: Iterable[NDArray[Any]], most: int) -> int:
+    """Return n where every n-th known pixel of these images is looked at, for there to be `most`; 0 if there are none.
+
+    >>> stride([np.array([0, 1, -1]), np.array([1, 1])], 2)
+    2
+    """
+    return -(-sum(int(np.count_nonzero(truth >= 0)) for truth in classes) // most)
 
 
 def known_pixels(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.calibration import LEAST, known_pixels, least_surprise
+from biounet.calibration import LEAST, known_pixels, least_surprise, stride
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +81,9 @@ def fit_smoothing(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArr
     >>> fit_smoothing([np.stack([1 / (1 + odds), odds / (1 + odds)])], [truth])
     4
     """
-    every = -(-max(1, sum(int(np.count_nonzero(truth >= 0)) for truth in classes)) // PIXELS)
+    every = stride(classes, PIXELS)
+    if not every:
+        return 0
     logs: list[list[NDArray[np.float64]]] = [[] for _ in range(MOST + 1)]
     truths: list[NDArray[np.int64]] = []
     for one, truth in zip(probabilities, classes, strict=True):
@@ -91,8 +93,6 @@ def fit_smoothing(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArr
             pixels, numbers = known_pixels(scores, truth, every=every)
             found.append(pixels.astype(np.float64))
         truths.append(numbers)
-    if not any(map(len, truths)):
-        return 0
     known = np.concatenate(truths)
     surprise = [len(known) * least_surprise(np.concatenate(found, axis=1), known)[1] for found in logs]
     return int(np.argmin(surprise)) if min(surprise) < surprise[0] - GAIN else 0

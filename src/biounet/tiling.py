@@ -101,7 +101,6 @@ class TileNet:
         self.precision = precision
         self.copies = 1
         self._temperature = temperature
-        self._smoothing = smoothing
         self._units = units
         self.symmetries: Sequence[Symmetry] = SYMMETRIES if tta else SYMMETRIES[:1]
         if tta and len({self.geometry.grid[-2:], self.geometry.grid[:-3:-1]}) > 1:
@@ -147,7 +146,7 @@ class TileNet:
         for axis, (size, margin, reach) in enumerate(zip(output, self.geometry.margin, self._reach, strict=True), 2):
             taken = (images.shape[axis] - scores.shape[axis]) // 2
             scores = scores.narrow(axis, margin - taken - reach, size + 2 * reach)
-        scores = smooth(scores.float(), passes=self._smoothing)
+        scores = smooth(scores.float(), passes=self._reach[-1])
         if self._units is not None:
             return _in_units(scores, self._units)
         if self._temperature != 1:
