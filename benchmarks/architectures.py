@@ -22,15 +22,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from biounet.cli.train import prepare
 from biounet.config import RunConfig
-from biounet.experiment import Experiment
-from biounet.folders import find_dataset, split
+from biounet.data import find_dataset, split
+from biounet.inference.model import load_model
 from biounet.metrics import isbi2012
 from biounet.models import MODELS
 from biounet.models.sliding_window import PixelClassifier
-from biounet.predict import load_model
-from biounet.processes import make_fabric
+from biounet.training.distributed import make_fabric
+from biounet.training.prepare import prepare
+from biounet.training.run import Experiment
 
 RESULTS = Path(__file__).parent / "results" / "architectures.json"
 NAMES = [name for name in MODELS if name != "pix2pix"]  # which draws images

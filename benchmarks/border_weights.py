@@ -9,7 +9,7 @@ import time
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from biounet.weightmaps import border_weights
+from biounet.data.weight_maps import border_weights
 
 SIZE = 1024
 CELLS = 22

@@ -18,9 +18,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from biounet.config import ModelConfig
-from biounet.images import read
+from biounet.inference.overlap_tile import predict_array
+from biounet.io import read
 from biounet.models import build, cascade
-from biounet.tiling import predict_array
 
 CPU = {"device": torch.device("cpu"), "precision": torch.float32}
 DARK = 60

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from monai.transforms import Rand2DElasticd
 
-from biounet.augment.spatial import draw_elastic, warp
-from biounet.config import IGNORE
+from biounet.core.labels import IGNORE
+from biounet.data.augment.resample import warp
+from biounet.data.augment.spatial import draw_elastic
 
 SIZE = 512
 ROUNDS = 30

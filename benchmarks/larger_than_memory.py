@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from biounet.bands import bytes_to_make
-from biounet.folders import Pair
-from biounet.footprint import machine_bytes
-from biounet.geometry import Box
-from biounet.images import Image, create, write
-from biounet.modelfile import load_network
+from biounet.core.boxes import Box
+from biounet.core.memory import machine_bytes
+from biounet.data import Pair
+from biounet.data.out_of_core import bytes_to_make
+from biounet.io import Image, create, write
+from biounet.models.model_file import load_network
 
 TRAIN = "import sys; from biounet.cli import main; sys.argv[0] = 'biounet'; main()"
 CELL = 32  # pixels from one cell of the large image to the next

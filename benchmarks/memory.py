@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from biounet.config import ModelConfig
-from biounet.geometry import Box
-from biounet.images import create
-from biounet.modelfile import ModelCard, save_network
+from biounet.core.boxes import Box
+from biounet.core.memory import parse_bytes
+from biounet.data.normalize import Normalization
+from biounet.io import create
 from biounet.models import build
-from biounet.normalize import Normalization
-from biounet.plan import parse_bytes
+from biounet.models.model_file import ModelCard, save_network
 
 WIDTH = {2: 16, 3: 4}  # narrow, so that a volume takes minutes
 VOLUME = (256, 1024, 1024)

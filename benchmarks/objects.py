@@ -13,8 +13,9 @@ import time
 import numpy as np
 from skimage.measure import regionprops_table
 
-from biounet.measure import measure_objects
-from biounet.postprocess import ObjectRules, segment_objects
+from biounet.config.object_rules import ObjectRules
+from biounet.measurement import measure_objects
+from biounet.segmentation import segment_objects
 
 PITCH = 29
 """Pixels from cell to cell: 20,000 of them in 4096 x 4096."""

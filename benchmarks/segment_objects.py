@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from biounet.arrayfolder import ArrayFolder
-from biounet.geometry import ArrayReader, ArrayWriter
-from biounet.postprocess import ObjectRules, label_out_of_core, label_relief, region_size
+from biounet.config.object_rules import ObjectRules
+from biounet.core.array_store import ArrayFolder
+from biounet.core.boxes import ArrayReader, ArrayWriter
+from biounet.segmentation import label_out_of_core, label_relief, region_size
 
 PITCH = 29
 """Pixels from cell to cell: 20,000 cells in 4096 x 4096 pixels."""

@@ -12,10 +12,10 @@ import torch
 from monai.inferers import sliding_window_inference
 
 from biounet.config import ModelConfig
-from biounet.devices import choose_precision, has_bfloat16
-from biounet.geometry import plan_tiles
+from biounet.inference.overlap_tile import TileNet, predict_array
+from biounet.inference.tiles import plan_tiles
 from biounet.models import build
-from biounet.tiling import TileNet, predict_array
+from biounet.models.device import choose_precision, has_bfloat16
 
 CPU = torch.device("cpu")
 TILE = 1024

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from biounet.augment import Sample
 from biounet.config import RunConfig
-from biounet.modelfile import ModelCard
+from biounet.data.augment import Sample
+from biounet.data.normalize import Normalization
+from biounet.data.patches import PatchSource
+from biounet.data.synthetic import draw_membranes
 from biounet.models import build
-from biounet.normalize import Normalization
-from biounet.patches import PatchSource
-from biounet.processes import make_fabric
-from biounet.synthetic import draw_membranes
-from biounet.train import fit
+from biounet.models.model_file import ModelCard
+from biounet.training.distributed import make_fabric
+from biounet.training.loop import fit
 
 
 def samples(count, device):

@@ -13,10 +13,10 @@ from lightning_fabric import Fabric
 from torch.nn.functional import cross_entropy
 
 from biounet.config import RunConfig
-from biounet.devices import choose_device, choose_precision, has_bfloat16
+from biounet.data.patches import Batch
 from biounet.models import build
-from biounet.patches import Batch
-from biounet.train import State, train_step
+from biounet.models.device import choose_device, choose_precision, has_bfloat16
+from biounet.training.step import State, train_step
 
 
 def plain_loop(config, batch):

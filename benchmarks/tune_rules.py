@@ -12,11 +12,12 @@ import time
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from biounet.config.object_rules import ObjectRules
+from biounet.data.synthetic import draw_cells
+from biounet.data.targets import interior_border
 from biounet.metrics import match_objects
-from biounet.postprocess import ObjectRules, score_objects, segment_objects, tune_rules
-from biounet.synthetic import draw_cells
-from biounet.targets import interior_border
-from biounet.validation import TUNED
+from biounet.segmentation import score_objects, segment_objects, tune_rules
+from biounet.training.validation import TUNED
 
 BLOCK, CELLS, DIAMETER = 512, 312, 29
 """Cells are drawn in blocks: 64 of them, with 20,000 cells, are 4096 x 4096 pixels."""

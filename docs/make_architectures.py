@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 import json
 import tomllib
 from collections.abc import Mapping
@@ -14,8 +15,8 @@ import torch
 from torch import nn
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError
-from biounet.footprint import count_cost
+from biounet.core.errors import ConfigError
+from biounet.inference.cost import count_cost
 from biounet.models import MODELS
 
 PAGE = Path(__file__).with_name("architectures.md")
@@ -195,7 +196,8 @@ def description(name: str) -> str:
     entry = MODELS[name]
     while isinstance(entry, functools.partial):
         entry = entry.func
-    return (inspect.getdoc(inspect.getmodule(entry)) or "").splitlines()[0].rstrip(".")
+    lines = [(inspect.getdoc(thing) or "").partition("\n")[0] for thing in (entry, inspect.getmodule(entry))]
+    return next(line for line in lines if re.search(r"[12][0-9]{3}\)", line)).rstrip(".")
 
 
 def operations_per_pixel(net: nn.Module) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError
+from biounet.core.errors import ConfigError
 from biounet.models import MODELS, build
 
 WIDTHS = {"unet": 2, "dense-unet": 8}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from biounet.cli import main
-from biounet.images import Image, write
+from biounet.io import Image, write
 
 settings.register_profile("biounet", deadline=None)
 settings.load_profile("biounet")

@@ -11,7 +11,7 @@ Examples
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from biounet.predict import Model, load_model
+    from biounet.inference.model import Model, load_model
 
 __version__ = "0.1.0"
 __all__ = ["Model", "load_model"]
@@ -21,6 +21,10 @@ def __getattr__(name: str) -> Any:
     """Import what needs torch only when it is asked for, so that importing biounet is quick."""
     if name not in __all__:
         raise AttributeError(f"module 'biounet' has no attribute {name!r}")
-    from biounet import predict
+    from biounet.inference import model
 
-    return getattr(predict, name)
+    return getattr(model, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from biounet.errors import BiounetError, ConfigError, TrainingError
+from biounet.core.errors import BiounetError, ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from biounet.config import RunConfig
@@ -106,15 +106,17 @@ def train(
     if resume and not begun.is_file():
         raise TrainingError(f"{out} holds no run to resume; train without --resume")
     settings = _budgeted(_settings(preset, begun if resume else config, changes))
-    from biounet.cli.ranks import run_ranks, started
-    from biounet.cli.train import check_settings, run_training
+    from biounet.cli.launch import run_ranks, started
+    from biounet.cli.train import run_training
+    from biounet.training.prepare import check_settings
 
     if not resume:
         check_settings(settings)
     if devices > 1 and not started():
         sys.exit(run_ranks(devices, [sys.executable, "-c", "from biounet.cli import main; main()", *sys.argv[1:]]))
     if crossed:
-        from biounet.cli.folds import of_one_fold, run_folds
+        from biounet.cli.folds import run_folds
+        from biounet.training.cross_validation import of_one_fold
 
         settings = settings if resume or folds is None else of_one_fold(settings, folds)
         run_folds(dataset, out, settings, count=folds, device=device, resume=resume, tensorboard=tensorboard)

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import numpy as np
 
-from biounet.atomic import check_absent, sayable
-from biounet.chance import generator
-from biounet.cli.follow import without_levels
 from biounet.cli.progress import say
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
-from biounet.folders import find_dataset
-from biounet.images import Image, write
+from biounet.core.atomic_files import check_absent, sayable
+from biounet.core.random import generator
+from biounet.data import find_dataset
+from biounet.data.synthetic import draw_membranes
+from biounet.inference.model import load_model
+from biounet.io import Image, write
 from biounet.metrics import average_precision, dice, isbi2012
-from biounet.predict import load_model
 from biounet.report import Picture, load_log, write_report
-from biounet.synthetic import draw_membranes
+from biounet.report.run_report import without_levels
 
 __all__ = ["run_demo"]
+
 
 PARTS = ("training", "held-out", "run", "result", "report.html")
 SIZE = (256, 256)

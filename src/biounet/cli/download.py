@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from biounet.cli.progress import progress, say
-from biounet.download import SOURCES, download
+from biounet.models.download import SOURCES, download
 
 __all__ = ["run_download"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from biounet.atomic import check_absent, replacing
 from biounet.cli.progress import progress, say
-from biounet.errors import ConfigError
-from biounet.evaluate import Scores, evaluate, read_groups, to_csv, to_json
+from biounet.core.atomic_files import check_absent, replacing
+from biounet.core.errors import ConfigError
+from biounet.evaluation import Scores, evaluate, read_groups, to_csv, to_json
 
 __all__ = ["run_evaluation"]
 
@@ -35,7 +35,7 @@ def run_evaluation(
         What suits the data, if not given.
     json_file, csv_file : where to write the scores, too
     sections : first:stop of a stack
-    groups : a table of groups, or the images, as `biounet.evaluate.read_groups` takes them
+    groups : a table of groups, or the images, as `biounet.evaluation.read_groups` takes them
     overwrite : bool
         Whether those files may be replaced.
     """

@@ -11,20 +11,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.atomic import check_absent, replacing
-from biounet.cli.beside import Channels, MeasuredFiles, check_channels, files_beside
+from biounet.cli.pair_files import Channels, MeasuredFiles, check_channels, files_beside
 from biounet.cli.progress import progress, say
-from biounet.errors import ConfigError, LabelError
-from biounet.geometry import ArrayReader, Box, Reader
-from biounet.images import Image, plain_name, write
-from biounet.measure import check_labels, in_pieces, split_objects, uncertain_regions
-from biounet.object_confidence import KeptSums
-from biounet.object_files import empty_table, place_of, write_tables
-from biounet.object_frames import FrameTable, ObjectFrame, measure_frame, open_frames
-from biounet.object_pictures import draw_objects
-from biounet.rois import write_rois
+from biounet.core.atomic_files import check_absent, replacing
+from biounet.core.boxes import ArrayReader, Box, Reader
+from biounet.core.components import in_pieces, split_objects
+from biounet.core.errors import ConfigError, LabelError
+from biounet.core.labels import check_labels
+from biounet.inference.tile_store import KeptSums
+from biounet.io import Image, plain_name, write
+from biounet.measurement import uncertain_regions
+from biounet.measurement.csv_files import empty_table, place_of, write_tables
+from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
+from biounet.measurement.imagej_rois import write_rois
+from biounet.measurement.overlay import draw_objects
 
 __all__ = ["TABLES", "measure_predictions", "run_measurement"]
+
 
 TABLES = ("objects.csv", "counts.csv")
 
@@ -57,7 +60,7 @@ def run_measurement(
     image, probabilities : a file, or a folder in which files have the same names or numbers
     model : that gave the probabilities
         If it learnt classes, each object has one. Without a model all channels but the first are foreground.
-    axes, by_section : as in `biounet.object_files.open_frames`
+    axes, by_section : as in `biounet.measurement.csv_files.open_frames`
     split : number the pieces of objects apart, and write these labels
     pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
     annotate : how many regions of `region` pixels per side to list in ``annotate.csv``

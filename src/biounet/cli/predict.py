@@ -4,18 +4,18 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from biounet.atomic import check_absent
 from biounet.cli.measure import TABLES, measure_predictions
 from biounet.cli.progress import progress, say
-from biounet.cli.stopping import stop_when_told
-from biounet.cluster import join_scheduler, local_workers
-from biounet.ensemble import member_files
-from biounet.errors import ConfigError, MemoryBudgetError
-from biounet.modelfile import read_card
-from biounet.outputs import name_outputs
-from biounet.plan import parse_bytes
-from biounet.predict import predict_files, run_here
-from biounet.targets import TARGETS
+from biounet.cli.signals import stop_when_told
+from biounet.core.atomic_files import check_absent
+from biounet.core.errors import ConfigError, MemoryBudgetError
+from biounet.core.memory import parse_bytes
+from biounet.data.targets import TARGETS
+from biounet.inference.cluster import join_scheduler, local_workers
+from biounet.inference.ensemble import member_files
+from biounet.inference.output import name_outputs
+from biounet.inference.predict_files import predict_files, run_here
+from biounet.models.model_file import read_card
 
 __all__ = ["run_prediction"]
 
@@ -31,7 +31,7 @@ def run_prediction(
     table: bool = False,
     **options: Any,
 ) -> list[Path]:
-    """Predict files as `biounet.predict.predict_files` does, here or on workers; with `table`, measure the objects."""
+    """Predict files as `biounet.inference.predict_files` does, here or on workers; with `table`, measure objects."""
     if table:
         _check_table(model, inputs, out, **options)
     if workers is not None and scheduler is not None:

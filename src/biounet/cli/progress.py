@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 __all__ = ["Show", "progress", "say"]
 
+
 PLAIN_EVERY = 30.0  # seconds between lines where there is no terminal
 
 

@@ -5,92 +5,26 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from biounet.cli.follow import follow
+from biounet.cli.launch import devices
+from biounet.cli.monitor import follow
 from biounet.cli.progress import say
-from biounet.cli.ranks import devices
-from biounet.cli.stopping import leave, stop_when_told
-from biounet.config import RunConfig, TrainConfig
-from biounet.digests import shared_images
-from biounet.divided import Divided, divide_dataset
-from biounet.errors import ConfigError
-from biounet.experiment import Experiment
-from biounet.fingerprint import choose_normalization
-from biounet.footprint import machine_bytes
-from biounet.forecast import Forecast
-from biounet.geometry import Geometry
-from biounet.losses import IMAGE_LOSSES, LOSSES
+from biounet.cli.signals import leave, stop_when_told
+from biounet.config import RunConfig
+from biounet.core.geometry import Geometry
+from biounet.data.hashes import shared_images
+from biounet.data.patches import network_input_size
+from biounet.data.training_set import TrainingData
 from biounet.models import build
-from biounet.normalize import NORMALIZATIONS, Normalization
-from biounet.pace import of_too_few
-from biounet.patches import network_input_size
-from biounet.pretrained import check_model
-from biounet.processes import connected, least, local_size, make_fabric
-from biounet.training_data import TrainingData, fit_to_data, read_divided
+from biounet.training.distributed import connected, least, make_fabric
+from biounet.training.forecast import Forecast
+from biounet.training.prepare import check_settings, prepare, room
+from biounet.training.run import Experiment
+from biounet.training.time_budget import of_too_few
 
-__all__ = [
-    "again",
-    "announce",
-    "check_settings",
-    "describe",
-    "divide",
-    "prepare",
-    "prepare_divided",
-    "run_training",
-    "train_one",
-]
+__all__ = ["again", "announce", "describe", "run_training", "train_one"]
+
 
 LISTED = 6  # classes whose shares are told one by one
-
-
-def check_settings(settings: RunConfig) -> None:
-    """Refuse, before any image is read, what no image puts right: names, networks, weights to begin with."""
-    check_model(settings.model)
-    if settings.train.loss not in (*LOSSES, *IMAGE_LOSSES):
-        known = ", ".join((*LOSSES, *IMAGE_LOSSES))
-        raise ConfigError(f"train.loss must be one of {known}, got {settings.train.loss!r}")
-
-
-def divide(dataset: Path, settings: RunConfig) -> Divided:
-    """Find a dataset and divide it as the settings say."""
-    train = settings.train
-    return divide_dataset(
-        dataset,
-        validation=train.validation,
-        target=train.target,
-        silver=train.silver,
-        pixels=train.validation_pixels,
-    )
-
-
-def prepare(
-    dataset: Path, settings: RunConfig, *, memory: float | None = None
-) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
-    """Find, divide and read a dataset, see `prepare_divided`; without `memory`, into the `room` there is."""
-    memory = room(settings.train) if memory is None else memory
-    return prepare_divided(divide(dataset, settings), settings, memory=memory)
-
-
-def prepare_divided(
-    divided: Divided, settings: RunConfig, *, memory: float
-) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
-    """Read images, into `memory` in bytes if it holds them, and complete the settings with what they hold.
-
-    Returns also how images are normalised, and why, if that was left open.
-    """
-    train = settings.train
-    before = "z-score" if "train.normalization" in train.auto else train.normalization
-    data = read_divided(divided, NORMALIZATIONS[before], memory=memory)
-    settings, reasons = choose_normalization(settings, data)
-    normalization = NORMALIZATIONS[settings.train.normalization]
-    if settings.train.normalization != before:
-        del data  # memory may not hold the images twice
-        data = read_divided(divided, normalization, memory=memory)
-    return fit_to_data(settings, data), data, normalization, reasons
-
-
-def room(train: TrainConfig) -> float:
-    """Bytes that images may take in this process, which shares the memory with the others on its machine."""
-    return train.memory * machine_bytes() / local_size()
 
 
 def _experiment(dataset: Path, folder: Path, settings: RunConfig, *, device: str, began: float) -> Experiment:
@@ -168,7 +102,7 @@ def run_training(
 ) -> Path:
     """Train on a dataset and keep a report of it; return the model file.
 
-    Several processes may do this together, see `biounet.processes`; the first one speaks and writes.
+    Several processes may do this together, see `biounet.training.distributed`; the first one speaks and writes.
 
     Parameters
     ----------

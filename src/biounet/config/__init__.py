@@ -5,8 +5,9 @@ on the command line, a ``config.toml`` and Python code all go through the same c
 """
 
 from biounet.config.presets import PRESETS
-from biounet.config.run import RunConfig, toml_value
-from biounet.config.sections import IGNORE, AugmentConfig, ModelConfig, Settings, TileConfig, TrainConfig
+from biounet.config.settings import AugmentConfig, ModelConfig, Settings, TileConfig, TrainConfig
+from biounet.config.toml import RunConfig, toml_value
+from biounet.core.labels import IGNORE
 
 __all__ = [
     "IGNORE",

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 
-from biounet.config.sections import Chosen
+from biounet.config.settings import Chosen
 
 __all__ = ["PRESETS"]
+
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {

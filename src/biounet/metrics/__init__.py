@@ -1,11 +1,11 @@
 """The scores of the field, exact and without torch: truth first, result second, numbers out."""
 
-from biounet.metrics.clustering import SplitMerge, adapted_rand, variation_of_information
-from biounet.metrics.ctc import det, seg
-from biounet.metrics.distance import hausdorff95, mean_surface_distance, surface_distances
-from biounet.metrics.groups import METRICS, MetricGroup
-from biounet.metrics.inputs import EightBitWarning
-from biounet.metrics.isbi import isbi2012, pixel_error, pixel_scores
+from biounet.metrics.cell_tracking import det, seg
+from biounet.metrics.checks import EightBitWarning
+from biounet.metrics.contingency import OverlapTable, overlap_table
+from biounet.metrics.isbi2012.rand import rand_error, rand_scores, v_info, v_info_scores, v_rand, v_rand_scores
+from biounet.metrics.isbi2012.scores import isbi2012, pixel_error, pixel_scores
+from biounet.metrics.isbi2012.warping import warping_error, warping_scores
 from biounet.metrics.matching import Matching, match_objects
 from biounet.metrics.objects import (
     IOU_THRESHOLDS,
@@ -20,10 +20,10 @@ from biounet.metrics.objects import (
     panoptic_quality,
 )
 from biounet.metrics.overlap import ClassScores, accuracy, class_scores, confusion, dice, iou
-from biounet.metrics.partition import rand_error, rand_scores, v_info, v_info_scores, v_rand, v_rand_scores
-from biounet.metrics.table import OverlapTable, overlap_table
+from biounet.metrics.partition import SplitMerge, adapted_rand, variation_of_information
+from biounet.metrics.registry import METRICS, MetricGroup
+from biounet.metrics.surface_distance import hausdorff95, mean_surface_distance, surface_distances
 from biounet.metrics.thresholds import THRESHOLDS, Sweep
-from biounet.metrics.warping import warping_error, warping_scores
 
 __all__ = [
     "IOU_THRESHOLDS",

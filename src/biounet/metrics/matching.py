@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from biounet.metrics.table import overlap_table
+from biounet.metrics.contingency import overlap_table
 
 __all__ = ["Matching", "match_objects"]
 

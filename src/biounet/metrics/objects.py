@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from biounet.errors import ConfigError
+from biounet.core.errors import ConfigError
 from biounet.metrics.matching import Matching, match_objects
 from biounet.metrics.overlap import share
 
@@ -20,6 +20,7 @@ __all__ = [
     "panoptic",
     "panoptic_quality",
 ]
+
 
 IOU_THRESHOLDS: tuple[float, ...] = tuple(step / 20 for step in range(10, 20))
 """0.5, 0.55, ... 0.95."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = ["THRESHOLDS", "Sweep", "f_score"]
 
+
 THRESHOLDS: tuple[float, ...] = tuple(accumulate([0.1] * 10, initial=0.0))
 """0, 0.1, ... 0.9999999999999999: added up in double precision as the reference program does."""
 

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError
-from biounet.geometry import Geometry
+from biounet.core.errors import ConfigError
+from biounet.core.geometry import Geometry
 from biounet.models.attention import attention_unet
 from biounet.models.blocks import draw_weights
 from biounet.models.cascade import CascadeUNet
-from biounet.models.coarse import Coarse
 from biounet.models.dense import dense_unet
+from biounet.models.downsampled import Coarse
 from biounet.models.fcn import FCN
 from biounet.models.inception import inception_unet
 from biounet.models.pix2pix import Pix2Pix
@@ -22,8 +22,7 @@ from biounet.models.recurrent import recurrent_residual_unet
 from biounet.models.residual import residual_unet
 from biounet.models.sliding_window import sliding_window
 from biounet.models.ternausnet import TernausNet
-from biounet.models.unet import UNet
-from biounet.models.unet3d import unet3d
+from biounet.models.unet import UNet, unet3d
 from biounet.models.unetpp import UNetPlusPlus
 
 __all__ = ["MODELS", "OF_CLASSES", "build", "check_targets", "geometry_of"]
@@ -65,7 +64,7 @@ def build(config: ModelConfig, *, seed: int = 0) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        With the attribute ``geometry`` (`biounet.geometry.Geometry`): sizes, context and pooling grid.
+        With the attribute ``geometry`` (`biounet.core.geometry.Geometry`): sizes, context and pooling grid.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError
+from biounet.core.errors import ConfigError
 from biounet.models.blocks import CONV, Upsampling, need_padding
 from biounet.models.unet import UNet
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError
+from biounet.core.errors import ConfigError
 
 __all__ = [
     "CONV",
@@ -27,6 +27,7 @@ __all__ = [
     "draw_weights",
     "need_padding",
 ]
+
 
 Layer = Callable[..., nn.Module]
 CONV: Mapping[int, Layer] = {2: nn.Conv2d, 3: nn.Conv3d}

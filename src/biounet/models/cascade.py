@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.geometry import Box, Span, around, covering_boxes, hull, pooled, traced_geometry, unet_needs, unpooled
+from biounet.core.boxes import Box, covering_boxes
+from biounet.core.geometry import Span, hull
 from biounet.models.blocks import POOL, Upsampling, need_padding
+from biounet.models.receptive_field import around, pooled, traced_geometry, unet_needs, unpooled
 from biounet.models.unet import UNet
 
 __all__ = ["CascadeUNet"]
+
 
 SHRINK: Mapping[int, Callable[..., nn.Module]] = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError
+from biounet.core.errors import ConfigError
 from biounet.models.blocks import convolve, need_padding
 from biounet.models.unet import UNet
 

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d
 
 from biounet.config import ModelConfig
-from biounet.geometry import Geometry
-from biounet.geometry.trunk import Step, trunk_geometry
+from biounet.core.geometry import Geometry
 from biounet.models.blocks import need_padding
+from biounet.models.receptive_field import Step, trunk_geometry
 from biounet.models.vgg import check_planar, trunk_features, trunk_name, trunk_steps
 
 __all__ = ["FCN", "Bilinear", "Score", "bilinear_filter"]
+
 
 BORDER = 100
 """Zeros around the image, so that the 7x7 convolution finds its pixels at the smallest image too."""

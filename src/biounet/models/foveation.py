@@ -9,6 +9,7 @@ from torch.nn.functional import conv2d
 
 __all__ = ["Foveation"]
 
+
 RADIUS = 32  # pixels from the middle of a window of 65 to its edge
 FOVEA = 16
 """Pixels from the middle, up to which windows stay as they are."""

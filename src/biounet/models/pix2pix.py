@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.geometry import Span, above_linear, hull, traced_geometry
+from biounet.core.geometry import Span, hull
 from biounet.models.blocks import CONV, NORM, WIDEN, need_padding
+from biounet.models.receptive_field import above_linear, traced_geometry
 
 __all__ = ["PatchGAN", "Pix2Pix"]
+
 
 LEAK = 0.2  # slope of the ReLU of the encoder and of the judge for negative numbers
 

@@ -7,12 +7,13 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError
-from biounet.geometry import Geometry
+from biounet.core.errors import ConfigError
+from biounet.core.geometry import Geometry
 from biounet.models.foveation import Foveation
 from biounet.models.vgg import check_planar
 
 __all__ = ["KERNELS", "FoveatedWindow", "PixelClassifier", "SlidingWindow", "sliding_window"]
+
 
 KERNELS = {95: (4, 5, 4, 4), 65: (4, 4, 5)}
 """Sides of the filters before each of the poolings, by the side of the window."""

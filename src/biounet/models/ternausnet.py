@@ -4,12 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.geometry import Geometry
-from biounet.geometry.trunk import Step, trunk_geometry
+from biounet.core.geometry import Geometry
 from biounet.models.blocks import convolve, need_padding
+from biounet.models.receptive_field import Step, trunk_geometry
 from biounet.models.vgg import check_planar, trunk_features, trunk_name, trunk_steps
 
 __all__ = ["TernausNet"]
+
 
 POOLINGS = 5
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError
-from biounet.geometry import Span, around, hull, pooled, traced_geometry, unpooled
+from biounet.core.errors import ConfigError
+from biounet.core.geometry import Span, hull
 from biounet.models.blocks import CONV, POOL, ConvBlock, UpConvolution, need_padding
+from biounet.models.receptive_field import around, pooled, traced_geometry, unpooled
 
 __all__ = ["UNetPlusPlus", "prune"]
 

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.errors import ConfigError, ModelFileError
-from biounet.geometry.trunk import Step
+from biounet.core.errors import ConfigError, ModelFileError
+from biounet.models.receptive_field import Step
 
 __all__ = ["LEVELS", "adopt", "check_planar", "trunk_features", "trunk_name", "trunk_of", "trunk_steps"]
+
 
 LEVELS: Mapping[int, Sequence[int]] = MappingProxyType({11: (1, 1, 2, 2, 2), 16: (2, 2, 3, 3, 3)})
 """3x3 convolutions before each pooling (Simonyan and Zisserman 2015, table 1, columns A and D)."""
@@ -84,12 +85,12 @@ def trunk_steps(depth: int, *, poolings: int, border: int = 1, convolved: bool =
 
 
 def trunk_name(depth: int, config: ModelConfig) -> str:
-    """Name of the public weights that fit, as `biounet.download.SOURCES` knows it."""
+    """Name of the public weights that fit, as `biounet.models.download.SOURCES` knows it."""
     return f"vgg{depth}_bn" if config.norm == "batch" else f"vgg{depth}"
 
 
 def trunk_of(net: nn.Module) -> str:
-    """Name of the public weights that a network begins with, as `biounet.download.SOURCES` knows it.
+    """Name of the public weights that a network begins with, as `biounet.models.download.SOURCES` knows it.
 
     Raises
     ------

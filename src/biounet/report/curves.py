@@ -8,9 +8,10 @@ from html import escape
 
 import numpy as np
 
-from biounet.report.runlog import best_row, lower_is_better
+from biounet.report.log import best_row, lower_is_better
 
 __all__ = ["Scale", "curves"]
+
 
 WIDTH, HEIGHT = 380, 206  # of a plot, in units that are about one CSS pixel
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 14, 38  # margins around the axes

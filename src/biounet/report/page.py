@@ -11,16 +11,17 @@ from types import MappingProxyType
 
 import numpy as np
 
-from biounet.atomic import replacing
-from biounet.errors import ShapeError
+from biounet.core.atomic_files import replacing
+from biounet.core.errors import ShapeError
 from biounet.report import panels
 from biounet.report.curves import curves
-from biounet.report.labelled import coverage, coverage_of_pictures
-from biounet.report.pictures import Picture, View, badness, view
-from biounet.report.runlog import best_row
+from biounet.report.label_coverage import coverage, coverage_of_pictures
+from biounet.report.log import best_row
 from biounet.report.tables import confusion_table, facts_list, number, score_table, title_of
+from biounet.report.views import Picture, View, badness, view
 
 __all__ = ["write_report"]
+
 
 SHOWN = 6  # pictures on a page; the table has all
 RELOAD = 60  # seconds after which the page of a run that goes on is read again
@@ -270,16 +271,15 @@ def _settings(config: str) -> str:
 @functools.cache
 def _versions() -> Mapping[str, str]:
     """What this was made with."""
-    import torch  # heavy; whoever trains has it already
+    from biounet.models.device import gpu_names  # torch is heavy; whoever trains has it already
 
     known = Path("/proc/cpuinfo")  # on Linux; elsewhere the platform says it
     lines = known.read_text().splitlines() if known.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    gpus = {torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     return {
         **{name: importlib.metadata.version(name) for name in ("biounet", "torch", "numpy")},
         "python": platform.python_version(),
         "system": platform.platform(terse=True),
         "cpu": next(iter(names), platform.processor()) or platform.machine(),
-        "gpu": ", ".join(sorted(gpus)) or "none",
+        "gpu": gpu_names(),
     }

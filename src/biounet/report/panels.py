@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from biounet.report.pictures import View
+from biounet.report.views import View
 
 __all__ = [
     "BOTH",
@@ -23,6 +23,7 @@ __all__ = [
     "draw_probability",
     "draw_truth",
 ]
+
 
 # Colours for classes in this order: Okabe and Ito 2008, behind a dark background.
 CLASS_COLORS = np.array(

@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from biounet.report.pictures import Picture
+from biounet.report.views import Picture
 
 __all__ = ["TERMS", "confusion_table", "facts_list", "number", "score_table", "title_of"]
+
 
 TERMS: Mapping[str, str] = MappingProxyType(
     {

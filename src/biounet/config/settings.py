@@ -1,0 +1,248 @@
+"""The sections of a configuration: model, augmentation, training, tiles."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+__all__ = ["AugmentConfig", "ModelConfig", "Settings", "TileConfig", "TrainConfig"]
+
+
+Chosen = Literal[
+    "model.width",
+    "model.depth",
+    "model.pooling",
+    "model.coarse",
+    "train.patch",
+    "train.patch_z",
+    "train.batch",
+    "train.class_balance",
+    "train.oversample",
+    "train.border_weight",
+    "train.loss",
+    "train.normalization",
+    "augment.brightness",
+    "augment.contrast",
+    "augment.gamma",
+    "augment.noise",
+    "augment.blur",
+]
+"""Settings that can follow from the images, see `biounet.training.auto_settings` and
+`biounet.training.prepare.FOR_IMAGES`, and from the minutes, see `biounet.training.auto_width`."""
+
+UNPADDED = frozenset({"unet", "unet3d", "sliding-window"})
+"""Architectures whose papers have unpadded convolutions."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+
+
+class Settings(BaseModel):
+    """What all sections share: frozen, checked, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+
+class ModelConfig(Settings):
+    """What network: enough to build it without its weights.
+
+    Examples
+    --------
+    >>> ModelConfig(width=64, depth=4).name
+    'unet'
+    >>> ModelConfig().padding, ModelConfig(name="unet++").padding
+    ('valid', 'same')
+    """
+
+    name: str = "unet"
+    """A key of `biounet.models.MODELS`."""
+    dims: Literal[2, 3] = 2
+    """2 for images (Y, X), 3 for volumes (Z, Y, X)."""
+    in_channels: PositiveInt = 1
+    classes: PositiveInt = 2
+    """Channels of the output: scores of classes, of which there are two or more, or an image."""
+    width: PositiveInt = 64
+    """Channels after the first convolution; each pooling doubles them."""
+    max_width: PositiveInt = 1024
+    """No level has more channels than this."""
+    depth: Annotated[int, Field(ge=1, le=8)] = 4
+    """Number of poolings."""
+    padding: Literal["valid", "same"] = Field(default=None, validate_default=True)
+    """``valid``: unpadded convolutions; ``same``: the output has the size of the input. Where it is not given, it is
+    what the paper of the architecture has."""
+    norm: Literal["none", "batch"] = "none"
+    """``batch``: batch normalisation, frozen in prediction, so that it never depends on the tile."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of channels dropped at the end of the contracting path while training."""
+    pooling: tuple[tuple[PositiveInt, ...], ...] | None = None
+    """Pooling factors per level and axis, for stacks with thick slices; ``None`` means 2 everywhere."""
+    coarse: Literal[1, 2, 4, 8] = 1
+    """Squares of so many pixels a side are averaged before the network sees them, see `biounet.models.downsampled`."""
+    deep_supervision: bool = True
+    """Train every output of a network that has several (``unet++``, ``cascade-unet``), not only the last."""
+    window: Literal[65, 95] = 95
+    """Side of the window of ``sliding-window``, in pixels."""
+    foveation: Literal["none", "blur", "sampling", "both"] = "none"
+    """How windows of 65 are coarser around the middle, see `biounet.models.foveation`; predicted one by one."""
+    pretrained: str | None = None
+    """A file of `biounet download` with the weights that training of ``ternausnet`` or an FCN begins with."""
+
+    @field_validator("padding", mode="before")
+    @classmethod
+    def _padding_of_the_paper(cls, given: Any, info: ValidationInfo) -> Any:
+        if given is not None:
+            return given
+        return "valid" if info.data.get("name") in UNPADDED else "same"
+
+    @model_validator(mode="after")
+    def _pooling_fits(self) -> Self:
+        if self.coarse > 1 and self.dims == 3:
+            raise ValueError("coarse is for images (Y, X); of volumes choose the pooling")
+        if self.pooling is not None:
+            if len(self.pooling) != self.depth or any(len(factors) != self.dims for factors in self.pooling):
+                raise ValueError(f"pooling needs {self.depth} rows of {self.dims} factors, got {self.pooling}")
+            if any(factor not in (1, 2) for factors in self.pooling for factor in factors):
+                raise ValueError(f"pooling factors are 1 or 2, got {self.pooling}")
+        return self
+
+    @model_validator(mode="after")
+    def _foveation_fits(self) -> Self:
+        given = self.name, self.window, self.padding, self.norm
+        if self.foveation != "none" and given != ("sliding-window", 65, "valid", "none"):
+            raise ValueError(
+                "foveation is for single windows of 65 px: set model.name to 'sliding-window', model.window to 65, "
+                f"model.padding to 'valid' and model.norm to 'none', got {given}"
+            )
+        return self
+
+    @property
+    def poolings(self) -> tuple[tuple[int, ...], ...]:
+        """Pooling factors per level and axis, outermost level first."""
+        return self.pooling or ((2,) * self.dims,) * self.depth
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels per level, outermost first, bottom last.
+
+        >>> ModelConfig().channels
+        (64, 128, 256, 512, 1024)
+        """
+        return tuple(min(self.width * 2**level, self.max_width) for level in range(self.depth + 1))
+
+
+class AugmentConfig(Settings):
+    """How training images are bent and relit. Probabilities are per sample; lengths are in pixels."""
+
+    elastic: Fraction = 1.0
+    """Probability of an elastic deformation."""
+    elastic_grid: Annotated[int, Field(ge=2)] = 3
+    """Displacement vectors per axis of the coarse grid."""
+    elastic_sigma: NonNegativeFloat = 10.0
+    """Standard deviation of the displacement vectors; on small patches at most an eighth of their distance."""
+    rotate: NonNegativeFloat = 180.0
+    """Largest rotation in the plane YX, in degrees."""
+    mirror: bool = True
+    """Mirror along Y, along X, and in volumes along Z, each with probability 1/2."""
+    scale: Annotated[float, Field(ge=1)] = 1.0
+    """Largest magnification; drawn between 1/scale and scale, log-uniform."""
+    shift: NonNegativeFloat = 0.0
+    """Largest shift along each axis."""
+    labels_outside: Literal["mirror", "ignore"] = "mirror"
+    """What labels hold where a deformation reaches outside the image."""
+    brightness: NonNegativeFloat = 0.0
+    """Largest offset, in standard deviations of the normalised image."""
+    contrast: Annotated[float, Field(ge=1)] = 1.0
+    """Largest contrast factor; drawn between 1/contrast and contrast, log-uniform."""
+    gamma: Annotated[float, Field(ge=1)] = 1.0
+    """Largest exponent on intensities brought to [0, 1]; drawn between 1/gamma and gamma, log-uniform."""
+    noise: NonNegativeFloat = 0.0
+    """Largest standard deviation of Gaussian noise, in standard deviations of the normalised image."""
+    blur: NonNegativeFloat = 0.0
+    """Largest sigma of a Gaussian blur, in pixels."""
+    intensity_probability: Fraction = 0.5
+    """Probability of each of the intensity changes; how strong, each channel draws for itself."""
+
+
+class TrainConfig(Settings):
+    """How to train: data sampling, loss, optimiser, schedule and budget."""
+
+    steps: PositiveInt | None = None
+    """Number of updates. Either this or `minutes`."""
+    minutes: PositiveFloat | None = None
+    """Wall-clock budget; the number of updates follows from a short measurement."""
+    seed: NonNegativeInt = 0
+    batch: PositiveInt = 1
+    patch: PositiveInt = 572
+    """Pixels per axis of the network's input, brought to the nearest size that the network takes."""
+    patch_z: PositiveInt | None = None
+    """The same along Z, for volumes; ``None`` means `patch`."""
+    auto: tuple[Chosen, ...] = ()
+    """Settings left to what the images say and what the machine can do; naming one by hand takes it off the list."""
+    loss: str = "cross-entropy"
+    """A key of `LOSSES` in `biounet.training.losses`, or of `IMAGE_LOSSES` there where targets are images."""
+    adversarial: NonNegativeFloat = 0.0
+    """Weight, beside the loss, of looking true to a network that learns to tell; 0 turns it off, see
+    `biounet.training.adversarial`."""
+    border_weight: NonNegativeFloat = 10.0
+    """w0 of the border weight map (Ronneberger et al. 2015, equation 2); 0 turns it off."""
+    border_sigma: PositiveFloat = 5.0
+    """sigma of the border weight map, in pixels."""
+    class_balance: bool = True
+    """Weigh classes by the inverse of their frequency."""
+    by_size: Fraction = 0.0
+    """Images give patches in proportion to this power of their pixels: 0 all as many, 1 every pixel as many."""
+    oversample: Fraction = 0.0
+    """Share of the patches that are centred on a pixel of a class drawn uniformly, so that rare ones are seen too."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: PositiveFloat = 1e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Literal["constant", "one-cycle", "cosine"] = "constant"
+    warmup: Fraction = 0.1
+    """Share of the steps in which the learning rate rises."""
+    clip: PositiveFloat | None = None
+    """Largest norm of the gradient."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay per step of the running average of the weights that is validated and saved; 0 turns it off."""
+    validation: Fraction | str = 1 / 6
+    """Share of the images held out for validation, or the path of another dataset."""
+    validation_pixels: PositiveInt = 2**26
+    """Most pixels of the images held out that are validated on; of more, images are taken that are spread evenly."""
+    memory: Fraction = 0.5
+    """Share of the memory of the machine that images may take, and of that of a GPU; patches of a larger set are cut
+    from files, or by the processor."""
+    reports: PositiveInt = 10
+    """How often to validate and report in a run."""
+    silver: bool = True
+    """Learn also from the computer-made annotations of a Cell Tracking Challenge set, where experts made none."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    normalization: Literal["z-score", "percentile"] = "z-score"
+    """How intensities are brought to one scale, see `biounet.data.normalize.NORMALIZATIONS`."""
+    target: Literal["auto", "paper", "classes", "foreground", "border", "distance", "image"] = "auto"
+    """What labels mean: class numbers, or objects, of which the network learns one of `biounet.data.targets.TARGETS`.
+    ``image``: there are none, the network learns to draw images. ``auto`` decides by the layout; of objects it takes
+    the distance, see docs/recipes.md, ``paper`` the foreground."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.steps is not None and self.minutes is not None:
+            raise ValueError(f"give either steps or minutes, not both ({self.steps} and {self.minutes})")
+        return self
+
+
+class TileConfig(Settings):
+    """How prediction cuts an image: pixels delivered per tile and axis, tiles per batch."""
+
+    output: tuple[PositiveInt, ...] | None = None
+    batch: PositiveInt = 1
+    memory: PositiveInt = 4 * 2**30
+    """Bytes that prediction may use altogether."""

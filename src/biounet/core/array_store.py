@@ -1,0 +1,71 @@
+"""Arrays that are too many for memory, in a folder for the time that they are needed."""
+
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.core.atomic_files import replacing
+
+__all__ = ["ArrayFolder"]
+
+
+class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
+    """Arrays under tuples of numbers, each in a file of its own; they are read whole, never mapped into memory.
+
+    An array is absent or complete, whenever the process that stores it is killed.
+
+    Parameters
+    ----------
+    folder : Path
+        What it is for beside this, and when it goes, is up to the caller.
+
+    Raises
+    ------
+    OutputError
+        When the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     arrays = ArrayFolder(Path(folder))
+    ...     arrays[0, 12] = np.array([3, 4])
+    ...     list(arrays), arrays[0, 12]
+    ([(0, 12)], array([3, 4]))
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, key: tuple[int, ...]) -> NDArray[Any]:
+        try:
+            array: NDArray[Any] = np.load(self._file(key))
+        except FileNotFoundError:
+            raise KeyError(key) from None
+        return array
+
+    def __setitem__(self, key: tuple[int, ...], array: NDArray[Any]) -> None:
+        with replacing(self._file(key), overwrite=True) as temporary:
+            np.save(temporary, array)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, tuple) and self._file(key).exists()
+
+    def __delitem__(self, key: tuple[int, ...]) -> None:
+        try:
+            self._file(key).unlink()
+        except FileNotFoundError:
+            raise KeyError(key) from None
+
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
+        return iter(sorted(tuple(map(int, path.stem.split("-"))) for path in self._folder.glob("[0-9]*.npy")))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _file(self, key: tuple[int, ...]) -> Path:
+        """Where an array lies."""
+        return self._folder / f"{'-'.join(map(str, key))}.npy"

@@ -1,0 +1,110 @@
+"""Files and folders that appear whole or not at all: written beside under a temporary name, then renamed."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from biounet.core.errors import OutputError
+
+__all__ = ["check_absent", "remove_parts", "replacing", "sayable"]
+
+
+def check_absent(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse to write over something.
+
+    Raises
+    ------
+    OutputError
+        If `path` exists, unless `overwrite`.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; choose another name or give --overwrite")
+
+
+@contextmanager
+def sayable(path: Path) -> Iterator[None]:
+    """Turn what the system says of a failed write into one line about `path`.
+
+    Raises
+    ------
+    OutputError
+        Instead of any other OSError.
+    """
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "the disk is full; free some room and run again" if full else f"{error.strerror or error}"
+        raise OutputError(f"{path} could not be written: {why}") from error
+
+
+@contextmanager
+def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside `path`; what was written there takes its place at the end.
+
+    Parameters
+    ----------
+    path : Path
+        The folder that it lies in is made if it is missing.
+    overwrite : bool
+        Whether a file or folder at `path` may be replaced.
+
+    Raises
+    ------
+    OutputError
+        If `path` exists and may not be replaced, or writing fails. Then nothing is left behind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with replacing(target) as temporary:
+    ...     _ = temporary.write_text("whole")
+    >>> target.read_text()
+    'whole'
+    """
+    check_absent(path, overwrite=overwrite)
+    # The suffix stays last: writers tell formats by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    with sayable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            if temporary.is_file():
+                with temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            if path.is_dir():
+                shutil.rmtree(path)
+            temporary.replace(path)
+        finally:
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+            temporary.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what processes that were killed have left of `replacing`; nobody may be writing `path`.
+
+    Parameters
+    ----------
+    path : Path
+        As `replacing` takes it; its name may be a pattern of several, as in ``step-*.safetensors``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in (".note.4711.part.txt", ".other.4711.part.txt", "note.txt"):
+    ...     (folder / name).touch()
+    >>> remove_parts(folder / "note.txt")
+    >>> sorted(path.name for path in folder.iterdir())
+    ['.other.4711.part.txt', 'note.txt']
+    """
+    for part in path.parent.glob(f".{path.stem}.*.part{path.suffix}"):
+        with sayable(part):
+            part.unlink()

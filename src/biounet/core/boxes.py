@@ -1,0 +1,176 @@
+"""Regions, and what is read and written by region."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ArrayReader", "ArrayWriter", "Box", "Reader", "Writer", "covering_boxes", "face"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangular region: ``start`` included, ``stop`` excluded, one number per axis.
+
+    Examples
+    --------
+    >>> Box((0, 10), (4, 30)).shape
+    (4, 20)
+    """
+
+    start: tuple[int, ...]
+    stop: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis."""
+        return tuple(stop - start for start, stop in zip(self.start, self.stop, strict=True))
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """The region as an index of an array."""
+        return tuple(slice(start, stop) for start, stop in zip(self.start, self.stop, strict=True))
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return math.prod(self.shape)
+
+    def relative_to(self, origin: Sequence[int]) -> Self:
+        """Return the same region in coordinates that begin at `origin`.
+
+        >>> Box((5,), (9,)).relative_to((4,))
+        Box(start=(1,), stop=(5,))
+        """
+        return type(self)(
+            tuple(start - zero for start, zero in zip(self.start, origin, strict=True)),
+            tuple(stop - zero for stop, zero in zip(self.stop, origin, strict=True)),
+        )
+
+    def grown(self, margin: Sequence[int], shape: Sequence[int]) -> Self:
+        """Return the region with a margin on every side, as far as an image of this shape reaches.
+
+        >>> Box((0, 4), (2, 6)).grown((1, 3), (8, 8))
+        Box(start=(0, 1), stop=(3, 8))
+        """
+        return type(self)(
+            tuple(max(start - more, 0) for start, more in zip(self.start, margin, strict=True)),
+            tuple(min(stop + more, size) for stop, more, size in zip(self.stop, margin, shape, strict=True)),
+        )
+
+
+class Reader(Protocol):
+    """An image that is read by region: axes C(Z)YX."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis, channels first."""
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Return the pixels of a region inside the image."""
+
+
+class Writer(Protocol):
+    """An image that is written by region: axes C(Z)YX."""
+
+    def write(self, box: Box, array: NDArray[Any]) -> None:
+        """Store the pixels of a region."""
+
+
+@dataclass(frozen=True)
+class ArrayReader:
+    """An array in memory as a `Reader`."""
+
+    array: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis, channels first."""
+        return self.array.shape
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Return a view of a region."""
+        return self.array[box.slices]
+
+
+@dataclass(frozen=True)
+class ArrayWriter:
+    """An array in memory as a `Writer`."""
+
+    array: NDArray[Any]
+
+    def write(self, box: Box, array: NDArray[Any]) -> None:
+        """Store the pixels of a region."""
+        self.array[box.slices] = array
+
+
+def covering_boxes(there: NDArray[np.bool_], margin: Sequence[float]) -> list[Box]:
+    """Boxes without overlap that hold all that is there, for work that needs a margin around each.
+
+    Parameters
+    ----------
+    there : any axes
+    margin : in elements of `there`, one number per axis
+        What must be read on each side of a box, as far as it lies inside of the array.
+
+    Returns
+    -------
+    list of Box
+        None where nothing is there. All of it is in one box; boxes are cut in two as long as that is less to read.
+
+    Examples
+    --------
+    >>> there = np.array([[1, 0, 0, 0, 0, 1]], bool)
+    >>> covering_boxes(there, (0, 1))               # reads 2 and 2 in place of 6
+    [Box(start=(0, 0), stop=(1, 1)), Box(start=(0, 5), stop=(1, 6))]
+    >>> covering_boxes(there, (0, 2))               # 3 and 3 are no less
+    [Box(start=(0, 0), stop=(1, 6))]
+    """
+    whole = Box((0,) * there.ndim, there.shape)
+
+    def read(box: Box) -> float:
+        sides = zip(box.start, box.stop, there.shape, margin, strict=True)
+        return math.prod(float(min(stop + more, size) - max(start - more, 0)) for start, stop, size, more in sides)
+
+    found, left = [], [_shrunk(there, whole)] if there.any() else []
+    while left:
+        box = left.pop()
+        halves = min(_cuts(there, box), key=lambda pair: sum(map(read, pair)), default=[box])
+        if sum(map(read, halves)) < read(box):
+            left += reversed(halves)
+        else:
+            found.append(box)
+    return found
+
+
+def _shrunk(there: NDArray[np.bool_], box: Box) -> Box:
+    """The smallest box around all that is there in a box."""
+    axes = range(there.ndim)
+    inside = there[box.slices]
+    held = [np.flatnonzero(inside.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
+    return Box(
+        tuple(start + int(places[0]) for start, places in zip(box.start, held, strict=True)),
+        tuple(start + int(places[-1]) + 1 for start, places in zip(box.start, held, strict=True)),
+    )
+
+
+def _cuts(there: NDArray[np.bool_], box: Box) -> Iterator[list[Box]]:
+    """All ways to cut a box in two; its first and last element along every axis hold something."""
+    for axis, (start, stop) in enumerate(zip(box.start, box.stop, strict=True)):
+        for at in range(start + 1, stop):
+            end, begin = list(box.stop), list(box.start)
+            end[axis] = begin[axis] = at
+            yield [_shrunk(there, Box(box.start, tuple(end))), _shrunk(there, Box(tuple(begin), box.stop))]
+
+
+def face(array: NDArray[Any], axis: int, side: int) -> NDArray[Any]:
+    """Return the outermost pixels of an array on one side.
+
+    >>> face(np.array([[1, 2], [3, 4]]), 1, 0)
+    array([1, 3])
+    """
+    outermost: NDArray[Any] = array.take(-side, axis=axis)
+    return outermost

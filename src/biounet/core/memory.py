@@ -1,0 +1,87 @@
+"""Memory of the machine and of the process, and sizes such as 4GiB in words."""
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from biounet.core.errors import MemoryBudgetError
+
+__all__ = ["format_bytes", "machine_bytes", "parse_bytes", "resident_bytes"]
+
+
+UNITS = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size of memory.
+
+    Raises
+    ------
+    MemoryBudgetError
+        If it is none.
+
+    Examples
+    --------
+    >>> parse_bytes("4GiB"), parse_bytes("1.5 GB"), parse_bytes("2000000")
+    (4294967296, 1500000000, 2000000)
+    """
+    number = text.strip().rstrip("bBiIkKmMgGtT").strip()
+    unit = text.strip()[len(number) :].strip().lower() or "b"
+    unit = unit if unit.endswith("b") else f"{unit}ib"
+    try:
+        size = float(number) * UNITS[unit]
+    except (ValueError, KeyError):
+        size = 0.0
+    if not 0 < size < math.inf:
+        raise MemoryBudgetError(f"memory must be a size such as 4GiB or 500MB, got {text!r}")
+    return int(size)
+
+
+def format_bytes(size: float) -> str:
+    """Write a size of memory.
+
+    >>> format_bytes(2 * 2**30), format_bytes(300 * 2**20)
+    ('2.00 GiB', '300 MiB')
+    """
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def machine_bytes(*, root: Path = Path("/")) -> int:
+    """Memory of this machine, or what a container that this process runs in may take of it; in use or not.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and ``sys`` of Linux are.
+    """
+    return min([int(psutil.virtual_memory().total), *_limits(root)])
+
+
+def _limits(root: Path) -> Iterator[int]:
+    """Most bytes of the control groups (version 2, then 1) that this process is in, and of those around them."""
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for _, controllers, path in (line.split(":", 2) for line in groups):
+        if controllers == "":
+            place, name = root / "sys/fs/cgroup", "memory.max"
+        elif "memory" in controllers.split(","):
+            place, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = place / path.lstrip("/")
+        for around in (around for around in (group, *group.parents) if around.is_relative_to(place)):
+            most = "max"
+            with suppress(OSError):  # inside of a container, groups of the host are not to be seen
+                most = (around / name).read_text().strip()
+            if most.isdigit():
+                yield int(most)
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now."""
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,285 @@
+"""Finding a dataset: recognise its layout, check that its files fit, say what had to be converted."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.core.errors import DatasetError, LabelError
+from biounet.data.cell_tracking import FieldCensus, choose_margin, count_missing, measure_reach
+from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers, strips
+from biounet.data.label_files import Kind, region, spatial_shape
+from biounet.data.label_kind import MOST_GREYS, LabelCensus, choose_kind, choose_values
+from biounet.data.layouts import LAYOUTS, file_pair
+from biounet.io import LazyImage, open_lazily, read
+
+__all__ = ["find_dataset"]
+
+
+TRACKING = "Cell Tracking Challenge"
+"""The layout in which objects at the edges may lack labels."""
+
+MIXED = ("images and labels", "two files")
+"""Layouts that do not tell whether labels number objects or classes."""
+
+Labels = tuple[NDArray[np.int32], str | None]
+"""Labels, and what had to be converted."""
+
+
+def find_dataset(path: Path | str, *, silver: bool = False, kind: Kind | None = None) -> Dataset:
+    """Recognise a dataset and check that its files fit each other.
+
+    Parameters
+    ----------
+    path : a folder in one of `LAYOUTS`, or two files ``IMAGE,LABELS``
+    silver : bool
+        Of the Cell Tracking Challenge, take the computer-made labels of frames and cells that no expert
+        labelled. Otherwise those frames are left out, and those cells are unknown.
+    kind : classes or objects
+        What label numbers mean. ``None``: what the layout tells, or else their pieces, which a note says.
+
+    Returns
+    -------
+    Dataset
+        With a note on each conversion. All files are opened, label files are read, once (where there are markers
+        of all cells, twice); of images to draw, as many as tell that they are no labels.
+
+    Raises
+    ------
+    DatasetError
+        If the layout is none of `LAYOUTS`, a file lacks its partner, or there are no images, or images
+        of different channels.
+    ImageError
+        If a file cannot be read.
+    LabelError
+        If labels are no integers, or there is but one class in all of them; or images to draw are labels.
+    ShapeError
+        If an image and its labels are of different size.
+
+    Examples
+    --------
+    >>> find_dataset("no/such/folder")
+    Traceback (most recent call last):
+    biounet.core.errors.DatasetError: no/such/folder: there is no such folder; check the name
+    """
+    layout, pairs = _recognise(path, silver)
+    pairs, channel_notes = _measure(pairs)
+    name = Path(str(path).split(",")[0]).name
+    if pairs[0].kind == "images":
+        pairs, target_notes = _measure_targets(pairs)
+        return Dataset(name, layout, tuple(pairs), (*channel_notes, *target_notes))
+    pairs = _measure_reach(pairs)
+    census, margin, label_notes = _read_all_labels(pairs, layout)
+    told = choose_kind(census) if layout in MIXED else pairs[0].kind
+    guessed, kind = kind is None and layout in MIXED, kind or told
+    values = choose_values(census, kind) if census else ()
+    pairs = [replace(pair, kind=kind, values=values, margin=margin) for pair in pairs]
+    notes = [*channel_notes, *label_notes, *_explain(kind, values, census, guessed)]
+    if layout == TRACKING:
+        notes += _explain_truth(pairs)
+    return Dataset(name, layout, tuple(pairs), tuple(notes))
+
+
+def _recognise(path: Path | str, silver: bool) -> tuple[str, list[Pair]]:
+    """Find the layout and pair the files."""
+    folder = Path(path)
+    if not folder.exists() and str(path).count(",") == 1:
+        image, labels = str(path).split(",")
+        return "two files", file_pair(Path(image), Path(labels))
+    if not folder.exists():
+        raise DatasetError(f"{path}: there is no such folder; check the name")
+    if not folder.is_dir():
+        raise DatasetError(f"{path} is a file; give a folder, or an image and its labels as {path},LABELS")
+    for layout, pairs_of in LAYOUTS.items():
+        pairs = pairs_of(folder, silver)
+        if pairs == []:
+            raise DatasetError(f"{path}: it is laid out as {layout}, but there are no images with labels; add some")
+        if pairs is not None:
+            return layout, pairs
+    known = ", ".join(name for name in LAYOUTS if name not in MIXED)
+    raise DatasetError(f"{path} is no dataset: wanted are folders images and labels, or a layout of {known}")
+
+
+def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+    """Open all images: part time series into frames, set shapes and spacings, choose the channels."""
+    found: list[Pair] = []
+    channels: dict[int, Pair] = {}
+    coloured = False
+    for pair in pairs:
+        with open_lazily(pair.image) as file:
+            frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)
+            count = file.shape[file.axes.index("C")] if "C" in file.axes else 1
+            shape = (count, *spatial_shape(file, frames[0].section))
+            spacing = file.spacing and file.spacing[1 - len(shape) :]
+            coloured = coloured or (count == 3 and _has_colours(file, replace(frames[0], shape=shape)))
+        channels.setdefault(count, pair)
+        found += [replace(frame, shape=shape, spacing=spacing) for frame in frames]
+    if len(channels) > 1 and not set(channels) <= {1, 3}:
+        (few, first), *_, (many, last) = sorted(channels.items())
+        raise DatasetError(f"{first.name} has {few} channels, {last.name} has {many}; bring all images to the same")
+    wanted = (3 if coloured else 1) if set(channels) <= {1, 3} else next(iter(channels))
+    notes = []
+    others = sum(pair.shape[0] != wanted for pair in found)
+    if others:
+        how = "grey and repeated in 3 channels, to fit those in colour" if coloured else "in colours that are all grey"
+        notes.append(f"{others} of {len(found)} images are {how}")
+    return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in found], notes
+
+
+def _has_colours(file: LazyImage, frame: Pair) -> bool:
+    """Whether the channels of an image differ anywhere."""
+    parts = (file.read(region(file, part.section, part.rows)) for part in strips(frame))
+    channels = (np.moveaxis(part, file.axes.index("C"), 0) for part in parts)
+    return any(bool((part != part[:1]).any()) for part in channels)
+
+
+def _measure_targets(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+    """Open all images to draw: check their sizes and that they are no labels, choose their channels."""
+    targets, notes = _measure([replace(pair, image=pair.labels[0], name=pair.labels[0].name) for pair in pairs])
+    for pair, target in zip(pairs, targets, strict=True):
+        check_sizes(pair, target.shape[1:])
+    _refuse_labels([pair.labels[0] for pair in pairs])
+    found = [replace(pair, target_channels=target.channels) for pair, target in zip(pairs, targets, strict=True)]
+    return found, [f"of targets, {note}" for note in notes]
+
+
+def _refuse_labels(targets: Sequence[Path]) -> None:
+    """Refuse integers of so few values that they are labels rather than images."""
+    values: set[int] = set()
+    for path in dict.fromkeys(targets):
+        pixels = read(path).array
+        values |= set(np.unique(pixels).tolist()) if pixels.dtype.kind != "f" else set()
+        if pixels.dtype.kind == "f" or len(values) > MOST_GREYS:
+            return
+    raise LabelError(
+        f"{targets[0]}: {len(values)} values in all targets are labels, not images; "
+        "call the folder labels, or save images of few values as floats"
+    )
+
+
+def _measure_reach(pairs: Sequence[Pair]) -> list[Pair]:
+    """Measure in all images that have markers how far the cells with an outline reach from theirs."""
+    along_z = along_yx = 0
+    for pair in pairs:
+        _check_truths(pair)
+        if pair.markers is not None:
+            (labels, _), markers = raw_labels(replace(pair, markers=None, fill=True)), read_markers(pair)
+            reach = measure_reach(labels, markers)
+            along_z, along_yx = max(along_z, reach[0]), max(along_yx, reach[1])
+    return [replace(pair, reach=(along_z, along_yx)) for pair in pairs]
+
+
+def _check_truths(pair: Pair) -> None:
+    """Refuse labels, silver truth or markers that are not of the size of their image, before they are compared."""
+    several = [path for path in (pair.complete, pair.markers) if path is not None]
+    for path in [pair.labels[0], *several] if several else ():
+        with open_lazily(path, labels=True) as file:
+            check_sizes(replace(pair, labels=(path,)), spatial_shape(file, pair.section))
+
+
+def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCensus], int, list[str]]:
+    """Count the labels, check their sizes, find the margin without labels, and collect what had to be converted."""
+    census: list[LabelCensus] = []
+    fields: list[FieldCensus] = []
+    converted: dict[str, list[Path]] = defaultdict(list)
+    lost: list[tuple[int, int]] = []
+    for pair in pairs:
+        if pair.masks:  # many small files, each an object: `load` checks them
+            continue
+        parts: Iterable[Labels] = label_strips(pair)
+        if layout == TRACKING:  # what is not labelled is told by whole images
+            labels, note = raw_labels(pair)
+            check_sizes(pair, labels.shape)
+            parts = [(labels, note)]
+            fields.append(FieldCensus.of(labels))
+            lost.append(_count_lost(pair, labels))
+        said: set[str] = set()
+        census.append(LabelCensus.of(pair.labels[0], _noted(parts, said)))
+        for note in said:
+            converted[note].append(pair.labels[0])
+    unknown, pixels = (sum(getattr(image, what) for image in census) for what in ("unknown", "pixels"))
+    notes = [f"{len(set(files))} label files hold {note}, e.g. {files[0].name}" for note, files in converted.items()]
+    notes += _explain_lost(lost, pixels)
+    margin = choose_margin(fields)
+    if margin:
+        bare = sum(image.background[margin] for image in fields)
+        unknown += bare
+        notes.append(
+            f"objects that lie within {margin} px of the edges of images are not labelled: background there is "
+            f"unknown ({bare / pixels:.1%} of all label pixels)"
+        )
+    if unknown:
+        notes.append(f"{unknown / pixels:.1%} of all label pixels are unknown: they are neither trained on nor scored")
+    return census, margin, notes
+
+
+def _noted(parts: Iterable[Labels], notes: set[str]) -> Iterator[NDArray[np.int32]]:
+    """Labels, while what had to be converted is noted."""
+    for labels, note in parts:
+        notes |= set() if note is None else {note}
+        yield labels
+
+
+def _count_lost(pair: Pair, labels: NDArray[np.int32]) -> tuple[int, int]:
+    """How many cells of an image have a marker and no outline, and how many pixels are unknown around these."""
+    if pair.markers is None:
+        return 0, 0
+    if pair.complete is not None and not pair.fill:  # cells whose outline is not learnt from have one
+        labels, _ = raw_labels(replace(pair, fill=True))
+    return count_missing(labels, read_markers(pair)), int((labels < 0).sum())
+
+
+def _explain_lost(lost: Sequence[tuple[int, int]], pixels: int) -> list[str]:
+    """Say how many cells have a marker only, and how much is unknown around them."""
+    images = [(cells, around) for cells, around in lost if cells]
+    if not images:
+        return []
+    cells, around = (sum(counts) for counts in zip(*images, strict=True))
+    return [
+        f"{cells} cells in {len(images)} of {len(lost)} images have a marker (TRA) but no outline (SEG): background "
+        f"around these markers is unknown ({around / pixels:.1%} of all label pixels), as far as outlined cells reach "
+        "from theirs and a quarter farther"
+    ]
+
+
+def _explain_truth(pairs: Sequence[Pair]) -> list[str]:
+    """Say of a Cell Tracking Challenge set who labelled it, and what nobody can know."""
+    notes = []
+    experts = [pair for pair in pairs if not pair.labels[0].parts[-3].endswith("_ST")]
+    computed = len(pairs) - len(experts)
+    alone = sum(pair.complete is None and pair.markers is None for pair in experts)
+    if computed:
+        notes.append(f"{computed} of {len(pairs)} images have computer-made labels only (silver truth)")
+    if alone:
+        notes.append(
+            f"{alone} of {len(pairs)} images have neither markers (01_GT/TRA) nor silver truth (01_ST/SEG): whether "
+            "experts left out cells cannot be known, and such cells are taken for background; add one of the two"
+        )
+    return notes
+
+
+def _explain(kind: Kind, values: tuple[int, ...], census: Sequence[LabelCensus], guessed: bool) -> list[str]:
+    """Say what the labels were taken for."""
+    notes = []
+    if values:
+        classes = ", ".join(str(number) for number in range(len(values)))
+        notes.append(f"label values {', '.join(map(str, values))} are read as classes {classes}")
+    if guessed:
+        pieces = sum(image.pieces for image in census)
+        meaning = "a class" if kind == "classes" else "one object"
+        other = "distance" if kind == "classes" else "classes"
+        notes.append(
+            f"each label number is taken for {meaning} ({pieces} pieces in all); train.target={other} says otherwise"
+        )
+    divided = [(image.path.name, *each) for image in census for each in image.in_pieces]
+    if kind == "objects" and divided:
+        (name, number, pieces), images = divided[0], sum(bool(image.in_pieces) for image in census)
+        notes.append(
+            f"objects in several unconnected pieces: {len(divided)}, in {images} of {len(census)} images (number "
+            f"{number} of {name} is in {pieces}); each is kept as one object, biounet measure LABELS --out FOLDER "
+            "--split numbers the pieces apart"
+        )
+    return notes

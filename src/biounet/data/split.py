@@ -1,0 +1,209 @@
+"""Holding images out for validation: never a neighbour of one that is trained on, always the same ones."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from pathlib import Path
+from types import MappingProxyType
+
+from biounet.core.errors import DatasetError, ShapeError
+from biounet.data.dataset import Dataset, Pair, has_labels
+from biounet.data.discover import find_dataset
+from biounet.data.subset import choose_validated
+from biounet.data.targets import TARGETS
+
+__all__ = ["Divided", "Split", "divide_dataset", "folds", "split"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images to train on, images to validate on, and what a person should know of the choice."""
+
+    train: tuple[Pair, ...]
+    validation: tuple[Pair, ...]
+    notes: tuple[str, ...] = ()
+
+
+def split(dataset: Dataset, fraction: float) -> Split:
+    """Hold out a share of the images.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    fraction : in [0, 1)
+        Of each stack or sequence its last sections, of single images every so many, in the order of
+        their sizes. At least one is held out and one is left; 0 holds out none.
+
+    Returns
+    -------
+    Split
+        Of one single image the last quarter of its rows is held out.
+
+    Raises
+    ------
+    DatasetError
+        If `fraction` is not in [0, 1), or the only image is too small to be divided.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> pairs = tuple(Pair(f"stack[{z}]", Path("stack.tif"), (Path("labels.tif"),), "stack") for z in range(24))
+    >>> [pair.name for pair in split(Dataset("stack", "ISBI 2012", pairs), 1 / 6).validation]
+    ['stack[20]', 'stack[21]', 'stack[22]', 'stack[23]']
+    """
+    if not 0 <= fraction < 1:
+        raise DatasetError(f"the share of images for validation must be at least 0 and below 1, got {fraction}")
+    if fraction == 0:
+        return Split(dataset.pairs, ())
+    if len(dataset.pairs) == 1:
+        return _split_rows(dataset.pairs[0])
+    stacks, singles = _groups(dataset.pairs)
+    held: list[Pair] = []
+    for stack in stacks:
+        held += stack[len(stack) - _share(len(stack), fraction) :]
+    if len(singles) > 1:
+        count = _share(len(singles), fraction)
+        held += [singles[int((i + 0.5) * len(singles) / count)] for i in range(count)]
+    return _split(dataset.pairs, held)
+
+
+def folds(dataset: Dataset, count: int) -> tuple[Split, ...]:
+    """Divide the images for cross-validation: each is held out in exactly one of `count` splits.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    count : int
+        Stacks and sequences are cut into that many blocks of neighbours, single images are dealt in turn.
+
+    Raises
+    ------
+    DatasetError
+        If there are fewer than two folds, or too few images for them.
+    """
+    stacks, singles = _groups(dataset.pairs)
+    largest = max([len(stack) for stack in stacks] + [len(singles)])
+    if not 2 <= count <= largest:
+        raise DatasetError(f"{dataset.name}: between 2 and {largest} folds are possible, got {count}")
+    result = []
+    for fold in range(count):
+        held = list(singles[fold::count])
+        for stack in stacks:
+            held += stack[fold * len(stack) // count : (fold + 1) * len(stack) // count]
+        result.append(_split(dataset.pairs, held))
+    return tuple(result)
+
+
+def _groups(pairs: Sequence[Pair]) -> tuple[list[list[Pair]], list[Pair]]:
+    """Divide into groups of neighbours, and single images in the order of their sizes."""
+    groups: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        groups[pair.group].append(pair)
+    stacks = [group for group in groups.values() if len(group) > 1]
+    singles = [group[0] for group in groups.values() if len(group) == 1]
+    return stacks, sorted(singles, key=lambda pair: (pair.shape, pair.name))
+
+
+def _share(count: int, fraction: float) -> int:
+    """How many to hold out: at least one, and one is left."""
+    return min(max(1, round(count * fraction)), count - 1)
+
+
+def _split(pairs: Sequence[Pair], held: Sequence[Pair]) -> Split:
+    """Part the pairs, in their order, and say what is held out."""
+    names = {pair.name for pair in held}
+    train = tuple(pair for pair in pairs if pair.name not in names)
+    validation = tuple(pair for pair in pairs if pair.name in names)
+    said = [pair.name for pair in validation]
+    listed = ", ".join(said) if len(said) <= 4 else f"{said[0]}, {said[1]}, ..., {said[-1]}"
+    return Split(train, validation, (f"held out for validation: {len(said)} of {len(pairs)} images ({listed})",))
+
+
+def _split_rows(pair: Pair) -> Split:
+    """Hold out the last quarter of the rows of a single image."""
+    rows = pair.shape[-2]
+    if rows < 4:
+        raise DatasetError(
+            f"{pair.name}: {rows} rows are too few to hold some out; add images or train with validation 0"
+        )
+    cut = rows - rows // 4
+    return Split(
+        (replace(pair, name=f"{pair.name} (rows 0 to {cut - 1})", rows=(0, cut)),),
+        (replace(pair, name=f"{pair.name} (rows {cut} to {rows - 1})", rows=(cut, rows)),),
+        (f"there is one image: its last {rows - cut} of {rows} rows are held out; annotate another one",),
+    )
+
+
+OF_OBJECTS: Mapping[str, str] = MappingProxyType({"auto": "distance", "paper": "foreground"})
+"""Where the layout decides on the target: what is learnt of objects."""
+
+
+@dataclass(frozen=True)
+class Divided:
+    """Images to train on and images held out, before any of them is read.
+
+    dataset, other : those of which the images to train on are, and those held out
+    train, held_out : images
+    target : what is learnt of labels, as `biounet.data.training_set.TrainingData` has it
+    notes : what a person should know of how files were found and divided
+    """
+
+    dataset: Dataset
+    other: Dataset
+    train: Sequence[Pair]
+    held_out: Sequence[Pair]
+    target: str
+    notes: Sequence[str]
+
+    @classmethod
+    def of(cls, dataset: Dataset, other: Dataset, held: Split, *, target: str, pixels: float = inf) -> "Divided":
+        """Choose what is validated on of the images held out, and check that all go together; see `divide_dataset`."""
+        held_out, said = choose_validated(held.validation, most=pixels, labelled=has_labels)
+        target = _choose_target(dataset, other, target)
+        _check_alike([*held.train, *held_out])
+        return cls(dataset, other, held.train, held_out, target, [*dataset.notes, *held.notes, *said])
+
+    def anew(self, held: Split, *, pixels: float = inf) -> "Divided":
+        """The same dataset divided otherwise; it is not found again."""
+        return Divided.of(self.dataset, self.dataset, held, target=self.target, pixels=pixels)
+
+
+def divide_dataset(
+    dataset: Path, *, validation: float | str, target: str = "auto", silver: bool = False, pixels: float = inf
+) -> Divided:
+    """Find annotated images and divide them into training and validation.
+
+    Parameters and errors are those of `biounet.data.training_set.load_training_data`.
+    """
+    find = partial(find_dataset, kind="classes" if target == "classes" else "objects" if target in TARGETS else None)
+    found = find(dataset, silver=silver)
+    if not isinstance(validation, str):
+        return Divided.of(found, found, split(found, validation), target=target, pixels=pixels)
+    other = find(Path(validation))
+    return Divided.of(found, other, Split(found.pairs, other.pairs, other.notes), target=target, pixels=pixels)
+
+
+def _choose_target(dataset: Dataset, other: Dataset, target: str) -> str:
+    """What is to be learnt: as asked for, if the datasets have it."""
+    kind = dataset.pairs[0].kind
+    if target in OF_OBJECTS:
+        target = {"images": "image", "objects": OF_OBJECTS[target], "classes": "classes"}[kind]
+    for each in (dataset, other):
+        images = each.pairs[0].kind == "images"
+        if images != (target == "image"):
+            have, wanted = ("targets", "labels") if images else ("labels", "targets, one image to draw per image")
+            raise DatasetError(f"{each.name} has {have}, train.target is {target}; it needs a folder {wanted}")
+    return target
+
+
+def _check_alike(pairs: Sequence[Pair]) -> None:
+    """Refuse images of different channels or axes, before any is read."""
+    first = pairs[0]
+    for pair in pairs:
+        if pair.shape[0] != first.shape[0] or len(pair.shape) != len(first.shape):
+            raise ShapeError(
+                f"{pair.name} has shape {pair.shape} (channels first), {first.name} has {first.shape}; "
+                "bring all images to the same channels and axes"
+            )

@@ -1,0 +1,187 @@
+"""Touching cells as light microscopes show them, flat and in stacks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from biounet.data.synthetic.brushes import Floats, Labels, Rng, ellipsoid, grain, orientation, smooth_noise, to_bytes
+
+__all__ = ["draw_cells", "draw_volume"]
+
+
+@dataclass(frozen=True)
+class _Colony:
+    """Cells that touch, as numbers: which pixel is whose, and how deep inside."""
+
+    labels: Labels
+    depth: Floats  # 0 on the rim, 1 in the centre
+
+
+def draw_cells(
+    rng: Rng,
+    *,
+    size: tuple[int, int] = (256, 256),
+    cells: int = 24,
+    diameter: float = 38.0,
+    look: Literal["fluorescence", "interference"] = "fluorescence",
+) -> tuple[NDArray[np.uint8], Labels]:
+    """Draw cells in a dish, many of which touch.
+
+    Parameters
+    ----------
+    rng : numpy generator
+    size : pixels along Y and X
+    cells : int
+        How many to place; fewer where there is no room.
+    diameter : pixels
+        Of a cell of mean size.
+    look : fluorescence or interference
+        Bright nuclei on a dark ground, or the relief of differential interference contrast.
+
+    Returns
+    -------
+    image : (Y, X), uint8
+    labels : (Y, X), int32
+        Every cell has its own positive number, in one piece; 0 is background. Cells that touch have
+        no background between them.
+
+    Examples
+    --------
+    >>> image, labels = draw_cells(np.random.default_rng(0), size=(64, 64), cells=4)
+    >>> image.shape, int(labels.max())
+    ((64, 64), 4)
+    """
+    colony = _grow(rng, size, cells, (diameter, diameter))
+    render = {"fluorescence": _fluorescence, "interference": _interference}[look]
+    return to_bytes(render(rng, colony, (1.0, 1.0))), colony.labels
+
+
+def draw_volume(
+    rng: Rng,
+    *,
+    size: tuple[int, int, int] = (32, 128, 128),
+    cells: int = 30,
+    diameter: float = 30.0,
+    anisotropy: float = 2.0,
+) -> tuple[NDArray[np.uint8], Labels]:
+    """Draw a stack of fluorescent nuclei, many of which touch.
+
+    Parameters
+    ----------
+    rng : numpy generator
+    size : pixels along Z, Y and X
+    cells : int
+        How many to place; fewer where there is no room.
+    diameter : pixels along Y and X
+        Of a nucleus of mean size.
+    anisotropy : no unit
+        Distance of sections in pixels of the plane.
+
+    Returns
+    -------
+    image : (Z, Y, X), uint8
+        Blurred more along Z, as in a microscope.
+    labels : (Z, Y, X), int32
+        As in `draw_cells`.
+
+    Examples
+    --------
+    >>> image, labels = draw_volume(np.random.default_rng(0), size=(12, 40, 40), cells=3)
+    >>> image.shape, int(labels.max())
+    ((12, 40, 40), 3)
+    """
+    colony = _grow(rng, size, cells, (diameter / anisotropy, diameter, diameter))
+    return to_bytes(_fluorescence(rng, colony, (1.6 / anisotropy + 0.6, 1.0, 1.0))), colony.labels
+
+
+def _grow(rng: Rng, size: Sequence[int], cells: int, diameters: Sequence[float]) -> _Colony:
+    """Place ellipsoids next to each other, bend them, and share the ground between them."""
+    labels, reach = np.zeros(size, np.int32), np.ones(size, np.float32)
+    bend = 1 + 0.11 * smooth_noise(rng, size, 0.4 * diameters[-1]) if min(size) > 1 else np.ones(size, np.float32)
+    for number, (centre, matrix) in enumerate(_place(rng, size, cells, np.array(diameters) / 2), 1):
+        box, measure = ellipsoid(size, centre, matrix)
+        measure = measure * np.clip(bend[box], 0.7, 1.4)
+        nearer = measure < reach[box]
+        reach[box][nearer] = measure[nearer]
+        labels[box][nearer] = number
+    labels = _in_one_piece(labels)
+    return _Colony(labels, np.where(labels > 0, 1 - reach, 0).astype(np.float32))
+
+
+def _place(
+    rng: Rng, size: Sequence[int], cells: int, radii: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Choose centres, most of them beside another cell, and the matrix that makes each cell a unit ball."""
+    placed: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    scales: list[float] = []
+    for _ in range(60 * cells):
+        if len(placed) == cells:
+            break
+        scale = float(np.clip(rng.lognormal(0, 0.2), 0.6, 1.6))
+        centre = rng.uniform(0, size)
+        if placed and rng.random() < 0.75:
+            other = rng.integers(len(placed))
+            direction = rng.normal(size=len(size))
+            direction /= np.linalg.norm(direction)
+            centre = placed[other][0] + direction * radii * (scale + scales[other]) * rng.uniform(0.8, 0.95)
+        apart = [np.linalg.norm((centre - c) / radii) / (scale + s) for (c, _), s in zip(placed, scales, strict=True)]
+        if (centre < 0).any() or (centre >= size).any() or min(apart, default=1.0) < 0.78:
+            continue
+        placed.append((centre, orientation(rng, radii * scale)))
+        scales.append(scale)
+    return placed
+
+
+def _in_one_piece(labels: Labels) -> Labels:
+    """Keep the largest piece of every label, and number those that are left from 1."""
+    result = np.zeros_like(labels)
+    number = 0
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None:
+            continue
+        pieces, count = ndimage.label(labels[box] == label)
+        largest = pieces == 1 if count == 1 else pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
+        number += 1
+        result[box][largest] = number
+    return result
+
+
+def _fluorescence(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
+    """Bright nuclei with texture, a halo of light out of focus, photon noise."""
+    labels, size = colony.labels, colony.labels.shape
+    brightness = rng.uniform(55, 150, labels.max() + 1).astype(np.float32)
+    brightness[0] = 0
+    texture = 1 + 0.16 * smooth_noise(rng, size, 3.0) + 0.12 * smooth_noise(rng, size, 8.0)
+    seams = 1 - 0.3 * ndimage.gaussian_filter(_seams(labels), 0.7)
+    signal = brightness[labels] * seams * np.clip(colony.depth * 3.5, 0, 1) ** 0.4 * texture
+    sharp = ndimage.gaussian_filter(signal, blur)
+    halo = ndimage.gaussian_filter(signal, [9 * sigma for sigma in blur])
+    light = np.maximum(10 + 0.85 * sharp + 0.18 * halo + 2 * smooth_noise(rng, size, 80.0), 1)
+    gain = 1.6  # grey values per photon
+    return np.asarray(gain * rng.poisson(light / gain) + rng.normal(0, 1.5, size), np.float32)
+
+
+def _interference(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
+    """Cells as a relief lit from one side: rims and grains show, flat parts do not."""
+    size = colony.labels.shape
+    height = 16 * np.clip(colony.depth * 2.2, 0, 1) ** 0.6
+    inside = np.minimum(1, 4 * colony.depth)
+    height += inside * (1.1 * smooth_noise(rng, size, 2.2) + 1.8 * smooth_noise(rng, size, 6.0))
+    height += 2.0 * np.exp(-(((colony.depth - 0.55) / 0.05) ** 2))  # the rim of the nucleus
+    height -= 10 * ndimage.gaussian_filter(_seams(colony.labels), 1.2)
+    grains = (rng.random(size) < 0.006) & (colony.depth > 0.12) & (colony.depth < 0.55)
+    height += 45 * ndimage.gaussian_filter(grains.astype(np.float32), 1.1)
+    height = ndimage.gaussian_filter(height, [0.9 * sigma for sigma in blur])
+    relief = ndimage.sobel(height, -1) + ndimage.sobel(height, -2)
+    return np.asarray(118 + 1.7 * relief + 5 * smooth_noise(rng, size, 150.0) + grain(rng, size, 4.0), np.float32)
+
+
+def _seams(labels: Labels) -> Floats:
+    """1 where two cells touch, 0 elsewhere."""
+    highest = ndimage.maximum_filter(labels, 3)
+    lowest = ndimage.minimum_filter(np.where(labels > 0, labels, labels.max() + 1), 3)
+    return np.asarray((labels > 0) & (highest != lowest), np.float32)

@@ -1,0 +1,104 @@
+"""Kinds of images that are scored apart, too: from a table, or by whether they are in colour."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from biounet.core.errors import ConfigError, DatasetError
+from biounet.data import images_in
+from biounet.evaluation.pairing import FilePair
+from biounet.io import FORMATS, read
+
+__all__ = ["groups_of", "read_groups"]
+
+
+def read_groups(source: Path) -> dict[str, str]:
+    r"""Find out which image is of which group.
+
+    Parameters
+    ----------
+    source : Path
+        A CSV file with columns ``name`` and ``group``. Or images that results were predicted from (a file, a folder, a
+        dataset), which are ``grey`` where all channels are equal, else ``colour``.
+
+    Returns
+    -------
+    name without the suffix of an image -> group
+
+    Raises
+    ------
+    ConfigError
+        If a table lacks columns, or names an image twice with different groups.
+    DatasetError
+        If there is no such file, or a folder holds no images.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = Path(tempfile.mkdtemp()) / "groups.csv"
+    >>> _ = table.write_text("name,group\na.png,grey fluorescence\nb,stained tissue\n")
+    >>> read_groups(table)
+    {'a': 'grey fluorescence', 'b': 'stained tissue'}
+    """
+    if not source.exists():
+        raise DatasetError(f"{source}: there is no such file or folder; give a CSV file, or images")
+    if source.suffix.lower() == ".csv":
+        return _read_table(source)
+    is_image = source.suffix.lower() in FORMATS
+    files = [source] if is_image else images_in(source) if source.is_dir() else []
+    if not files:
+        raise DatasetError(f"{source} holds no images; give a CSV file with columns name and group, or images")
+    return {_plain(path.name): "colour" if _is_coloured(path) else "grey" for path in files}
+
+
+def groups_of(pairs: Sequence[FilePair], groups: Mapping[str, str]) -> list[str]:
+    """Name the group of each pair of files; groups may tell of more images.
+
+    Raises
+    ------
+    ConfigError
+        If a result is of none.
+
+    Examples
+    --------
+    >>> groups_of([FilePair("a.tif", Path("a.tif"), (Path("truth.tif"),))], {"a": "grey", "b": "colour"})
+    ['grey']
+    """
+    names = [_plain(pair.result.name) for pair in pairs]
+    missing = [name for name in names if name not in groups]
+    if missing:
+        others = f", nor are {len(missing) - 1} others" if len(missing) > 1 else ""
+        raise ConfigError(f"{missing[0]} is of no group{others}; name a group for every result")
+    return [groups[name] for name in names]
+
+
+def _read_table(path: Path) -> dict[str, str]:
+    """Read the columns of a CSV file."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path} is no CSV file ({error}); give one with columns name and group") from error
+    found: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        name, group = ((row.get(column) or "").strip() for column in ("name", "group"))
+        if not name or not group:
+            raise ConfigError(f"{path}, line {number}: wanted are a name and a group; give columns name and group")
+        if found.setdefault(_plain(name), group) != group:
+            raise ConfigError(f"{path}, line {number}: {name} is of {found[_plain(name)]} already; keep one group")
+    return found
+
+
+def _plain(name: str) -> str:
+    """The name of a file without the suffix of an image."""
+    suffix = Path(name).suffix
+    return name.removesuffix(suffix).removesuffix(".ome") if suffix.lower() in FORMATS else name
+
+
+def _is_coloured(path: Path) -> bool:
+    """Whether the channels of an image differ anywhere."""
+    image = read(path)
+    channels = np.moveaxis(image.array, image.axes.index("C"), 0) if "C" in image.axes else image.array[np.newaxis]
+    return bool((channels != channels[:1]).any())

@@ -1,8 +1,0 @@
-"""Datasets in folders: the layout is recognised, images are paired with labels, and held out for validation."""
-
-from biounet.folders.dataset import Dataset, Pair, by_section, load
-from biounet.folders.finding import find_dataset
-from biounet.folders.layouts import LAYOUTS, images_in
-from biounet.folders.splitting import Split, folds, split
-
-__all__ = ["LAYOUTS", "Dataset", "Pair", "Split", "by_section", "find_dataset", "folds", "images_in", "load", "split"]

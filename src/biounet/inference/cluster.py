@@ -1,0 +1,206 @@
+"""The same tiles on many processes: local ones, or those of a running dask cluster."""
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from biounet.core.errors import ClusterError, need
+from biounet.inference.job import Job, OpenJob, Predictor, Sink, Task
+from biounet.io import ome_zarr
+
+__all__ = ["Cluster", "join_scheduler", "local_workers"]
+
+
+GROUP = 4
+"""Tiles that a worker is given at a time: while it computes one, it reads the next and writes the last."""
+
+AHEAD = 2
+"""Groups per worker that are on their way, so that none waits."""
+
+PATIENCE = 10.0  # seconds until we ask whether there still are workers
+
+ONE_AT_A_TIME = threading.Lock()
+"""Workers with several threads would need the memory of several tiles."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Workers that compute tasks; a `biounet.inference.predict_files.Run`.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    """
+
+    client: Any
+
+    def __call__(self, job: OpenJob, tasks: Iterable[Task], sink: Sink, *, batch: int = 1) -> Iterator[int]:
+        """Compute tasks on the workers; see `biounet.inference.predict_files.Run`.
+
+        Workers write to the store themselves where there is one; else their results come here.
+
+        Raises
+        ------
+        ClusterError
+            If all workers are gone, or the scheduler, or if the same tiles end one worker after the other.
+        """
+        machines = self._machines()
+        if not machines:
+            raise ClusterError("the scheduler has no workers; start some with: dask worker ADDRESS --nthreads 1")
+        fair = len(job.tiles) * len(job.frames) // (AHEAD * machines.total())
+        items, size = iter(tasks), max(batch, min(GROUP, fair))
+        sent: dict[Any, list[Task]] = {}
+        try:
+            while True:
+                work = _Work(job.job, job.tiles.step, batch, sink.path, max(machines.values(), default=1))
+                while len(sent) < AHEAD * max(1, machines.total()) and (group := list(islice(items, size))):
+                    sent[self.client.submit(work, group, pure=False)] = group
+                if not sent:
+                    return
+                future = self._next(sent)
+                group = sent.pop(future)
+                for task, pixels in zip(group, _result(future), strict=True):
+                    if pixels is not None:
+                        sink.store(task, pixels)
+                yield len(group)
+                machines = self._machines()  # workers come and go, as jobs of a queue do
+        finally:
+            self.client.cancel(list(sent))
+
+    def _machines(self) -> "Counter[str]":
+        """How many workers there are now on each machine."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        return Counter(worker["host"] for worker in workers.values())
+
+    def _next(self, sent: Iterable[Any]) -> Any:
+        """Wait for a result. Dask gives the tiles of a lost worker to another, if there is one."""
+        distributed = need("distributed")
+        while True:
+            try:
+                return next(iter(distributed.wait(list(sent), timeout=PATIENCE, return_when="FIRST_COMPLETED").done))
+            except TimeoutError:
+                if not self._machines():
+                    raise ClusterError("all workers are gone; start some and run again with --resume") from None
+            except (distributed.CancelledError, OSError) as error:
+                raise ClusterError("the scheduler is gone; start it and run again with --resume") from error
+
+
+def _result(future: Any) -> list[NDArray[Any] | None]:
+    """What a worker returned; what it raised is raised here."""
+    distributed = need("distributed")
+    try:
+        result: list[NDArray[Any] | None] = future.result()
+    except distributed.KilledWorker as error:
+        raise ClusterError(
+            "one worker after the other ended on the same tiles; they may lack memory: give less --memory, "
+            "then run again with --resume"
+        ) from error
+    except distributed.CancelledError as error:
+        raise ClusterError("the scheduler is gone; start it and run again with --resume") from error
+    return result
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker is sent: it is called there with a group of tasks."""
+
+    job: Job
+    step: tuple[int, ...]
+    batch: int
+    path: Path | None
+    crowd: int
+
+    def __call__(self, tasks: list[Task]) -> list[NDArray[Any] | None]:
+        with ONE_AT_A_TIME:
+            job = _open_here(self.job, self.step, self.crowd)
+            results: dict[Task, NDArray[Any]] = {}
+            output = None if self.path is None or job.save_objects else ome_zarr.attach(self.path)
+
+            def store(task: Task, pixels: NDArray[Any]) -> None:
+                if self.path is None:
+                    results[task] = pixels
+                elif output is None:
+                    job.keep(self.path, task, pixels)
+                else:
+                    box = job.place(task.frame, job.tile(task).output, output.axes)
+                    output.write(box, pixels.reshape(box.shape))
+
+            for _ in job.run(tasks, store, batch=self.batch):
+                pass
+            return [results.get(task) for task in tasks]
+
+
+@lru_cache(maxsize=1)
+def _open_here(job: Job, step: tuple[int, ...], crowd: int) -> OpenJob:
+    """Open a job once per worker process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, cores // crowd))
+    return OpenJob(job, _load_here(replace(job, input=Path(), axes=None)), step=step)
+
+
+@lru_cache(maxsize=1)
+def _load_here(job: Job) -> Predictor:
+    """Load a network once per worker process; of several GPUs, workers take one each."""
+    name = need("distributed").get_worker().name
+    if job.device in ("auto", "cuda") and torch.cuda.device_count() > 1 and str(name).isdecimal():
+        job = replace(job, device=f"cuda:{int(name) % torch.cuda.device_count()}")
+    return Predictor(job)
+
+
+@contextmanager
+def local_workers(count: int) -> Iterator[Cluster]:
+    """Start worker processes on this machine.
+
+    Parameters
+    ----------
+    count : int
+
+    Raises
+    ------
+    ClusterError
+        If they do not start.
+    """
+    distributed = need("distributed")
+    # What matters is raised; dask's own words on how workers come and go are not for the user.
+    options = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    try:
+        cluster = distributed.LocalCluster(n_workers=count, processes=True, **options)
+    except (OSError, RuntimeError, TimeoutError) as error:
+        raise ClusterError(f"{count} workers did not start ({error}); give fewer --workers") from error
+    with cluster, distributed.Client(cluster) as client:
+        yield Cluster(client)
+
+
+@contextmanager
+def join_scheduler(address: str) -> Iterator[Cluster]:
+    """Use the workers of a running cluster, started by ``dask scheduler`` and ``dask worker``.
+
+    Parameters
+    ----------
+    address : as the scheduler prints it, such as ``tcp://10.0.0.1:8786``
+
+    Raises
+    ------
+    ClusterError
+        If there is no scheduler.
+    """
+    distributed = need("distributed")
+    try:
+        client = distributed.Client(address, timeout=PATIENCE)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ClusterError(
+            f"no dask scheduler answers at {address}; start one with: dask scheduler, and give the address it prints"
+        ) from error
+    with client:
+        yield Cluster(client)

@@ -1,0 +1,135 @@
+"""Scores smoothed over the plane, since what a network says of a pixel is noisier than what is true of it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.inference.calibration import LEAST, known_pixels, least_surprise, stride
+
+__all__ = ["fit_smoothing", "smooth", "smooth_probabilities", "smooth_whole"]
+
+
+if TYPE_CHECKING:
+    import torch
+
+
+MOST = 6
+"""Passes that are tried."""
+
+PIXELS = 2**16
+"""Pixels that are looked at; of more, every n-th."""
+
+GAIN = 10.0
+"""Nats by which the pixels that are looked at have to be likelier for it; of few pixels less is chance."""
+
+Array = TypeVar("Array", NDArray[Any], "torch.Tensor")
+
+
+def smooth(scores: Array, *, passes: int) -> Array:
+    """Average each pixel with its neighbours, the weights being 1/4, 1/2, 1/4 along Y and along X, in each pass.
+
+    Parameters
+    ----------
+    scores : (..., Y, X), float32, array or tensor
+        Before the soft-max. Sections of a volume stay apart.
+    passes : 0 or more
+        So many come close to a Gaussian of standard deviation sqrt(passes / 2) px.
+
+    Returns
+    -------
+    (..., Y - 2 passes, X - 2 passes)
+        Pixels that have all their neighbours. Each is computed in the same order, so that tiles agree to the bit.
+
+    Examples
+    --------
+    >>> smooth(np.array([[0, 0, 0], [0, 16, 0], [0, 0, 32]], np.float32), passes=1)     # 16 / 4 + 32 / 16
+    array([[6.]], dtype=float32)
+    """
+    for _ in range(passes):
+        scores = (scores[..., :-2, :] + scores[..., 2:, :]) / 4 + scores[..., 1:-1, :] / 2
+        scores = (scores[..., :-2] + scores[..., 2:]) / 4 + scores[..., 1:-1] / 2
+    return scores
+
+
+def smooth_whole(scores: NDArray[np.float32], *, passes: int) -> NDArray[np.float32]:
+    """Smooth an image that is mirrored at its edges; its size stays.
+
+    >>> smooth_whole(np.array([[0, 8, 0]], np.float32), passes=1)
+    array([[4., 4., 4.]], dtype=float32)
+    """
+    around = [(0, 0)] * (scores.ndim - 2) + [(passes, passes)] * 2
+    return smooth(np.pad(scores, around, mode="reflect"), passes=passes) if passes else scores
+
+
+def fit_smoothing(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[Any]]) -> int:
+    """Find how much smoothing makes probabilities fit what is true, each with the temperature that is best for it.
+
+    Parameters
+    ----------
+    probabilities, classes : as for `fit_temperature`
+
+    Returns
+    -------
+    int, in 0..6
+        Passes of `biounet.inference.smoothing.smooth`; 0 where none helps, or too few pixels are known to tell.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(0, 2, (32, 64))
+    >>> truth = np.repeat([[0, 1]], 32, axis=1).repeat(32, axis=0)      # the right half is foreground
+    >>> odds = np.exp(4 * truth - 2 + noise)
+    >>> fit_smoothing([np.stack([1 / (1 + odds), odds / (1 + odds)])], [truth])
+    4
+    """
+    every = stride(classes, PIXELS)
+    if not every:
+        return 0
+    logs: list[list[NDArray[np.float64]]] = [[] for _ in range(MOST + 1)]
+    truths: list[NDArray[np.int64]] = []
+    for one, truth in zip(probabilities, classes, strict=True):
+        scores = _logs(one)
+        for passes, found in enumerate(logs):
+            scores = smooth_whole(scores, passes=1) if passes else scores
+            pixels, numbers = known_pixels(scores, truth, every=every)
+            found.append(pixels.astype(np.float64))
+        truths.append(numbers)
+    known = np.concatenate(truths)
+    surprise = [len(known) * least_surprise(np.concatenate(found, axis=1), known)[1] for found in logs]
+    return int(np.argmin(surprise)) if min(surprise) < surprise[0] - GAIN else 0
+
+
+def smooth_probabilities(probabilities: NDArray[Any], passes: int) -> NDArray[np.float32]:
+    """Smooth the scores from which probabilities came, and give the probabilities that then come of them.
+
+    Parameters
+    ----------
+    probabilities : (classes, *spatial), floating point in [0, 1]
+    passes : as for `biounet.inference.smoothing.smooth`
+        0 changes nothing.
+
+    Returns
+    -------
+    float32 of the shape of `probabilities`
+        To rounding, the soft-max of smoothed scores. At edges of the image, these are mirrored.
+
+    Examples
+    --------
+    >>> smooth_probabilities(np.array([[[0.5, 0.1]], [[0.5, 0.9]]]), 1)         # odds of 1 and 9 become 3 and 3
+    array([[[0.25, 0.25]],
+    <BLANKLINE>
+           [[0.75, 0.75]]], dtype=float32)
+    """
+    if not passes:
+        return probabilities.astype(np.float32)
+    scores = smooth_whole(_logs(probabilities), passes=passes)
+    powers: NDArray[np.float32] = np.exp(scores - scores.max(axis=0))
+    powers /= powers.sum(axis=0)
+    return powers
+
+
+def _logs(probabilities: NDArray[Any]) -> NDArray[np.float32]:
+    """Logarithms, which differ from the scores of a network by a constant at each pixel only."""
+    logs: NDArray[np.float32] = np.log(np.maximum(probabilities, LEAST, dtype=np.float32))
+    return logs

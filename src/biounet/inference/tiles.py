@@ -1,0 +1,150 @@
+"""How an image is cut into tiles, and what stands outside of it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.core.boxes import Box, Reader
+from biounet.core.errors import ShapeError
+from biounet.core.geometry import Geometry
+
+__all__ = ["Tile", "TilePlan", "mirrored_indices", "plan_tiles", "read_mirrored"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One piece of work: the input region (it may reach outside the image) and the region delivered."""
+
+    input: Box
+    output: Box
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """How an image is cut: all tiles have one input shape, and their outputs fill the image without overlap."""
+
+    shape: tuple[int, ...]
+    step: tuple[int, ...]
+    geometry: Geometry
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Tiles per axis."""
+        return tuple(math.ceil(size / step) for size, step in zip(self.shape, self.step, strict=True))
+
+    def __len__(self) -> int:
+        return math.prod(self.counts)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Pixels per axis that go through the network for one tile."""
+        return self.geometry.input_size(self.step)
+
+    @property
+    def redundancy(self) -> float:
+        """Pixels that go through the network for one pixel delivered."""
+        return len(self) * math.prod(self.input_shape) / math.prod(self.shape)
+
+    def tile(self, index: Sequence[int]) -> Tile:
+        """Return the tile at a position of the grid of tiles."""
+        start = tuple(at * step for at, step in zip(index, self.step, strict=True))
+        stop = tuple(min(zero + step, size) for zero, step, size in zip(start, self.step, self.shape, strict=True))
+        before = tuple(zero - margin for zero, margin in zip(start, self.geometry.margin, strict=True))
+        after = tuple(zero + size for zero, size in zip(before, self.input_shape, strict=True))
+        return Tile(Box(before, after), Box(start, stop))
+
+    def __iter__(self) -> Iterator[Tile]:
+        return (self.tile(index) for index in product(*(range(count) for count in self.counts)))
+
+
+def plan_tiles(
+    shape: Sequence[int], output: Sequence[int], geometry: Geometry, *, align: Sequence[int] | None = None
+) -> TilePlan:
+    """Cut an image into tiles that deliver at most about `output` pixels per axis.
+
+    Parameters
+    ----------
+    shape : pixels per spatial axis of the image
+    output : pixels per spatial axis
+        The largest tile wanted. It is brought to the grid of the network, at least once the grid, and
+        evened out, so that the last tile is not a sliver.
+    align : pixels per spatial axis
+        Where tiles this large are wanted and more than one is needed along an axis, they begin at multiples of it.
+
+    Returns
+    -------
+    TilePlan
+        Iterating over it gives `Tile` after `Tile` in row-major order.
+
+    Examples
+    --------
+    >>> from biounet.models.receptive_field import unet_geometry
+    >>> geometry = unet_geometry(((2, 2),) * 4, padded=False)
+    >>> [tile.output.shape for tile in plan_tiles((512, 512), (300, 512), geometry)]
+    [(256, 512), (256, 512)]
+    >>> plan_tiles((1000, 200), (700, 700), geometry, align=(128, 128)).step
+    (512, 208)
+    """
+    if len(shape) != len(geometry.grid):
+        raise ShapeError(f"the network takes {len(geometry.grid)} spatial axes, the image has {len(shape)}: {shape}")
+    step = []
+    for size, wanted, grid, unit in zip(shape, output, geometry.grid, align or geometry.grid, strict=True):
+        unit = math.lcm(unit, grid)
+        if size <= wanted or wanted < unit:
+            unit = grid
+        count = 1 if size <= wanted else math.ceil(size / max(unit, wanted // unit * unit))
+        step.append(math.ceil(size / count / unit) * unit)
+    return TilePlan(tuple(shape), tuple(step), geometry)
+
+
+def mirrored_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
+    """Where the pixels start..stop of an axis come from, if the image is mirrored at its edges without end.
+
+    The edge pixel itself is not repeated.
+
+    Examples
+    --------
+    >>> mirrored_indices(-2, 6, 4)
+    array([2, 1, 0, 1, 2, 3, 2, 1])
+    """
+    period = max(2 * (size - 1), 1)
+    wave = np.arange(start, stop, dtype=np.intp) % period
+    return np.minimum(wave, period - wave) if size > 1 else np.zeros_like(wave)
+
+
+def read_mirrored(reader: Reader, box: Box) -> NDArray[Any]:
+    """Read a region of all channels that may reach outside the image, where its mirror image stands.
+
+    Parameters
+    ----------
+    reader : Reader, axes C(Z)YX
+    box : spatial axes only
+
+    Returns
+    -------
+    (C, *box.shape) in the type of the reader
+
+    Examples
+    --------
+    >>> from biounet.core.boxes import ArrayReader
+    >>> read_mirrored(ArrayReader(np.array([[1, 2, 3]])), Box((-1,), (4,)))
+    array([[2, 1, 2, 3, 2]])
+    """
+    spatial = reader.shape[1:]
+    indices = [
+        mirrored_indices(start, stop, size) for start, stop, size in zip(box.start, box.stop, spatial, strict=True)
+    ]
+    source = Box(
+        (0, *(int(index.min()) for index in indices)),
+        (reader.shape[0], *(int(index.max()) + 1 for index in indices)),
+    )
+    array = reader.read(source)
+    for axis, (index, first) in enumerate(zip(indices, source.start[1:], strict=True), start=1):
+        if index[0] != first or len(index) != array.shape[axis]:
+            array = np.take(array, index - first, axis=axis)
+    return array

@@ -1,0 +1,93 @@
+"""Images of any axes as a row of frames, each of which a network takes whole: time points, or sections of a stack."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from numpy.typing import NDArray
+
+from biounet.core.boxes import Box
+from biounet.core.errors import ShapeError
+from biounet.io.image import LazyImage
+from biounet.io.pixels import fit_channels
+
+__all__ = ["Frame", "frames_of"]
+
+
+Position = tuple[tuple[str, int], ...]
+"""Where a frame stands: ``(("T", 3),)`` is the fourth time point; () is an image that is one frame."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of an image as a `biounet.core.boxes.Reader`: axes C(Z)YX, the channel axis always there.
+
+    Parameters
+    ----------
+    position : index along each of the axes that count frames
+    source : the image
+    channels : int
+        What the network takes. Grey is repeated, equal channels become one.
+    name : of the image, for errors
+    """
+
+    position: Position
+    source: LazyImage
+    channels: int
+    name: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels that the network takes, then pixels per spatial axis."""
+        counting = [axis for axis, _ in self.position]
+        sizes = zip(self.source.axes, self.source.shape, strict=True)
+        return (self.channels, *(size for axis, size in sizes if axis not in ("C", *counting)))
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Return the pixels of a region, all channels."""
+        axes, shape = self.source.axes, self.source.shape
+        channels = shape[axes.index("C")] if "C" in axes else 1
+        inner = Box((0, *box.start[1:]), (channels, *box.stop[1:]))
+        pixels = self.source.read(self._outer(inner, axes)).reshape(inner.shape)
+        return fit_channels(pixels, self.channels, self.name)
+
+    def place(self, axes: str, box: Box, channels: int) -> Box:
+        """Give a spatial box the axes of an output, at this frame."""
+        return self._outer(Box((0, *box.start), (channels, *box.stop)), axes)
+
+    def _outer(self, box: Box, axes: str) -> Box:
+        """Give a box of C(Z)YX the axes of a file."""
+        at = dict(self.position)
+        inside = iter(list(zip(box.start, box.stop, strict=True))[0 if "C" in axes else 1 :])
+        start, stop = zip(*((at[axis], at[axis] + 1) if axis in at else next(inside) for axis in axes), strict=True)
+        return Box(start, stop)
+
+
+def frames_of(image: LazyImage, *, dims: int, channels: int, name: str) -> list[Frame]:
+    """Divide an image into what a network takes at a time.
+
+    Parameters
+    ----------
+    image : LazyImage
+    dims : 2 or 3, spatial axes of the network. A 2D network takes a stack section by section.
+    channels : int
+    name : of the image, for errors
+
+    Raises
+    ------
+    ShapeError
+        If the image has not the axes or channels of the network.
+    """
+    if dims == 3 and "Z" not in image.axes:
+        raise ShapeError(
+            f"{name}: the network takes volumes, axes ZYX, the image has {image.axes}; if that is wrong give --axes"
+        )
+    have = image.shape[image.axes.index("C")] if "C" in image.axes else 1
+    if have != channels and 1 not in (have, channels):
+        raise ShapeError(
+            f"{name}: the network takes {channels} channels, the image has {have} (axes {image.axes}, shape "
+            f"{image.shape}); if the axes are wrong give --axes"
+        )
+    counting = [axis for axis in image.axes if axis == "T" or (axis == "Z" and dims == 2)]
+    ranges = [range(image.shape[image.axes.index(axis)]) for axis in counting]
+    return [Frame(tuple(zip(counting, index, strict=True)), image, channels, name) for index in product(*ranges)]

@@ -1,0 +1,192 @@
+"""What an image is: pixels, the names of their axes and the size of a pixel; read whole or by region."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.core.boxes import Box
+from biounet.core.errors import ImageError, ShapeError
+
+__all__ = ["AXES", "ArrayImage", "Image", "LazyImage", "LazyOutput", "name_axes"]
+
+
+AXES = "TCZYX"
+"""All axes that an image may have, in the order that they always stand in: time, channel, space."""
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Pixels with the names of their axes and the size of a pixel.
+
+    Parameters
+    ----------
+    array : NDArray
+        Pixels, one axis per letter of `axes`.
+    axes : str
+        Letters of ``TCZYX`` in that order; Y and X are always there.
+    spacing : micrometres per pixel, one number per spatial axis
+        ``None`` if the file does not tell.
+
+    Raises
+    ------
+    ShapeError
+        If the axes are not in order, or do not fit the array or the spacing.
+
+    Examples
+    --------
+    >>> Image(np.zeros((3, 20, 30)), "ZYX", (0.5, 0.1, 0.1)).spatial_axes
+    'ZYX'
+    """
+
+    array: NDArray[Any]
+    axes: str
+    spacing: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.axes != "".join(axis for axis in AXES if axis in self.axes) or not self.axes.endswith("YX"):
+            raise ShapeError(f"axes must be letters of {AXES} in that order with Y and X, got {self.axes!r}")
+        if len(self.axes) != self.array.ndim:
+            raise ShapeError(f"axes {self.axes} need {len(self.axes)} dimensions, got shape {self.array.shape}")
+        if self.spacing is not None and len(self.spacing) != len(self.spatial_axes):
+            raise ShapeError(f"axes {self.spatial_axes} need one spacing each, got {self.spacing}")
+
+    @property
+    def spatial_axes(self) -> str:
+        """The axes without time and channel."""
+        return self.axes.replace("T", "").replace("C", "")
+
+
+class LazyImage(Protocol):
+    """An image in a file that is read by region; a box has one number per axis of `axes`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+
+    @property
+    def axes(self) -> str:
+        """Letters of ``TCZYX`` in that order."""
+
+    @property
+    def spacing(self) -> tuple[float, ...] | None:
+        """Micrometres per pixel, one number per spatial axis."""
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Return the pixels of a region inside the image."""
+
+    def __enter__(self) -> Self:
+        """Keep the file open."""
+
+    def __exit__(self, *error: object) -> None:
+        """Close the file."""
+
+
+class LazyOutput(Protocol):
+    """An image that is written by region, and stands under its name only when it is complete.
+
+    Use it in a ``with`` statement: without an error the file gets its name at the end, otherwise it vanishes.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis."""
+
+    @property
+    def axes(self) -> str:
+        """Letters of ``TCZYX`` in that order."""
+
+    def write(self, box: Box, array: NDArray[Any]) -> None:
+        """Store the pixels of a region."""
+
+    def __enter__(self) -> Self:
+        """Begin the file."""
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Complete the file, or remove it after an error."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayImage:
+    """An image in memory as a `LazyImage`.
+
+    Examples
+    --------
+    >>> ArrayImage(Image(np.eye(4), "YX")).read(Box((0, 0), (1, 2)))
+    array([[1., 0.]])
+    """
+
+    image: Image
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis."""
+        return self.image.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        return self.image.array.dtype
+
+    @property
+    def axes(self) -> str:
+        """Letters of ``TCZYX`` in that order."""
+        return self.image.axes
+
+    @property
+    def spacing(self) -> tuple[float, ...] | None:
+        """Micrometres per pixel, one number per spatial axis."""
+        return self.image.spacing
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Return a view of a region."""
+        return self.image.array[box.slices]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return
+
+
+def name_axes(stored: str, wanted: str | None, name: str) -> str:
+    """Give every axis of a file its letter of ``TCZYX``.
+
+    Parameters
+    ----------
+    stored : str
+        Axes as tifffile names them: S for colour samples, I and Q for pages of unknown meaning.
+    wanted : str
+        What the user says they are, in the order of the file; ``None`` trusts the file.
+    name : str
+        Of the file, for the error.
+
+    Raises
+    ------
+    ImageError
+        If they cannot be told, or what the user says does not fit.
+
+    Examples
+    --------
+    >>> name_axes("IYXS", None, "pages of a plain stack are sections.tif")
+    'ZYXC'
+    >>> name_axes("IYX", "TYX", "movie.tif")
+    'TYX'
+    """
+    if wanted is not None:
+        letters = wanted.upper()
+        if len(letters) != len(stored):
+            raise ImageError(f"{name}: it has {len(stored)} axes ({stored}), but {wanted!r} names {len(letters)}")
+    else:
+        letters = stored.replace("S", "C")
+        unknown = [letter for letter in letters if letter in "IQ"]
+        if len(unknown) == 1 and "Z" not in letters:
+            letters = letters.replace(unknown[0], "Z")
+    if len(set(letters)) < len(letters) or not set("YX") <= set(letters) <= set(AXES):
+        raise ImageError(f"{name}: cannot tell what its axes {letters} are; give --axes, letters of {AXES}, e.g. ZYX")
+    return letters

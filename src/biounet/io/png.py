@@ -1,0 +1,134 @@
+"""PNG and JPEG: grey of 8 and 16 bits, colour, palettes; PNG keeps the pixel size, JPEG is only read."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import PIL.Image
+from numpy.typing import DTypeLike, NDArray
+
+from biounet.core.atomic_files import check_absent, replacing
+from biounet.core.boxes import Box
+from biounet.core.errors import ImageError, OutputError
+from biounet.io.image import ArrayImage, Image
+from biounet.io.pixels import fit_spacing, narrow_integers, reading, trust_density
+
+__all__ = ["PngOutput", "create", "open_lazily", "write"]
+
+
+DOT = 25_400.0
+"""Micrometres per inch: Pillow gives the pixel size as dots per inch."""
+
+GREY = {"1", "L", "I;16", "I;16B", "I"}
+
+
+class PngOutput:
+    """A PNG file as a `biounet.io.LazyOutput`: kept in memory until it is complete; see `create`."""
+
+    def __init__(self, path: Path, image: Image, *, overwrite: bool = False) -> None:
+        self._path, self._image, self._overwrite = path, image, overwrite
+        self.shape, self.axes = image.array.shape, image.axes
+
+    def write(self, box: Box, array: NDArray[Any]) -> None:
+        """Store the pixels of a region."""
+        self._image.array[box.slices] = array
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            write(self._path, self._image, overwrite=self._overwrite)
+
+
+def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> ArrayImage:
+    """Read a PNG or JPEG file, whole: these formats have no regions; see `biounet.io.open_lazily`.
+
+    Notes
+    -----
+    Axes are YX, or CYX for colours; `axes` may but repeat that. An alpha channel is dropped if all is opaque.
+    A palette becomes colours, for `labels` its numbers are kept.
+    """
+    with reading(path, "PNG or JPEG"), _any_size(), PIL.Image.open(path) as file:
+        _check_depth(file, path)
+        density = file.info.get("dpi", (0, 0))
+        array = _pixels(file, path, labels=labels)
+    names = "CYX"[-array.ndim :]
+    if axes is not None and sorted(axes.upper()) != sorted(names):
+        raise ImageError(f"{path.name}: its axes are {names}, not {axes}; leave --axes out")
+    sizes = {axis: DOT / dots if dots else None for axis, dots in zip("XY", density, strict=True)}
+    return ArrayImage(Image(array, names, fit_spacing(trust_density(sizes), names)))
+
+
+def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
+    """Write a PNG file; see `biounet.io.write`.
+
+    Raises
+    ------
+    OutputError
+        If PNG cannot hold it: it takes YX of 8 and 16 bits, and CYX of three channels of 8 bits.
+    """
+    array = narrow_integers(image.array)
+    colour = image.axes == "CYX" and len(array) == 3 and array.dtype == np.uint8
+    if not colour and not (image.axes == "YX" and array.dtype in (np.uint8, np.uint16)):
+        raise OutputError(f"{path}: PNG cannot hold {image.axes} {array.shape} of {array.dtype}; save it as .tif")
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: JPEG changes pixel values; save it as .png or .tif")
+    options: dict[str, Any] = {}
+    if image.spacing is not None:
+        options["dpi"] = (DOT / image.spacing[-1], DOT / image.spacing[-2])
+    with replacing(path, overwrite=overwrite) as temporary:
+        PIL.Image.fromarray(np.moveaxis(array, 0, -1) if colour else array).save(temporary, **options)
+
+
+def create(
+    path: Path,
+    *,
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    axes: str,
+    spacing: Sequence[float] | None = None,
+    overwrite: bool = False,
+) -> PngOutput:
+    """Begin a PNG file that is written by region; see `biounet.io.create`."""
+    check_absent(path, overwrite=overwrite)
+    pixels = np.zeros(tuple(shape), dtype)
+    return PngOutput(path, Image(pixels, axes, None if spacing is None else tuple(spacing)), overwrite=overwrite)
+
+
+def _pixels(file: PIL.Image.Image, path: Path, *, labels: bool) -> NDArray[Any]:
+    """Decode to (Y, X) or (C, Y, X)."""
+    mode = file.mode
+    if mode in GREY or (mode == "P" and labels):
+        array = np.asarray(file)
+        return array.astype(np.uint8) if mode == "1" else array.astype(array.dtype.newbyteorder("="), copy=False)
+    if mode == "P":
+        file = file.convert("RGBA")
+    if file.mode not in ("LA", "RGB", "RGBA"):
+        raise ImageError(f"{path.name}: colours of mode {mode} are not known; save it as grey or RGB")
+    array = np.moveaxis(np.asarray(file), -1, 0)
+    if file.mode.endswith("A"):
+        if (array[-1] != 255).any():
+            raise ImageError(f"{path.name}: some pixels are transparent; flatten it and save it again")
+        array = array[:-1]
+    return array[0] if len(array) == 1 else np.ascontiguousarray(array)
+
+
+def _check_depth(file: PIL.Image.Image, path: Path) -> None:
+    """Refuse what Pillow would round to 8 bits."""
+    for tile in getattr(file, "tile", ()):
+        if ";16" in str(tile[3]) and not file.mode.startswith("I"):
+            raise ImageError(f"{path.name}: colours of 16 bits are not read from PNG; save it as .tif")
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Read images of any size: slides are larger than what Pillow takes for an attack."""
+    largest = PIL.Image.MAX_IMAGE_PIXELS
+    PIL.Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = largest

@@ -1,0 +1,136 @@
+"""Where things lie in an OME-Zarr folder, as far as names and attributes tell."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from biounet.core.boxes import Box
+from biounet.core.errors import ImageError, OutputError
+from biounet.io.ome_metadata import Multiscale, label_names, parse
+
+__all__ = [
+    "FORMAT",
+    "OURS",
+    "VERSION",
+    "check_same",
+    "chunks_of",
+    "default_chunks",
+    "find_image",
+    "is_label",
+    "is_whole",
+    "root_of",
+]
+
+
+OURS = "biounet"
+"""The attribute under which a store says whether it is complete."""
+
+FORMAT = {"0.4": 2, "0.5": 3}
+VERSION = {2: "0.4", 3: "0.5"}
+"""Version of OME-Zarr -> format of Zarr, and back."""
+
+CHUNK = {"Z": 32, "Y": 256, "X": 256}
+"""Pixels of a chunk along the spatial axes, where nothing else is asked for; 1 along the others."""
+
+
+def root_of(path: Path) -> Path:
+    """The outermost folder of the store that a path lies in.
+
+    >>> root_of(Path("plates/a.zarr/labels/cells")).name
+    'a.zarr'
+    """
+    stores = [folder for folder in (path, *path.parents) if folder.suffix.lower() == ".zarr"]
+    return stores[-1] if stores else path
+
+
+def is_label(path: Path) -> bool:
+    """Whether a path is that of labels of an image.
+
+    >>> is_label(Path("a.zarr/labels/cells")), is_label(Path("labels/a.zarr"))
+    (True, False)
+    """
+    return path.parent.name == "labels" and root_of(path) != path
+
+
+def default_chunks(axes: str, shape: Sequence[int], *, wanted: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Pixels per chunk: those wanted, or moderate ones, but never more than there are.
+
+    >>> default_chunks("CYX", (2, 1000, 100))
+    (1, 256, 100)
+    """
+    chunks = [CHUNK.get(axis, 1) for axis in axes] if wanted is None else wanted
+    return tuple(max(1, min(chunk, size)) for chunk, size in zip(chunks, shape, strict=True))
+
+
+def chunks_of(box: Box, size: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Numbers of the chunks that a region touches.
+
+    >>> list(chunks_of(Box((0, 5), (4, 9)), (4, 4)))
+    [(0, 1), (0, 2)]
+    """
+    edges = zip(box.start, box.stop, size, strict=True)
+    return product(*(range(start // chunk, -(-stop // chunk)) for start, stop, chunk in edges))
+
+
+def is_whole(box: Box, chunks: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether a region consists of whole chunks, which may end where the image ends.
+
+    >>> is_whole(Box((4,), (10,)), (4,), (10,)), is_whole(Box((4,), (9,)), (4,), (10,))
+    (True, False)
+    """
+    ends = zip(box.start, box.stop, chunks, shape, strict=True)
+    return not any(start % chunk or (stop % chunk and stop != size) for start, stop, chunk, size in ends)
+
+
+def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with an output of another kind.
+
+    Raises
+    ------
+    OutputError
+        It names the first difference.
+    """
+    for what, value in wanted.items():
+        if found[what] != value:
+            raise OutputError(
+                f"{path} was begun with {what} {found[what]}, this run has {value}; give another name or --overwrite"
+            )
+
+
+def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
+    """Find the array with all pixels of an image, and what is known of it.
+
+    Parameters
+    ----------
+    node : a Zarr group or array
+    path : its path, for errors
+    labels : bool
+        Whether labels of the image are meant, if it has any.
+
+    Raises
+    ------
+    ImageError
+        If there is no image, several labels, or the image is not complete.
+    """
+    if not hasattr(node, "members"):  # an array alone: its axes are asked for
+        return node, Multiscale("?" * node.ndim, "", 1, {}, labels=False)
+    multiscale = parse(node.attrs)
+    if labels and not (multiscale and multiscale.labels) and "labels" in node:
+        names = label_names(node["labels"].attrs)
+        if len(names) != 1:
+            raise ImageError(f"{path} holds the labels {', '.join(names) or 'none'}; give one as {path}/labels/NAME")
+        return find_image(node["labels"][names[0]], path / "labels" / names[0], labels)
+    if multiscale is None and "0" in node and "1" not in node:  # as bioformats2raw writes a single image
+        return find_image(node["0"], path / "0", labels)
+    if multiscale is None:
+        raise ImageError(
+            f"{path} holds no image but {', '.join(sorted(node.keys())) or 'nothing'}; give the path of one"
+        )
+    if node.attrs.get(OURS, {}).get("complete") is False:
+        raise ImageError(f"{path} is not complete; run again what wrote it, with --resume")
+    array = node[multiscale.path]
+    if len(multiscale.axes) != array.ndim:
+        multiscale = replace(multiscale, axes="?" * array.ndim, spacing={})
+    return array, multiscale

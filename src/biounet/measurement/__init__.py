@@ -1,0 +1,26 @@
+"""Measurements of objects: label images in, a table out; whole or region by region."""
+
+from biounet.core.components import in_pieces, split_objects
+from biounet.core.labels import check_labels
+from biounet.measurement.confidence import ForegroundSums
+from biounet.measurement.contours import outline_polygons
+from biounet.measurement.region_counts import tally_region
+from biounet.measurement.region_properties import Table, measure_objects, table_of
+from biounet.measurement.tally import Tally, join
+from biounet.measurement.uncertainty import entropy, uncertain_regions
+
+__all__ = [
+    "ForegroundSums",
+    "Table",
+    "Tally",
+    "check_labels",
+    "entropy",
+    "in_pieces",
+    "join",
+    "measure_objects",
+    "outline_polygons",
+    "split_objects",
+    "table_of",
+    "tally_region",
+    "uncertain_regions",
+]

@@ -1,0 +1,231 @@
+"""Label images of any size and axes, measured frame by frame and region by region."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.core.boxes import Box, Reader
+from biounet.core.errors import LabelError, ShapeError
+from biounet.io import LazyImage, open_lazily
+from biounet.io.frames import Frame, Position, frames_of
+from biounet.measurement.confidence import ForegroundSums
+from biounet.measurement.region_counts import tally_region
+from biounet.measurement.region_properties import Table, table_of
+from biounet.measurement.tally import Tally, join
+from biounet.segmentation.regions import Regions, region_size
+
+__all__ = ["FrameTable", "ObjectFrame", "measure_frame", "open_frames"]
+
+
+REGION = 40 * 2048**2
+"""Bytes for a region that is measured at a time: 2048 x 2048 pixels. Channels come on top."""
+
+
+@dataclass(frozen=True)
+class ObjectFrame:
+    """Labels of one frame of a file, with what is measured in them: each a `biounet.core.boxes.Reader`.
+
+    Attributes
+    ----------
+    name : of the label file
+    position : where the frame stands in the file
+    labels : Reader, axes 1(Z)YX
+    image, probabilities : Reader, axes C(Z)YX
+    spacing : micrometres per pixel, one number per spatial axis
+    sums : of the probability of the foreground in objects, where that was added up before
+    """
+
+    name: str
+    position: Position
+    labels: Reader
+    image: Reader | None
+    probabilities: Reader | None
+    spacing: tuple[float, ...] | None
+    sums: ForegroundSums | None = None
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """The objects of one frame.
+
+    Attributes
+    ----------
+    name : of the label file
+    position : where the frame stands in the file
+    pixels : of the frame
+    table : Table
+    """
+
+    name: str
+    position: Position
+    pixels: int
+    table: Table
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """A frame of a file, of which every region is checked and converted as it is read."""
+
+    frame: Frame
+    convert: Callable[[NDArray[Any], str], NDArray[Any]]
+    """(pixels, name of the file) -> pixels"""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.frame.shape
+
+    def read(self, box: Box) -> NDArray[Any]:
+        return self.convert(self.frame.read(box), self.frame.name)
+
+
+def _as_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Labels: numbers must be whole."""
+    if array.dtype.kind != "f":
+        return array
+    whole = np.abs(array) <= 2**53
+    whole &= array == np.rint(array)
+    if not whole.all():
+        raise LabelError(
+            f"{name}: labels must be whole numbers, got {array[~whole].flat[0]:g}; give a label image, "
+            "not probabilities or intensities"
+        )
+    return array.astype(np.int64)
+
+
+def _as_probabilities(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Probabilities: integers are shares of their largest number."""
+    if array.dtype.kind in "iu":
+        return array / np.float32(np.iinfo(array.dtype).max)
+    if array.size and not 0 <= array.min() <= array.max() <= 1 + 1e-6:
+        raise ShapeError(
+            f"{name}: probabilities must be from 0 to 1, got {array.min():g} to {array.max():g}; "
+            "predict with --save probabilities"
+        )
+    return array
+
+
+def open_frames(
+    labels: Path,
+    *,
+    image: Path | None = None,
+    probabilities: Path | None = None,
+    axes: str | None = None,
+    image_axes: str | None = None,
+    channels: int | None = None,
+    by_section: bool = False,
+    files: ExitStack,
+) -> list[ObjectFrame]:
+    """Open a label image, and what is measured in its objects, frame by frame.
+
+    Parameters
+    ----------
+    labels : Path
+    image, probabilities : Path
+        With the same frames.
+    axes : of the labels, where the file does not tell
+    image_axes : of the image, where the file does not tell; those of the labels, if not given
+    channels : int
+        That a network takes: the image is measured as it sees it, grey repeated, equal channels as one. All that the
+        file has, if not given.
+    by_section : bool
+        The sections of a stack are images of their own; else a stack is a volume.
+    files : ExitStack
+        Closes the files.
+
+    Raises
+    ------
+    ImageError, ShapeError
+        If a file cannot be read, or has other frames than the labels.
+    """
+    source = files.enter_context(open_lazily(labels, axes=axes, labels=True))
+    dims = 2 if by_section or "Z" not in source.axes else 3
+    frames = frames_of(source, dims=dims, channels=1, name=labels.name)
+    beside: list[Sequence[Frame | None]] = []
+    spacing = source.spacing
+    shared = axes if axes and "C" not in axes else None
+    for path, own, wanted in ((image, image_axes or shared, channels), (probabilities, shared, None)):
+        if path is None:
+            beside.append([None] * len(frames))
+            continue
+        other = files.enter_context(open_lazily(path, axes=own))
+        beside.append(_fitting(other, frames, path, wanted))
+        spacing = spacing or other.spacing
+    return [
+        ObjectFrame(
+            labels.name,
+            frame.position,
+            _Converted(frame, _as_labels),
+            pixels,
+            shares and _Converted(shares, _as_probabilities),
+            spacing[-dims:] if spacing else None,
+        )
+        for frame, pixels, shares in zip(frames, *beside, strict=True)
+    ]
+
+
+def _fitting(other: LazyImage, frames: Sequence[Frame], path: Path, channels: int | None) -> list[Frame]:
+    """Frames of another file of the same image."""
+    wanted = frames[0].shape[1:]
+    have = other.shape[other.axes.index("C")] if "C" in other.axes else 1
+    fitting = frames_of(other, dims=len(wanted), channels=channels or have, name=path.name)
+    if len(fitting) != len(frames) or fitting[0].shape[1:] != wanted:
+        came, want = (
+            f"{len(row)} of {' x '.join(map(str, row[0].shape[1:]))} pixels" for row in (fitting, list(frames))
+        )
+        raise ShapeError(f"{path.name} has frames {came}, the labels {frames[0].name} have {want}; give the same image")
+    return fitting
+
+
+def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = REGION) -> FrameTable:
+    """Measure the objects of a frame, region by region, so that its size does not matter.
+
+    Parameters
+    ----------
+    frame : ObjectFrame
+    by_class : as for `biounet.measurement.measure_objects`
+    memory : bytes
+        For what is read at a time.
+
+    Raises
+    ------
+    ImageError, LabelError, ShapeError
+        If a file cannot be read, or holds no labels or probabilities.
+
+    Notes
+    -----
+    The table is that of `biounet.measurement.measure_objects`; memory grows with the number of objects, not of pixels.
+    """
+    shape = frame.labels.shape[1:]
+    tallies: list[Tally] = []
+    regions = Regions(shape, region_size(shape, memory))
+    for core in map(regions.box, regions):
+        outer = core.grown((1,) * len(shape), shape)
+        image, probabilities = (_read(reader, outer) for reader in (frame.image, frame.probabilities))
+        tallies.append(
+            tally_region(
+                frame.labels.read(Box((0, *outer.start), (1, *outer.stop)))[0],
+                image=image,
+                probabilities=probabilities,
+                by_class=by_class,
+                core=core.relative_to(outer.start),
+                origin=outer.start,
+            )
+        )
+        while len(tallies) > 1 and len(tallies[-2].labels) <= 2 * len(tallies[-1].labels):
+            tallies[-2:] = [join(tallies[-2:])]  # like with like, so that no object is joined too often
+    tally = join(tallies)
+    if frame.sums is not None:
+        tally = replace(tally, scores=frame.sums.at(tally.labels)[:, np.newaxis])
+    table = table_of(tally, shape=shape, spacing=frame.spacing)
+    return FrameTable(frame.name, frame.position, prod(shape), table)
+
+
+def _read(reader: Reader | None, box: Box) -> NDArray[Any] | None:
+    """All channels of a region."""
+    return None if reader is None else reader.read(Box((0, *box.start), (reader.shape[0], *box.stop)))

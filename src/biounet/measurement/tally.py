@@ -1,0 +1,138 @@
+"""What is counted of the objects in a region; the counts of regions add up to those of the image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.measurement.convex_hull import on_hull
+
+__all__ = ["Tally", "join"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Counts of N objects, of the part of them that lies in a region.
+
+    Positions are those in the whole image, in pixels, along Z, Y and X; the Z of a plane is 0.
+
+    Attributes
+    ----------
+    dims : int
+        2 or 3.
+    labels : (N,), int64
+        Ascending.
+    pixels : (N,), int64
+    sums : (N, 3), float64
+        Of positions.
+    products : (N, 3, 3), float64
+        Sums of products of positions.
+    start, stop : (N, 3), int64
+        The box around the pixels.
+    crossings : (N, K), int64
+        Pairs of neighbours along each direction of which one is in the object and the other not.
+    owner : (P,), int32
+        Index of the object that each of `points` is of, ascending.
+    points : (P, 3), int32
+        Corners of the convex hull of each object in each section, ascending for each object.
+    pairs : (M, 2), int64
+        Labels of objects that touch: each pair both ways, ascending.
+    values, spread, low, high : (N, C), float64
+        Sum of the intensities, sum of their squared differences from the mean, least and largest.
+    scores : (N, classes), float64
+        Sums of probabilities: of the foreground, or of every class.
+    """
+
+    dims: int
+    labels: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+    sums: NDArray[np.float64]
+    products: NDArray[np.float64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    crossings: NDArray[np.int64]
+    owner: NDArray[np.int32]
+    points: NDArray[np.int32]
+    pairs: NDArray[np.int64]
+    values: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
+def join(tallies: Sequence[Tally]) -> Tally:
+    """Add up the counts of regions that do not overlap.
+
+    Parameters
+    ----------
+    tallies : at least one
+        With equal axes, channels and classes; in any order.
+
+    Notes
+    -----
+    Squared differences from the mean are joined as by Chan, Golub and LeVeque 1983. All else adds up exactly, as far
+    as integers fit 53 bits.
+
+    Examples
+    --------
+    >>> from biounet.measurement.region_counts import tally_region
+    >>> left, right = tally_region(np.array([[5, 5]])), tally_region(np.array([[5, 0]]), origin=(0, 2))
+    >>> whole = join([left, right])
+    >>> whole.labels, whole.pixels, whole.sums[:, 2]
+    (array([5]), array([3]), array([3.]))
+    """
+    every = np.concatenate([tally.labels for tally in tallies])
+    labels, inverse = np.unique(every, return_inverse=True)
+    row = inverse.astype(np.int32)
+    firsts = np.cumsum([0, *(len(tally.labels) for tally in tallies)])
+
+    def together(name: str, *, how: np.ufunc = np.add, start: float = 0) -> np.ndarray:
+        parts = np.concatenate([getattr(tally, name) for tally in tallies])
+        whole = np.full((len(labels), *parts.shape[1:]), start, parts.dtype)
+        how.at(whole, row, parts)
+        return whole
+
+    pixels, values = together("pixels"), together("values")
+    owners = np.concatenate([row[first + tally.owner] for first, tally in zip(firsts[:-1], tallies, strict=True)])
+    points = np.concatenate([tally.points for tally in tallies])
+    order = np.lexsort((*points.T[::-1], owners))
+    owner, points = owners[order], points[order]
+    corners = on_hull(owner, points)
+    pairs = np.concatenate([tally.pairs for tally in tallies])
+    return Tally(
+        dims=tallies[0].dims,
+        labels=labels,
+        pixels=pixels,
+        sums=together("sums"),
+        products=together("products"),
+        start=together("start", how=np.minimum, start=np.iinfo(np.int64).max),
+        stop=together("stop", how=np.maximum),
+        crossings=together("crossings"),
+        owner=owner[corners],
+        points=points[corners],
+        pairs=unique_pairs(pairs),
+        values=values,
+        spread=together("spread") + _between(tallies, row, values / pixels[:, None]),
+        low=together("low", how=np.minimum, start=np.inf),
+        high=together("high", how=np.maximum, start=-np.inf),
+        scores=together("scores"),
+    )
+
+
+def unique_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sort pairs, and keep each once."""
+    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    new = np.ones(len(pairs), bool)
+    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[new]
+
+
+def _between(tallies: Sequence[Tally], row: NDArray[np.int32], means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the means of regions add to the squared differences from the mean of the whole."""
+    pixels = np.concatenate([tally.pixels for tally in tallies])[:, None]
+    values = np.concatenate([tally.values for tally in tallies])
+    added = np.zeros_like(means)
+    np.add.at(added, row, pixels * (values / pixels - means[row]) ** 2)
+    return added

@@ -1,0 +1,122 @@
+"""Where networks run and in what precision: decided by what the hardware can do, never by hope."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import nn
+
+from biounet.core.errors import ConfigError
+
+__all__ = [
+    "DeviceName",
+    "PrecisionName",
+    "channels_last",
+    "choose_device",
+    "choose_precision",
+    "exact_kernels",
+    "gpu_names",
+    "has_bfloat16",
+    "to_channels_last",
+]
+
+
+# Torch asks for memory anew for every feature map, and the system hands it over page by page. With large pages
+# that is a quarter of the time of a network on large tiles. Torch reads this when it first needs memory.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device to run on.
+
+    Parameters
+    ----------
+    name : auto, cpu, cuda or cuda:N
+        ``auto`` is the GPU if there is one that torch can use.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown, or there is no such GPU.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        name = "cuda" if there else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdecimal())):
+        raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
+    if kind == "cuda" and int(number or 0) >= there:
+        raise ConfigError(f"device {name} was asked for, torch finds {there} GPUs; use --device cpu")
+    return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device("cpu")
+
+
+def gpu_names() -> str:
+    """Names of the GPUs that torch finds, or ``none``."""
+    return (
+        ", ".join(sorted({torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())})) or "none"
+    )
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bfloat16 itself; elsewhere it is imitated and slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type that networks compute in.
+
+    Parameters
+    ----------
+    name : auto, float32 or bfloat16
+        ``auto`` is bfloat16 where `has_bfloat16`, else float32.
+    device : torch.device
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> choose_precision("float32", torch.device("cpu"))
+    torch.float32
+    """
+    if name == "auto":
+        name = "bfloat16" if has_bfloat16(device) else "float32"
+    if name not in ("float32", "bfloat16"):
+        raise ConfigError(f"precision must be auto, float32 or bfloat16, got {name!r}")
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def channels_last(dims: int) -> torch.memory_format:
+    """Memory order with channels innermost, which convolutions read without shuffling.
+
+    >>> channels_last(3)
+    torch.channels_last_3d
+    """
+    return torch.channels_last_3d if dims == 3 else torch.channels_last
+
+
+def to_channels_last(net: nn.Module, dims: int) -> nn.Module:
+    """Bring the weights of a network to `channels_last`, in place."""
+    return net.to(memory_format=channels_last(dims))  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def exact_kernels() -> Iterator[None]:
+    """Forbid GPU kernels that round float32 to fewer bits, or that differ from one call to the next."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield

@@ -1,0 +1,167 @@
+"""A model is one file: safetensors weights, with everything else as JSON in the header. Nothing executable.
+
+Whoever opens such a file with any safetensors reader sees the weights; the key ``biounet`` of the
+header's metadata holds the `ModelCard`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+import biounet
+from biounet.config import ModelConfig, Settings
+from biounet.config.object_rules import ObjectRules
+from biounet.core.atomic_files import replacing
+from biounet.core.errors import ModelFileError
+from biounet.data.normalize import Normalization
+from biounet.models import build
+
+__all__ = ["FORMAT", "ModelCard", "load_network", "read_card", "save_network"]
+
+
+FORMAT = 1
+"""Version of the file format; a reader refuses files of a later one."""
+
+
+class ModelCard(Settings):
+    """All that is known of a trained network beside its weights."""
+
+    format: int = FORMAT
+    biounet: str = biounet.__version__
+    """Version of the software that wrote the file."""
+    model: ModelConfig
+    normalization: Normalization
+    """How images are brought to the range the network was trained on."""
+    target: Literal["classes", "foreground", "border", "distance", "image"] = "classes"
+    """What the network learnt: class numbers, of objects one of `biounet.data.targets.TARGETS`, or to draw images."""
+    target_normalization: Normalization | None = None
+    """How images to draw were brought to the range that the network was trained on; ``None`` where it learnt labels."""
+    rules: ObjectRules | None = None
+    """How objects are made of probabilities, tuned on validation."""
+    spacing: tuple[float, ...] | None = None
+    """Micrometres per pixel of the training images, per spatial axis."""
+    threshold: float = 0.5
+    """Probability above which a pixel is foreground, where there are two classes."""
+    temperature: PositiveFloat = 1.0
+    """What scores are divided by before the soft-max, see `biounet.inference.calibration`; threshold and rules are
+    for the probabilities that result."""
+    smoothing: NonNegativeInt = 0
+    """Passes in which scores are smoothed before that, see `biounet.inference.smoothing`."""
+    training: Mapping[str, Any] = Field(default_factory=dict)
+    """Settings, data and scores of the run that made the weights."""
+
+    @property
+    def after_scores(self) -> dict[str, Any]:
+        """What is done to the scores of the network, as `biounet.inference.overlap_tile.TileNet` takes it."""
+        return {"temperature": self.temperature, "smoothing": self.smoothing, "units": self.target_normalization}
+
+    @property
+    def object_rules(self) -> ObjectRules:
+        """How objects are made: as tuned, else the parts of the foreground above the threshold."""
+        plain = ObjectRules(foreground=self.threshold, seed=self.threshold, grow=False, largest_hole=0)
+        return self.rules or plain
+
+
+def save_network(path: Path, net: torch.nn.Module, card: ModelCard, *, overwrite: bool = False) -> None:
+    """Write a model file; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    net : torch.nn.Module
+    card : ModelCard
+    overwrite : bool
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or cannot be written.
+    """
+    weights = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    with replacing(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(save(weights, {"biounet": card.model_dump_json()}))
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read what a model file says of itself, without its weights.
+
+    Parameters
+    ----------
+    path : Path
+        A model file, or the folder of a run that holds ``model.safetensors``.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing, torn, not ours, or of a newer version.
+    """
+    path = _model_path(path)
+    with _opened(path) as file:
+        return _card(file, path)
+
+
+def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
+    """Read a model file or a run folder; the network comes in evaluation mode, on the CPU.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing, torn, not ours, or of a newer version.
+    """
+    path = _model_path(path)
+    with _opened(path) as file:
+        card = _card(file, path)
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+    net = build(card.model)
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelFileError(f"{path}: the weights are not those of {card.model.name}: {_line(error)}") from error
+    return net.eval(), card
+
+
+def _model_path(path: Path) -> Path:
+    """A run folder stands for the model in it."""
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if not path.is_file():
+        raise ModelFileError(f"{path} is missing; give a model file (.safetensors) or the folder of a training run")
+    return path
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file and read its header; each weight is read when it is asked for."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(f"{path} is torn or no model file ({_line(error)}); copy or train it again") from error
+
+
+def _card(file: Any, path: Path) -> ModelCard:
+    """The card in the header of a file."""
+    text = (file.metadata() or {}).get("biounet")
+    if text is None:
+        raise ModelFileError(f"{path} is no model of biounet: its header has no entry 'biounet'")
+    try:
+        data = json.loads(text)
+        written = data.get("format")
+        if isinstance(written, int) and written > FORMAT:
+            raise ModelFileError(
+                f"{path} has format {written}, this biounet {biounet.__version__} reads up to {FORMAT}; upgrade biounet"
+            )
+        return ModelCard.model_validate_json(text)
+    except (ValidationError, json.JSONDecodeError, AttributeError) as error:
+        raise ModelFileError(f"{path}: the entry 'biounet' of its header cannot be read: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

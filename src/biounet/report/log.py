@@ -1,0 +1,160 @@
+"""The log of a run: reading it, and telling people what looks wrong in it."""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from biounet.core.errors import TrainingError
+
+__all__ = ["best_row", "health", "load_log", "lower_is_better"]
+
+
+Log = Sequence[Mapping[str, float]]
+Finding = tuple[str, str]
+WORSE_BY = 0.01  # a validation score this far below the best is a fall, not noise
+WORSE_FOR = 3  # reports in a row
+
+
+def load_log(path: Path) -> list[dict[str, float]]:
+    r"""Read the ``log.csv`` of a run.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of rows, oldest first
+        With ``step``, ``seconds``, ``loss``, ``learning_rate``, the validation scores, and ``best``
+        (1 where the network was the best so far). Empty if nothing was reported yet.
+
+    Raises
+    ------
+    TrainingError
+        If the file is no such log.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "log.csv"
+    >>> _ = path.write_text("step,seconds,loss,learning_rate,score,best\n50,12.5,0.4,0.003,nan,1\n")
+    >>> load_log(path)
+    [{'step': 50.0, 'seconds': 12.5, 'loss': 0.4, 'learning_rate': 0.003, 'score': nan, 'best': 1.0}]
+    """
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream, restval="")
+        if not {"step", "seconds", "loss"} <= set(reader.fieldnames or ()):
+            raise TrainingError(f"{path} must begin with the columns step, seconds, loss, got {reader.fieldnames}")
+        try:
+            return [{name: float(value) for name, value in row.items()} for row in reader]
+        except (TypeError, ValueError) as error:
+            raise TrainingError(f"{path}, line {reader.line_num}: numbers are wanted, {error}; mend it") from error
+
+
+def best_row(log: Log) -> Mapping[str, float] | None:
+    """Return the row of the model that was kept.
+
+    >>> best_row([{"step": 1, "best": 1}, {"step": 2, "best": 1}, {"step": 3, "best": 0}])
+    {'step': 2, 'best': 1}
+    """
+    return next((row for row in reversed(log) if row.get("best")), None)
+
+
+def lower_is_better(score: str) -> bool:
+    """Whether a score counts mistakes.
+
+    >>> lower_is_better("rand_error"), lower_is_better("dice")
+    (True, False)
+    """
+    return any(word in score.lower() for word in ("error", "loss"))
+
+
+def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str] = ()) -> dict[str, str]:
+    """Say what looks wrong with a run, why that may be, and what to try.
+
+    Parameters
+    ----------
+    log : rows as of `load_log`
+    confusion : (classes, classes), pixels of a true class (row) given a class (column), or None
+    class_names : one per class
+        Numbers are used without them.
+
+    Returns
+    -------
+    finding -> sentence; empty if nothing is wrong
+        A finding has the same name in later reports, where its sentence tells of other numbers.
+
+    Examples
+    --------
+    >>> for finding, sentence in health([], np.array([[90, 0], [10, 0]])).items():
+    ...     print(f"{finding}: {sentence[:38]}")
+    nothing else: Nothing but class 0 is ever predicted:
+    """
+    names = list(class_names) or [f"class {number}" for number in range(0 if confusion is None else len(confusion))]
+    return dict([*_of_loss(log), *_of_scores(log), *_of_classes(confusion, names)])
+
+
+def _of_loss(log: Log) -> Iterator[Finding]:
+    """A loss that is no number, or that grows."""
+    losses = [row["loss"] for row in log]
+    if not losses:
+        return
+    step, rate = log[-1]["step"], max(row.get("learning_rate", math.nan) for row in log)
+    cure = f"try --set train.learning_rate={rate / 3:.1g}, or --set train.clip=1"
+    if not math.isfinite(losses[-1]):
+        said = f"The training loss is no number at step {step:.0f}: the learning rate is likely too high; {cure}."
+        yield "no number", said
+    elif len(losses) > 1 and losses[-1] > max(3 * min(losses[:-1]), 0.1):
+        lowest = min(log[:-1], key=lambda row: row["loss"])
+        yield (
+            "loss",
+            f"The training loss has grown from {lowest['loss']:.3g} at step {lowest['step']:.0f} to {losses[-1]:.3g} "
+            f"at step {step:.0f}: the learning rate is likely too high; {cure}.",
+        )
+
+
+def _of_scores(log: Log) -> Iterator[Finding]:
+    """A validation score that falls for good while the training loss does not."""
+    rows = [row for row in log if math.isfinite(row.get("score", math.nan))]
+    if len(rows) <= WORSE_FOR:
+        return
+    best = max(rows, key=lambda row: row["score"])
+    since = rows[-WORSE_FOR:]
+    if all(row["score"] < best["score"] - WORSE_BY for row in since) and since[-1]["loss"] < best["loss"]:
+        yield (
+            "overfitting",
+            f"The validation score has fallen from {best['score']:.3f} at step {best['step']:.0f} to "
+            f"{since[-1]['score']:.3f} while the training loss still falls: the network likely learns the training "
+            "images by heart; the best model is kept, so annotate more images, train for a shorter time, or vary the "
+            "images more (--set augment.scale=1.3).",
+        )
+
+
+def _of_classes(confusion: np.ndarray | None, names: Sequence[str]) -> Iterator[Finding]:
+    """Classes that are there but never given."""
+    if confusion is None or not len(confusion):
+        return
+    there, given = confusion.sum(1), confusion.sum(0)
+    if not there.sum():
+        said = "No pixel of the validation images has a label, so no score means anything; label some pixels there."
+        yield "unlabelled", said
+        return
+    missed = np.flatnonzero((there > 0) & (given == 0)).tolist()
+    if np.count_nonzero(given) == 1 and len(missed):
+        yield (
+            "nothing else",
+            f"Nothing but {names[int(given.argmax())]} is ever predicted: the run may be too short, or the other "
+            "classes too rare; train longer, or try --set train.class_balance=true.",
+        )
+        return
+    for number in missed:
+        yield (
+            f"without {names[number]}",
+            f"{names[number]} is never predicted, though it is {there[number] / there.sum():.2%} of the labelled "
+            "pixels: it is likely too rare to pay off; label more of it, or try --set train.class_balance=true.",
+        )

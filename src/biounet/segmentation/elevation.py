@@ -1,0 +1,135 @@
+"""The relief of an image: one byte per pixel that holds all that objects are made from.
+
+Each pixel of it follows from the probabilities of that pixel alone, so a relief that was made tile by tile is that
+of the whole image.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.config.object_rules import ObjectRules
+from biounet.core.boxes import Box, Reader
+from biounet.core.errors import ImageError, ShapeError
+
+__all__ = ["ReliefReader", "foreground_and_heights", "make_relief", "seed_level"]
+
+
+HIGHEST = 255
+"""The relief of what is surely inside of an object; the foreground has 1 and more."""
+
+
+def make_relief(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[np.uint8]:
+    """How far inside an object each pixel is, as a byte.
+
+    Parameters
+    ----------
+    probabilities : (classes, Y, X) or (classes, Z, Y, X), floating point in [0, 1]
+        Of two classes the foreground alone may be given, as it is stored.
+    rules : ObjectRules
+        Its `target` tells what the classes are, its `foreground` where objects end.
+
+    Returns
+    -------
+    uint8 of the spatial shape
+        0 is background. Else 1 + 254 times the probability of the foreground, or of the interior, or the mean
+        level of distance divided by the highest, whichever the target has.
+
+    Raises
+    ------
+    ShapeError
+        If the number of classes is not that of the target.
+    ImageError
+        If probabilities are integers.
+
+    Examples
+    --------
+    >>> row = np.array([[[0.0, 0.2, 0.9]], [[0.1, 0.7, 0.1]], [[0.9, 0.1, 0.0]]])    # background, interior, border
+    >>> make_relief(1 - row[:1], ObjectRules())                     # 1 + 254 * 0.8
+    array([[255, 204,   0]], dtype=uint8)
+    >>> make_relief(row, ObjectRules(target="border"))              # 1 + 254 * 0.7
+    array([[ 26, 179,   0]], dtype=uint8)
+    >>> make_relief(row, ObjectRules(target="distance"))            # 1 + 254 * (0.1 * 1 + 0.9 * 2) / 2
+    array([[242, 115,   0]], dtype=uint8)
+    """
+    foreground, heights = foreground_and_heights(probabilities, rules)
+    return np.where(foreground > rules.foreground, heights, 0).astype(np.uint8)
+
+
+def foreground_and_heights(
+    probabilities: NDArray[Any], rules: ObjectRules
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return what a relief is cut from: the probability of not being background, and its heights before the cut.
+
+    >>> foreground_and_heights(np.array([[[0.5]], [[0.5]], [[0.0]]]), ObjectRules(target="distance"))   # 1 + 254 / 4
+    (array([[0.5]], dtype=float32), array([[65]], dtype=uint8))
+    """
+    _check(probabilities, rules)
+    if len(probabilities) <= 2:
+        inside = foreground = probabilities[-1].astype(np.float32)
+    else:
+        foreground = np.float32(1) - probabilities[0].astype(np.float32)
+        inside = probabilities[1] if rules.target == "border" else _mean_level(probabilities[1:])
+    return foreground, (1 + _steps(inside)).astype(np.uint8)
+
+
+def seed_level(seed: float) -> int:
+    """Least relief of a seed, at least that of the foreground.
+
+    >>> seed_level(0.5), seed_level(0.0)
+    (128, 1)
+    """
+    return 1 + int(_steps(np.float32(seed)))
+
+
+@dataclass(frozen=True)
+class ReliefReader:
+    """Probabilities as their relief, read by region.
+
+    Parameters
+    ----------
+    probabilities : Reader, axes C(Z)YX
+    rules : ObjectRules
+    """
+
+    probabilities: Reader
+    rules: ObjectRules
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per spatial axis."""
+        return self.probabilities.shape[1:]
+
+    def read(self, box: Box) -> NDArray[np.uint8]:
+        """Return the relief of a region, spatial axes only."""
+        every = Box((0, *box.start), (self.probabilities.shape[0], *box.stop))
+        return make_relief(self.probabilities.read(every), self.rules)
+
+
+def _mean_level(levels: NDArray[Any]) -> NDArray[np.float32]:
+    """Mean of the levels 1..K, divided by K; added up in one order, so that tiles agree to the bit."""
+    mean = np.zeros(levels.shape[1:], np.float32)
+    for number, probability in enumerate(levels, start=1):
+        mean += probability.astype(np.float32) * np.float32(number / len(levels))
+    return mean
+
+
+def _steps(inside: Any) -> Any:
+    """0..1 in 254 steps."""
+    return np.rint(np.clip(inside, 0, 1) * np.float32(HIGHEST - 1))
+
+
+def _check(probabilities: NDArray[Any], rules: ObjectRules) -> None:
+    """Refuse what are no probabilities of the classes of the target."""
+    if probabilities.ndim not in (3, 4):
+        raise ShapeError(f"probabilities must have axes C(Z)YX, got {probabilities.ndim} axes; add the axis of classes")
+    if probabilities.dtype.kind != "f":
+        raise ImageError(f"probabilities must be floating point in 0..1, got {probabilities.dtype}; divide them first")
+    wanted = {"foreground": (1, 2), "border": (3,), "distance": range(3, 256)}[rules.target]
+    if len(probabilities) not in wanted:
+        number = "3 or more" if rules.target == "distance" else " or ".join(map(str, wanted))
+        raise ShapeError(
+            f"the target {rules.target} has {number} classes, got {len(probabilities)}; name the target of the training"
+        )

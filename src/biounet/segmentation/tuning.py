@@ -1,0 +1,276 @@
+"""The rules that make the best objects of validation images."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import product
+from math import inf
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.config.object_rules import ObjectRules
+from biounet.core.errors import ConfigError, DatasetError, LabelError, ShapeError
+from biounet.core.labels import IGNORE
+from biounet.data.subset import Crop, spread_crops
+from biounet.metrics import IOU_THRESHOLDS, Detection, Matching, detection, match_objects
+from biounet.metrics.cell_tracking import reference_jaccards
+from biounet.segmentation.elevation import foreground_and_heights
+from biounet.segmentation.instances import label_relief
+
+__all__ = ["SCORES", "Score", "score_objects", "tune_rules"]
+
+
+Score = Literal["seg", "ap"]
+
+COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
+"""Thresholds, those in the middle first: they win where others are no better."""
+
+HIGH = (0.5, 0.6, 0.7, 0.8)
+SECOND = (0.2, 0.3, 0.4)
+LOW = (0.4, 0.5, 0.6)
+PEAKS = (0.0, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
+FINE = 0.05
+SPECKS = {"least_seed": 0.03, "least_pixels": 0.1}  # of the median size of objects
+SHARES_OF_SIZE = {"least_seed": (0.0, 0.01, 0.03, 0.1), "least_pixels": (0.0, 0.1, 0.2, 0.3, 0.5)}
+"""Least sizes that are tried, as shares of the median size of annotated objects."""
+
+NOISE = 0.5
+"""Standard errors over images by which rules must be better than those before."""
+
+THREADS = 4
+"""Images that objects are made of at a time: most of it lets go of the lock of Python."""
+
+LARGE = 8
+"""How many usual objects lie side by side in the parts of large images, at least."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What objects of an image, or of a part of it, are made of, and compared with, at any thresholds."""
+
+    crop: Crop
+    foreground: NDArray[np.float32]
+    heights: NDArray[np.uint8]
+    truth: NDArray[Any]
+
+    @classmethod
+    def of(cls, crop: Crop, probabilities: NDArray[Any], truth: NDArray[Any], rules: ObjectRules) -> "Part":
+        """Take a part of an image; annotated objects that it cuts become unknown."""
+        known = crop.without_cut(crop.of(truth), IGNORE)
+        return cls(crop, *foreground_and_heights(crop.of(probabilities), rules), known)
+
+    def match(self, rules: ObjectRules) -> Matching:
+        """Compare the objects that rules make with the annotated ones; those that are cut are left out."""
+        relief = np.where(self.foreground > rules.foreground, self.heights, 0)
+        return match_objects(self.truth, self.crop.without_cut(label_relief(relief, rules), 0))
+
+
+def tune_rules(
+    probabilities: Iterable[NDArray[Any]],
+    labels: Sequence[NDArray[Any]],
+    rules: ObjectRules,
+    *,
+    metric: Score = "ap",
+    quick: bool = False,
+    deadline: float = inf,
+    pixels: float = inf,
+) -> tuple[ObjectRules, float]:
+    """Choose thresholds by the objects that they make of validation images.
+
+    Parameters
+    ----------
+    probabilities : (classes, *spatial) each
+        Of images that the network was not trained on, if there are enough of them. Five bytes are kept of each pixel,
+        whatever the number of classes: the images may come one by one.
+    labels : (*spatial) integers each
+        Their objects; 0 is background, negative is IGNORE, which is not scored.
+    rules : ObjectRules
+        Tells the target; where to begin; and what is not tuned: `grow` and `largest_hole`.
+    metric : "seg" or "ap"
+        See `score_objects`.
+    quick : bool
+        Try no more than five pairs of thresholds, and no peak: enough to compare two networks.
+    deadline : seconds of `time.monotonic`
+        From then on no more than these are tried.
+    pixels : on which objects are made and compared
+        Where images have more, on parts of them, see `biounet.data.subset.spread_crops`.
+
+    Returns
+    -------
+    ObjectRules
+        Best in `foreground`, `seed`, `second_seed`, `least_seed`, `least_pixels` and `peak`, found one after the
+        other: on a coarse grid of both thresholds, on a fine one around the best, on one of both levels of seeds,
+        then sizes, then peaks. What makes no difference, or too little to be told from chance, stays as it was. The
+        same input gives the same rules.
+    float
+        Their score, in [0, 1].
+
+    Raises
+    ------
+    DatasetError
+        If there are no images, or no objects in them.
+    LabelError, ShapeError, ConfigError
+        If labels are not integers, do not fit, or the metric is unknown.
+
+    Examples
+    --------
+    >>> interior = np.array([[0.0, 0.4, 0.9, 0.6, 0.9, 0.0]])
+    >>> tuned, score = tune_rules([np.stack([1 - interior, interior])], [np.array([[0, 1, 1, 1, 2, 0]])], ObjectRules())
+    >>> tuned.foreground, tuned.seed, score
+    (0.35, 0.65, 1.0)
+    """
+    _check(labels, metric)
+    median = _median_size(labels)
+    crops = spread_crops(labels, pixels=pixels, side=LARGE * median ** (1 / labels[0].ndim))
+    parts = []
+    for number, (one, truth) in enumerate(zip(probabilities, labels, strict=True)):
+        _check_shapes(one, truth)
+        parts += [Part.of(crop, one, truth, rules) for crop in crops if crop.image == number]
+
+    @cache  # the steps of the search meet again where they began
+    def score(candidate: ObjectRules) -> tuple[float, NDArray[np.float64]]:
+        with ThreadPoolExecutor(THREADS) as pool:
+            matchings = list(pool.map(partial(Part.match, rules=candidate), parts))
+        annotated = (matching for matching in matchings if len(matching.truth_pixels))
+        return score_objects(matchings, metric=metric), np.array([SCORES[metric]([one]) for one in annotated])
+
+    # Specks, which any threshold leaves, would hide what seeds of a height, or of two levels, are good for.
+    begin = {name: max(getattr(rules, name), round(share * median)) for name, share in SPECKS.items()}
+    best = rules.model_copy(update=begin)
+    best_score, of_images = score(best)
+    sizes = _sizes(median, "least_seed"), _sizes(median, "least_pixels")
+    first, later = (_flat, _few), (_coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine)
+    for candidates in first if quick else (*first, *later):
+        for candidate in candidates(best):
+            if candidates not in first and time.monotonic() > deadline:
+                break
+            found, each = score(candidate)
+            if found - best_score > NOISE * _standard_error(each - of_images):
+                best, best_score, of_images = candidate, found, each
+    return best, best_score
+
+
+def score_objects(matchings: Sequence[Matching], *, metric: Score) -> float:
+    """Score the objects of several images together.
+
+    Parameters
+    ----------
+    matchings : from `biounet.metrics.match_objects`, one per image
+    metric
+        ``seg``: mean of the Jaccard index of all annotated objects (Cell Tracking Challenge). ``ap``: TP / (TP + FP +
+        FN), the mean over the IoU 0.5, 0.55, ... 0.9; half of it counted over the objects of all images, half the
+        mean over images. By the former alone one kind of image may drop the objects of another, by the latter an
+        image full of mistakes is one like any other.
+
+    Examples
+    --------
+    >>> score_objects([match_objects(np.array([1, 1, 1, 2]), np.array([1, 1, 0, 2]))], metric="seg")      # 2/3, 1
+    0.8333333333333333
+    """
+    return SCORES[metric](matchings)
+
+
+def _mean_jaccard(matchings: Sequence[Matching]) -> float:
+    return float(np.concatenate([reference_jaccards(matching) for matching in matchings]).mean())
+
+
+def _mean_average_precision(matchings: Sequence[Matching]) -> float:
+    scores: list[float] = []
+    for least in IOU_THRESHOLDS[:-1]:
+        found = [detection(matching, threshold=least) for matching in matchings]
+        together = sum(found, start=Detection(0, 0, 0))
+        scores += [together.average_precision, float(np.mean([one.average_precision for one in found]))]
+    return float(np.mean(scores))
+
+
+SCORES: Mapping[str, Callable[[Sequence[Matching]], float]] = MappingProxyType(
+    {"ap": _mean_average_precision, "seg": _mean_jaccard}
+)
+"""Name of a metric -> function of the matchings of all images."""
+
+
+def _standard_error(differences: NDArray[np.float64]) -> float:
+    """Of the mean of some differences; of a single one nothing is known, and 0 taken."""
+    return float(differences.std(ddof=1) / np.sqrt(len(differences))) if len(differences) > 1 else 0.0
+
+
+def _coarse(rules: ObjectRules, *, tried: Sequence[float] = COARSE) -> Iterator[ObjectRules]:
+    """Both thresholds on a coarse grid; seeds in the foreground alone lie above its threshold."""
+    for foreground, seed in sorted(product(tried, tried), key=lambda pair: sum(map(tried.index, pair))):
+        if rules.target != "foreground" or seed >= foreground:
+            yield rules.model_copy(update={"foreground": foreground, "seed": seed})
+
+
+def _flat(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """No peak: a network that has just begun is nowhere sure enough to reach one."""
+    if rules.peak > 0:
+        yield rules.model_copy(update={"peak": 0.0})
+
+
+def _few(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """One threshold a step lower or higher than the middle."""
+    for candidate in _coarse(rules, tried=COARSE[:3]):
+        if COARSE[0] in (candidate.foreground, candidate.seed):
+            yield candidate
+
+
+def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Each threshold a little lower or higher."""
+    for name in ("foreground", "seed"):
+        for shift in (-FINE, FINE):
+            value = round(getattr(rules, name) + shift, 3)
+            if 0 < value < 1:
+                yield rules.model_copy(update={name: value})
+
+
+def _second(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Higher seeds, and lower ones for objects that have none of these."""
+    lower = (None, 0.0) if rules.target == "foreground" else (None, 0.0, *SECOND)
+    for seed, second in product((rules.seed, *HIGH), lower):
+        yield rules.model_copy(update={"seed": seed, "second_seed": second})
+
+
+def _peaks(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Seeds that must somewhere be higher, which may reach further down for it."""
+    for seed, peak in product((rules.seed, *LOW), PEAKS):
+        if peak == 0 or peak > seed:
+            yield rules.model_copy(update={"seed": seed, "peak": peak})
+
+
+def _sizes(median: float, name: str) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
+    """Least sizes in shares of the median size of annotated objects."""
+
+    def candidates(rules: ObjectRules) -> Iterator[ObjectRules]:
+        for share in SHARES_OF_SIZE[name]:
+            yield rules.model_copy(update={name: round(share * median)})
+
+    return candidates
+
+
+def _median_size(labels: Sequence[NDArray[Any]]) -> float:
+    """Pixels of a usual annotated object."""
+    return float(np.median(np.concatenate([np.unique(truth[truth > 0], return_counts=True)[1] for truth in labels])))
+
+
+def _check(labels: Sequence[NDArray[Any]], metric: str) -> None:
+    """Refuse what cannot be scored."""
+    if metric not in get_args(Score):
+        raise ConfigError(f"the metric must be one of {', '.join(get_args(Score))}, got {metric!r}")
+    for truth in labels:
+        if truth.dtype.kind not in "iu":
+            raise LabelError(f"labels must be integers, got {truth.dtype}; number the objects first")
+    if not any((truth > 0).any() for truth in labels):
+        raise DatasetError("rules are tuned on annotated objects, and there are none; hold out images with objects")
+
+
+def _check_shapes(probabilities: NDArray[Any], truth: NDArray[Any]) -> None:
+    """Refuse labels of another image."""
+    if probabilities.shape[1:] != truth.shape:
+        raise ShapeError(
+            f"probabilities of {probabilities.shape[1:]} pixels came with labels of {truth.shape}; pair them anew"
+        )

@@ -1,0 +1,196 @@
+"""Seeds grow over a relief until they meet: a watershed that is the same however the image is cut.
+
+The way from a seed to a pixel goes from side to side through the foreground. It costs 1 per step, and as much as the
+relief rises on the way; going down is free. A pixel belongs to the seed with the cheapest way to it, of several to
+that with the lowest number. Cost and number add up along ways in one order, so the best of a pixel follows from the
+best of its neighbours: pieces of an image come to the same result as the whole one, if they tell each other what
+they have found at their faces until nothing changes.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["FAR", "flood", "owners", "padded", "spread", "steps_to_neighbours"]
+
+
+FAR = np.int64(np.iinfo(np.int64).max)
+"""The key of a pixel that no seed has reached. Other keys hold the cost in the upper half, the seed in the lower."""
+
+HALF = 32
+LOWER = (1 << HALF) - 1
+
+RING = 256
+"""No step costs more than 255: one, and the rise from the lowest foreground to the highest."""
+
+NOBODY, NOWHERE = -1, -2
+"""No pixel; and, for the pixel before another in a list: that one is in no list."""
+
+
+def flood(relief: NDArray[np.uint8], seeds: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Let numbered seeds grow over the foreground of a relief.
+
+    Parameters
+    ----------
+    relief : (Y, X) or (Z, Y, X)
+        0 is background; seeds meet in its valleys. See `biounet.segmentation.make_relief`.
+    seeds : of the shape of `relief`
+        0 is none; seeds lie in the foreground.
+
+    Returns
+    -------
+    uint32 of the shape of `relief`
+        Number of the seed that each pixel belongs to; 0 in the background and where no seed can come.
+
+    Notes
+    -----
+    Each object hangs together by the sides of its pixels. A watershed by topographic distance (Meyer 1994), in
+    which plains are divided by distance. Differs: the cost of a way is the sum of its rises instead of its highest
+    point, so that small bumps do not decide, and there are no lines between objects.
+    Cost: linear in pixels; about 25 bytes per pixel. The first call compiles, once per installation.
+
+    Examples
+    --------
+    >>> flood(np.array([[9, 4, 2, 5, 6, 9, 0]], np.uint8), np.array([[1, 0, 0, 0, 0, 2, 0]], np.uint32))
+    array([[1, 1, 1, 2, 2, 2, 0]], dtype=uint32)
+    """
+    inner = (slice(1, -1),) * relief.ndim
+    keys = padded(np.where((seeds > 0) & (relief > 0), seeds, FAR), FAR)
+    spread(padded(relief, 0), keys)
+    return owners(keys[inner])
+
+
+def spread(relief: NDArray[np.uint8], keys: NDArray[np.int64]) -> None:
+    """Bring the keys of all pixels to what follows from the keys that are given; in place.
+
+    Parameters
+    ----------
+    relief : (Z)YX, contiguous
+        Its outermost pixels are 0.
+    keys : of the shape of `relief`, contiguous
+        Cost and number of the pixels to which a way is known, else `FAR`; `FAR` wherever the relief is 0.
+    """
+    flat = keys.reshape(-1)
+    known = np.flatnonzero((flat > LOWER) & (flat != FAR))
+    costs = flat[known] >> HALF
+    order = np.argsort(costs, kind="stable")
+    index = np.int32 if flat.size < 2**31 else np.int64
+    after, before = np.empty(flat.size, index), np.full(flat.size, NOWHERE, index)
+    _spread(relief.reshape(-1), flat, steps_to_neighbours(relief.shape), known[order], costs[order], after, before)
+
+
+def owners(keys: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Numbers of the seeds in keys, 0 where there is none."""
+    return np.where(keys == FAR, 0, keys & LOWER).astype(np.uint32)
+
+
+def steps_to_neighbours(shape: Sequence[int]) -> NDArray[np.int64]:
+    """How far the neighbours of a pixel are in a flat array.
+
+    >>> steps_to_neighbours((4, 5)).tolist()
+    [-5, -1, 5, 1]
+    """
+    steps = np.array([math.prod(shape[axis + 1 :]) for axis in range(len(shape))], np.int64)
+    return np.concatenate([-steps, steps])
+
+
+def padded(array: NDArray[Any], value: Any) -> NDArray[Any]:
+    """Put one pixel of a value around an array."""
+    return np.pad(array, 1, constant_values=value)
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _spread(
+    relief: NDArray[np.uint8],
+    keys: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    known: NDArray[np.int64],
+    costs: NDArray[np.int64],
+    after: NDArray[Any],
+    before: NDArray[Any],
+) -> None:
+    """Take pixels in the order of their cost, from a ring of linked lists, one for each cost (Dial 1969)."""
+    ring = np.full(RING, NOBODY, np.int64)
+    cost, waiting, entered = 0, 0, 0
+    for pixel in range(len(keys)):
+        if keys[pixel] <= LOWER and _can_grow(pixel, relief, keys, steps):
+            _link(pixel, 0, ring, after, before)
+            waiting += 1
+    while waiting > 0 or entered < len(known):
+        if waiting == 0:
+            cost = max(cost, costs[entered])
+        while entered < len(known) and costs[entered] <= cost:
+            pixel = known[entered]
+            entered += 1
+            if before[pixel] == NOWHERE and keys[pixel] >> HALF == cost:
+                _link(pixel, cost % RING, ring, after, before)
+                waiting += 1
+        while ring[cost % RING] != NOBODY:
+            pixel = ring[cost % RING]
+            _unlink(pixel, cost % RING, ring, after, before)
+            waiting += _offer(pixel, relief, keys, steps, ring, after, before) - 1
+        cost += 1
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _can_grow(pixel: int, relief: NDArray[np.uint8], keys: NDArray[np.int64], steps: NDArray[np.int64]) -> bool:
+    """Whether a pixel of a seed has a neighbour in the foreground that is of no seed."""
+    for step in steps:
+        near = pixel + step
+        if relief[near] > 0 and keys[near] > LOWER:
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _offer(
+    pixel: int,
+    relief: NDArray[np.uint8],
+    keys: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    ring: NDArray[np.int64],
+    after: NDArray[Any],
+    before: NDArray[Any],
+) -> int:
+    """Give the number of a pixel to the neighbours that have no better; return how many more wait."""
+    more = 0
+    for step in steps:
+        near = pixel + step
+        if relief[near] > 0:
+            cost = (keys[pixel] >> HALF) + 1 + max(0, np.int64(relief[near]) - np.int64(relief[pixel]))
+            key = cost << HALF | keys[pixel] & LOWER
+            if key < keys[near]:
+                if cost < keys[near] >> HALF:
+                    if before[near] != NOWHERE:
+                        _unlink(near, (keys[near] >> HALF) % RING, ring, after, before)
+                        more -= 1
+                    _link(near, cost % RING, ring, after, before)
+                    more += 1
+                keys[near] = key
+    return more
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _link(pixel: int, place: int, ring: NDArray[np.int64], after: NDArray[Any], before: NDArray[Any]) -> None:
+    """Put a pixel at the head of a list."""
+    head = ring[place]
+    after[pixel], before[pixel] = head, NOBODY
+    if head != NOBODY:
+        before[head] = pixel
+    ring[place] = pixel
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _unlink(pixel: int, place: int, ring: NDArray[np.int64], after: NDArray[Any], before: NDArray[Any]) -> None:
+    """Take a pixel out of its list."""
+    if before[pixel] == NOBODY:
+        ring[place] = after[pixel]
+    else:
+        after[before[pixel]] = after[pixel]
+    if after[pixel] != NOBODY:
+        before[after[pixel]] = before[pixel]
+    before[pixel] = NOWHERE

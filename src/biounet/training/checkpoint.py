@@ -1,0 +1,122 @@
+"""The state of a training run on disk: tensors as safetensors, all else as JSON in its header. No pickle."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from biounet.core.atomic_files import replacing, sayable
+from biounet.core.errors import TrainingError
+
+__all__ = ["LOCK", "hold", "load_state", "save_state"]
+
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+LOCK = ".lock"
+"""File in the folder of a run that is locked while a process trains into it."""
+
+KEPT = 2  # states; the one before the last is there in case the last was torn by the file system
+
+
+def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write the state after `step` updates; older states are removed once it is in place.
+
+    Parameters
+    ----------
+    folder : Path
+        ``last/`` of a run.
+    step : int
+    tensors : name -> Tensor
+    facts : what JSON can hold
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the state before is still there.
+    """
+    with replacing(folder / f"step-{step:08d}.safetensors", overwrite=True) as temporary:
+        temporary.write_bytes(
+            save({name: value.contiguous() for name, value in tensors.items()}, {"run": json.dumps(facts)})
+        )
+    for old in _states(folder)[:-KEPT]:
+        old.unlink()
+
+
+def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read the latest state that is whole; None if none was ever written.
+
+    Raises
+    ------
+    TrainingError
+        If none that was written is whole.
+    """
+    states = _states(folder)
+    for path in reversed(states):
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+                return tensors, json.loads(file.metadata()["run"])
+        except (SafetensorError, OSError):
+            continue
+    if states:
+        raise TrainingError(f"no state in {folder} can be read; train without --resume, into a new folder")
+    return None
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep a folder for this process while the block runs.
+
+    The system lets go of the lock when the process ends, however it ends, so that none is ever stale.
+
+    Raises
+    ------
+    TrainingError
+        If another process holds it.
+    OutputError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with hold(folder), hold(folder):
+    ...     pass
+    Traceback (most recent call last):
+    ...
+    biounet.core.errors.TrainingError: another training runs in ...
+    """
+    with sayable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a")
+    with file:
+        try:
+            _lock(file)
+        except OSError as error:
+            raise TrainingError(
+                f"another training runs in {folder} now; wait for its end, or choose another --out"
+            ) from error
+        yield
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file, or raise an OSError if another process has done so."""
+    if sys.platform == "win32":
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,247 @@
+"""Training: a plain loop that yields after every step; the caller prints, plots or stops.
+
+A run is a function of its settings and its data: patches, drop-out and schedule follow from the number
+of the step, so a run that was killed and resumed ends with the same bytes as one that was not.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from biounet.config import RunConfig
+from biounet.core.errors import TrainingError
+from biounet.data.patches import PatchSource
+from biounet.models.model_file import ModelCard, save_network
+from biounet.models.pretrained import load_pretrained
+from biounet.training.distributed import agree
+from biounet.training.run_folder import add_row, cut_log
+from biounet.training.step import State, train_step
+from biounet.training.time_budget import Pace
+
+__all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
+
+
+Validate = Callable[[nn.Module], Mapping[str, float]]
+"""Scores of a network on images it was not trained on; the entry ``score`` says which network is best."""
+
+SAVE_EVERY = 300.0  # seconds; at least this often the state is written, and at every report
+
+LOOK_EVERY = 2.0  # seconds between looks at the losses, for each of which a GPU has to come to a stop
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run stands: what a row of ``log.csv`` holds."""
+
+    step: int
+    seconds: float
+    loss: float
+    """Mean training loss since the report before."""
+    learning_rate: float
+    scores: Mapping[str, float]
+    """Of the network on held-out images; none where it is broken, and the loss no number."""
+    best: bool
+    """Whether this network is the best so far, and so the one in ``model.safetensors``."""
+    waiting: float
+    """Share of the time since the report before in which a step waited for its patches, validation left out."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the loop yields: where the run is, and a report after a validation."""
+
+    number: int
+    seconds: float
+    progress: float
+    """Share of the run that lies behind, in [0, 1]."""
+    report: Report | None
+    note: str = ""
+    """What a person should know of this step; nearly always nothing."""
+    loss: float = math.nan
+    """Mean training loss of the last steps whose losses were looked at; no number before that."""
+
+
+def fit(
+    config: RunConfig,
+    source: PatchSource,
+    validate: Validate,
+    card: ModelCard,
+    folder: Path,
+    *,
+    fabric: Fabric,
+    resume: bool = False,
+    began: float | None = None,
+    afterwards: Callable[[], float] = float,
+) -> Generator[Step]:
+    """Train, validate now and then, and keep the best network; yield after every step.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Either ``train.steps`` or ``train.minutes`` says when to stop; with minutes, the schedule follows
+        the clock.
+    source : PatchSource
+    validate : (Module) -> scores
+    card : ModelCard
+        What is written beside the weights.
+    folder : Path
+        Of the run: ``model.safetensors``, ``last/`` and ``log.csv`` are written into it.
+    fabric : Fabric
+        Devices and precision.
+    resume : bool
+        Go on from ``last/``; if the run was killed before it wrote a state, begin anew.
+    began : seconds of `time.monotonic`
+        When the minutes began to count; now, if not given.
+    afterwards : () -> seconds
+        What is still to be done after the last step, as far as one knows after a validation; the minutes hold it too.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is no number any more, or no state can be read.
+    ModelFileError
+        If ``model.pretrained`` holds no weights for this network.
+    """
+    state = State.begin(config, fabric.device)
+    if not (resume and state.resume(folder / "last")) and config.model.pretrained is not None:
+        load_pretrained(state.net, Path(config.model.pretrained))
+        state.average.load_state_dict(state.net.state_dict())
+    state.join(fabric)
+    leads = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
+    if leads and resume:
+        cut_log(folder, step=state.step)
+    began = (time.monotonic() if began is None else began) - state.seconds
+    state.gone = state.gone if state.step else time.monotonic() - began
+    pace, keeper = Pace(config.train, state.gone), _Keeper(state, card, folder)
+    reported, pieces, waited = time.monotonic() - began, state.pieces, 0.0
+    batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
+    progress = pace.progress(state.step, state.seconds)
+    try:
+        while (progress := agree(fabric, progress)) < 1:
+            asked = time.monotonic()
+            batch = next(batches)
+            waited += time.monotonic() - asked
+            loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
+            note, pieces = _said_of_memory(state, pieces, config), state.pieces
+            state.seconds = time.monotonic() - began
+            before, progress = progress, max(progress, pace.progress(state.step, state.seconds))
+            report = None
+            if leads:
+                waiting = waited / max(state.seconds - reported, 1e-9)
+                due = pace.reports_between(before, progress)
+                report = keeper.keep(loss, waiting, validate if due else None)
+            yield Step(state.step, state.seconds, progress, report, note, keeper.loss)
+            if keeper.fault:
+                raise TrainingError(keeper.fault)
+            if report is not None:
+                reported, waited = time.monotonic() - began, 0.0
+                pace.learn(reported - state.seconds, afterwards())
+                progress = max(progress, pace.progress(state.step, reported))  # reports behind it are left out
+    except GeneratorExit:  # the caller stops between two steps
+        if leads:
+            keeper.leave()
+            agree(fabric, math.inf)  # other processes are told to stop
+        raise
+
+
+class _Keeper:
+    """Keeps what a run has learnt: the best network, a row per report, the state; nothing of a network that broke."""
+
+    def __init__(self, state: State, card: ModelCard, folder: Path) -> None:
+        self._state, self._card, self._folder = state, card, folder
+        self._new, self._losses = list[Tensor](), list[float]()  # since the last look, and before that
+        self._looked = self._saved = state.seconds
+        self.loss = math.nan
+        """Mean at the last look."""
+        self.fault = ""
+        """Why the run cannot go on, if it cannot."""
+
+    def keep(self, loss: Tensor, waiting: float, validate: Validate | None) -> Report | None:
+        """Take in the loss of a step, and now and then look whether all is well and save; report if it is time to."""
+        state = self._state
+        self._new.append(loss)
+        saving = validate is not None or state.seconds - self._saved > SAVE_EVERY
+        if saving or state.seconds - self._looked > LOOK_EVERY:
+            self._look(weights=saving)
+        report = None
+        if self.fault:
+            report = self._log(math.nan, waiting, {}, best=False)
+        elif validate is not None:
+            report = self._keep_best(waiting, validate(state.average))
+        if saving:
+            self._save()
+        return report
+
+    def leave(self) -> None:
+        """Write the state, and a model if there is none yet."""
+        self._look(weights=True)
+        self._save()
+        path = self._folder / "model.safetensors"
+        if not self.fault and not path.exists():
+            save_network(path, self._state.average, self._card)
+
+    def _look(self, *, weights: bool) -> None:
+        """Read the losses since the look before, and see whether these and the weights are numbers."""
+        state = self._state
+        losses = torch.stack(self._new).tolist() if self._new else []
+        self._new.clear()
+        self._losses += losses
+        self._looked = state.seconds
+        self.loss = fmean(losses) if losses else self.loss
+        broken = next((at for at, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        if broken is not None:
+            what = f"the loss is no number since step {state.step - len(losses) + broken}"
+        elif weights and not state.is_finite():
+            what = f"weights are no numbers after step {state.step}"
+        else:
+            return
+        self.fault = (
+            f"{what}; the learning rate is likely too high: try --set train.learning_rate with a tenth of it, "
+            "or --set train.clip=1, in a new folder"
+        )
+
+    def _save(self) -> None:
+        """Write the state, unless it is broken: those before stay."""
+        if not self.fault:
+            self._state.save(self._folder / "last")
+            self._saved = self._state.seconds
+
+    def _keep_best(self, waiting: float, scores: Mapping[str, float]) -> Report:
+        """Save the network if it is the best so far, and log a row; without a score, the last is as good as any."""
+        state, score = self._state, scores["score"]
+        best = state.best == -math.inf if math.isnan(score) else score >= state.best
+        if best:
+            state.best = state.best if math.isnan(score) else score
+            facts = {**self._card.training, "step": state.step, "scores": dict(scores)}
+            learnt = {"training": facts, "threshold": scores.get("threshold", self._card.threshold)}
+            path = self._folder / "model.safetensors"
+            save_network(path, state.average, self._card.model_copy(update=learnt), overwrite=True)
+        return self._log(fmean(self._losses), waiting, scores, best=best)
+
+    def _log(self, loss: float, waiting: float, scores: Mapping[str, float], *, best: bool) -> Report:
+        """Add a row to the log; the next one begins with the losses to come."""
+        state = self._state
+        self._losses.clear()
+        rate = state.optimizer.param_groups[0]["lr"]
+        row = {"step": state.step, "seconds": round(state.seconds, 1), "loss": loss}
+        row |= {"learning_rate": rate, "waiting": round(waiting, 4)}
+        add_row(self._folder, {**row, **scores, "best": int(best)})
+        return Report(state.step, state.seconds, loss, rate, scores, best, waiting)
+
+
+def _said_of_memory(state: State, pieces: int, config: RunConfig) -> str:
+    """Say that batches are computed in more pieces than before, if they are."""
+    if state.pieces == pieces:
+        return ""
+    norm = " batch normalisation sees one piece at a time, so set train.batch lower to know what you get;"
+    return (
+        f"the GPU is out of memory: from step {state.step} on each batch is computed in {state.pieces} pieces;"
+        f"{norm if config.model.norm == 'batch' else ' the result is the same;'} it takes a third longer"
+    )

@@ -1,0 +1,106 @@
+"""From a dataset and settings to what training begins with: split, normalised, complete."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from biounet.config import RunConfig, TrainConfig
+from biounet.core.errors import ConfigError
+from biounet.core.memory import machine_bytes
+from biounet.data.normalize import NORMALIZATIONS, Normalization
+from biounet.data.split import Divided, divide_dataset
+from biounet.data.training_set import TrainingData, read_divided
+from biounet.models.pretrained import check_model
+from biounet.training.auto_settings import choose_normalization
+from biounet.training.distributed import local_size
+from biounet.training.losses import IMAGE_LOSSES, LOSSES, check_loss
+
+__all__ = ["FOR_IMAGES", "check_settings", "divide", "fit_to_data", "prepare", "prepare_divided"]
+
+
+FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
+    {
+        "train.loss": "l1",
+        "train.class_balance": False,
+        "train.border_weight": 0.0,
+        "augment.brightness": 0.0,
+        "augment.contrast": 1.0,
+        "augment.gamma": 1.0,
+        "augment.noise": 0.0,
+        "augment.blur": 0.0,
+    }
+)
+"""Settings left open in ``train.auto`` where targets are images: other light would ask for another target."""
+
+
+def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:
+    """Complete the settings with what the data say: dimensions, channels, classes; of images also `FOR_IMAGES`.
+
+    Raises
+    ------
+    ConfigError
+        If they were set by hand to something else, or the loss is not one for the data.
+    """
+    facts = {"dims": len(data.largest), "in_channels": data.channels, "classes": data.classes}
+    for name, value in facts.items():
+        if name in config.model.model_fields_set and getattr(config.model, name) != value:
+            given = getattr(config.model, name)
+            raise ConfigError(f"model.{name} is set to {given}, the images and labels have {value}; leave it out")
+    changes: dict[str, Any] = {f"model.{name}": value for name, value in facts.items()}
+    if data.kind == "images":
+        changes |= {name: value for name, value in FOR_IMAGES.items() if name in config.train.auto}
+    config = config.updated(changes)
+    check_loss(config.train.loss, data.kind == "images")
+    return config
+
+
+def check_settings(settings: RunConfig) -> None:
+    """Refuse, before any image is read, what no image puts right: names, networks, weights to begin with."""
+    check_model(settings.model)
+    if settings.train.loss not in (*LOSSES, *IMAGE_LOSSES):
+        known = ", ".join((*LOSSES, *IMAGE_LOSSES))
+        raise ConfigError(f"train.loss must be one of {known}, got {settings.train.loss!r}")
+
+
+def divide(dataset: Path, settings: RunConfig) -> Divided:
+    """Find a dataset and divide it as the settings say."""
+    train = settings.train
+    return divide_dataset(
+        dataset,
+        validation=train.validation,
+        target=train.target,
+        silver=train.silver,
+        pixels=train.validation_pixels,
+    )
+
+
+def prepare(
+    dataset: Path, settings: RunConfig, *, memory: float | None = None
+) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
+    """Find, divide and read a dataset, see `prepare_divided`; without `memory`, into the `room` there is."""
+    memory = room(settings.train) if memory is None else memory
+    return prepare_divided(divide(dataset, settings), settings, memory=memory)
+
+
+def prepare_divided(
+    divided: Divided, settings: RunConfig, *, memory: float
+) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
+    """Read images, into `memory` in bytes if it holds them, and complete the settings with what they hold.
+
+    Returns also how images are normalised, and why, if that was left open.
+    """
+    train = settings.train
+    before = "z-score" if "train.normalization" in train.auto else train.normalization
+    data = read_divided(divided, NORMALIZATIONS[before], memory=memory)
+    settings, reasons = choose_normalization(settings, data)
+    normalization = NORMALIZATIONS[settings.train.normalization]
+    if settings.train.normalization != before:
+        del data  # memory may not hold the images twice
+        data = read_divided(divided, normalization, memory=memory)
+    return fit_to_data(settings, data), data, normalization, reasons
+
+
+def room(train: TrainConfig) -> float:
+    """Bytes that images may take in this process, which shares the memory with the others on its machine."""
+    return train.memory * machine_bytes() / local_size()

@@ -1,0 +1,314 @@
+"""One experiment: a dataset and settings become a run folder with a trained model in it."""
+
+import copy
+import shutil
+import tempfile
+import time
+from collections.abc import Generator, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import takewhile
+from math import inf
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from biounet.config import AugmentConfig, RunConfig
+from biounet.config.object_rules import ObjectRules
+from biounet.core.errors import LabelError, OutputError
+from biounet.core.geometry import Geometry
+from biounet.data.hashes import dataset_digest, item_digests
+from biounet.data.normalize import Normalization
+from biounet.data.out_of_core import OnDemand
+from biounet.data.patches import UNLABELLED, PatchSource, network_input_size
+from biounet.data.sample_cache import choose_home, store_samples, to_samples
+from biounet.data.training_set import TrainingData
+from biounet.inference.calibration import Calibration
+from biounet.models import check_targets, geometry_of
+from biounet.models.device import choose_precision
+from biounet.models.model_file import ModelCard, load_network, save_network
+from biounet.models.pretrained import check_model
+from biounet.training.auto_settings import Fingerprint, choose_settings
+from biounet.training.auto_width import spend_minutes
+from biounet.training.checkpoint import hold
+from biounet.training.distributed import agree, check_share
+from biounet.training.forecast import Forecast, forecast
+from biounet.training.loop import Step, fit
+from biounet.training.losses import check_loss
+from biounet.training.optimizer import measure_statistics
+from biounet.training.run_folder import begin_folder, check_folder, clear_parts
+from biounet.training.step import State
+from biounet.training.time_budget import time_to_settle
+from biounet.training.tuning_images import seen_items
+from biounet.training.validation import Validation
+
+__all__ = ["Experiment"]
+
+
+WIDER = 2
+"""How much wider than patches, if images allow it, are the pieces of them that statistics are measured on."""
+
+BATCHES = 16
+"""How many batches of such pieces."""
+
+SEARCHING = 0.1
+"""Largest share of the minutes that is kept for the search for rules; it goes on as long as minutes are left."""
+
+OF_DISTANCE = MappingProxyType({"seed": 0.6, "peak": 0.7})
+"""Shares of the highest level of distance that seeds begin at, and have to reach, unless images tell otherwise."""
+
+PREPARED = "prepared"
+"""Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
+
+
+@dataclass
+class Experiment:
+    """Settings, data and folder of a run, ready to be trained.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Complete: it fits the data, and says how long to train.
+    data : TrainingData
+    normalization : Normalization
+        The one that `data` were read with.
+    folder : Path
+        Of the run.
+    fabric : Fabric
+        As `biounet.training.distributed.make_fabric` makes it.
+    began : seconds of `time.monotonic`
+        When the minutes of the budget began to count.
+    """
+
+    config: RunConfig
+    data: TrainingData
+    normalization: Normalization
+    folder: Path
+    fabric: Fabric
+    began: float = field(default_factory=time.monotonic)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why settings are what they are, for those that were not given by hand."""
+    calibration: Calibration | None = field(default=None, init=False)
+    """How far the probabilities of the trained network are from what is true; known when the run is at its end."""
+
+    def __post_init__(self) -> None:
+        check_loss(self.config.train.loss, self.data.kind == "images")
+        check_targets(self.config.model.name, self.data.kind == "images")
+        if not self.data.counts[1:].any():
+            raise LabelError(UNLABELLED)
+
+    @cached_property
+    def validation(self) -> Validation:
+        """Scores of the held-out images; where gaps weigh more, telling objects apart counts too."""
+        precision = choose_precision(self.config.train.precision, self.fabric.device)
+        apart = self.data.kind == "classes" and self.config.train.border_weight > 0 and self.config.model.classes == 2
+        numbered = self.data.kind == "objects"
+        seen, pixels = seen_items(self.data, self.config.train.minutes) if numbered and self.leads else ((), 0)
+        return Validation(
+            self.data.validation,
+            self.fabric.device,
+            precision,
+            objects=self.data.objects if apart else None,
+            rules=self._first_rules if numbered else None,
+            units=self.data.target_normalization,
+            seen=seen,
+            seen_pixels=pixels,
+        )
+
+    @property
+    def _first_rules(self) -> ObjectRules:
+        """Rules that the search for better ones begins with."""
+        rules = ObjectRules(target=self.data.target)  # type: ignore[arg-type]
+        return rules.model_copy(update=OF_DISTANCE) if rules.target == "distance" else rules
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process, of several that train together, is the one that writes and speaks."""
+        return self.fabric.global_rank == 0
+
+    def settle(self) -> dict[str, str]:
+        """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
+        auto, processes = self.config.train.auto, self.fabric.world_size
+        if auto:
+            self.config, reasons = choose_settings(self.config, Fingerprint.of(self.data))
+            self.reasons |= reasons
+        if "train.batch" in auto and self.config.train.batch < processes:
+            self.config = self.config.updated({"train.batch": processes})
+            self.reasons["train.batch"] = f"a patch for each of {processes} processes"
+        check_share(self.config.train.batch, processes)
+        if self._home[1]:
+            self.reasons["train.memory"] = self._home[1]
+        if self.config.train.minutes is not None:
+            size = network_input_size(self.config, self._geometry, self.data.largest)
+            self.config, reasons = spend_minutes(self.config, auto, size, fabric=self.fabric)
+            self.reasons |= reasons
+        return self.reasons
+
+    @cached_property
+    def _home(self) -> tuple[torch.device, str]:
+        """Where images in memory are while the network learns, found before it takes memory itself; and why there."""
+        if isinstance(self.data.train, OnDemand):
+            return torch.device("cpu"), ""
+        return choose_home(self.data, self.config, self.fabric.device)
+
+    @property
+    def _geometry(self) -> Geometry:
+        return geometry_of(self.config.model)
+
+    def run(self, *, resume: bool = False) -> Generator[Step]:
+        """Train; yield after every step.
+
+        Parameters
+        ----------
+        resume : bool
+            Go on with the run in the folder, which must have been made from the same settings.
+
+        Raises
+        ------
+        OutputError
+            If the folder exists and it is not to be resumed.
+        TrainingError
+            If there is nothing to resume, the settings or the data have changed, or another process
+            trains into the folder.
+        """
+        geometry = self._geometry  # an unknown model is refused here, before anything is written
+        if not resume:  # and so are weights of another one
+            check_model(self.config.model)
+        if self.leads:
+            self.check_folder(resume=resume)
+        with hold(self.folder) if self.leads else nullcontext():
+            if self.leads:
+                clear_parts(self.folder)
+            if self.leads and not resume:
+                begin_folder(self.folder, self.config, self.reasons, self.digests)
+            agree(self.fabric, 0)  # nobody goes on before the folder is there
+            yield from self._train(geometry, resume)
+
+    def _train(self, geometry: Geometry, resume: bool) -> Generator[Step]:
+        """Train into a folder that is ready."""
+        source = self._source(geometry, self.folder / PREPARED, self.data)
+        began = inf
+        for step in fit(
+            self.config,
+            source,
+            self.validation,
+            self._card(),
+            self.folder,
+            fabric=self.fabric,
+            resume=resume,
+            began=self.began,
+            afterwards=lambda: time_to_settle(self.config.train, *self._settling(self.validation)),
+        ):
+            began = min(began, time.monotonic() - step.seconds)  # minutes before a run was resumed count
+            yield step
+        if self.leads and self._learns_from_held_out:
+            self._settle_model(source, began + 60 * (self.config.train.minutes or inf))
+        if self.leads:
+            shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
+
+    @property
+    def _learns_from_held_out(self) -> bool:
+        """Whether the held-out images tell more than which network is best."""
+        return self.validation.tells and self.data.kind != "images"
+
+    def _settling(self, last: Validation, share: float = 1.0) -> tuple[float, float]:
+        """Seconds of what must, and of what may follow the last step, as a validation of a share of all tells."""
+        train, pixels = self.config.train, 0
+        if not self._learns_from_held_out:
+            return 0.0, 0.0
+        if self.config.model.norm == "batch":
+            pixels = BATCHES * train.batch * (WIDER * train.patch) ** self.config.model.dims
+        needed, search = (share * seconds for seconds in last.settling_seconds())
+        search = search if train.minutes is None else min(search, SEARCHING * 60 * train.minutes)
+        return needed, search + last.prediction_seconds(pixels)
+
+    def _settle_model(self, source: PatchSource, deadline: float) -> None:
+        """Settle all that is left to learn of the network that was kept, and write it into the model file."""
+        path = self.folder / "model.safetensors"
+        net, card = load_network(path)
+        until = deadline - self.validation.settling_seconds()[0]
+        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source, until)
+        self.calibration, learnt = self.validation.settle(net, deadline=deadline)
+        save_network(path, net, card.model_copy(update={"training": facts, **learnt}), overwrite=True)
+
+    def _with_best_statistics(
+        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource, until: float
+    ) -> tuple[nn.Module, dict[str, Any]]:
+        """Take the statistics of unchanged images, as many as time allows, if those held out are not worse for it."""
+        if self.config.model.norm != "batch":
+            return net, dict(facts)
+        measured = copy.deepcopy(net)
+        wider = self.config.updated({"train.patch": WIDER * self.config.train.patch})
+        size = network_input_size(wider, self._geometry, self.data.largest)
+        still = replace(source, augment=AugmentConfig(elastic=0, rotate=0, mirror=False), size=size)
+        steps = takewhile(lambda step: not step or time.monotonic() < until, range(BATCHES))
+        measure_statistics(measured, (still.batch(step).image for step in steps))
+        scores = self.validation(measured)
+        if scores["score"] < facts["scores"]["score"]:
+            return net, dict(facts)
+        return measured, {**facts, "scores": scores, "statistics": "of unchanged images"}
+
+    def forecast(self) -> Forecast:
+        """Measure what the run will take; nothing is written that stays."""
+        if not isinstance(self.data.train, OnDemand):
+            return self._measured(self._source(self._geometry, self.folder, self.data))
+        with tempfile.TemporaryDirectory() as place:
+            began = time.monotonic()
+            few, share = self.data.excerpt()
+            source = self._source(self._geometry, Path(place), few)
+            others = (time.monotonic() - began) * (len(self.data.train) / share - 1)
+            return self._measured(source, others)
+
+    def _measured(self, source: PatchSource, others: float = 0.0) -> Forecast:
+        """Measure what the run will take, of which so much is gone, and other files are still to be made."""
+        begin = time.monotonic() - self.began + others
+        options: dict[str, Any] = {"fabric": self.fabric, "begin": begin, "keep": self._keep_for_a_while}
+        return forecast(self.config, source, self.validation, self._settling, **options)
+
+    def _keep_for_a_while(self, state: State) -> None:
+        """Write what a report writes, where it does not stay; as much of it as there is room for."""
+        with tempfile.TemporaryDirectory() as place, suppress(OutputError):
+            state.save(Path(place))
+            save_network(Path(place) / "model.safetensors", state.average, self._card())
+
+    def _source(self, geometry: Geometry, folder: Path, data: TrainingData) -> PatchSource:
+        """Images on the device or in memory, or in files in a folder, from which patches are drawn."""
+        size = network_input_size(self.config, geometry, self.data.largest)
+        augment, train, device = self.config.augment, self.config.train, self.fabric.device
+        if not isinstance(data.train, OnDemand):
+            home, _ = self._home
+            wanted = None if home == device else device
+            return PatchSource(to_samples(data, self.config, home), geometry, size, augment, train, wanted)
+        rank, ranks = self.fabric.global_rank, self.fabric.world_size
+        samples = store_samples(data, self.config, folder, rank=rank, ranks=ranks)
+        agree(self.fabric, 0)  # nobody goes on before all files are there
+        return PatchSource(samples, geometry, size, augment, train, device)
+
+    def check_folder(self, *, resume: bool) -> None:
+        """Refuse a folder that the run may not be written into, see `biounet.training.run_folder`; write nothing."""
+        check_folder(self.folder, self.config, self.digests, resume=resume)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """What the data are, by name."""
+        return item_digests(self.data)
+
+    def _card(self) -> ModelCard:
+        return ModelCard(
+            model=self.config.model,
+            normalization=self.data.normalization or self.normalization,
+            target_normalization=self.data.target_normalization,
+            target=self.data.target,  # type: ignore[arg-type]
+            rules=self.validation.rules,
+            training={
+                "settings": self.config.model_dump(mode="json", exclude={"model"}),
+                "data": dataset_digest(self.digests),
+                "trained_on": self.data.trained_on,
+                "validated_on": [item.name for item in self.data.validation],
+            },
+        )

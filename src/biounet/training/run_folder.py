@@ -1,0 +1,128 @@
+"""The folder of a run: what was begun in it, what killed processes left in it, and the rows of its log."""
+
+import csv
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from biounet.config import RunConfig
+from biounet.core.atomic_files import remove_parts, replacing, sayable
+from biounet.core.errors import OutputError, TrainingError
+from biounet.data.hashes import DIGESTS, check_same_data, save_digests
+from biounet.training.checkpoint import LOCK, hold
+
+__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "clear_parts", "cut_log"]
+
+
+SETTINGS = "config.toml"
+LOG = "log.csv"
+STATES = "last"
+EARLY = (LOCK, f"{STATES}/{DIGESTS}")
+"""Files that are there before the settings are: a run that was killed by then has not begun."""
+
+
+def check_new(folder: Path, *, early: Collection[str] = EARLY) -> None:
+    """Refuse a folder that holds anything but what is left of a run that was killed before its settings were written.
+
+    Parameters
+    ----------
+    folder : Path
+    early : names of files, as seen from the folder, that may be there
+
+    Raises
+    ------
+    OutputError
+    """
+    files = (path for path in folder.rglob("*") if not path.is_dir() and ".part" not in path.suffixes)
+    if any(path.relative_to(folder).as_posix() not in early for path in files):
+        raise OutputError(f"{folder} is not empty; choose another --out, or go on with --resume")
+
+
+def check_folder(folder: Path, config: RunConfig, digests: Mapping[str, str], *, resume: bool) -> None:
+    """Refuse a folder that another run is in, or, to resume, one that was begun otherwise; write nothing.
+
+    Parameters
+    ----------
+    folder : Path
+    config : RunConfig
+        Of the run that is to begin or to go on.
+    digests : as of `biounet.data.hashes.item_digests`
+    resume : bool
+
+    Raises
+    ------
+    OutputError
+        If the folder is a file, or holds something and it is not to be resumed.
+    TrainingError
+        If another process trains into it; or there is nothing to resume, or settings or data have changed.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise OutputError(f"{there} is a file, and no folder; choose another --out")
+    if (folder / LOCK).exists():
+        with hold(folder):
+            pass
+    if not resume:
+        check_new(folder)
+        return
+    settings = folder / SETTINGS
+    if not settings.is_file():
+        raise TrainingError(f"{folder} holds no run to resume; train without --resume")
+    before = RunConfig.from_toml(settings.read_text(), source=str(settings))
+    changed = before.differences(config)
+    if changed:
+        raise TrainingError(f"{folder} was begun with other settings ({', '.join(changed)}); use its own")
+    check_same_data(folder / STATES, digests)
+
+
+def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], digests: Mapping[str, str]) -> None:
+    """Write down what a run is made from; the settings last, since where they are there is a run to resume."""
+    save_digests(folder / STATES, digests)
+    with replacing(folder / SETTINGS) as temporary:
+        temporary.write_text(config.to_toml(reasons=reasons))
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what processes were writing when they were killed; the folder must be held."""
+    for name in (SETTINGS, LOG, "model.safetensors", "report.html"):
+        remove_parts(folder / name)
+    for name in (DIGESTS, "step-*.safetensors"):
+        remove_parts(folder / STATES / name)
+
+
+def add_row(folder: Path, row: Mapping[str, float]) -> None:
+    """Append a row to the log; the first time, with a heading. What a later row lacks is no number in it."""
+    path = folder / LOG
+    with sayable(path), path.open("a+", newline="") as stream:
+        stream.seek(0)
+        columns = next(csv.reader(stream), None)
+        writer = csv.DictWriter(stream, fieldnames=columns or list(row), restval="nan")
+        if columns is None:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def cut_log(folder: Path, *, step: int) -> None:
+    r"""Take the rows out of the log that a run makes anew which goes on from a step, and one that was torn.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "log.csv").write_text("step,loss\n2,0.5\n4,0.25\n6,0.1")
+    >>> cut_log(folder, step=2)
+    >>> (folder / "log.csv").read_text()
+    'step,loss\n2,0.5\n'
+    """
+    path = folder / LOG
+    if not path.exists():
+        return
+    with path.open(newline="", errors="replace") as stream:
+        heading, *rows = [*stream] or [""]
+    steps = [row.partition(",")[0] for row in rows]
+    whole = [(row, int(made)) for row, made in zip(rows, steps, strict=True) if row.endswith("\n") and made.isdecimal()]
+    kept = [row for row, made in whole if made <= step]
+    if not kept or not heading.startswith("step,"):
+        path.unlink()  # the first row brings its heading
+    elif kept != rows:
+        with replacing(path, overwrite=True) as temporary:
+            temporary.write_text("".join([heading, *kept]), newline="")

@@ -1,0 +1,241 @@
+"""One update of the weights: what a run carries from step to step, and the step that changes it."""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from biounet.config import RunConfig, TrainConfig
+from biounet.core.errors import TrainingError
+from biounet.data.patches import Batch
+from biounet.models import build
+from biounet.models.device import channels_last, to_channels_last
+from biounet.training.adversarial import Adversary
+from biounet.training.checkpoint import load_state, save_state
+from biounet.training.distributed import gathered
+from biounet.training.distributed_layers import drop_by_sample, seed_dropout, share_batch_norm
+from biounet.training.losses import IMAGE_LOSSES, LOSSES
+from biounet.training.optimizer import average_weights, learning_rate, make_optimizer
+
+__all__ = ["State", "train_step"]
+
+
+NUMBERS = ("step", "seconds", "gone", "best", "pieces")
+"""What a state file holds beside tensors."""
+
+
+@dataclass
+class State:
+    """All that a run carries from step to step."""
+
+    net: nn.Module
+    average: nn.Module
+    """Running average of the weights, the network that is validated and saved."""
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -math.inf
+    gone: float = 0.0
+    """Seconds before the first step."""
+    pieces: int = 1
+    """How many parts a batch is computed in, one after the other; more than one where memory is short."""
+    shared: nn.Module | None = None
+    """The network as one with those of other processes, if there are any."""
+    adversary: Adversary | None = None
+    """Who learns to tell the results of the network from the truth, if anybody does."""
+
+    @classmethod
+    def begin(cls, config: RunConfig, device: torch.device) -> Self:
+        """Build the network, draw its weights, and make the optimiser."""
+        net = to_channels_last(build(config.model, seed=config.train.seed).to(device), config.model.dims)
+        average = copy.deepcopy(net).eval()
+        drop_by_sample(net)
+        adversary = Adversary.begin(config, device)
+        return cls(net, average, make_optimizer(net, config.train), adversary=adversary)
+
+    def join(self, fabric: Fabric) -> None:
+        """Train as one with the other processes, if there are any; all must hold the same state."""
+        if fabric.world_size > 1:
+            self.net = share_batch_norm(self.net, fabric.device)
+            self.shared = fabric.setup_module(self.net, move_to_device=False)
+
+    def save(self, folder: Path) -> None:
+        """Write everything to a state file."""
+        tensors: dict[str, Tensor] = {}
+        for part, net in self._networks.items():
+            tensors |= {f"{part}.{name}": value for name, value in net.state_dict().items()}
+        for part, optimizer in self._optimizers.items():
+            for number, state in optimizer.state_dict()["state"].items():
+                tensors |= {f"{part}.{number}.{name}": value for name, value in state.items() if value is not None}
+        save_state(folder, self.step, tensors, {name: getattr(self, name) for name in NUMBERS})
+
+    def resume(self, folder: Path) -> bool:
+        """Take up what `save` wrote; return whether it ever did."""
+        found = load_state(folder)
+        if found is None:
+            return False
+        tensors, facts = found
+        facts = {"gone": 0.0, **facts}  # where none is written the schedule began with the minutes
+        for part, net in self._networks.items():
+            net.load_state_dict(_below(f"{part}.", tensors))
+        for part, optimizer in self._optimizers.items():
+            _resume_optimizer(optimizer, _below(f"{part}.", tensors))
+        for name in NUMBERS:
+            setattr(self, name, facts[name])
+        return True
+
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers; a GPU has to come to a stop for it."""
+        tensors = [value for net in self._networks.values() for value in net.state_dict().values()]
+        return bool(torch.stack([value.isfinite().all() for value in tensors]).all())
+
+    @property
+    def _networks(self) -> dict[str, nn.Module]:
+        judge = {} if self.adversary is None else {"judge": self.adversary.judge}
+        return {"net": self.net, "average": self.average, **judge}
+
+    @property
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        of_judge = {} if self.adversary is None else {"judge-optimizer": self.adversary.optimizer}
+        return {"optimizer": self.optimizer, **of_judge}
+
+
+def _resume_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give an optimiser its state back: ``NUMBER.NAME`` of weight and tensor -> tensor."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, _, name = key.partition(".")
+        if value.ndim:  # in the memory order of its weight: another order would round otherwise
+            value = torch.empty_like(weights[int(number)]).copy_(value)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def train_step(state: State, batch: Batch, config: TrainConfig, *, fabric: Fabric, progress: float) -> Tensor:
+    """Update the weights once.
+
+    Parameters
+    ----------
+    state : State, changed in place
+    batch : Batch
+        Of several processes, what this one has to do of it.
+    config : TrainConfig
+    fabric : Fabric
+        For the precision, and for what processes have in common.
+    progress : in [0, 1]
+        Where in the schedule this step stands.
+
+    Returns
+    -------
+    Tensor, a scalar without gradient
+        The loss of the whole batch before the update. It is not waited for, so that a GPU need not stop.
+
+    Raises
+    ------
+    TrainingError
+        If the device has too little memory for a single sample.
+    """
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(config, progress)
+    state.net.train()
+    loss = None
+    while loss is None:
+        state.optimizer.zero_grad()
+        try:
+            loss = _add_gradients(state, batch, config, fabric)
+        except torch.OutOfMemoryError as error:
+            _ask_for_less(state, len(batch.image), fabric, error)
+    if config.clip is not None:
+        nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
+    state.optimizer.step()
+    if state.adversary is not None:
+        state.adversary.optimizer.step()
+    average_weights(state.average.state_dict(), state.net, decay=config.ema, step=state.step)
+    state.step += 1
+    return loss.detach()
+
+
+def _add_gradients(state: State, batch: Batch, config: TrainConfig, fabric: Fabric) -> Tensor:
+    """Compute the loss of the whole batch and its gradient."""
+    net = state.net if state.shared is None else state.shared
+    whole = _whole_batch(batch, state, config, fabric)
+    images = torch.split(batch.image, -(-len(batch.image) // state.pieces))
+    rank, ranks = fabric.global_rank, fabric.world_size
+    samples = range(rank, rank + ranks * len(batch.image), ranks)
+
+    def scores_of(piece: int) -> Tensor:
+        own = samples[piece * len(images[0]) :][: len(images[piece])]
+        seed_dropout(state.net, seed=config.seed, step=state.step, samples=own, device=fabric.device)
+        image = images[piece].contiguous(memory_format=channels_last(batch.image.ndim - 2))
+        with fabric.autocast():
+            scores: Tensor = net(image)
+        return scores.float()
+
+    if len(images) == 1:
+        scores = scores_of(0) if ranks == 1 else gathered(scores_of(0), config.batch, fabric)
+        loss = _whole_loss(scores, whole, state, config, fabric)
+        fabric.backward(loss * ranks)  # since the mean over the processes is taken, and the sum is wanted
+    else:
+        # A loss is of the whole batch: first the scores of all pieces, then the gradients, piece by piece.
+        with torch.no_grad():
+            statistics = [buffer.clone() for buffer in state.net.buffers()]
+            parts = [scores_of(piece) for piece in range(len(images))]
+            for buffer, before in zip(state.net.buffers(), statistics, strict=True):
+                buffer.copy_(before)
+        for piece in range(len(images)):
+            scores = torch.cat([*parts[:piece], scores_of(piece), *parts[piece + 1 :]])
+            loss = _whole_loss(scores, whole, state, config, fabric)
+            fabric.backward(loss)
+    if state.adversary is not None:
+        state.adversary.add_gradients(whole.image, scores, whole.labels, fabric)
+    return loss
+
+
+def _whole_batch(batch: Batch, state: State, config: TrainConfig, fabric: Fabric) -> Batch:
+    """What is known of the whole batch, of which each process has drawn a part; its images only if they are judged."""
+    if fabric.world_size == 1:
+        return batch
+    names = ["labels", *(["weights"] if batch.weights is not None else []), *(["image"] if state.adversary else [])]
+    return replace(batch, **{name: gathered(getattr(batch, name), config.batch, fabric) for name in names})
+
+
+def _whole_loss(scores: Tensor, batch: Batch, state: State, config: TrainConfig, fabric: Fabric) -> Tensor:
+    """Loss of the whole batch."""
+    labels, weights = batch.labels, batch.weights
+    if scores.ndim > batch.image.ndim:  # (N, classes, heads, *spatial): every head is to learn the same
+        labels = _for_each(scores, labels)
+        weights = None if weights is None else _for_each(scores, weights)
+    loss = (LOSSES.get(config.loss) or IMAGE_LOSSES[config.loss])(scores, labels, weights)
+    if state.adversary is None:
+        return loss
+    return loss + state.adversary.deceit(batch.image, scores, batch.labels, fabric)
+
+
+def _for_each(scores: Tensor, wanted: Tensor) -> Tensor:
+    """Repeat labels (N, ..., *spatial) for all heads of scores (N, classes, heads, *spatial)."""
+    spatial = scores.shape[3:]
+    return wanted.unsqueeze(-1 - len(spatial)).expand(*wanted.shape[: -len(spatial)], *scores.shape[2:])
+
+
+def _ask_for_less(state: State, samples: int, fabric: Fabric, error: torch.OutOfMemoryError) -> None:
+    """Halve the parts in which a batch is computed, or say that this cannot help."""
+    if fabric.world_size > 1:  # the others are in the middle of the step, and would wait for ever
+        raise TrainingError(
+            "the GPU is out of memory; with several devices use a smaller train.batch or train.patch, or more devices"
+        ) from error
+    if state.pieces >= samples:
+        raise TrainingError(
+            "the GPU is out of memory for a single sample; use a smaller train.patch or model.width"
+        ) from error
+    state.pieces *= 2

@@ -1,0 +1,98 @@
+"""Settings refuse what they do not know and come back from TOML unchanged."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from biounet.config import PRESETS, ModelConfig, RunConfig
+from biounet.core.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_come_back_from_toml(name):
+    config = RunConfig.preset(name)
+    assert RunConfig.from_toml(config.to_toml()) == config
+
+
+def test_paper_preset_is_the_paper():
+    config = RunConfig.preset("paper")
+    assert config.model.channels == (64, 128, 256, 512, 1024)
+    assert (config.model.padding, config.model.norm) == ("valid", "none")
+    train = config.train
+    assert (train.optimizer, train.momentum, train.batch, train.patch) == ("sgd", 0.99, 1, 572)
+    assert (train.border_weight, train.border_sigma, train.loss) == (10.0, 5.0, "cross-entropy")
+    assert (config.augment.elastic_grid, config.augment.elastic_sigma) == (3, 10.0)
+
+
+def test_padding_is_that_of_the_architecture_until_it_is_given():
+    paper = RunConfig.preset("paper")
+    nested = paper.updated({"model.name": "unet++"}).updated({"train.steps": 1})
+    assert nested.model.padding == "same"
+    assert 'padding = "same"' in nested.to_toml()
+    assert nested.updated({"model.name": "unet3d"}).model.padding == "valid"
+    given = paper.updated({"model.padding": "same"})
+    assert given.updated({"model.name": "unet3d"}).model.padding == "same"
+    assert RunConfig.preset("default").updated({"model.name": "sliding-window"}).model.padding == "same"
+    with pytest.raises(ConfigError, match=r"model\.padding: .*got 'full'"):
+        paper.updated({"model.padding": "full"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"train.learning_rat": 1}, "unknown setting 'train.learning_rat'; known are"),
+        ({"trian.batch": 1}, "unknown setting 'trian.batch'; known are augment, model, train"),
+        ({"train": 1}, "unknown setting 'train'"),
+        ({"train.batch": 0}, "train.batch: .*greater than 0, got 0"),
+        ({"train.batch": "many"}, "train.batch: .*got 'many'"),
+        ({"train.minutes": float("inf")}, "train.minutes: .*finite number, got inf"),
+        ({"augment.noise": float("nan")}, "augment.noise: .*finite number, got nan"),
+        ({"train.validation": float("nan")}, "settings: train.validation: .*got nan"),
+        ({"train.validation": 1.5}, "settings: train.validation: .*got 1.5"),
+        ({"train.steps": 2, "train.minutes": 1.0}, r"settings: train: give either steps or minutes"),
+        ({"model.pooling": [[2, 2]]}, "pooling needs 4 rows of 2 factors"),
+    ],
+)
+def test_wrong_settings_are_said_in_one_line(changes, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        RunConfig().updated(changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_preset_and_torn_toml():
+    with pytest.raises(ConfigError, match="one of paper, default, got 'papr'"):
+        RunConfig.preset("papr")
+    with pytest.raises(ConfigError, match=r"my.toml is not TOML"):
+        RunConfig.from_toml("[train", source="my.toml")
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        ModelConfig().width = 3
+
+
+@given(st.integers(1, 64), st.integers(1, 6), st.integers(1, 512))
+def test_channels_double_up_to_the_limit(width, depth, most):
+    channels = ModelConfig(width=width, depth=depth, max_width=most).channels
+    assert len(channels) == depth + 1
+    assert all(after in (2 * before, most) for before, after in pairwise(channels))
+
+
+def test_differences_are_named():
+    assert RunConfig().differences(RunConfig().updated({"train.seed": 3, "model.width": 8})) == [
+        "model.width",
+        "train.seed",
+    ]
+
+
+@pytest.mark.parametrize(
+    "key", ["model.width", "train.class_balance", "model.name", "train.border_weight", "train.auto"]
+)
+def test_reasons_stand_beside_settings(key):
+    """Every kind of value can have one: numbers, words, yes and no, lists."""
+    written = RunConfig().to_toml(reasons={key: "because"})
+    (line,) = (line for line in written.splitlines() if line.endswith("# because"))
+    assert line.startswith(f"{key.split('.')[1]} = ")
+    assert RunConfig.from_toml(written) == RunConfig()

@@ -1,0 +1,17 @@
+"""The tree of errors."""
+
+import pytest
+
+from biounet.core import errors
+
+
+@pytest.mark.parametrize("name", [name for name in errors.__all__ if name.endswith("Error")])
+def test_every_error_is_in_the_tree_and_in_its_drawing(name):
+    assert issubclass(getattr(errors, name), errors.BiounetError)
+    assert name in errors.__doc__
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(errors.EXTRAS, "no_such_library", "zarr")
+    with pytest.raises(errors.MissingExtraError, match=r"pip install 'biounet\[zarr\]'"):
+        errors.need("no_such_library")

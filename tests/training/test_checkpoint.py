@@ -1,0 +1,54 @@
+"""States of a run: whole, the last two, and readable though the last was torn."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from biounet.core.errors import TrainingError
+from biounet.training.checkpoint import LOCK, hold, load_state, save_state
+
+
+def test_state_comes_back(tmp_path):
+    tensors = {"a": torch.arange(3.0), "b": torch.tensor(7)}
+    save_state(tmp_path, 5, tensors, {"step": 5, "best": 0.25})
+    loaded, facts = load_state(tmp_path)
+    assert facts == {"step": 5, "best": 0.25}
+    assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
+
+
+def test_last_two_are_kept_and_a_torn_one_is_passed_over(tmp_path):
+    for step in (1, 2, 10):
+        save_state(tmp_path, step, {"a": torch.tensor(step)}, {"step": step})
+    files = sorted(tmp_path.iterdir())
+    assert [path.name for path in files] == ["step-00000002.safetensors", "step-00000010.safetensors"]
+    files[1].write_bytes(files[1].read_bytes()[:-1])
+    assert load_state(tmp_path)[1] == {"step": 2}
+
+
+def test_a_run_without_a_state_and_one_with_none_that_is_whole(tmp_path):
+    assert load_state(tmp_path) is None
+    (tmp_path / "step-00000001.safetensors").write_bytes(b"torn")
+    with pytest.raises(TrainingError, match="can be read; train without --resume"):
+        load_state(tmp_path)
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_is_held_by_one_process_until_that_ends(tmp_path):
+    command = [sys.executable, "-c", HOLD, tmp_path / LOCK]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(TrainingError, match="another training runs"), hold(tmp_path):
+            pass
+        other.kill()
+    with hold(tmp_path):  # a killed process leaves nothing that blocks
+        pass

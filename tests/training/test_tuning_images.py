@@ -1,0 +1,127 @@
+"""What rules are tuned on of the images to train on: images as they are, or parts of those that are too large."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from biounet.config.object_rules import ObjectRules
+from biounet.core.geometry import Geometry
+from biounet.data.annotated_image import Item
+from biounet.data.out_of_core import OnDemand
+from biounet.data.training_set import TrainingData
+from biounet.training.tuning_images import LARGE, seen_items
+from biounet.training.validation import Validation
+
+SIDE = 64
+CELLS = np.kron(np.arange(1, 257, dtype=np.int32).reshape(16, 16), np.pad(np.ones((2, 2), np.int32), 1))
+PLACES = np.arange(SIDE**2, dtype=np.float32).reshape(1, SIDE, SIDE)
+"""An image that tells of each pixel where it is."""
+
+
+def item(name, *, side=SIDE, rows=slice(None)):
+    labels = CELLS[rows, :side][:side]
+    return Item(name, PLACES[:, rows, :side][:, :side], labels, np.minimum(labels, 1).astype(np.int64))
+
+
+def data(train, *, held_out):
+    return TrainingData(train, held_out, "objects", (), "foreground")
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch):
+    monkeypatch.setattr("biounet.data.subset.LEAST", 16)
+
+
+def check_parts(parts, pixels, *, most):
+    """Parts are the pixels of the image that they say; cells that they do not hold whole are unknown."""
+    assert parts
+    assert pixels == sum(part.labels.size for part in parts) <= most
+    cells = 0
+    for part in parts:
+        truth = CELLS.ravel()[part.image[0].astype(int)]
+        np.testing.assert_array_equal(part.labels, np.where(part.labels < 0, -1, truth))
+        assert (truth[part.labels < 0] > 0).all()
+        numbers, counts = np.unique(part.labels[part.labels > 0], return_counts=True)
+        assert (counts == 4).all()
+        cells += len(numbers)
+        assert part.image.flags.owndata, "the whole image would be held by it"
+        assert part.target.flags.owndata
+    assert cells
+
+
+def test_of_the_only_image_parts_are_seen_where_it_is_too_large():
+    """Of 64 pixels held out 128 are seen; the image has 4096."""
+    few = data([item("a")], held_out=[item("b", side=8)])
+    check_parts(*seen_items(few, None), most=128)
+
+
+def test_of_an_image_in_bands_the_first_that_has_objects_is_read():
+    asked = []
+
+    def bands(number):
+        for top, labelled in ((0, False), (20, True), (40, True)):
+            asked.append(top)
+            band = item("a", rows=slice(top, top + 20))
+            yield (band if labelled else Item("a", band.image, 0 * band.labels, 0 * band.target)), slice(2, 18)
+
+    survey = SimpleNamespace(shape=(1, SIDE, SIDE), counts=np.array([0, SIDE**2 - 1024, 1024]), classes=2)
+    huge = data(OnDemand(["a"], None, bands=bands), held_out=[item("b", side=8)])
+    vars(huge)["surveys"] = (survey,)
+    check_parts(*seen_items(huge, None), most=128)
+    assert asked == [0, 20]
+
+
+def test_of_many_large_images_parts_of_a_few_are_seen():
+    many = data([item(str(number)) for number in range(10)], held_out=[item("b", side=16)])
+    parts, pixels = seen_items(many, None)
+    check_parts(parts, pixels, most=512)
+    images = {part.name.split(" from ")[0] for part in parts}
+    assert images == {"0", "3", "6", "9"}
+    assert len(images) == LARGE
+
+
+@pytest.mark.parametrize(("tuned", "seen"), [(300, False), (200, True)])
+def test_where_many_are_held_out_parts_are_seen_of_images_that_are_larger_than_what_is_left(monkeypatch, tuned, seen):
+    """Of 500 pixels in all, objects of so many held out are compared; images have 256."""
+    monkeypatch.setattr("biounet.training.tuning_images.ENOUGH", 500 if seen else 560)
+    monkeypatch.setattr("biounet.training.tuning_images.TUNED", 250 if seen else 300)
+    pairs = [item(str(number), side=16) for number in range(6)]
+    assert bool(seen_items(data(pairs[:3], held_out=pairs[3:]), None)[0]) == seen
+
+
+class Sure(nn.Module):
+    """Knows where cells are."""
+
+    geometry = Geometry((1, 1), (0, 0), (0, 0), padded=True)
+
+    def forward(self, image):
+        inside = torch.from_numpy(CELLS.ravel())[image.long()] > 0
+        return torch.cat([torch.zeros_like(image), torch.where(inside, 3.0, -3.0)], dim=1)
+
+
+def test_rules_are_tuned_on_parts():
+    held_out = [item("b", side=8)]
+    parts, pixels = seen_items(data([item("a")], held_out=held_out), None)
+    scored = Validation(
+        held_out, torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=parts, seen_pixels=pixels
+    )
+    rules = scored.settle(Sure())[1]["rules"]
+    assert rules.foreground <= 0.95
+    assert scored.each[0]["ap"] == 1
+
+
+def test_what_is_seen_is_read_once_where_memory_does_not_hold_it():
+    read, held_out = [], [item("b", side=16)]
+    many = OnDemand(list("cdef"), lambda number: (read.append(number), item("cdef"[number], side=16))[1])
+    chosen = data(many, held_out=held_out)
+    vars(chosen)["surveys"] = tuple(item(name, side=16).survey for name in many.names)
+    seen, pixels = seen_items(chosen, None)
+    assert (len(seen), read) == (2, [])
+    settled = Validation(
+        held_out, torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=seen, seen_pixels=pixels
+    )
+    assert settled.settle(Sure())[1]["rules"].foreground <= 0.95
+    assert read == [0, 2]
