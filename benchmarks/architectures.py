@@ -30,7 +30,7 @@ from biounet.models import MODELS
 from biounet.models.sliding_window import PixelClassifier
 from biounet.training.distributed import make_fabric
 from biounet.training.prepare import prepare
-from biounet.training.run import Experiment
+from biounet.training.run import TrainingRun
 
 RESULTS = Path(__file__).parent / "results" / "architectures.json"
 NAMES = [name for name in MODELS if name != "pix2pix"]  # which draws images
@@ -42,7 +42,7 @@ def train(name, dataset, folder, minutes):
     began = time.monotonic()
     settings = RunConfig.preset("default").updated({"model.name": name, "train.minutes": minutes})
     config, data, normalization, _ = prepare(dataset, settings)
-    experiment = Experiment(config, data, normalization, folder, make_fabric("auto", "auto"), began)
+    experiment = TrainingRun(config, data, normalization, folder, make_fabric("auto", "auto"), began)
     experiment.settle()
     seconds, last = [], None
     for step in experiment.run():

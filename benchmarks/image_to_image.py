@@ -1,4 +1,4 @@
-"""Images drawn from images: noise taken away by a U-Net, and by pix2pix without and with its judge.
+"""Images drawn from images: noise taken away by a U-Net, and by pix2pix without and with its discriminator.
 
 python benchmarks/image_to_image.py [--minutes 5] [--only NAME]... [--results FILE]
 
@@ -29,7 +29,7 @@ LEARNT = 20
 TRAINED = {
     "unet": [],
     "pix2pix": ["--model", "pix2pix"],
-    "pix2pix with its judge": ["--model", "pix2pix", "--set", "train.adversarial=0.01"],
+    "pix2pix with its discriminator": ["--model", "pix2pix", "--set", "train.adversarial=0.01"],
 }
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from biounet.config.object_rules import ObjectRules
 from biounet.core.array_store import ArrayFolder
 from biounet.core.boxes import ArrayReader, ArrayWriter
-from biounet.segmentation import label_out_of_core, label_relief, region_size
+from biounet.segmentation import label_elevation, label_out_of_core, region_size
 
 PITCH = 29
 """Pixels from cell to cell: 20,000 cells in 4096 x 4096 pixels."""
@@ -30,8 +30,8 @@ UNITS = {"MiB": 2**20, "GiB": 2**30}
 
 
 def draw_relief(path, size):
-    """Write the relief of cells on a jittered lattice, most of which touch others, strip by strip."""
-    relief = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(size, size))
+    """Write the elevation map of cells on a jittered lattice, most of which touch others, strip by strip."""
+    elevation = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(size, size))
     x = np.arange(size)
     for row in range(-(-size // PITCH)):
         y = np.arange(row * PITCH, min((row + 1) * PITCH, size))
@@ -47,8 +47,8 @@ def draw_relief(path, size):
                 away = np.hypot(y[:, None] - middle_y[cell], x - middle_x[cell])
                 np.maximum(depth, 1 - away / radius[cell], out=depth)
         noise = np.random.default_rng(10**6 + row).normal(0, 0.02, depth.shape)
-        relief[y] = np.where(depth > 0, 1 + 254 * np.clip(depth + noise, 0, 1), 0)
-    relief.flush()
+        elevation[y] = np.where(depth > 0, 1 + 254 * np.clip(depth + noise, 0, 1), 0)
+    elevation.flush()
 
 
 class FileReader:
@@ -75,12 +75,12 @@ class FileWriter:
         np.load(self._path, mmap_mode="r+")[box.slices] = array
 
 
-def label_whole(relief, labels):
-    np.save(labels, label_relief(np.load(relief), RULES))
+def label_whole(elevation, labels):
+    np.save(labels, label_elevation(np.load(elevation), RULES))
 
 
-def label_regions(relief, labels, memory):
-    reader = FileReader(relief)
+def label_regions(elevation, labels, memory):
+    reader = FileReader(elevation)
     region = region_size(reader.shape, memory // 2, multiple=(256, 256))
     with tempfile.TemporaryDirectory(dir=labels.parent) as folder:
         label_out_of_core(
@@ -88,19 +88,19 @@ def label_regions(relief, labels, memory):
         )
 
 
-def work(kind, relief, labels, memory):
+def work(kind, elevation, labels, memory):
     """What a child does: once on a corner, to compile; then timed."""
-    corner = np.load(relief, mmap_mode="r")[:64, :64].copy()
+    corner = np.load(elevation, mmap_mode="r")[:64, :64].copy()
     label_out_of_core(ArrayReader(corner), ArrayWriter(np.zeros((64, 64), np.uint32)), RULES, region=(32, 32))
-    label_relief(corner, RULES)
+    label_elevation(corner, RULES)
     start = time.process_time()
-    label_whole(relief, labels) if kind == "whole" else label_regions(relief, labels, memory)
+    label_whole(elevation, labels) if kind == "whole" else label_regions(elevation, labels, memory)
     print(time.process_time() - start)
 
 
-def measure(kind, relief, labels, memory):
+def measure(kind, elevation, labels, memory):
     """Run a child; return its processor seconds and the most memory that it held."""
-    command = [sys.executable, __file__, "--child", kind, str(relief), str(labels), str(memory)]
+    command = [sys.executable, __file__, "--child", kind, str(elevation), str(labels), str(memory)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -117,27 +117,27 @@ def main():
     parser.add_argument("--child", nargs=4)
     given = parser.parse_args()
     if given.child:
-        kind, relief, labels, memory = given.child
-        work(kind, Path(relief), Path(labels), int(memory))
+        kind, elevation, labels, memory = given.child
+        work(kind, Path(elevation), Path(labels), int(memory))
         return
     budget = int(given.memory[:-3]) * UNITS[given.memory[-3:]]
     report = {"benchmark": "segment_objects", "budget_bytes": budget, "rows": []}
     with tempfile.TemporaryDirectory() as folder:
-        relief, one, other = (Path(folder, f"{name}.npy") for name in ("relief", "whole", "regions"))
+        elevation, one, other = (Path(folder, f"{name}.npy") for name in ("elevation", "whole", "regions"))
         for size in given.sizes:
-            draw_relief(relief, size)
-            row = measure("whole", relief, one, budget)
+            draw_relief(elevation, size)
+            row = measure("whole", elevation, one, budget)
             row["objects"] = int(np.load(one, mmap_mode="r").max())
             report["rows"].append({"size": size, **row, "seconds_per_megapixel": row["seconds"] / size**2 * 1e6})
         if given.whole:
-            report["out_of_core"] = compare(relief, one, other, given.whole, budget)
+            report["out_of_core"] = compare(elevation, one, other, given.whole, budget)
     print(json.dumps(report))
 
 
-def compare(relief, one, other, size, budget):
+def compare(elevation, one, other, size, budget):
     """Label an image both ways."""
-    draw_relief(relief, size)
-    whole, regions = measure("whole", relief, one, budget), measure("regions", relief, other, budget)
+    draw_relief(elevation, size)
+    whole, regions = measure("whole", elevation, one, budget), measure("regions", elevation, other, budget)
     same = all(
         np.array_equal(a, b) for a, b in zip(np.load(one, mmap_mode="r"), np.load(other, mmap_mode="r"), strict=True)
     )

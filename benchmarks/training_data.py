@@ -15,7 +15,7 @@ import torch
 from biounet.config import RunConfig
 from biounet.data.augment import Sample
 from biounet.data.normalize import Normalization
-from biounet.data.patches import PatchSource
+from biounet.data.patches import PatchSampler
 from biounet.data.synthetic import draw_membranes
 from biounet.models import build
 from biounet.models.model_file import ModelCard
@@ -42,7 +42,7 @@ def main():
     config = RunConfig.preset("default").updated({**changes, "train.steps": 2 * given.steps})
     fabric = make_fabric(given.device, "auto")
     geometry = build(config.model).geometry
-    source = PatchSource(list(samples(4, fabric.device)), geometry, (256, 256), config.augment, config.train)
+    source = PatchSampler(list(samples(4, fabric.device)), geometry, (256, 256), config.augment, config.train)
     card = ModelCard(model=config.model, normalization=Normalization())
     with tempfile.TemporaryDirectory() as folder:
         steps = list(fit(config, source, lambda net: {"score": 0.0}, card, Path(folder), fabric=fabric))

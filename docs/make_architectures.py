@@ -2,8 +2,8 @@
 
 import functools
 import inspect
-import re
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from itertools import groupby
@@ -54,7 +54,7 @@ TAIL = """
   model.padding=valid model.norm=none`. They have the weights of N3 but no dense form, since what a pixel is to a window
   depends on where it stands in it. So they predict, and validate, window by window, which takes 200 to 300 times as
   long as the dense form of N3, and learn from small patches: `train.patch=130` holds 1,024 windows of `both`.
-* `pix2pix` draws images: `classes` are its output channels. `biounet.models.pix2pix.PatchGAN` is its judge.
+* `pix2pix` draws images: `classes` are its output channels. `biounet.models.pix2pix.PatchGAN` is its discriminator.
 * As ONNX: `torch.onnx.export(net, (image,), dynamo=True, dynamic_shapes=({{2: Dim.DYNAMIC, 3: Dim.DYNAMIC}},))` writes
   each network of the table, from normalised images of any size on the grid to scores before the soft-max. `net` is
   `biounet.load_model(RUN).net`, `Dim` is in `torch.export`; it takes the extra `onnx`. The tests compare the scores of

@@ -5,16 +5,16 @@ import torch
 from lightning_fabric import Fabric
 
 from biounet.config import RunConfig
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.augment import Sample
 from biounet.data.normalize import Normalization
-from biounet.data.patches import PatchSource
-from biounet.data.training_set import TrainingData
+from biounet.data.patches import PatchSampler
+from biounet.data.training_set import TrainingSet
 from biounet.models import build
 from biounet.models.model_file import ModelCard
 from biounet.training.distributed import make_fabric
 from biounet.training.loop import fit
-from biounet.training.run import Experiment
+from biounet.training.run import TrainingRun
 
 TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 2, "train.reports": 1}
 SMALL = {
@@ -32,10 +32,10 @@ SMALL = {
 def experiment(folder, **changes):
     rng = np.random.default_rng(0)
     target = rng.integers(0, 2, (16, 16))
-    items = [Item("a", rng.normal(size=(1, 16, 16)).astype(np.float32), target, target)]
+    items = [AnnotatedImage("a", rng.normal(size=(1, 16, 16)).astype(np.float32), target, target)]
     config = RunConfig.preset("default").updated({**TINY, **changes})
     fabric = make_fabric("cpu", config.train.precision)
-    return Experiment(config, TrainingData(items, items, "classes", ()), Normalization(), folder, fabric)
+    return TrainingRun(config, TrainingSet(items, items, "classes", ()), Normalization(), folder, fabric)
 
 
 def squares() -> list[Sample]:
@@ -70,7 +70,7 @@ def run(
     )
     geometry = build(config.model).geometry
     size = (32, 32) if geometry.padded else geometry.input_size((8, 8))
-    source = PatchSource(squares(), geometry, size, config.augment, config.train)
+    source = PatchSampler(squares(), geometry, size, config.augment, config.train)
     card = ModelCard(model=config.model, normalization=Normalization())
     given = iter(scores or [0.5] * 100)
     folder.mkdir(exist_ok=True)

@@ -127,7 +127,7 @@ def test_check_says_what_there_is(biounet, dataset):
     assert "5 images to train on, 1 to validate on" in out
     assert "48 x 40" in out
     assert "plan: 2 steps and 2 reports in " in out
-    assert all(f"  {part}: " in out for part in ("before", "training", "reports", "settling"))
+    assert all(f"  {part}: " in out for part in ("before", "training", "reports", "finalising"))
     assert "memory: about " in out
 
 

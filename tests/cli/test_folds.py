@@ -13,11 +13,11 @@ from biounet.cli.folds import open_summary, run_folds
 from biounet.config import RunConfig
 from biounet.core.errors import LabelError, OutputError, TrainingError
 from biounet.data import dataset as reading
-from biounet.data.annotated_image import Item, ItemReader
+from biounet.data.annotated_image import AnnotatedImage, AnnotatedImageReader
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import OnDemand
-from biounet.data.split import divide_dataset
-from biounet.data.training_set import read_divided
+from biounet.data.out_of_core import LazySequence
+from biounet.data.split import split_dataset
+from biounet.data.training_set import read_split
 from biounet.io import Image, write
 from biounet.models.model_file import read_card
 from biounet.training.cross_validation import fold_data, of_one_fold, read_folds
@@ -122,9 +122,9 @@ def test_images_to_draw_are_normalised_by_those_that_a_fold_learns_from(tmp_path
         image = brightness * np.arange(256, dtype=np.float32).reshape(16, 16)
         write(dataset / "images" / f"{number}.tif", Image(image, "YX"))
         write(dataset / "targets" / f"{number}.tif", Image(3 * image, "YX"))
-    divided = divide_dataset(dataset, validation=0.0)
-    data = read_divided(divided, Normalization())
-    for part, brightness in zip(fold_data(divided, data, Normalization(), 2), (100, 1), strict=True):
+    dataset_split = split_dataset(dataset, validation=0.0)
+    data = read_split(dataset_split, Normalization())
+    for part, brightness in zip(fold_data(dataset_split, data, Normalization(), 2), (100, 1), strict=True):
         assert part.normalization.offset == pytest.approx((127.5 * brightness,))
         assert part.target_normalization.offset == pytest.approx((3 * 127.5 * brightness,))
         assert part.train[0].image.mean() == pytest.approx(0, abs=1e-5)
@@ -136,9 +136,9 @@ def test_of_a_fold_as_many_images_are_validated_on_as_the_settings_have_room_for
         image = np.arange(256, dtype=np.uint16 if folder == "targets" else np.uint8).reshape(16, 16)
         write(tmp_path / "images" / f"{number}.tif", Image(image, "YX"))
         write(tmp_path / folder / f"{number}.tif", Image(image if folder == "targets" else image // 128, "YX"))
-    divided = divide_dataset(tmp_path, validation=0.0)
-    data = read_divided(divided, Normalization())
-    for part in fold_data(divided, data, Normalization(), 2, pixels=300):
+    dataset_split = split_dataset(tmp_path, validation=0.0)
+    data = read_split(dataset_split, Normalization())
+    for part in fold_data(dataset_split, data, Normalization(), 2, pixels=300):
         assert (len(part.train), len(part.validation)) == (2, 1)
         assert sum("of 2 images held out, 1 are validated on" in note for note in part.notes) == 1
 
@@ -147,7 +147,7 @@ def test_of_a_fold_as_many_images_are_validated_on_as_the_settings_have_room_for
 def alive():
     """Count those of a kind that somebody holds and that no earlier test has left, as one that failed does."""
     gc.collect()
-    earlier = [thing for thing in gc.get_objects() if type(thing) in (Item, Validation)]
+    earlier = [thing for thing in gc.get_objects() if type(thing) in (AnnotatedImage, Validation)]
 
     def count(kind):
         return sum(type(thing) is kind for thing in gc.get_objects()) - sum(type(thing) is kind for thing in earlier)
@@ -159,14 +159,14 @@ def test_folds_of_images_that_memory_does_not_hold_hold_none_but_those_validated
     noise_dataset, tmp_path, monkeypatch, alive
 ):
     """Of six images in two folds one is validated on; of the others one is read, and the one before let go."""
-    dataset, read, held = noise_dataset(images=6, side=16), ItemReader.read, []
+    dataset, read, held = noise_dataset(images=6, side=16), AnnotatedImageReader.read, []
 
     def counted(*given):
         item = read(*given)
-        held.append((alive(Item), alive(Validation)))
+        held.append((alive(AnnotatedImage), alive(Validation)))
         return item
 
-    monkeypatch.setattr(ItemReader, "read", counted)
+    monkeypatch.setattr(AnnotatedImageReader, "read", counted)
     settings = of_one_fold(RunConfig.preset("default").updated({**TINY, "train.validation_pixels": 300}), 2)
     for name, memory in (("here", inf), ("there", 0)):
         monkeypatch.setattr(command, "room", lambda train, memory=memory: memory)
@@ -191,7 +191,7 @@ def test_a_fold_that_is_done_leaves_nothing_in_memory(tmp_path, monkeypatch, ali
     train_one, held = command.train_one, []
 
     def counted(experiment, **options):
-        held.append((alive(Item), alive(Validation)))
+        held.append((alive(AnnotatedImage), alive(Validation)))
         return train_one(experiment, **options)
 
     monkeypatch.setattr(command, "train_one", counted)
@@ -205,11 +205,11 @@ def test_of_images_that_are_too_large_to_validate_on_parts_are(dataset, monkeypa
     """Of 16 x 16 pixels as many rows as have 64: two parts of two rows."""
     monkeypatch.setattr("biounet.data.subset.WHOLE", 0)
     monkeypatch.setattr("biounet.data.subset.PART_ROWS", 2)
-    divided = divide_dataset(dataset, validation=0.0)
-    data = read_divided(divided, Normalization(), memory=memory)
-    assert isinstance(data.train, OnDemand) == (memory == 0)
+    dataset_split = split_dataset(dataset, validation=0.0)
+    data = read_split(dataset_split, Normalization(), memory=memory)
+    assert isinstance(data.train, LazySequence) == (memory == 0)
     whole = {item.name: item for item in data.train}
-    for part in fold_data(divided, data, Normalization(), 2, memory=memory, pixels=64):
+    for part in fold_data(dataset_split, data, Normalization(), 2, memory=memory, pixels=64):
         assert [item.labels.shape for item in part.validation] == [(2, 16)] * 2
         for item in part.validation:
             name, rows = item.name.split(", rows ")

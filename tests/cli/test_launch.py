@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from biounet.cli import launch as ranks
-from biounet.cli.launch import run_ranks, started
+from biounet.cli.launch import run_processes, started
 
 RANK = "import os, sys, time, signal\nrank = int(os.environ['RANK'])\n"
 
@@ -20,7 +20,7 @@ def script(text: str) -> list[str]:
 
 
 def test_all_end_well(capfd):
-    assert run_ranks(3, script("print(rank, os.environ['WORLD_SIZE'])")) == 0
+    assert run_processes(3, script("print(rank, os.environ['WORLD_SIZE'])")) == 0
     assert capfd.readouterr().out == "0 3\n", "only the first speaks"
 
 
@@ -30,19 +30,19 @@ def hurried(monkeypatch):
 
 
 def test_one_that_is_killed_ends_all_and_is_named(capfd, hurried):
-    assert run_ranks(2, script("time.sleep(0 if rank else 600); os.kill(os.getpid(), signal.SIGKILL)")) == 1
+    assert run_processes(2, script("time.sleep(0 if rank else 600); os.kill(os.getpid(), signal.SIGKILL)")) == 1
     assert "process 2 of 2 was killed by signal 9" in capfd.readouterr().err
 
 
 def test_what_it_said_last_is_told(capfd, hurried):
-    assert run_ranks(2, script("time.sleep(0 if rank else 600); sys.exit('no room on this disk')")) == 1
+    assert run_processes(2, script("time.sleep(0 if rank else 600); sys.exit('no room on this disk')")) == 1
     said = capfd.readouterr().err
     assert "process 2 of 2 ended with status 1" in said
     assert "no room on this disk" in said
 
 
 def test_bad_input_is_said_by_the_first_alone(capfd):
-    assert run_ranks(2, script("print('bad images', file=sys.stderr); sys.exit(2)")) == 2
+    assert run_processes(2, script("print('bad images', file=sys.stderr); sys.exit(2)")) == 2
     assert capfd.readouterr().err == "bad images\n"
 
 

@@ -11,14 +11,14 @@ from biounet.cli.monitor import follow, tell_new
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
 from biounet.core.errors import OutputError, TrainingError
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
-from biounet.data.training_set import TrainingData
+from biounet.data.training_set import TrainingSet
 from biounet.models.model_file import read_card
 from biounet.report.run_report import labelled_pixels
 from biounet.training import loop as train
 from biounet.training.distributed import make_fabric
-from biounet.training.run import Experiment
+from biounet.training.run import TrainingRun
 from biounet.training.validation import Validation
 
 TINY = {
@@ -37,10 +37,10 @@ TINY = {
 def experiment(tmp_path):
     rng = np.random.default_rng(0)
     target = rng.integers(0, 2, (16, 16))
-    items = [Item("a", rng.normal(size=(1, 16, 16)).astype(np.float32), target, target)]
+    items = [AnnotatedImage("a", rng.normal(size=(1, 16, 16)).astype(np.float32), target, target)]
     config = RunConfig.preset("default").updated(TINY)
-    data = TrainingData(items, items, "classes", ())
-    return Experiment(config, data, Normalization(), tmp_path / "run", make_fabric("cpu", "float32"))
+    data = TrainingSet(items, items, "classes", ())
+    return TrainingRun(config, data, Normalization(), tmp_path / "run", make_fabric("cpu", "float32"))
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -209,13 +209,13 @@ def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tm
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_stops_a_run_while_the_model_is_settled_lets_it_finish(dataset, tmp_path, monkeypatch, capfd, number):
-    settle = Validation.settle
+    finalise = Validation.finalise
 
     def interrupted(*given, **options):
         signal.raise_signal(number)
-        return settle(*given, **options)
+        return finalise(*given, **options)
 
-    monkeypatch.setattr(Validation, "settle", interrupted)
+    monkeypatch.setattr(Validation, "finalise", interrupted)
     settings = RunConfig.preset("default").updated({**TINY, "train.validation": 0.5})
     run_training(dataset, tmp_path / "run", settings, device="cpu")
     said = capfd.readouterr().err

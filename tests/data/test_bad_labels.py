@@ -10,7 +10,7 @@ import tifffile
 from biounet.core.errors import BiounetError
 from biounet.core.labels import IGNORE
 from biounet.data.normalize import Normalization
-from biounet.data.training_set import load_training_data
+from biounet.data.training_set import load_training_set
 from biounet.io import Image, write
 
 SQUARES = np.zeros((40, 40), np.int32)
@@ -78,7 +78,7 @@ def test_they_are_learnt_from_beside_others(tmp_path, name):
     for stem, one in (("a", labels), ("b", SQUARES), ("c", np.where(SQUARES > 8, SQUARES + 5, 0)), ("d", SQUARES.T)):
         write(tmp_path / "images" / f"{stem}.tif", Image((one > 0).astype(np.uint8) * 200, "YX"))
         write(tmp_path / "labels" / f"{stem}.tif", Image(one, "YX"))
-    data = load_training_data(tmp_path, Normalization(), validation=1 / 4, target="distance")
+    data = load_training_set(tmp_path, Normalization(), validation=1 / 4, target="distance")
     (item,) = [item for item in (*data.train, *data.validation) if item.name == "a.tif"]
     assert len(np.unique(item.labels[item.labels > 0])) == RIGHT[name][1]
     assert ((item.target > 0) == (labels > 0)).all()
@@ -130,7 +130,7 @@ def test_numbers_too_large_to_split_or_learn_are_refused_with_the_name_of_the_fi
         assert (status, line.count("\n")) == (2, 1)
         assert "a.tif: label 3000000000 does not fit 31 bits; renumber" in line
     with pytest.raises(BiounetError, match="31 bits"):
-        load_training_data(tmp_path, Normalization(), validation=0.5, target="distance")
+        load_training_set(tmp_path, Normalization(), validation=0.5, target="distance")
 
 
 def test_numbers_that_no_program_keeps_are_refused_in_a_result_too(biounet, tmp_path):

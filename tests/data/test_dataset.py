@@ -17,9 +17,9 @@ from biounet.core.errors import DatasetError, ImageError, LabelError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data import Dataset, Pair, find_dataset, folds, images_in, load, split
 from biounet.data import dataset as reading
-from biounet.data.cell_tracking import FieldCensus, choose_margin, mark_margin
+from biounet.data.cell_tracking import FieldStatistics, choose_margin, mark_margin
 from biounet.data.label_files import fill_missing
-from biounet.data.label_kind import LabelCensus, choose_kind
+from biounet.data.label_kind import LabelStatistics, choose_kind
 from biounet.io import Image, write
 
 DATA = os.environ.get("BIOUNET_DATA")
@@ -218,7 +218,7 @@ def test_where_cells_at_the_edge_are_labelled_all_background_is_known(tmp_path):
 
 def test_other_layouts_have_no_field_of_interest(tmp_path):
     cells = as_labelled(make_cells(np.random.default_rng(7), count=200), 25)
-    assert choose_margin([FieldCensus.of(cells)]) == 25
+    assert choose_margin([FieldStatistics.of(cells)]) == 25
     dataset = find_dataset(make_set(tmp_path, [cells], images=[cells]))
     np.testing.assert_array_equal(dataset.load(dataset.pairs[0])[1], cells)
 
@@ -230,12 +230,12 @@ def test_other_layouts_have_no_field_of_interest(tmp_path):
 def test_one_object_in_ten_at_the_edge_may_be_a_mistake(at_the_edge, beside, margin):
     every = at_the_edge + beside + 5
     reaching = {0: every, 25: every - (at_the_edge + 1) // 2, 50: beside + 5, 100: 5}
-    assert choose_margin([FieldCensus(reaching, {25: 10, 50: 10}, {})]) == margin
-    assert choose_margin([FieldCensus(reaching, {25: 9, 50: 9}, {})]) == 0
+    assert choose_margin([FieldStatistics(reaching, {25: 10, 50: 10}, {})]) == margin
+    assert choose_margin([FieldStatistics(reaching, {25: 9, 50: 9}, {})]) == 0
 
 
 def test_a_margin_is_chosen_of_all_images_together():
-    few = FieldCensus({0: 9, 25: 9, 50: 9, 100: 2}, {25: 0, 50: 5}, {})
+    few = FieldStatistics({0: 9, 25: 9, 50: 9, 100: 2}, {25: 0, 50: 5}, {})
     assert choose_margin([]) == choose_margin([few]) == 0
     assert choose_margin([few, few]) == 50
 
@@ -245,7 +245,7 @@ def test_a_cell_that_rests_in_all_frames_makes_no_margin(first):
     """Within the strip next to a margin, on the line between them, and in a margin."""
     labels = np.zeros((300, 300), np.int32)
     labels[first : first + 20, first : first + 20], labels[140:160, 140:160] = 1, 2
-    assert choose_margin([FieldCensus.of(labels)] * 12) == 0
+    assert choose_margin([FieldStatistics.of(labels)] * 12) == 0
 
 
 def test_an_embryo_that_does_not_reach_the_edges_has_no_margin():
@@ -253,7 +253,7 @@ def test_an_embryo_that_does_not_reach_the_edges_has_no_margin():
     labels = np.zeros((300, 300), np.int32)
     for number, (y, x) in enumerate(np.ndindex(16, 16), 1):
         labels[54 + 12 * y : 64 + 12 * y, 54 + 12 * x : 64 + 12 * x] = number
-    census = FieldCensus.of(labels)
+    census = FieldStatistics.of(labels)
     assert (census.reaching[50], census.crossing[50]) == (256, 0)
     assert choose_margin([census] * 12) == 0
 
@@ -261,7 +261,7 @@ def test_an_embryo_that_does_not_reach_the_edges_has_no_margin():
 @pytest.mark.parametrize("shape", [(30, 230), (120, 60), (90, 90), (230, 150), (1, 1)])
 def test_each_pixel_is_counted_once(shape):
     labels = np.random.default_rng(0).choice(np.arange(-1, 400), shape)
-    census = FieldCensus.of(labels)
+    census = FieldStatistics.of(labels)
     y, x = np.indices(labels.shape)
     depth = np.minimum.reduce([y, x, labels.shape[0] - 1 - y, labels.shape[1] - 1 - x])
     for margin in (25, 50):
@@ -273,8 +273,8 @@ def test_each_pixel_is_counted_once(shape):
 def test_the_margin_of_a_volume_has_all_its_sections():
     labels = np.zeros((2, 120, 120), np.int32)
     labels[1, 60] = 3
-    assert FieldCensus.of(labels).reaching == {0: 1, 25: 1, 50: 1, 100: 0}
-    assert FieldCensus.of(labels).background[50] == 2 * (120**2 - 20**2) - 100
+    assert FieldStatistics.of(labels).reaching == {0: 1, 25: 1, 50: 1, 100: 0}
+    assert FieldStatistics.of(labels).background[50] == 2 * (120**2 - 20**2) - 100
     assert (mark_margin(labels, 50) == 0).sum() == 2 * 20**2 - 20
 
 
@@ -412,7 +412,7 @@ def test_labels_of_class_numbers_are_classes(tmp_path):
     ],
 )
 def test_classes_and_objects_are_told_by_their_pieces(images, kind):
-    assert choose_kind([LabelCensus(Path("a.tif"), tuple(values), pieces) for values, pieces in images]) == kind
+    assert choose_kind([LabelStatistics(Path("a.tif"), tuple(values), pieces) for values, pieces in images]) == kind
 
 
 def test_what_labels_were_taken_for_is_said_unless_it_was_given(tmp_path):
@@ -454,8 +454,8 @@ def test_as_many_cells_in_each_image_are_told_from_organs_by_their_order():
     slipped[2, 2] = 20  # a pixel of another cell
     organs = np.rot90(cells)
     for images, kind in (((cells, cells), "objects"), ((cells, organs), "classes"), ((slipped, slipped), "classes")):
-        assert choose_kind([LabelCensus.of(Path("a.tif"), [labels.astype(np.int32)]) for labels in images]) == kind
-    assert choose_kind([LabelCensus.of(Path("a.tif"), [slipped.astype(np.int32)])]) == "objects"
+        assert choose_kind([LabelStatistics.of(Path("a.tif"), [labels.astype(np.int32)]) for labels in images]) == kind
+    assert choose_kind([LabelStatistics.of(Path("a.tif"), [slipped.astype(np.int32)])]) == "objects"
 
 
 @given(
@@ -463,8 +463,8 @@ def test_as_many_cells_in_each_image_are_told_from_organs_by_their_order():
     st.sets(st.integers(1, 8)),
 )
 def test_labels_are_counted_alike_in_strips_and_as_a_whole(labels, cuts):
-    whole = LabelCensus.of(Path("a.tif"), [labels])
-    assert LabelCensus.of(Path("a.tif"), np.split(labels, sorted(cuts), axis=-2)) == whole
+    whole = LabelStatistics.of(Path("a.tif"), [labels])
+    assert LabelStatistics.of(Path("a.tif"), np.split(labels, sorted(cuts), axis=-2)) == whole
     assert (
         whole.pieces
         == cc3d.connected_components(np.maximum(labels, 0), connectivity=8 * (labels.ndim == 2) or 26).max()

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from biounet.data import label_index as places
-from biounet.data.label_index import Places
+from biounet.data.label_index import LabelIndex
 
 IMAGES = arrays(np.int64, array_shapes(min_dims=2, max_dims=3, max_side=6), elements=st.integers(-1, 3))
 
 
 @given(IMAGES)
 def test_pixels_of_a_class_are_counted_in_the_order_of_the_array(labels):
-    kept = Places.of(labels)
+    kept = LabelIndex.of(labels)
     assert kept.counts.tolist() == [(labels == number).sum() for number in range(1 + labels.max())]
     assert (kept.known, kept.sparse) == ((labels >= 0).sum(), (labels < 0).any())
     for wanted, fits in [(None, labels >= 0), *((number, labels == number) for number in range(1 + labels.max()))]:
@@ -24,13 +24,13 @@ def test_pixels_of_a_class_are_counted_in_the_order_of_the_array(labels):
 
 
 def test_what_is_kept_grows_with_the_lines():
-    assert Places.of(np.full((10, 1000), 2)).before.shape == (11, 3)
+    assert LabelIndex.of(np.full((10, 1000), 2)).before.shape == (11, 3)
 
 
 @given(IMAGES, st.integers(1, 20))
 def test_labels_read_part_by_part_are_counted_alike(labels, pixels):
     lines, read = labels.reshape(-1, labels.shape[-1]), []
     with mock.patch.object(places, "TOGETHER", pixels):
-        found = Places.counted(labels.shape, lambda some: read.append(lines[some].size) or lines[some])
-    assert (found.before == Places.of(labels).before).all()
+        found = LabelIndex.counted(labels.shape, lambda some: read.append(lines[some].size) or lines[some])
+    assert (found.before == LabelIndex.of(labels).before).all()
     assert max(read) <= max(pixels, labels.shape[-1])

@@ -14,12 +14,12 @@ from biounet.core.errors import ShapeError
 from biounet.data import Pair, subset
 from biounet.data import out_of_core as bands
 from biounet.data import sample_cache as stored_samples
-from biounet.data.annotated_image import ItemReader
-from biounet.data.hashes import item_digests
+from biounet.data.annotated_image import AnnotatedImageReader
+from biounet.data.hashes import image_hashes
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import OnDemand, fit_memory
+from biounet.data.out_of_core import LazySequence, fit_memory
 from biounet.data.subset import choose_parts, limit_pixels
-from biounet.data.training_set import load_training_data
+from biounet.data.training_set import load_training_set
 from biounet.io import Image, write
 from biounet.training import auto_settings as fingerprint
 from biounet.training import forecast
@@ -27,7 +27,7 @@ from biounet.training import run as experiments
 from biounet.training.auto_settings import Fingerprint
 from biounet.training.distributed import make_fabric
 from biounet.training.prepare import fit_to_data, prepare
-from biounet.training.run import Experiment
+from biounet.training.run import TrainingRun
 
 TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 4, "train.reports": 1}
 WEIGHED = {"train.border_weight": 5.0, "train.class_balance": True, "train.oversample": 0.5}
@@ -49,10 +49,10 @@ def dataset(tmp_path):
 
 
 def experiment(dataset, folder, *, memory, target="classes"):
-    data = load_training_data(dataset, Normalization(), validation=1 / 4, target=target, memory=memory)
-    assert isinstance(data.train, OnDemand) == (memory == 0)
+    data = load_training_set(dataset, Normalization(), validation=1 / 4, target=target, memory=memory)
+    assert isinstance(data.train, LazySequence) == (memory == 0)
     config = fit_to_data(RunConfig.preset("default").updated(TINY | WEIGHED), data)
-    return Experiment(config, data, Normalization(), folder, make_fabric("cpu", "float32"))
+    return TrainingRun(config, data, Normalization(), folder, make_fabric("cpu", "float32"))
 
 
 @pytest.mark.parametrize("target", ["classes", "foreground"])
@@ -94,7 +94,7 @@ def test_a_forecast_counts_the_files_and_leaves_none(dataset, tmp_path, monkeypa
 
 def test_settings_are_the_same_whether_memory_holds_the_images_or_not(dataset, monkeypatch):
     here, there = (
-        load_training_data(dataset, Normalization(), validation=1 / 4, target="foreground", memory=memory)
+        load_training_set(dataset, Normalization(), validation=1 / 4, target="foreground", memory=memory)
         for memory in (inf, 0)
     )
     whole = Fingerprint.of(here)
@@ -108,13 +108,13 @@ def test_settings_are_the_same_whether_memory_holds_the_images_or_not(dataset, m
 
 def test_each_image_is_read_twice_and_once_more_for_the_settings(dataset, tmp_path, monkeypatch):
     """For what is to be known of it, and for its files; no image is read for the settings where none is left open."""
-    read, item = [], ItemReader.read
+    read, item = [], AnnotatedImageReader.read
 
     def noted(reader, source, pair):
         read.append(pair.name)
         return item(reader, source, pair)
 
-    monkeypatch.setattr(ItemReader, "read", noted)
+    monkeypatch.setattr(AnnotatedImageReader, "read", noted)
     for auto, times in (((), 2), (("model.depth", "train.border_weight"), 3)):
         read.clear()
         settings = {**TINY, "train.memory": 0.0, "train.validation": 1 / 4, "train.target": "classes"}
@@ -125,21 +125,21 @@ def test_each_image_is_read_twice_and_once_more_for_the_settings(dataset, tmp_pa
 
 def test_digests_are_the_same_whether_memory_holds_the_images_or_not(dataset):
     here, there = (
-        load_training_data(dataset, Normalization(), validation=1 / 4, target="classes", memory=memory)
+        load_training_set(dataset, Normalization(), validation=1 / 4, target="classes", memory=memory)
         for memory in (inf, 0)
     )
-    assert item_digests(here) == item_digests(there)
-    assert len(item_digests(here)) == 4
+    assert image_hashes(here) == image_hashes(there)
+    assert len(image_hashes(here)) == 4
 
 
 def test_images_that_do_not_fit_each_other_are_refused_before_any_is_read(dataset, monkeypatch):
     write(dataset / "images" / "3.tif", Image(np.zeros((2, 33, 33), np.uint8), "ZYX"), overwrite=True)
     write(dataset / "labels" / "3.tif", Image(np.zeros((2, 33, 33), np.uint8), "ZYX"), overwrite=True)
-    monkeypatch.setattr(ItemReader, "read", None)
+    monkeypatch.setattr(AnnotatedImageReader, "read", None)
     with pytest.raises(
         ShapeError, match=r"3.tif has shape \(1, 2, 33, 33\) \(channels first\), 0.tif has \(1, 40, 30\)"
     ):
-        load_training_data(dataset, Normalization(), validation=0.0, target="classes", memory=0)
+        load_training_set(dataset, Normalization(), validation=0.0, target="classes", memory=0)
 
 
 def test_bytes_by_hand():
@@ -228,17 +228,17 @@ def test_a_run_on_one_large_image_is_the_one_of_a_machine_that_holds_it(tmp_path
     for name, memory in (("here", inf), ("there", 0)):
         files = Path(f"{tmp_path}/a.tif,{tmp_path}/b.tif")
         how = {"validation": 0.25, "target": target, "memory": memory, "pixels": 600}
-        data = load_training_data(files, Normalization(), **how)
+        data = load_training_set(files, Normalization(), **how)
         assert len(list(data.bands(0))) == (5 if memory == 0 else 1)
         assert [item.target.size for item in data.validation] == [600]
-        run = Experiment(
+        run = TrainingRun(
             fit_to_data(RunConfig.preset("default").updated(settings), data),
             data,
             Normalization(),
             tmp_path / name,
             make_fabric("cpu", "float32"),
         )
-        assert run.digests.keys() == {
+        assert run.hashes.keys() == {
             "train/a.tif (rows 0 to 179)",
             "validation/a.tif (rows 180 to 239), rows 200 to 219",
         }

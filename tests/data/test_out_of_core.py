@@ -17,7 +17,7 @@ from biounet.data.normalize import Normalization
 from biounet.data.out_of_core import band_rows, bytes_to_make, measure_whole, read_bands
 from biounet.data.sample_cache import store_samples, to_samples
 from biounet.data.synthetic import draw_cells
-from biounet.data.training_set import load_training_data
+from biounet.data.training_set import load_training_set
 from biounet.io import Image, write
 from biounet.training.auto_settings import Fingerprint
 
@@ -39,7 +39,7 @@ def save(folder, image, labels, axes):
 
 
 def read(folder, target, memory):
-    return load_training_data(folder, Normalization(), validation=0.0, target=target, memory=memory)
+    return load_training_set(folder, Normalization(), validation=0.0, target=target, memory=memory)
 
 
 def cells(size):
@@ -64,7 +64,7 @@ def test_bands_become_the_sample_of_the_whole(tmp_path, small, target, axes):
     (stored,) = store_samples(there, config, tmp_path / "files")
     for ours, theirs in zip(stored, whole, strict=True):
         assert torch.equal(ours.to(theirs.dtype), theirs)
-    for ours, theirs in zip(there.surveys, here.surveys, strict=True):
+    for ours, theirs in zip(there.statistics, here.statistics, strict=True):
         assert (ours.digest, ours.image_digest, ours.shape) == (theirs.digest, theirs.image_digest, theirs.shape)
     assert (there.counts == here.counts).all()
     assert (there.largest, there.trained_on) == (here.largest, here.trained_on)
@@ -160,7 +160,7 @@ def test_so_are_those_of_rows_that_are_trained_on(tmp_path):
     image, labels = cells((64, 40))
     image[48:] //= 4
     save(tmp_path, image, labels, "YX")
-    data = load_training_data(tmp_path, Normalization(), validation=1 / 4, target="classes")
+    data = load_training_set(tmp_path, Normalization(), validation=1 / 4, target="classes")
     normalised = Normalization().measured(image[None]).apply(image[None])
     np.testing.assert_array_equal(data.train[0].image, normalised[:, :48])
     np.testing.assert_array_equal(data.validation[0].image, normalised[:, 48:])
@@ -173,10 +173,10 @@ def test_they_are_taken_once_however_many_parts_of_the_image_are_read(tmp_path, 
     monkeypatch.setattr(items, "measure_whole", lambda *given: taken.append(1) or measure_whole(*given))
     save(tmp_path, *cells((200, 60)), "YX")
     how = {"validation": 1 / 4, "target": "distance", "memory": 0, "pixels": 20 * 60}
-    data = load_training_data(tmp_path, Normalization(), **how)
+    data = load_training_set(tmp_path, Normalization(), **how)
     assert len(data.validation) == 4
     assert len(list(data.bands(0))) > 1
-    assert len(data.surveys) == len(taken) == 1
+    assert len(data.statistics) == len(taken) == 1
 
 
 def test_rows_by_hand():

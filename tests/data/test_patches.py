@@ -10,7 +10,7 @@ from biounet.config import AugmentConfig, RunConfig, TrainConfig
 from biounet.core.errors import LabelError
 from biounet.core.labels import IGNORE
 from biounet.data.augment import Sample
-from biounet.data.patches import PatchSource, network_input_size
+from biounet.data.patches import PatchSampler, network_input_size
 from biounet.models.receptive_field import unet_geometry
 
 STILL = AugmentConfig(elastic=0, rotate=0, mirror=False)
@@ -28,7 +28,7 @@ def numbered(*shapes, labels=None):
 
 
 def source(samples, *, geometry=SAME, size=(16, 16), augment=STILL, **train):
-    return PatchSource(samples, geometry, size, augment, TrainConfig(**train))
+    return PatchSampler(samples, geometry, size, augment, TrainConfig(**train))
 
 
 def test_labels_of_an_unpadded_network_are_the_middle_of_its_image():

@@ -10,11 +10,11 @@ from biounet.config import RunConfig
 from biounet.core.errors import OutputError, TrainingError
 from biounet.core.labels import IGNORE
 from biounet.data import sample_cache as stored_samples
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.augment import Sample
-from biounet.data.patches import PatchSource
-from biounet.data.sample_cache import StoredSamples, choose_home, free_bytes
-from biounet.data.training_set import TrainingData
+from biounet.data.patches import PatchSampler
+from biounet.data.sample_cache import StoredSamples, choose_sample_device, free_bytes
+from biounet.data.training_set import TrainingSet
 from biounet.models.receptive_field import unet_geometry
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def source(found, *, padded=True, device=None):
     config = RunConfig.preset("default").updated({"train.batch": 4, "train.oversample": 0.5})
     geometry = unet_geometry(((2, 2),) * 2, padded=padded)
     size = (32, 32) if padded else geometry.input_size((20, 20))
-    return PatchSource(found, geometry, size, config.augment, config.train, device)
+    return PatchSampler(found, geometry, size, config.augment, config.train, device)
 
 
 @pytest.mark.parametrize("padded", [True, False])
@@ -110,16 +110,16 @@ def test_a_sample_that_cannot_be_written_is_not_there(tmp_path, monkeypatch):
 def test_samples_are_on_the_gpu_if_its_share_of_free_memory_holds_them(monkeypatch, settings, kind, bytes_per_pixel):
     """Two images of 20 pixels and two channels; those to draw have one."""
     labels = np.zeros((1, 4, 5) if kind == "images" else (4, 5), np.int64)
-    items = [Item(name, np.zeros((2, 4, 5), np.float32), labels, np.zeros((4, 5), np.int64)) for name in "ab"]
-    data = TrainingData(items, [], kind, ())
+    items = [AnnotatedImage(name, np.zeros((2, 4, 5), np.float32), labels, np.zeros((4, 5), np.int64)) for name in "ab"]
+    data = TrainingSet(items, [], kind, ())
     config = RunConfig.preset("default").updated({"train.memory": 0.25, **settings})
     device = torch.device("cuda", 0)
     needed = 40 * bytes_per_pixel
     monkeypatch.setattr(stored_samples, "free_bytes", lambda _: 4.0 * needed)
-    assert choose_home(data, config, device) == (device, "")
+    assert choose_sample_device(data, config, device) == (device, "")
     monkeypatch.setattr(stored_samples, "free_bytes", lambda _: 4.0 * needed - 1)
-    home, why = choose_home(data, config, device)
-    assert home == CPU
+    sample_device, why = choose_sample_device(data, config, device)
+    assert sample_device == CPU
     assert "the processor cuts the patches" in why
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biounet.data.normalize import Normalization
-from biounet.data.statistics import COLUMNS, Survey
+from biounet.data.statistics import COLUMNS, ImageStatistics
 
 
 def arrays(shape=(2, 9, 5)):
@@ -25,7 +25,7 @@ def arrays(shape=(2, 9, 5)):
 def test_bands_tell_what_the_whole_tells(shape, cuts):
     whole = arrays(shape)
     bands = zip(*(np.split(array, cuts, axis=-2) for array in whole), strict=True)
-    found, wanted = Survey.joined("a", bands), Survey.of("a", *whole)
+    found, wanted = ImageStatistics.joined("a", bands), ImageStatistics.of("a", *whole)
     assert (found.name, found.shape, found.digest) == (wanted.name, shape, wanted.digest)
     assert (found.image_digest, found.extent) == (wanted.image_digest, wanted.extent)
     assert found.counts.tolist() == wanted.counts.tolist()
@@ -37,21 +37,23 @@ def test_any_pixel_changes_the_digest(which):
     before = arrays()
     after = [array.copy() for array in before]
     after[which][..., 3, 2] += 1
-    assert Survey.of("a", *before).digest != Survey.of("a", *after).digest
-    assert (Survey.of("a", *before).image_digest == Survey.of("a", *after).image_digest) == (which > 0)
+    assert ImageStatistics.of("a", *before).digest != ImageStatistics.of("a", *after).digest
+    assert (ImageStatistics.of("a", *before).image_digest == ImageStatistics.of("a", *after).image_digest) == (
+        which > 0
+    )
 
 
 def test_so_does_the_shape():
     image, labels, target = arrays((1, 6, 4))
     turned = [array.reshape(*array.shape[:-2], 4, 6) for array in (image, labels, target)]
-    assert Survey.of("a", image, labels, target).digest != Survey.of("a", *turned).digest
+    assert ImageStatistics.of("a", image, labels, target).digest != ImageStatistics.of("a", *turned).digest
 
 
 def extent(*channels):
     """Of a picture (C, Y, X)."""
     image = np.array(channels, np.float32)
     labels = np.zeros(image.shape[1:], np.int64)
-    return Survey.of("a", image, labels, labels).extent
+    return ImageStatistics.of("a", image, labels, labels).extent
 
 
 def test_the_extent_of_intensities_by_hand():

@@ -1,4 +1,4 @@
-"""Scores smoothed by hand, against scipy, and as much as fits what is true."""
+"""Logits smoothed by hand, against scipy, and as much as fits what is true."""
 
 import numpy as np
 import pytest
@@ -10,13 +10,13 @@ from scipy.ndimage import correlate1d, gaussian_filter
 from biounet.inference.smoothing import MOST, fit_smoothing, smooth, smooth_probabilities, smooth_whole
 
 
-def soft_max(scores):
-    powers = np.exp(scores - scores.max(axis=0))
+def soft_max(logits):
+    powers = np.exp(logits - logits.max(axis=0))
     return (powers / powers.sum(axis=0)).astype(np.float32)
 
 
 def blobs(noise):
-    """Foreground in blobs, and scores of a network that knows its odds but for noise from pixel to pixel."""
+    """Foreground in blobs, and logits of a network that knows its odds but for noise from pixel to pixel."""
     rng = np.random.default_rng(0)
     field = gaussian_filter(rng.normal(size=(192, 192)), 8)
     odds = 4 * field / field.std()
@@ -64,9 +64,9 @@ def test_passes_are_a_gaussian(passes):
 
 
 def test_smoothed_probabilities_are_those_of_smoothed_scores():
-    scores = np.random.default_rng(0).normal(0, 3, (4, 3, 12, 9)).astype(np.float32)
-    found = smooth_probabilities(soft_max(scores), 2)
-    np.testing.assert_allclose(found, soft_max(smooth_whole(scores, passes=2)), atol=1e-5)
+    logits = np.random.default_rng(0).normal(0, 3, (4, 3, 12, 9)).astype(np.float32)
+    found = smooth_probabilities(soft_max(logits), 2)
+    np.testing.assert_allclose(found, soft_max(smooth_whole(logits, passes=2)), atol=1e-5)
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-6)
     sure = np.array([[[0.0, 1.0]], [[1.0, 0.0]]])
     assert np.isfinite(smooth_probabilities(sure, 1)).all()

@@ -16,12 +16,12 @@ from biounet.core.boxes import Box
 from biounet.core.components import in_pieces, split_objects
 from biounet.core.errors import LabelError, ShapeError
 from biounet.measurement import (
+    count_region,
     entropy,
     join,
     measure_objects,
     outline_polygons,
     table_of,
-    tally_region,
     uncertain_regions,
 )
 
@@ -236,7 +236,7 @@ def test_wherever_an_image_is_cut_the_table_is_the_same(case):
     rng = np.random.default_rng(0)
     image, probabilities = rng.integers(0, 1000, (2, *labels.shape)), rng.random((3, *labels.shape))
     whole = measure_objects(labels, image=image, probabilities=probabilities)
-    tallies = []
+    region_counts = []
     for corner in np.ndindex(*(len(cut) - 1 for cut in cuts)):
         spans = [list(pairwise(cut))[index] for cut, index in zip(cuts, corner, strict=True)]
         outer = [
@@ -246,13 +246,21 @@ def test_wherever_an_image_is_cut_the_table_is_the_same(case):
         origin = [start for start, _ in outer]
         core = Box(tuple(start for start, _ in spans), tuple(stop for _, stop in spans)).relative_to(origin)
         pixels = (image[(slice(None), *slices)], probabilities[(slice(None), *slices)])
-        tallies.append(tally_region(labels[slices], image=pixels[0], probabilities=pixels[1], core=core, origin=origin))
-    same(table_of(join([join(tallies[1:] or tallies[:1]), *tallies[: len(tallies) > 1]]), shape=labels.shape), whole)
+        region_counts.append(
+            count_region(labels[slices], image=pixels[0], probabilities=pixels[1], core=core, origin=origin)
+        )
+    same(
+        table_of(
+            join([join(region_counts[1:] or region_counts[:1]), *region_counts[: len(region_counts) > 1]]),
+            shape=labels.shape,
+        ),
+        whole,
+    )
 
 
 def test_a_row_far_from_the_origin_loses_no_digits():
-    tally = tally_region(np.array([[1, 1, 1]]), origin=(10**6, 10**7))
-    table = table_of(tally, shape=(2 * 10**6, 2 * 10**7))
+    counts = count_region(np.array([[1, 1, 1]]), origin=(10**6, 10**7))
+    table = table_of(counts, shape=(2 * 10**6, 2 * 10**7))
     assert table["eccentricity"][0] == 1
     assert table["major_axis_px"][0] == 4 * np.sqrt(2 / 3)
 

@@ -10,7 +10,7 @@ from biounet.core.errors import ConfigError
 from biounet.data.normalize import Normalization
 from biounet.inference.overlap_tile import predict_array
 from biounet.models import build
-from biounet.models.downsampled import Coarse
+from biounet.models.downsampled import Downsampled
 from biounet.models.model_file import ModelCard, load_network, save_network
 
 CPU = {"device": torch.device("cpu"), "precision": torch.float32}
@@ -28,7 +28,7 @@ def test_squares_are_averaged_and_scores_interpolated_between_their_centres():
             return seen
 
     seen = torch.tensor([[[[0.0, 2.0, 4.0, 6.0], [0.0, 2.0, 4.0, 6.0]]]])
-    assert Coarse(Echo(), 2)(seen)[0, 0, 0].tolist() == [1, 2, 4, 5]  # of 1 and 5, a quarter and three of the way
+    assert Downsampled(Echo(), 2)(seen)[0, 0, 0].tolist() == [1, 2, 4, 5]  # of 1 and 5, a quarter and three of the way
 
 
 @pytest.mark.parametrize("factor", [2, 4])

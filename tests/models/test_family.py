@@ -159,8 +159,8 @@ def test_pix2pix_has_the_parameters_that_its_authors_state():
 
 
 def test_the_judge_looks_at_patches_of_70_pixels():
-    judge, images = PatchGAN(2, width=2).eval(), noise(2, 1, 1, 128, 128).requires_grad_()
-    judge(*images)[0, 0, 7, 7].backward()
+    discriminator, images = PatchGAN(2, width=2).eval(), noise(2, 1, 1, 128, 128).requires_grad_()
+    discriminator(*images)[0, 0, 7, 7].backward()
     for axis in (0, 1):
         seen = images.grad[0, 0, 0].any(dim=axis).nonzero()
         assert seen.max() - seen.min() + 1 == 70

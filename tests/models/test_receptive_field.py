@@ -5,7 +5,7 @@ import torch
 
 from architectures import KINDS, make, receptive_field
 from biounet.core.geometry import Geometry
-from biounet.models.downsampled import Coarse
+from biounet.models.downsampled import Downsampled
 from biounet.models.receptive_field import unet_geometry
 
 THIN = {"width": 1, "norm": "none"}  # NaN passes through whatever is there
@@ -33,9 +33,9 @@ def test_squares_are_seen_from_the_pixels_between_their_centres():
     alone = Geometry((1, 1), (0, 0), (0, 0), padded=True)
     net = torch.nn.Identity()
     net.geometry = alone
-    assert Coarse(net, 2).geometry.views[0] == ((-2, 1), (-1, 2))
+    assert Downsampled(net, 2).geometry.views[0] == ((-2, 1), (-1, 2))
     net.geometry = Geometry((2, 2), (2, 2), (0, 0), padded=True)
-    assert Coarse(net, 2).geometry.receptive_field is None
+    assert Downsampled(net, 2).geometry.receptive_field is None
 
 
 def test_an_output_pixel_of_the_unet_of_the_paper_sees_204_pixels():

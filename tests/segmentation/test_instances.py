@@ -17,12 +17,12 @@ from biounet.segmentation import (
     ReliefReader,
     drop_small,
     fill_holes,
-    flood,
-    label_relief,
-    make_relief,
+    label_elevation,
+    make_elevation,
     number_in_order,
     segment_objects,
     separate_pieces,
+    watershed,
 )
 
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=3, max_side=8)
@@ -37,9 +37,9 @@ def around(place, shape):
                 yield near
 
 
-def cheapest_ways(relief, seeds):
-    """The definition of `flood`, pixel by pixel, with one priority queue."""
-    best = np.zeros(relief.shape, np.uint32)
+def cheapest_ways(elevation, seeds):
+    """The definition of `watershed`, pixel by pixel, with one priority queue."""
+    best = np.zeros(elevation.shape, np.uint32)
     queue = [(0, int(seeds[place]), place) for place in zip(*np.nonzero(seeds), strict=True)]
     heapq.heapify(queue)
     while queue:
@@ -47,77 +47,77 @@ def cheapest_ways(relief, seeds):
         if best[place]:
             continue
         best[place] = number
-        for near in around(place, relief.shape):
-            if relief[near] and not best[near]:
-                climb = max(0, int(relief[near]) - int(relief[place]))
+        for near in around(place, elevation.shape):
+            if elevation[near] and not best[near]:
+                climb = max(0, int(elevation[near]) - int(elevation[place]))
                 heapq.heappush(queue, (cost + 1 + climb, number, near))
     return best
 
 
 @given(RELIEFS)
-def test_each_pixel_belongs_to_the_seed_with_the_cheapest_way(relief):
-    seeds = label_objects(relief >= 128)
-    assert (flood(relief, seeds) == cheapest_ways(relief, seeds)).all()
+def test_each_pixel_belongs_to_the_seed_with_the_cheapest_way(elevation):
+    seeds = label_objects(elevation >= 128)
+    assert (watershed(elevation, seeds) == cheapest_ways(elevation, seeds)).all()
 
 
 @given(RELIEFS, st.booleans())
-def test_objects_hang_together_and_are_numbered_by_their_first_pixels(relief, keep):
-    labels = label_relief(relief, ObjectRules(second_seed=0.0 if keep else None, largest_hole=0))
+def test_objects_hang_together_and_are_numbered_by_their_first_pixels(elevation, keep):
+    labels = label_elevation(elevation, ObjectRules(second_seed=0.0 if keep else None, largest_hole=0))
     numbers, first = np.unique(labels[labels > 0], return_index=True)
     assert numbers.tolist() == list(range(1, len(numbers) + 1))
     assert (np.diff(first) > 0).all()
     assert len(separate_pieces(labels)[1]) == 0
     if keep:
-        assert ((labels > 0) == (relief > 0)).all()
+        assert ((labels > 0) == (elevation > 0)).all()
 
 
 def test_seeds_meet_in_the_valley_not_halfway():
     row = np.array([[200, 180, 160, 140, 120, 100, 60, 120, 200]], np.uint8)
-    assert label_relief(row, ObjectRules(seed=0.75)).tolist() == [[1, 1, 1, 1, 1, 1, 2, 2, 2]]
+    assert label_elevation(row, ObjectRules(seed=0.75)).tolist() == [[1, 1, 1, 1, 1, 1, 2, 2, 2]]
 
 
 def test_on_a_plain_seeds_meet_halfway_and_the_first_wins_a_tie():
     row = np.array([[200, 60, 60, 60, 60, 200, 60, 200]], np.uint8)
-    assert label_relief(row, ObjectRules(seed=0.75)).tolist() == [[1, 1, 1, 2, 2, 2, 2, 3]]
+    assert label_elevation(row, ObjectRules(seed=0.75)).tolist() == [[1, 1, 1, 2, 2, 2, 2, 3]]
 
 
 def test_what_has_no_seed_is_dropped_or_kept():
     row = np.array([[50, 0, 200, 50, 0, 9]], np.uint8)
-    assert label_relief(row, ObjectRules()).tolist() == [[0, 0, 1, 1, 0, 0]]
-    assert label_relief(row, ObjectRules(second_seed=0.0)).tolist() == [[1, 0, 2, 2, 0, 3]]
+    assert label_elevation(row, ObjectRules()).tolist() == [[0, 0, 1, 1, 0, 0]]
+    assert label_elevation(row, ObjectRules(second_seed=0.0)).tolist() == [[1, 0, 2, 2, 0, 3]]
 
 
 def test_an_object_without_a_high_seed_has_a_low_one():
     # Two bright objects that touch, and two dim ones that do: one level of seeds tells apart one pair only.
     row = np.array([[220, 120, 220, 0, 100, 30, 100]], np.uint8)
     high, low = ObjectRules(seed=0.8), ObjectRules(seed=0.3)
-    assert label_relief(row, high).tolist() == [[1, 1, 2, 0, 0, 0, 0]]
-    assert label_relief(row, low).tolist() == [[1, 1, 1, 0, 2, 2, 3]]
+    assert label_elevation(row, high).tolist() == [[1, 1, 2, 0, 0, 0, 0]]
+    assert label_elevation(row, low).tolist() == [[1, 1, 1, 0, 2, 2, 3]]
     both = high.model_copy(update={"second_seed": 0.3})
-    assert label_relief(row, both).tolist() == [[1, 1, 2, 0, 3, 3, 4]]
+    assert label_elevation(row, both).tolist() == [[1, 1, 2, 0, 3, 3, 4]]
 
 
 def test_small_seeds_are_none():
     row = np.array([[200, 200, 50, 200, 0, 200]], np.uint8)
-    assert label_relief(row, ObjectRules(least_seed=2)).tolist() == [[1, 1, 1, 1, 0, 0]]
-    assert label_relief(row, ObjectRules(least_seed=2, second_seed=0.0)).tolist() == [[1, 1, 1, 1, 0, 2]]
+    assert label_elevation(row, ObjectRules(least_seed=2)).tolist() == [[1, 1, 1, 1, 0, 0]]
+    assert label_elevation(row, ObjectRules(least_seed=2, second_seed=0.0)).tolist() == [[1, 1, 1, 1, 0, 2]]
 
 
 def test_seeds_without_a_peak_are_none():
     # A doubtful hill beside two sure ones, which a gap parts that only a low level of seeds leaves open.
     row = np.array([[140, 160, 140, 0, 220, 120, 140, 0, 220]], np.uint8)
     low = ObjectRules(seed=0.5)
-    assert label_relief(row, low).tolist() == [[1, 1, 1, 0, 2, 2, 3, 0, 4]]
+    assert label_elevation(row, low).tolist() == [[1, 1, 1, 0, 2, 2, 3, 0, 4]]
     peak = ObjectRules(seed=0.5, peak=0.8)
-    assert label_relief(row, peak).tolist() == [[0, 0, 0, 0, 1, 1, 1, 0, 2]]
-    assert label_relief(row, ObjectRules(seed=0.5, peak=0.4)).tolist() == label_relief(row, low).tolist()
+    assert label_elevation(row, peak).tolist() == [[0, 0, 0, 0, 1, 1, 1, 0, 2]]
+    assert label_elevation(row, ObjectRules(seed=0.5, peak=0.4)).tolist() == label_elevation(row, low).tolist()
     again = ObjectRules(seed=0.5, peak=0.8, second_seed=0.0)
-    assert label_relief(row, again).tolist() == [[1, 1, 1, 0, 2, 2, 2, 0, 3]]
+    assert label_elevation(row, again).tolist() == [[1, 1, 1, 0, 2, 2, 2, 0, 3]]
 
 
 def test_seeds_that_do_not_grow_are_the_objects():
     row = np.array([[50, 0, 200, 50, 130]], np.uint8)
-    assert label_relief(row, ObjectRules(grow=False)).tolist() == [[0, 0, 1, 0, 2]]
+    assert label_elevation(row, ObjectRules(grow=False)).tolist() == [[0, 0, 1, 0, 2]]
 
 
 @given(arrays.arrays(bool, SHAPES))
@@ -141,27 +141,27 @@ def test_holes_have_a_largest_size():
 
 
 def test_small_objects_go_before_holes_are_filled():
-    relief = np.full((5, 5), 200, np.uint8)
-    relief[1:4, 1:4] = 0
-    relief[2, 2] = 200
-    assert (label_relief(relief, ObjectRules(least_pixels=2)) == 1).all()
+    elevation = np.full((5, 5), 200, np.uint8)
+    elevation[1:4, 1:4] = 0
+    elevation[2, 2] = 200
+    assert (label_elevation(elevation, ObjectRules(least_pixels=2)) == 1).all()
     assert drop_small(np.array([[1, 2, 2]], np.uint32), least=2).tolist() == [[0, 2, 2]]
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (1, 1)])
 @pytest.mark.parametrize("rules", [ObjectRules(), ObjectRules(second_seed=0.0, least_pixels=1)])
 def test_no_object_a_whole_one_and_one_of_one_pixel(shape, rules):
-    assert not label_relief(np.zeros(shape, np.uint8), rules).any()
-    assert (label_relief(np.full(shape, 255, np.uint8), rules) == 1).all()
+    assert not label_elevation(np.zeros(shape, np.uint8), rules).any()
+    assert (label_elevation(np.full(shape, 255, np.uint8), rules) == 1).all()
     dot = np.zeros(shape, np.uint8)
     dot[(-1,) * len(shape)] = 200
-    assert (label_relief(dot, rules) == (dot > 0)).all()
+    assert (label_elevation(dot, rules) == (dot > 0)).all()
 
 
 def test_more_objects_than_16_bits_count():
-    relief = np.zeros((600, 600), np.uint8)
-    relief[::2, ::2] = 200
-    assert label_relief(relief, ObjectRules()).max() == 90_000
+    elevation = np.zeros((600, 600), np.uint8)
+    elevation[::2, ::2] = 200
+    assert label_elevation(elevation, ObjectRules()).max() == 90_000
     assert number_in_order(np.arange(100_000, dtype=np.uint32)[::-1].reshape(1, -1))[0, -2] == 99_999
 
 
@@ -179,7 +179,7 @@ def test_a_relief_is_the_same_by_region(target, classes):
     scores = np.random.default_rng(0).normal(size=(classes, 13, 11)).astype(np.float32)
     probabilities = np.exp(scores) / np.exp(scores).sum(axis=0)
     rules = ObjectRules(target=target, foreground=0.8)
-    whole = make_relief(probabilities, rules)
+    whole = make_elevation(probabilities, rules)
     reader = ReliefReader(ArrayReader(probabilities), rules)
     assert reader.shape == whole.shape
     assert (reader.read(Box((2, 3), (9, 11))) == whole[2:9, 3:11]).all()
@@ -190,16 +190,16 @@ def test_a_relief_is_the_same_by_region(target, classes):
 def test_the_foreground_alone_will_do():
     foreground = np.array([[0.2, 0.8, 0.51, 0.5]], np.float32)
     both = np.stack([1 - foreground, foreground])
-    assert (make_relief(both, ObjectRules()) == make_relief(foreground[np.newaxis], ObjectRules())).all()
+    assert (make_elevation(both, ObjectRules()) == make_elevation(foreground[np.newaxis], ObjectRules())).all()
     assert segment_objects(both, ObjectRules()).tolist() == [[0, 1, 1, 0]]
 
 
 def test_wrong_probabilities_are_said():
     with pytest.raises(ShapeError, match="target border has 3 classes, got 2"):
-        make_relief(np.zeros((2, 4, 4), np.float32), ObjectRules(target="border"))
+        make_elevation(np.zeros((2, 4, 4), np.float32), ObjectRules(target="border"))
     with pytest.raises(ShapeError, match="3 or more"):
-        make_relief(np.zeros((2, 4, 4), np.float32), ObjectRules(target="distance"))
+        make_elevation(np.zeros((2, 4, 4), np.float32), ObjectRules(target="distance"))
     with pytest.raises(ShapeError, match="axes C"):
-        make_relief(np.zeros((4, 4), np.float32), ObjectRules())
+        make_elevation(np.zeros((4, 4), np.float32), ObjectRules())
     with pytest.raises(ImageError, match="floating point"):
-        make_relief(np.zeros((2, 4, 4), np.uint8), ObjectRules())
+        make_elevation(np.zeros((2, 4, 4), np.uint8), ObjectRules())

@@ -11,7 +11,7 @@ from biounet.config.object_rules import ObjectRules
 from biounet.core.boxes import ArrayReader, ArrayWriter
 from biounet.core.components import label_objects
 from biounet.core.errors import MemoryBudgetError, ShapeError
-from biounet.segmentation import label_out_of_core, label_relief, region_size
+from biounet.segmentation import label_elevation, label_out_of_core, region_size
 from biounet.segmentation.regions import BYTES_PER_PIXEL, Pieces, Regions
 
 RULES = st.builds(
@@ -27,7 +27,7 @@ RULES = st.builds(
 
 
 @st.composite
-def reliefs(draw):
+def elevations(draw):
     """Label-like images: noise, smooth hills, plains with walls; and regions to cut them into."""
     shape = draw(
         arrays.array_shapes(min_dims=2, max_dims=2, max_side=24)
@@ -45,18 +45,18 @@ def reliefs(draw):
     return np.clip(heights, 0, 255).astype(np.uint8), region
 
 
-def in_regions(relief, rules, region):
-    labels = np.full(relief.shape, 77, np.uint32)
-    count = label_out_of_core(ArrayReader(relief), ArrayWriter(labels), rules, region=region)
+def in_regions(elevation, rules, region):
+    labels = np.full(elevation.shape, 77, np.uint32)
+    count = label_out_of_core(ArrayReader(elevation), ArrayWriter(labels), rules, region=region)
     assert count == labels.max(initial=0)
     return labels
 
 
 @settings(max_examples=60)
-@given(reliefs(), RULES)
+@given(elevations(), RULES)
 def test_regions_give_the_numbers_of_the_whole_image(drawn, rules):
-    relief, region = drawn
-    np.testing.assert_array_equal(in_regions(relief, rules, region), label_relief(relief, rules))
+    elevation, region = drawn
+    np.testing.assert_array_equal(in_regions(elevation, rules, region), label_elevation(elevation, rules))
 
 
 @settings(max_examples=30)
@@ -79,7 +79,7 @@ def test_an_object_that_winds_through_all_regions():
     snake[::2] = 10
     snake[1::4, -1] = snake[3::4, 0] = 10
     snake[0, 0], snake[14, -1] = 200, 200
-    whole = label_relief(snake, ObjectRules())
+    whole = label_elevation(snake, ObjectRules())
     assert whole.max() == 2
     for region in [(2, 3), (5, 15), (16, 2)]:
         assert (in_regions(snake, ObjectRules(), region) == whole).all()
@@ -95,19 +95,19 @@ def test_a_hole_that_reaches_over_many_regions():
 
 
 def test_regions_that_were_written_before_are_left_alone():
-    relief = np.full((4, 4), 200, np.uint8)
+    elevation = np.full((4, 4), 200, np.uint8)
     labels = np.zeros((4, 4), np.uint32)
-    reader, writer = ArrayReader(relief), ArrayWriter(labels)
+    reader, writer = ArrayReader(elevation), ArrayWriter(labels)
     label_out_of_core(reader, writer, ObjectRules(), region=(2, 4), done=lambda box: box.start[0] == 0)
     assert labels.tolist() == [[0] * 4] * 2 + [[1] * 4] * 2
 
 
 def test_what_is_kept_changes_nothing():
-    relief = np.random.default_rng(0).integers(0, 256, (20, 20)).astype(np.uint8)
-    labels = np.zeros(relief.shape, np.uint32)
-    reader, writer = ArrayReader(relief), ArrayWriter(labels)
+    elevation = np.random.default_rng(0).integers(0, 256, (20, 20)).astype(np.uint8)
+    labels = np.zeros(elevation.shape, np.uint32)
+    reader, writer = ArrayReader(elevation), ArrayWriter(labels)
     label_out_of_core(reader, writer, ObjectRules(), region=(6, 7), keep={})
-    assert (labels == label_relief(relief, ObjectRules())).all()
+    assert (labels == label_elevation(elevation, ObjectRules())).all()
 
 
 def test_a_wrong_region_is_said():

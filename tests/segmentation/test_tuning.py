@@ -8,7 +8,7 @@ from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import ConfigError, DatasetError, LabelError, ShapeError
 from biounet.data.targets import interior_border
 from biounet.metrics import match_objects
-from biounet.segmentation import label_relief, score_objects, segment_objects, tune_rules
+from biounet.segmentation import label_elevation, score_objects, segment_objects, tune_rules
 
 
 def drawn_cells(seed):
@@ -47,11 +47,11 @@ def test_of_large_images_parts_are_enough(monkeypatch):
     monkeypatch.setattr("biounet.data.subset.LEAST", 48**2)
     seen = []
 
-    def label(relief, rules):
-        seen.append(relief.shape)
-        return label_relief(relief, rules)
+    def label(elevation, rules):
+        seen.append(elevation.shape)
+        return label_elevation(elevation, rules)
 
-    monkeypatch.setattr("biounet.segmentation.tuning.label_relief", label)
+    monkeypatch.setattr("biounet.segmentation.tuning.label_elevation", label)
     tiles = [drawn_cells(seed) for seed in range(16)]
     cells = [np.where(truth > 0, truth + 9 * number, 0) for number, (_, truth) in enumerate(tiles)]
     image = np.block([[tiles[4 * y + x][0] for x in range(4)] for y in range(4)])

@@ -40,7 +40,7 @@ def batch(*, size=24, drawn=False):
 
 
 class Undecided(nn.Module):
-    """A judge with one weight, that says of every patch the same."""
+    """A discriminator with one weight, that says of every patch the same."""
 
     def __init__(self, said):
         super().__init__()
@@ -51,8 +51,8 @@ class Undecided(nn.Module):
 
 
 def undecided(said, weight=1.0):
-    judge = Undecided(said)
-    return Adversary(judge, torch.optim.SGD(judge.parameters(), lr=1.0), weight)
+    discriminator = Undecided(said)
+    return Adversary(discriminator, torch.optim.SGD(discriminator.parameters(), lr=1.0), weight)
 
 
 def test_there_is_none_unless_asked_for():
@@ -61,32 +61,34 @@ def test_there_is_none_unless_asked_for():
 
 def test_deceit_is_the_surprise_at_a_drawn_image_being_true():
     given = batch()
-    scores = torch.zeros(3, 2, 24, 24)
-    deceit = undecided(math.log(3), weight=0.5).deceit(given.image, scores, given.labels, FABRIC)
-    assert float(deceit) == pytest.approx(-0.5 * math.log(3 / 4))  # the judge says true with probability 3/4
+    logits = torch.zeros(3, 2, 24, 24)
+    generator_loss = undecided(math.log(3), weight=0.5).generator_loss(given.image, logits, given.labels, FABRIC)
+    assert float(generator_loss) == pytest.approx(
+        -0.5 * math.log(3 / 4)
+    )  # the discriminator says true with probability 3/4
 
 
 def test_the_judge_learns_at_half_speed_from_true_and_drawn_alike():
     given, adversary = batch(), undecided(math.log(3))
     adversary.add_gradients(given.image, torch.zeros(3, 2, 24, 24), given.labels, FABRIC)
     # Half of (p - 1) for what is true and of p for what is drawn, p = 3/4.
-    assert float(adversary.judge.said.grad) == pytest.approx((3 / 4 - 1 + 3 / 4) / 2)
+    assert float(adversary.discriminator.said.grad) == pytest.approx((3 / 4 - 1 + 3 / 4) / 2)
 
 
 def test_deceit_moves_the_network_and_not_the_judge():
     adversary = Adversary.begin(config(), torch.device("cpu"))
-    given, scores = batch(), torch.zeros(3, 2, 24, 24, requires_grad=True)
-    adversary.deceit(given.image, scores, given.labels, FABRIC).backward()
-    assert scores.grad.abs().sum() > 0
-    assert all(weight.grad is None for weight in adversary.judge.parameters())
+    given, logits = batch(), torch.zeros(3, 2, 24, 24, requires_grad=True)
+    adversary.generator_loss(given.image, logits, given.labels, FABRIC).backward()
+    assert logits.grad.abs().sum() > 0
+    assert all(weight.grad is None for weight in adversary.discriminator.parameters())
 
 
 def test_what_nobody_knows_moves_nothing():
     adversary = Adversary.begin(config(), torch.device("cpu"))
-    given, scores = batch(), torch.randn(3, 2, 24, 24, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    adversary.deceit(given.image, scores, given.labels, FABRIC).backward()
-    assert not scores.grad[0, :, 12:].any()
-    assert scores.grad[0, :, :12].any()
+    given, logits = batch(), torch.randn(3, 2, 24, 24, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    adversary.generator_loss(given.image, logits, given.labels, FABRIC).backward()
+    assert not logits.grad[0, :, 12:].any()
+    assert logits.grad[0, :, :12].any()
 
 
 def test_images_are_judged_as_they_are_and_unknown_pixels_as_zero():
@@ -96,18 +98,18 @@ def test_images_are_judged_as_they_are_and_unknown_pixels_as_zero():
 
 
 def test_of_several_heads_the_last_is_judged():
-    scores = torch.stack([torch.zeros(1, 2, 4), torch.tensor([[[9.0] * 4, [0.0] * 4]])], dim=2)
-    _, drawn = counterparts(scores, torch.zeros(1, 4, dtype=torch.int64))
-    torch.testing.assert_close(drawn, scores[:, :, 1].softmax(1))
+    logits = torch.stack([torch.zeros(1, 2, 4), torch.tensor([[[9.0] * 4, [0.0] * 4]])], dim=2)
+    _, drawn = counterparts(logits, torch.zeros(1, 4, dtype=torch.int64))
+    torch.testing.assert_close(drawn, logits[:, :, 1].softmax(1))
 
 
 def test_an_unpadded_network_is_judged_where_it_answers():
     given = batch(size=24)
     wide = torch.nn.functional.pad(given.image, (5, 5, 5, 5))
-    adversary, scores = Adversary.begin(config(), torch.device("cpu")), torch.zeros(3, 2, 24, 24)
+    adversary, logits = Adversary.begin(config(), torch.device("cpu")), torch.zeros(3, 2, 24, 24)
     assert torch.equal(
-        adversary.deceit(wide, scores, given.labels, FABRIC),
-        adversary.deceit(given.image, scores, given.labels, FABRIC),
+        adversary.generator_loss(wide, logits, given.labels, FABRIC),
+        adversary.generator_loss(given.image, logits, given.labels, FABRIC),
     )
 
 
@@ -120,15 +122,15 @@ def test_patches_that_are_too_small_are_refused():
 
 @pytest.mark.parametrize("drawn", [False, True])
 def test_each_side_gets_better_at_its_own_game(drawn):
-    """Against a network that stands still the judge learns to tell."""
+    """Against a network that stands still the discriminator learns to tell."""
     settings = config(train__loss="l1" if drawn else "cross-entropy")
     state, given = State.begin(settings, torch.device("cpu")), batch(size=32, drawn=drawn)
-    adversary, scores = state.adversary, torch.zeros(3, 2, 32, 32)
-    before = float(adversary.deceit(given.image, scores, given.labels, FABRIC))
+    adversary, logits = state.adversary, torch.zeros(3, 2, 32, 32)
+    before = float(adversary.generator_loss(given.image, logits, given.labels, FABRIC))
     for _ in range(5):
-        adversary.add_gradients(given.image, scores, given.labels, FABRIC)
+        adversary.add_gradients(given.image, logits, given.labels, FABRIC)
         adversary.optimizer.step()
-    assert float(adversary.deceit(given.image, scores, given.labels, FABRIC)) > before
+    assert float(adversary.generator_loss(given.image, logits, given.labels, FABRIC)) > before
 
 
 @pytest.mark.parametrize("drawn", [False, True])
@@ -148,7 +150,7 @@ def test_a_resumed_state_goes_on_to_the_same_bytes(tmp_path, drawn):
     whole.save(tmp_path / "whole")
     expected, got = load_state(tmp_path / "whole")[0], load_state(tmp_path / "resumed")[0]
     assert any(name.startswith("judge-optimizer.") for name in got)
-    assert any(name.startswith("judge.layers") for name in got)
+    assert any(name.startswith("discriminator.layers") for name in got)
     assert expected.keys() == got.keys()
     assert all(torch.equal(expected[name], got[name]) for name in expected)
 
@@ -159,6 +161,8 @@ def test_pieces_give_the_gradients_of_the_batch():
         state = State.begin(config(), torch.device("cpu"))
         state.pieces = pieces
         train_step(state, batch(), config().train, fabric=FABRIC, progress=0.5)
-        gradients.append([weight.grad for net in (state.net, state.adversary.judge) for weight in net.parameters()])
+        gradients.append(
+            [weight.grad for net in (state.net, state.adversary.discriminator) for weight in net.parameters()]
+        )
     for whole, parts in zip(*gradients, strict=True):
         torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-6)

@@ -8,9 +8,9 @@ import pytest
 
 from biounet.config import RunConfig
 from biounet.core.labels import IGNORE
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
-from biounet.data.training_set import TrainingData
+from biounet.data.training_set import TrainingSet
 from biounet.models import build
 from biounet.training.auto_settings import Fingerprint, choose_normalization, choose_settings
 
@@ -22,13 +22,13 @@ IMAGES, VOLUMES = RunConfig.preset("default"), RunConfig.preset("default").updat
 def objects(labels, spacing=None):
     labels = np.array(labels)
     image = np.zeros((1, *labels.shape), np.float32)
-    return Item("a", image, labels, np.clip(labels, IGNORE, 1).astype(np.int64), spacing)
+    return AnnotatedImage("a", image, labels, np.clip(labels, IGNORE, 1).astype(np.int64), spacing)
 
 
 def test_what_is_measured_is_what_is_there():
     first = objects([[1, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 2], [0, 0, 0, 2]], (0.5, 0.5))
     second = objects([[3, 4, 0, 0, 0, 0, 0, -1]], (0.5, 0.5))
-    found = Fingerprint.of(TrainingData([first, second], [], "objects", ()))
+    found = Fingerprint.of(TrainingSet([first, second], [], "objects", ()))
     assert (found.smallest, found.median, found.spacing) == ((1, 4), (2, 6), (0.5, 0.5))
     assert (found.objects, found.touching) == (4, 1.0)  # 1 and 2 have one pixel between them
     assert found.diameter == pytest.approx(2.7)  # of 1, 1, 2, 3 the 90th percentile
@@ -41,13 +41,13 @@ def test_objects_are_found_where_few_images_have_any():
     """One image of 200 has an object, and is none of 64 that are spread evenly."""
     items = [objects([[0, 0, 0, 0]]) for _ in range(200)]
     items[101] = objects([[0, 1, 1, 0]])
-    found = Fingerprint.of(TrainingData(items, [], "objects", ()))
+    found = Fingerprint.of(TrainingSet(items, [], "objects", ()))
     assert (found.objects, found.diameter) == (1, 2.0)
 
 
 def test_images_of_several_pixel_sizes_have_none():
     items = [objects([[0, 1]], (1.0, 1.0)), objects([[0, 1]], (2.0, 2.0))]
-    assert Fingerprint.of(TrainingData(items, [], "objects", ())).spacing is None
+    assert Fingerprint.of(TrainingSet(items, [], "objects", ())).spacing is None
 
 
 @pytest.mark.parametrize(("diameter", "depth"), [(30, 4), (112, 4), (113, 5), (1000, 6)])
@@ -115,8 +115,8 @@ def with_hot_pixels(hot, count=10, kind="classes"):
         image = rng.normal(500, 30, (1, 40, 40))
         image[0, 3, 4] = 60_000 if number < hot else 500
         labels = rng.integers(0, 2, (40, 40))
-        items.append(Item(str(number), Normalization().measured(image).apply(image), labels, labels))
-    return TrainingData(items, [], kind, ())
+        items.append(AnnotatedImage(str(number), Normalization().measured(image).apply(image), labels, labels))
+    return TrainingSet(items, [], kind, ())
 
 
 @pytest.mark.parametrize(("hot", "kind"), [(0, "z-score"), (1, "z-score"), (2, "percentile"), (10, "percentile")])
@@ -218,7 +218,7 @@ def test_what_was_set_by_hand_stays_and_nothing_is_left_to_choose_twice():
 def test_walls_between_cells_count_as_gaps_where_labels_are_classes():
     wall = np.ones((20, 20), np.int32)
     wall[:, 9:12] = 0
-    found = Fingerprint.of(TrainingData([objects(wall)], [], "classes", ()))
+    found = Fingerprint.of(TrainingSet([objects(wall)], [], "classes", ()))
     assert (found.objects, found.touching) == (0, 1.0)
-    whole = Fingerprint.of(TrainingData([objects(np.ones((20, 20), np.int32))], [], "classes", ()))
+    whole = Fingerprint.of(TrainingSet([objects(np.ones((20, 20), np.int32))], [], "classes", ()))
     assert whole.touching == 0.0

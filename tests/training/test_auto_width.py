@@ -53,7 +53,7 @@ def test_the_largest_batch_with_enough_steps_of_the_widest_network_is_chosen(mon
     """A patch takes a second: so many times the updates that are enough are in the minutes with 2 patches."""
     monkeypatch.setattr(budget, "seconds_per_step", lambda config, size, *, fabric: float(config.train.batch))
     config = RunConfig.preset("default").updated({"train.minutes": updates * budget.ENOUGH * 2 / 60})
-    chosen, reasons = budget.spend_minutes(config, BATCHES, (256, 256), fabric=FABRIC)
+    chosen, reasons = budget.fit_minutes(config, BATCHES, (256, 256), fabric=FABRIC)
     assert (chosen.model.width, chosen.train.batch) == (64, batch)
     assert ("train.batch" in reasons) == (batch > 2)
     if batch > 2:
@@ -74,11 +74,11 @@ def test_a_batch_of_a_narrower_network_grows_only_if_its_width_was_given(monkeyp
     seconds = {16: 0.001, 32: 0.001, 48: 0.001, 64: 100.0}
     monkeypatch.setattr(budget, "seconds_per_step", lambda config, size, *, fabric: seconds[config.model.width])
     config = RunConfig.preset("default").updated({"train.minutes": 10})
-    free, reasons = budget.spend_minutes(config, BATCHES, (256, 256), fabric=FABRIC)
+    free, reasons = budget.fit_minutes(config, BATCHES, (256, 256), fabric=FABRIC)
     assert (free.model.width, free.train.batch, sorted(reasons)) == (48, 2, ["model.width"])
-    given, reasons = budget.spend_minutes(config, ["train.batch"], (256, 256), fabric=FABRIC)
+    given, reasons = budget.fit_minutes(config, ["train.batch"], (256, 256), fabric=FABRIC)
     assert (given.model.width, given.train.batch, sorted(reasons)) == (16, 16, ["train.batch"])
-    assert budget.spend_minutes(config, [], (256, 256), fabric=FABRIC) == (config, {})
+    assert budget.fit_minutes(config, [], (256, 256), fabric=FABRIC) == (config, {})
 
 
 @pytest.mark.parametrize(("room", "batch"), [(1, 2), (3, 2), (4, 4), (15, 8), (16, 16)])

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from biounet.cli.launch import run_ranks
+from biounet.cli.launch import run_processes
 from biounet.config import TrainConfig
 from biounet.core.errors import ConfigError, TrainingError
 from biounet.io import Image, write
 from biounet.models.model_file import load_network
-from biounet.training.distributed import agree, check_share, connected, least, local_size, make_fabric
+from biounet.training.distributed import all_reduce_min, broadcast, check_share, connected, local_size, make_fabric
 from biounet.training.distributed_layers import SampleDropout, drop_by_sample, seed_dropout
 from biounet.training.prepare import room
 
@@ -81,7 +81,7 @@ def test_more_processes_than_samples_are_refused():
 
 def test_one_process_agrees_with_itself():
     fabric = make_fabric("cpu", "float32")
-    assert agree(fabric, 0.25) == least(fabric, 0.25) == 0.25
+    assert broadcast(fabric, 0.25) == all_reduce_min(fabric, 0.25) == 0.25
 
 
 def test_two_processes_agree_and_end_their_connection_before_python_ends():
@@ -90,13 +90,13 @@ def test_two_processes_agree_and_end_their_connection_before_python_ends():
 import atexit, os
 import torch.distributed as dist
 atexit.register(lambda: os._exit(3) if dist.is_initialized() else None)
-from biounet.training.distributed import agree, least, make_fabric
+from biounet.training.distributed import all_reduce_min, broadcast, make_fabric
 fabric = make_fabric("cpu", "float32")
-assert agree(fabric, fabric.global_rank) == 0
-assert least(fabric, -fabric.global_rank) == -1
-assert least(fabric, float("inf")) == float("inf")
+assert broadcast(fabric, fabric.global_rank) == 0
+assert all_reduce_min(fabric, -fabric.global_rank) == -1
+assert all_reduce_min(fabric, float("inf")) == float("inf")
 """
-    assert run_ranks(2, [sys.executable, "-c", code]) == 0
+    assert run_processes(2, [sys.executable, "-c", code]) == 0
 
 
 def test_a_process_that_fails_in_the_middle_of_a_sum_does_not_wait_for_one_that_never_comes(tmp_path, capfd):
@@ -112,7 +112,7 @@ if distributed.make_fabric("cpu", "float32").global_rank == 0:
 time.sleep(60)
 open({str(tmp_path / "waited")!r}, "w")
 """
-    assert run_ranks(2, [sys.executable, "-c", code]) == 1
+    assert run_processes(2, [sys.executable, "-c", code]) == 1
     assert not (tmp_path / "waited").exists()
     assert capfd.readouterr().err.startswith("no room on this disk\n")
 
@@ -132,7 +132,7 @@ if fabric.global_rank == 1:
     auto_width.State.begin = begin
 assert auto_width.seconds_per_step(config, (16, 16), fabric=fabric) == math.inf
 """
-    assert run_ranks(2, [sys.executable, "-c", code]) == 0
+    assert run_processes(2, [sys.executable, "-c", code]) == 0
 
 
 def test_memory_is_shared_by_the_processes_of_a_machine_only(monkeypatch):
@@ -154,7 +154,7 @@ prepare.machine_bytes = lambda: 2**40 * (os.environ["RANK"] == "0")
 main()
 """
     words = ["train", str(dataset), "--out", str(tmp_path / "run"), *TINY, "--steps", "1", "--set", "train.reports=1"]
-    assert run_ranks(2, [sys.executable, "-c", code, *words]) == 0
+    assert run_processes(2, [sys.executable, "-c", code, *words]) == 0
     assert "train.memory leaves them 0.00 GiB: patches are cut from files" in capfd.readouterr().err
     assert (tmp_path / "run" / "model.safetensors").exists()
 

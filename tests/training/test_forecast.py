@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from biounet.config import RunConfig
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.augment import Sample
-from biounet.data.patches import PatchSource
+from biounet.data.patches import PatchSampler
 from biounet.models import geometry_of
 from biounet.training import forecast as forecasts
 from biounet.training.distributed import make_fabric
@@ -44,7 +44,7 @@ def measured(monkeypatch):
         now[0] += 0.5 * float(validation.probabilities[0][1].sum())
         return {"score": 0.5}
 
-    def settling(validation, share):
+    def finalising(validation, share):
         asked.append((validation.seen_pixels, share))
         return 3.0, 4.0
 
@@ -52,9 +52,11 @@ def measured(monkeypatch):
         config = RunConfig.preset("default").updated(TINY | changes)
         labels = torch.zeros(16, 16, dtype=torch.int64)
         samples = [Sample(torch.zeros(1, 16, 16), labels, None)]
-        source = PatchSource(samples, geometry_of(config.model), (16, 16), config.augment, config.train)
+        source = PatchSampler(samples, geometry_of(config.model), (16, 16), config.augment, config.train)
         truths = [np.repeat([[1, 0]], [objects, size - objects], axis=1) for size in sizes]
-        items = [Item(str(truth.size), np.zeros((1, 1, truth.size), np.float32), truth, truth) for truth in truths]
+        items = [
+            AnnotatedImage(str(truth.size), np.zeros((1, 1, truth.size), np.float32), truth, truth) for truth in truths
+        ]
         validation = Validation(items, torch.device("cpu"), torch.float32, seen_pixels=240)
         fabric = make_fabric("cpu", "float32")
         margin[0] = around
@@ -62,11 +64,11 @@ def measured(monkeypatch):
         def keep(state):
             now[0] += keeping
 
-        plan = forecast(config, source, validation, settling, fabric=fabric, begin=begin, keep=keep)
+        plan = forecast(config, source, validation, finalising, fabric=fabric, begin=begin, keep=keep)
         return replace(plan, memory=0), asked
 
     drawing, learning = iter([3.0, 1.0, 1.0, 1.0]), iter([7.0, 9.0, 2.0, 2.5])
-    monkeypatch.setattr(PatchSource, "batch", taking(drawing, PatchSource.batch))
+    monkeypatch.setattr(PatchSampler, "batch", taking(drawing, PatchSampler.batch))
     monkeypatch.setattr(forecasts, "train_step", taking(learning, forecasts.train_step))
     monkeypatch.setattr(forecasts, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr("biounet.training.validation.time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -81,7 +83,7 @@ def test_a_forecast_by_hand(measured):
     assert asked == ["20", "20", "60", (120, pytest.approx(2.0))]
     assert (plan.step_seconds, plan.draw_seconds, plan.report_seconds) == pytest.approx((2.0, 1.0, 12.0))
     assert plan.begin_seconds == pytest.approx(11 + 3 + 7 - 1 - 2)  # the first step takes longer than others
-    assert (plan.steps, plan.reports, plan.settling_seconds) == (100, 5, 7.0)
+    assert (plan.steps, plan.reports, plan.finalising_seconds) == (100, 5, 7.0)
     assert plan.minutes == pytest.approx((18 + 300 + 60 + 7) / 60)
 
 
@@ -112,4 +114,4 @@ def test_minutes_hold_fewer_reports_where_these_take_long(measured):
 def test_without_images_to_validate_on_only_steps_count(measured):
     plan, asked = measured(sizes=(), **{"train.steps": 100, "train.reports": 5})
     assert not asked
-    assert (plan.report_seconds, plan.settling_seconds, plan.training_seconds) == (0.0, 0.0, 300.0)
+    assert (plan.report_seconds, plan.finalising_seconds, plan.training_seconds) == (0.0, 0.0, 300.0)

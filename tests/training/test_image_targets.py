@@ -15,11 +15,11 @@ from biounet.config import AugmentConfig, RunConfig
 from biounet.core.errors import ConfigError, DatasetError, LabelError, ShapeError
 from biounet.core.geometry import Geometry
 from biounet.data import find_dataset
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.augment import Sample, bend
 from biounet.data.normalize import Normalization
 from biounet.data.sample_cache import to_samples
-from biounet.data.training_set import load_training_data
+from biounet.data.training_set import load_training_set
 from biounet.evaluation import evaluate
 from biounet.inference.model import load_model
 from biounet.inference.overlap_tile import predict_array
@@ -60,7 +60,7 @@ def test_images_with_targets_are_recognised_and_read_as_they_are(tmp_path):
 
 
 def test_a_single_image_is_divided_into_rows_with_its_target(tmp_path):
-    data = load_training_data(denoising(tmp_path, images=1), Normalization(), validation=0.25)
+    data = load_training_set(denoising(tmp_path, images=1), Normalization(), validation=0.25)
     assert (data.train[0].labels.shape, data.validation[0].labels.shape) == ((1, 30, 48), (1, 10, 48))
 
 
@@ -110,14 +110,14 @@ def test_labels_beside_targets_are_refused(tmp_path):
 def test_what_is_to_be_learnt_must_be_there(tmp_path):
     folder = denoising(tmp_path)
     with pytest.raises(DatasetError, match=r"has targets, train.target is classes; it needs a folder labels"):
-        load_training_data(folder, Normalization(), validation=0.25, target="classes")
+        load_training_set(folder, Normalization(), validation=0.25, target="classes")
     (folder / "targets").rename(folder / "labels")
     for number in range(4):
         labels = np.zeros((40, 48), np.uint8)
         labels[9:] = 1
         write(folder / "labels" / f"{number}.tif", Image(labels, "YX"), overwrite=True)
     with pytest.raises(DatasetError, match=r"has labels, train.target is image; it needs a folder targets"):
-        load_training_data(folder, Normalization(), validation=0.25, target="image")
+        load_training_set(folder, Normalization(), validation=0.25, target="image")
 
 
 # The mathematics
@@ -164,7 +164,7 @@ def test_one_field_bends_an_image_and_its_target():
 
 
 def test_images_and_targets_are_normalised_with_the_training_set(tmp_path):
-    data = load_training_data(denoising(tmp_path), Normalization(), validation=0.25)
+    data = load_training_set(denoising(tmp_path), Normalization(), validation=0.25)
     images = np.concatenate([item.image.ravel() for item in data.train])
     assert (images.mean(), images.std()) == (pytest.approx(0, abs=1e-5), pytest.approx(1, rel=1e-5))
     config = fit_to_data(RunConfig.preset("default"), data)
@@ -174,7 +174,7 @@ def test_images_and_targets_are_normalised_with_the_training_set(tmp_path):
 
 
 def test_settings_of_images_are_those_not_named_by_hand(tmp_path):
-    data = load_training_data(denoising(tmp_path), Normalization(), validation=0.25)
+    data = load_training_set(denoising(tmp_path), Normalization(), validation=0.25)
     config = fit_to_data(RunConfig.preset("default").updated({"augment.noise": 0.3}), data)
     assert (config.model.classes, config.train.loss, config.augment.gamma, config.augment.noise) == (1, "l1", 1.0, 0.3)
     with pytest.raises(ConfigError, match=r"train.loss must be one of l1, l2 for such targets, got 'dice'"):
@@ -195,7 +195,7 @@ def test_a_drawn_image_comes_in_its_units():
     units = Normalization(offset=(10.0, 0.0), scale=(5.0, 1.0))
     drawn = predict_array(Twice(), image, device=torch.device("cpu"), precision=torch.float32, units=units, tta=True)
     assert drawn.tolist() == [[[5, 10, 15, 20]], [[-2, 0, 2, 4]]]
-    item = Item("a", image, drawn + np.array([0, 1])[:, None, None], np.zeros((1, 4), np.int64))
+    item = AnnotatedImage("a", image, drawn + np.array([0, 1])[:, None, None], np.zeros((1, 4), np.int64))
     scored = Validation([item], torch.device("cpu"), torch.float32, units=units)
     scores = scored(Twice())
     assert scores["mae"] == pytest.approx(0.5)

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 
 from biounet.config import RunConfig, TrainConfig
 from biounet.core.errors import TrainingError
-from biounet.data.patches import PatchSource
+from biounet.data.patches import PatchSampler
 from biounet.models.model_file import load_network, read_card
 from biounet.training import loop as train
 from biounet.training.checkpoint import load_state, save_state
@@ -168,7 +168,7 @@ def test_drop_out_does_not_depend_on_the_global_generator():
         torch.manual_seed(seed)
         state = State.begin(config, torch.device("cpu"))
         geometry = state.net.geometry
-        source = PatchSource(squares(), geometry, geometry.input_size((8, 8)), config.augment, config.train)
+        source = PatchSampler(squares(), geometry, geometry.input_size((8, 8)), config.augment, config.train)
         fabric = Fabric(accelerator="cpu", devices=1)
         losses.append(
             [
@@ -202,7 +202,7 @@ def test_a_gpu_without_enough_memory_is_said_once_and_is_part_of_the_state(tmp_p
 def on_a_clock(tmp_path, monkeypatch):
     """A run of some minutes on a clock that only steps and validations move; gives its steps and how long it took."""
 
-    def timed(*, minutes, step, validation=0.0, settling=0.0, gone=0.0, **others):
+    def timed(*, minutes, step, validation=0.0, finalising=0.0, gone=0.0, **others):
         now = [100.0 + gone]
 
         def step_of_the_clock(state, batch, config, *, fabric, progress):
@@ -217,20 +217,22 @@ def on_a_clock(tmp_path, monkeypatch):
         monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
         monkeypatch.setattr(train, "train_step", step_of_the_clock)
         options = {"train__steps": None, "train__minutes": minutes, "train__reports": 10}
-        steps = run(tmp_path / "run", validate=validate, afterwards=lambda: settling, began=100.0, **options, **others)
+        steps = run(
+            tmp_path / "run", validate=validate, afterwards=lambda: finalising, began=100.0, **options, **others
+        )
         return steps, now[0] - 100
 
     return timed
 
 
 @pytest.mark.parametrize(
-    ("step", "validation", "settling"), [(3.0, 0.0, 0.0), (5.0, 15.0, 0.0), (3.0, 5.0, 30.0), (1.0, 7.0, 11.0)]
+    ("step", "validation", "finalising"), [(3.0, 0.0, 0.0), (5.0, 15.0, 0.0), (3.0, 5.0, 30.0), (1.0, 7.0, 11.0)]
 )
-def test_minutes_are_kept_with_their_validations(on_a_clock, step, validation, settling):
-    steps, seconds = on_a_clock(minutes=5, step=step, validation=validation, settling=settling)
-    assert seconds + settling == pytest.approx(300, rel=0.05)
-    planned = plan(TrainConfig(minutes=5, reports=10), step=step, report=validation, settling=(settling, 0.0))
-    assert planned == Plan(steps[-1].number, sum(step.report is not None for step in steps), settling)
+def test_minutes_are_kept_with_their_validations(on_a_clock, step, validation, finalising):
+    steps, seconds = on_a_clock(minutes=5, step=step, validation=validation, finalising=finalising)
+    assert seconds + finalising == pytest.approx(300, rel=0.05)
+    planned = plan(TrainConfig(minutes=5, reports=10), step=step, report=validation, finalising=(finalising, 0.0))
+    assert planned == Plan(steps[-1].number, sum(step.report is not None for step in steps), finalising)
 
 
 def test_the_schedule_begins_with_the_first_step_also_of_a_run_that_was_resumed(on_a_clock):
@@ -253,15 +255,15 @@ def test_a_run_whose_schedule_began_with_its_minutes_goes_on_so(on_a_clock, tmp_
 
 
 def test_a_long_guess_of_what_follows_does_not_end_a_run(on_a_clock):
-    steps, _ = on_a_clock(minutes=2, step=1.0, settling=1000.0)
+    steps, _ = on_a_clock(minutes=2, step=1.0, finalising=1000.0)
     assert steps[-1].number == 60  # of 120: half of the minutes is the most that is kept
 
 
 def test_reports_that_lie_behind_once_the_first_has_shown_what_follows_are_not_made(on_a_clock):
     """Tenths of 300 s become those of the 150 s that are left for steps: the second is over at the first report."""
-    steps, _ = on_a_clock(minutes=5, step=1.0, settling=1000.0)
+    steps, _ = on_a_clock(minutes=5, step=1.0, finalising=1000.0)
     assert [step.number for step in steps if step.report] == [30, *range(45, 151, 15)]
-    assert plan(TrainConfig(minutes=5, reports=10), step=1.0, settling=(150.0, 0.0)) == Plan(150, 9, 150.0)
+    assert plan(TrainConfig(minutes=5, reports=10), step=1.0, finalising=(150.0, 0.0)) == Plan(150, 9, 150.0)
 
 
 def test_a_first_report_that_leaves_no_time_is_the_last(on_a_clock):
@@ -283,7 +285,7 @@ def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):
     """One second to draw, three to learn, and twenty to validate."""
     now = [0.0]
     monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    draw, update = PatchSource.batch, train.train_step
+    draw, update = PatchSampler.batch, train.train_step
 
     def taking(seconds, work):
         def slow(*given, **options):
@@ -292,7 +294,7 @@ def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):
 
         return slow
 
-    monkeypatch.setattr(PatchSource, "batch", taking(1, draw))
+    monkeypatch.setattr(PatchSampler, "batch", taking(1, draw))
     monkeypatch.setattr(train, "train_step", taking(3, update))
     steps = run(tmp_path / "run", validate=taking(20, lambda net: {"score": 0.5}))
     assert [step.report.waiting for step in steps if step.report] == [0.25, 0.25]

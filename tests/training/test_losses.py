@@ -14,13 +14,13 @@ EVERY = pytest.mark.parametrize("name", LOSSES)
 
 def drawn(*, classes=3, size=(5, 6), ignored=True, dtype=torch.float64):
     generator = torch.Generator().manual_seed(classes)
-    scores = torch.randn(2, classes, *size, generator=generator, dtype=dtype)
+    logits = torch.randn(2, classes, *size, generator=generator, dtype=dtype)
     target = torch.randint(IGNORE if ignored else 0, classes, (2, *size), generator=generator)
-    return scores, target, torch.rand(2, *size, generator=generator, dtype=dtype) + 0.1
+    return logits, target, torch.rand(2, *size, generator=generator, dtype=dtype) + 0.1
 
 
 def logits(*probabilities):
-    """Scores (1, 2, pixels) that make class 1 as probable as said."""
+    """Logits (1, 2, pixels) that make class 1 as probable as said."""
     p = torch.tensor(probabilities, dtype=torch.float64)
     return torch.stack([(1 - p).log(), p.log()])[None]
 
@@ -32,9 +32,9 @@ def test_cross_entropy_is_the_weighted_mean_by_hand():
 
 
 def test_cross_entropy_is_that_of_torch():
-    scores, target, _ = drawn()
+    logits, target, _ = drawn()
     assert torch.allclose(
-        cross_entropy(scores, target, None), functional.cross_entropy(scores, target, ignore_index=-1)
+        cross_entropy(logits, target, None), functional.cross_entropy(logits, target, ignore_index=-1)
     )
 
 
@@ -59,8 +59,8 @@ def test_a_pixel_of_weight_two_counts_as_two_in_dice():
 
 
 def test_dice_of_a_class_that_is_nowhere_costs_nothing():
-    scores = torch.tensor([50.0, 0.0, 0.0]).view(1, 3, 1).expand(1, 3, 9)
-    assert float(dice(scores, torch.zeros(1, 9, dtype=torch.int64), None)) == pytest.approx(0, abs=1e-6)
+    logits = torch.tensor([50.0, 0.0, 0.0]).view(1, 3, 1).expand(1, 3, 9)
+    assert float(dice(logits, torch.zeros(1, 9, dtype=torch.int64), None)) == pytest.approx(0, abs=1e-6)
 
 
 def test_both_together_are_the_sum():
@@ -71,9 +71,9 @@ def test_both_together_are_the_sum():
 @pytest.mark.parametrize("weighted", [True, False])
 @pytest.mark.parametrize("classes", [2, 4])
 def test_gradient(name, weighted, classes):
-    scores, target, weight = drawn(classes=classes, size=(2, 3))
+    logits, target, weight = drawn(classes=classes, size=(2, 3))
     assert torch.autograd.gradcheck(
-        lambda s: LOSSES[name](s, target, weight if weighted else None), scores.requires_grad_()
+        lambda s: LOSSES[name](s, target, weight if weighted else None), logits.requires_grad_()
     )
 
 
@@ -87,48 +87,48 @@ def test_right_is_zero_and_wrong_is_not(name):
 
 @EVERY
 def test_unknown_pixels_change_neither_loss_nor_gradient(name):
-    scores, target, weight = drawn()
+    logits, target, weight = drawn()
     unknown = target < 0
     assert unknown.any()
-    other = torch.where(unknown[:, None], -7 * scores + 3, scores).requires_grad_()
+    other = torch.where(unknown[:, None], -7 * logits + 3, logits).requires_grad_()
     heavier = torch.where(unknown, 99 * weight, weight)
-    scores.requires_grad_()
-    loss, changed = LOSSES[name](scores, target, weight), LOSSES[name](other, target.where(~unknown, -9), heavier)
+    logits.requires_grad_()
+    loss, changed = LOSSES[name](logits, target, weight), LOSSES[name](other, target.where(~unknown, -9), heavier)
     loss.backward()
     changed.backward()
     assert torch.equal(loss, changed)
-    assert torch.equal(scores.grad, other.grad)
-    assert not scores.grad.movedim(1, -1)[unknown].any()
+    assert torch.equal(logits.grad, other.grad)
+    assert not logits.grad.movedim(1, -1)[unknown].any()
 
 
 @EVERY
 def test_a_batch_of_unknown_pixels_has_no_loss_and_no_gradient(name):
-    scores = torch.randn(2, 3, 4, 4, requires_grad=True)
-    loss = LOSSES[name](scores, torch.full((2, 4, 4), IGNORE), None)
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    loss = LOSSES[name](logits, torch.full((2, 4, 4), IGNORE), None)
     loss.backward()
     assert float(loss.detach()) == pytest.approx(0, abs=1e-6)
-    assert torch.equal(scores.grad, torch.zeros_like(scores))
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
 
 
 @EVERY
 def test_classes_have_no_order(name):
-    scores, target, weight = drawn()
+    logits, target, weight = drawn()
     renamed = torch.where(target < 0, target, (target + 1) % 3)
-    assert torch.allclose(LOSSES[name](scores.roll(1, dims=1), renamed, weight), LOSSES[name](scores, target, weight))
+    assert torch.allclose(LOSSES[name](logits.roll(1, dims=1), renamed, weight), LOSSES[name](logits, target, weight))
 
 
 @EVERY
 def test_volumes_are_only_more_pixels(name):
-    scores, target, weight = drawn(size=(2, 3, 4))
-    flat = LOSSES[name](scores.flatten(2), target.flatten(1), weight.flatten(1))
-    assert torch.allclose(LOSSES[name](scores, target, weight), flat)
+    logits, target, weight = drawn(size=(2, 3, 4))
+    flat = LOSSES[name](logits.flatten(2), target.flatten(1), weight.flatten(1))
+    assert torch.allclose(LOSSES[name](logits, target, weight), flat)
 
 
 @EVERY
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_scores_are_summed_in_float32(name, dtype):
-    scores, target, weight = drawn(size=(100, 100), dtype=torch.float32)
-    rounded = scores.to(dtype)
+    logits, target, weight = drawn(size=(100, 100), dtype=torch.float32)
+    rounded = logits.to(dtype)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = LOSSES[name](rounded, target, weight)
     assert loss.dtype == torch.float32
@@ -140,6 +140,6 @@ def test_half_precision_scores_are_summed_in_float32(name, dtype):
     "wrong", [{"target": torch.zeros(2, 5, 5, dtype=torch.int64)}, {"weight": torch.ones(2, 1, 1)}]
 )
 def test_arrays_that_do_not_fit_are_refused(name, wrong):
-    given = dict(zip(("scores", "target", "weight"), drawn(), strict=True)) | wrong
+    given = dict(zip(("logits", "target", "weight"), drawn(), strict=True)) | wrong
     with pytest.raises(ShapeError, match="must fit"):
-        LOSSES[name](given["scores"], given["target"], given["weight"])
+        LOSSES[name](given["logits"], given["target"], given["weight"])

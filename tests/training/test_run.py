@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 
 from biounet.config import RunConfig
 from biounet.core.errors import ConfigError, LabelError, ModelFileError, OutputError, TrainingError
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.hashes import shared_images
-from biounet.data.training_set import TrainingData
+from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import apply_temperature
 from biounet.inference.model import load_model
 from biounet.models.model_file import load_network, read_card
@@ -30,7 +30,7 @@ def test_a_run_writes_its_settings_and_its_model(tmp_path):
 
 def test_reasons_are_written_beside_settings(tmp_path):
     run = experiment(tmp_path / "run", **{"train.steps": None, "train.minutes": 0.01, "train.auto": ["model.width"]})
-    run.settle()
+    run.finalise()
     list(run.run())
     text = (tmp_path / "run" / "config.toml").read_text()
     assert "s a step" in next(line for line in text.splitlines() if line.startswith("width"))
@@ -40,28 +40,28 @@ def test_minutes_that_are_left_over_make_a_batch_larger_unless_it_was_given(tmp_
     monkeypatch.setattr("biounet.training.auto_width.seconds_per_step", lambda config, size, *, fabric: 1e-6)
     minutes = {"train.steps": None, "train.minutes": 1.0}
     run = experiment(tmp_path / "run", **minutes)
-    assert run.settle()["train.batch"].startswith("0.00 s a step, so 60000000 steps in 1 minutes")
+    assert run.finalise()["train.batch"].startswith("0.00 s a step, so 60000000 steps in 1 minutes")
     assert run.config.train.batch == 16
     given = experiment(tmp_path / "run", **minutes, **{"train.batch": 3})
-    assert "train.batch" not in given.settle()
+    assert "train.batch" not in given.finalise()
     assert given.config.train.batch == 3
 
 
 def test_a_batch_that_nobody_gave_has_a_patch_for_each_process(tmp_path):
     run = experiment(tmp_path / "run")
     run.fabric = SimpleNamespace(world_size=5, global_rank=0, device=torch.device("cpu"))
-    assert run.settle()["train.batch"] == "a patch for each of 5 processes"
+    assert run.finalise()["train.batch"] == "a patch for each of 5 processes"
     assert run.config.train.batch == 5
     given = replace(run, config=experiment(tmp_path / "run", **{"train.batch": 4}).config, reasons={})
     with pytest.raises(ConfigError, match=r"a batch of 4 cannot be shared by 5 processes"):
-        given.settle()
+        given.finalise()
 
 
 def test_images_that_the_gpu_has_no_room_for_stay_in_memory(tmp_path, monkeypatch):
     run = experiment(tmp_path / "run")
     run.fabric = SimpleNamespace(world_size=1, global_rank=0, device=torch.device("meta"))  # stands for a GPU
     monkeypatch.setattr("biounet.data.sample_cache.free_bytes", lambda device: 100.0)
-    assert "the processor cuts the patches" in run.settle()["train.memory"]
+    assert "the processor cuts the patches" in run.finalise()["train.memory"]
     source = run._source(run._geometry, tmp_path, run.data)
     assert source.samples[0].image.device.type == "cpu"
     assert source.batch(0).image.device.type == "meta"
@@ -132,7 +132,7 @@ def test_rules_are_tuned_on_twice_as_many_pixels_of_the_training(tmp_path, count
     assert not run.validation.seen  # classes are not numbered objects
     held_out, *_ = run.data.validation
     train = [replace(held_out, name=f"t{number}") for number in range(count)]
-    run = replace(run, data=TrainingData(train, [held_out], "objects", (), "foreground"))
+    run = replace(run, data=TrainingSet(train, [held_out], "objects", (), "foreground"))
     assert " ".join(item.name for item in run.validation.seen) == seen
     assert run.validation.seen_pixels == 16 * 16 * len(seen.split())
 
@@ -141,8 +141,8 @@ def test_rules_are_tuned_on_twice_as_many_pixels_of_the_training(tmp_path, count
 def test_rules_are_tuned_on_as_many_pixels_as_the_minutes_allow(tmp_path, minutes, seen):
     run = experiment(tmp_path, **{"train.steps": None if minutes else 2, "train.minutes": minutes})
     labels = np.zeros((512, 512), np.int32)  # half of what is enough for a minute
-    held_out, *train = [Item(name, np.zeros((1, 512, 512), np.float32), labels, labels) for name in "abcde"]
-    run = replace(run, data=TrainingData(train, [held_out], "objects", (), "foreground"))
+    held_out, *train = [AnnotatedImage(name, np.zeros((1, 512, 512), np.float32), labels, labels) for name in "abcde"]
+    run = replace(run, data=TrainingSet(train, [held_out], "objects", (), "foreground"))
     assert len(run.validation.seen) == seen
 
 
@@ -152,8 +152,8 @@ def test_what_is_left_to_learn_is_learnt_within_the_minutes(tmp_path, monkeypatc
     monkeypatch.setattr(time, "monotonic", lambda: next(ticks) * 0.02)  # of a machine that is never busy
     run = experiment(tmp_path / "run", **{"train.steps": None if minutes else 2, "train.minutes": minutes})
     run.began = 0.0
-    asked, settle = [], run.validation.settle
-    monkeypatch.setattr(run.validation, "settle", lambda net, deadline: (asked.append(deadline), settle(net))[1])
+    asked, finalise = [], run.validation.finalise
+    monkeypatch.setattr(run.validation, "finalise", lambda net, deadline: (asked.append(deadline), finalise(net))[1])
     list(run.run())
     assert asked == [pytest.approx(run.began + deadline, abs=0.1)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from biounet.core.errors import MissingExtraError
 from biounet.training.loop import Report
-from biounet.training.tensorboard import Board
+from biounet.training.tensorboard import TensorBoardWriter
 
 REPORT = Report(5, 1.0, 0.25, 1e-3, {"score": 0.75, "dice_1": float("nan")}, True, 0.02)
 installed = importlib.util.find_spec("tensorboard") is not None
@@ -16,8 +16,8 @@ installed = importlib.util.find_spec("tensorboard") is not None
 def test_scalars_come_back(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    with Board(tmp_path) as board:
-        board.add(REPORT)
+    with TensorBoardWriter(tmp_path) as tensorboard_writer:
+        tensorboard_writer.add(REPORT)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert set(events.Tags()["scalars"]) == {"training/loss", "training/learning_rate", "validation/score"}
     (loss,) = events.Scalars("training/loss")
@@ -27,10 +27,10 @@ def test_scalars_come_back(tmp_path):
 @pytest.mark.skipif(installed, reason="TensorBoard is installed")
 def test_the_extra_is_named(tmp_path):
     with pytest.raises(MissingExtraError, match=r"biounet\[tensorboard\]"):
-        Board(tmp_path)
+        TensorBoardWriter(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_folder_nothing_is_written():
-    with Board(None) as board:
-        board.add(REPORT)
+    with TensorBoardWriter(None) as tensorboard_writer:
+        tensorboard_writer.add(REPORT)

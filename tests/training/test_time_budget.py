@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from biounet.config import TrainConfig
 from biounet.core.errors import TrainingError
-from biounet.training.time_budget import FEWEST, FINEST, Pace, Plan, plan
+from biounet.training.time_budget import FEWEST, FINEST, Plan, TimeBudget, plan
 
 SECONDS = st.floats(0.01, 100)
 
@@ -16,8 +16,8 @@ def minutes(count, *, reports=10):
 
 
 def test_progress_is_of_steps_or_of_what_the_last_report_and_the_rest_leave_of_the_minutes():
-    assert Pace(TrainConfig(steps=8)).progress(2, 1000.0) == 0.25
-    pace = Pace(minutes(2))
+    assert TimeBudget(TrainConfig(steps=8)).progress(2, 1000.0) == 0.25
+    pace = TimeBudget(minutes(2))
     assert [pace.progress(step, 30.0) for step in (0, 1)] == [0, 0.25]
     pace.learn(10.0, 20.0)
     assert pace.progress(1, 45.0) == 0.5  # of 120 - 10 - 20 s
@@ -27,7 +27,7 @@ def test_progress_is_of_steps_or_of_what_the_last_report_and_the_rest_leave_of_t
 
 def test_nothing_that_says_how_long_is_said():
     with pytest.raises(TrainingError, match="--minutes M or --steps N"):
-        Pace(TrainConfig()).progress(1, 1.0)
+        TimeBudget(TrainConfig()).progress(1, 1.0)
     with pytest.raises(TrainingError, match="--minutes M or --steps N"):
         plan(TrainConfig(), step=1.0)
 
@@ -44,7 +44,7 @@ def test_what_is_gone_before_the_first_step_and_what_follows_the_last_are_no_ste
     # Reports stand at tenths of the steps, not of the minutes: the first would be due at once.
     assert plan(minutes(5), step=1.0, gone=200.0) == Plan(100, 10, 0.0)
     # Nobody knows what a report and the rest take before there was one.
-    assert plan(minutes(5, reports=2), step=1.0, report=10.0, settling=(30.0, 10.0)) == Plan(
+    assert plan(minutes(5, reports=2), step=1.0, report=10.0, finalising=(30.0, 10.0)) == Plan(
         300 - 10 - 40 - 10, 2, 40.0
     )
     assert plan(minutes(1), step=1.0, gone=600.0) == Plan(1, 1, 0.0)
@@ -62,14 +62,14 @@ def test_a_run_by_steps_makes_them_and_its_reports_whatever_they_take(steps, rep
 )
 def test_a_quarter_of_the_minutes_is_for_what_may_follow_and_what_must_takes_its_time(length, needed, useful, taken):
     config = TrainConfig(steps=5) if length is None else minutes(length)
-    assert plan(config, step=1.0, settling=(needed, useful)).settling == taken
+    assert plan(config, step=1.0, finalising=(needed, useful)).finalising == taken
 
 
 @given(SECONDS, st.floats(1.0, 100.0), st.floats(0.0, 600.0), st.floats(0.0, 1000.0))
 def test_minutes_are_kept_but_for_a_step_and_the_first_report(step, report, needed, useful):
     """Twenty minutes, of which half is enough for what must follow, as where prediction costs more than training."""
-    whole = plan(minutes(20), step=step, report=report, settling=(needed, useful))
-    seconds = whole.steps * step + whole.reports * report + whole.settling
+    whole = plan(minutes(20), step=step, report=report, finalising=(needed, useful))
+    seconds = whole.steps * step + whole.reports * report + whole.finalising
     assert seconds <= 1200 + step + report
     assert FEWEST <= whole.reports <= 10 or whole.steps < 10
 

@@ -9,10 +9,10 @@ from torch import nn
 
 from biounet.config.object_rules import ObjectRules
 from biounet.core.geometry import Geometry
-from biounet.data.annotated_image import Item
-from biounet.data.out_of_core import OnDemand
-from biounet.data.training_set import TrainingData
-from biounet.training.tuning_images import LARGE, seen_items
+from biounet.data.annotated_image import AnnotatedImage
+from biounet.data.out_of_core import LazySequence
+from biounet.data.training_set import TrainingSet
+from biounet.training.tuning_images import LARGE, choose_tuning_images
 from biounet.training.validation import Validation
 
 SIDE = 64
@@ -23,11 +23,11 @@ PLACES = np.arange(SIDE**2, dtype=np.float32).reshape(1, SIDE, SIDE)
 
 def item(name, *, side=SIDE, rows=slice(None)):
     labels = CELLS[rows, :side][:side]
-    return Item(name, PLACES[:, rows, :side][:, :side], labels, np.minimum(labels, 1).astype(np.int64))
+    return AnnotatedImage(name, PLACES[:, rows, :side][:, :side], labels, np.minimum(labels, 1).astype(np.int64))
 
 
 def data(train, *, held_out):
-    return TrainingData(train, held_out, "objects", (), "foreground")
+    return TrainingSet(train, held_out, "objects", (), "foreground")
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def check_parts(parts, pixels, *, most):
 def test_of_the_only_image_parts_are_seen_where_it_is_too_large():
     """Of 64 pixels held out 128 are seen; the image has 4096."""
     few = data([item("a")], held_out=[item("b", side=8)])
-    check_parts(*seen_items(few, None), most=128)
+    check_parts(*choose_tuning_images(few, None), most=128)
 
 
 def test_of_an_image_in_bands_the_first_that_has_objects_is_read():
@@ -65,18 +65,21 @@ def test_of_an_image_in_bands_the_first_that_has_objects_is_read():
         for top, labelled in ((0, False), (20, True), (40, True)):
             asked.append(top)
             band = item("a", rows=slice(top, top + 20))
-            yield (band if labelled else Item("a", band.image, 0 * band.labels, 0 * band.target)), slice(2, 18)
+            yield (
+                (band if labelled else AnnotatedImage("a", band.image, 0 * band.labels, 0 * band.target)),
+                slice(2, 18),
+            )
 
-    survey = SimpleNamespace(shape=(1, SIDE, SIDE), counts=np.array([0, SIDE**2 - 1024, 1024]), classes=2)
-    huge = data(OnDemand(["a"], None, bands=bands), held_out=[item("b", side=8)])
-    vars(huge)["surveys"] = (survey,)
-    check_parts(*seen_items(huge, None), most=128)
+    image = SimpleNamespace(shape=(1, SIDE, SIDE), counts=np.array([0, SIDE**2 - 1024, 1024]), classes=2)
+    huge = data(LazySequence(["a"], None, bands=bands), held_out=[item("b", side=8)])
+    vars(huge)["statistics"] = (image,)
+    check_parts(*choose_tuning_images(huge, None), most=128)
     assert asked == [0, 20]
 
 
 def test_of_many_large_images_parts_of_a_few_are_seen():
     many = data([item(str(number)) for number in range(10)], held_out=[item("b", side=16)])
-    parts, pixels = seen_items(many, None)
+    parts, pixels = choose_tuning_images(many, None)
     check_parts(parts, pixels, most=512)
     images = {part.name.split(" from ")[0] for part in parts}
     assert images == {"0", "3", "6", "9"}
@@ -89,7 +92,7 @@ def test_where_many_are_held_out_parts_are_seen_of_images_that_are_larger_than_w
     monkeypatch.setattr("biounet.training.tuning_images.ENOUGH", 500 if seen else 560)
     monkeypatch.setattr("biounet.training.tuning_images.TUNED", 250 if seen else 300)
     pairs = [item(str(number), side=16) for number in range(6)]
-    assert bool(seen_items(data(pairs[:3], held_out=pairs[3:]), None)[0]) == seen
+    assert bool(choose_tuning_images(data(pairs[:3], held_out=pairs[3:]), None)[0]) == seen
 
 
 class Sure(nn.Module):
@@ -104,24 +107,24 @@ class Sure(nn.Module):
 
 def test_rules_are_tuned_on_parts():
     held_out = [item("b", side=8)]
-    parts, pixels = seen_items(data([item("a")], held_out=held_out), None)
+    parts, pixels = choose_tuning_images(data([item("a")], held_out=held_out), None)
     scored = Validation(
         held_out, torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=parts, seen_pixels=pixels
     )
-    rules = scored.settle(Sure())[1]["rules"]
+    rules = scored.finalise(Sure())[1]["rules"]
     assert rules.foreground <= 0.95
     assert scored.each[0]["ap"] == 1
 
 
 def test_what_is_seen_is_read_once_where_memory_does_not_hold_it():
     read, held_out = [], [item("b", side=16)]
-    many = OnDemand(list("cdef"), lambda number: (read.append(number), item("cdef"[number], side=16))[1])
+    many = LazySequence(list("cdef"), lambda number: (read.append(number), item("cdef"[number], side=16))[1])
     chosen = data(many, held_out=held_out)
-    vars(chosen)["surveys"] = tuple(item(name, side=16).survey for name in many.names)
-    seen, pixels = seen_items(chosen, None)
+    vars(chosen)["statistics"] = tuple(item(name, side=16).statistics for name in many.names)
+    seen, pixels = choose_tuning_images(chosen, None)
     assert (len(seen), read) == (2, [])
     settled = Validation(
         held_out, torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=seen, seen_pixels=pixels
     )
-    assert settled.settle(Sure())[1]["rules"].foreground <= 0.95
+    assert settled.finalise(Sure())[1]["rules"].foreground <= 0.95
     assert read == [0, 2]

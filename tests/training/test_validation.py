@@ -7,7 +7,7 @@ from torch import nn
 
 from biounet.config.object_rules import ObjectRules
 from biounet.core.geometry import Geometry
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.inference.overlap_tile import predict_array
 from biounet.report.run_report import found_with, pictures_of
 from biounet.segmentation import segment_objects
@@ -26,7 +26,7 @@ class Echo(nn.Module):
 
 
 def validation(image, target, **options):
-    item = Item("a", np.array(image, np.float32)[None], np.array(target), np.array(target))
+    item = AnnotatedImage("a", np.array(image, np.float32)[None], np.array(target), np.array(target))
     return Validation([item], torch.device("cpu"), torch.float32, **options)
 
 
@@ -96,7 +96,7 @@ def test_half_of_the_score_is_for_telling_cells_apart():
 def test_half_of_the_score_is_for_the_objects_that_rules_make():
     # Three cells that touch become one object: none is right at an IoU of a half, though every pixel is.
     cells = np.array([[1, 1, 2, 2, 3, 3, 0]])
-    item = Item("a", np.where(cells > 0, 9.0, -9.0).astype(np.float32)[None], cells, np.minimum(cells, 1))
+    item = AnnotatedImage("a", np.where(cells > 0, 9.0, -9.0).astype(np.float32)[None], cells, np.minimum(cells, 1))
     scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
     scores = scored(Odds())
     assert (scores["ap"], scores["score"]) == (0, 0.5)
@@ -106,7 +106,7 @@ def test_objects_are_scored_at_the_best_of_a_few_thresholds():
     # Between the two cells the network is less sure: a seed above 0.6 tells them apart, one of 0.5 does not.
     cells = np.array([[1, 1, 1, 2, 2, 2, 0]])
     seen = log_odds([[0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.1]])
-    item = Item("a", seen.astype(np.float32)[None], cells, np.minimum(cells, 1))
+    item = AnnotatedImage("a", seen.astype(np.float32)[None], cells, np.minimum(cells, 1))
     scores = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())(Odds())
     assert (scores["ap"], scores["score"]) == (1, 1)
 
@@ -116,7 +116,7 @@ def test_objects_are_counted_image_by_image_at_the_rules_in_use():
     cells = np.array([[1, 1, 0, 2, 2, 3, 3, 0, 4, 4, 4, -1, -1]])
     called = np.array([[0, 0, 0, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1]])
     items = [
-        Item(name, np.where(given > 0, 9.0, -9.0).astype(np.float32)[None], truth, np.minimum(truth, 1))
+        AnnotatedImage(name, np.where(given > 0, 9.0, -9.0).astype(np.float32)[None], truth, np.minimum(truth, 1))
         for name, given, truth in (("a", called, cells), ("b", cells, cells))
     ]
     scored = Validation(items[:1], torch.device("cpu"), torch.float32, rules=ObjectRules())
@@ -128,13 +128,13 @@ def test_objects_are_counted_image_by_image_at_the_rules_in_use():
     assert scored.confusion.tolist() == [[2, 0], [2, 7]]
     assert [numbers.tolist() for numbers in scored.found] == [[[0, 0, 0, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2]]]
     assert scored.found[0].dtype == np.uint8
-    scored.settle(Odds())
+    scored.finalise(Odds())
     np.testing.assert_array_equal(scored.found[0], segment_objects(scored.probabilities[0], scored.rules_in_use))
 
 
 def test_a_report_is_given_objects_where_rules_make_them_else_classes():
     cells = np.array([[1, 1, 0, 2, 2]])
-    item = Item("a", np.where(cells > 0, 9.0, -9.0).astype(np.float32)[None], cells, np.minimum(cells, 1))
+    item = AnnotatedImage("a", np.where(cells > 0, 9.0, -9.0).astype(np.float32)[None], cells, np.minimum(cells, 1))
     scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
     scored(Odds())
     (picture,) = pictures_of(scored)
@@ -151,7 +151,7 @@ def test_a_report_is_given_objects_where_rules_make_them_else_classes():
 
 def test_images_without_a_known_object_have_no_mistakes_but_false_ones():
     for cells, false in (([[-1, -1, 0]], 0), ([[0, 0, 0]], 1)):
-        item = Item("a", np.array([[[9.0, 9.0, -9.0]]], np.float32), np.array(cells), np.array(cells))
+        item = AnnotatedImage("a", np.array([[[9.0, 9.0, -9.0]]], np.float32), np.array(cells), np.array(cells))
         scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
         scored(Odds())
         assert scored.each[0] == {
@@ -168,9 +168,9 @@ def test_images_without_a_known_object_have_no_mistakes_but_false_ones():
 def test_rules_are_tuned_on_what_the_network_predicts():
     cells = np.array([[1, 1, 1, 1, 2, 2, 2, 2, 0]])
     seen = log_odds([[0.9, 0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.9, 0.1]])
-    item = Item("a", seen.astype(np.float32)[None], cells, np.minimum(cells, 1))
+    item = AnnotatedImage("a", seen.astype(np.float32)[None], cells, np.minimum(cells, 1))
     scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
-    calibration, learnt = scored.settle(Odds())
+    calibration, learnt = scored.finalise(Odds())
     assert calibration.temperature < 1  # all is right, and said with much doubt
     calibrated = predict_array(Odds(), item.image, **CPU, temperature=learnt["temperature"])
     assert learnt["smoothing"] == 0
@@ -186,7 +186,7 @@ def test_scores_are_smoothed_before_all_else_is_settled():
     seen = 4.0 * truth - 2 + np.random.default_rng(0).normal(0, 3, truth.shape)
     scored = validation(seen, truth)
     before = scored(Odds())
-    calibration, learnt = scored.settle(Odds())
+    calibration, learnt = scored.finalise(Odds())
     assert calibration.smoothing == learnt["smoothing"] > 0
     assert f"scores are smoothed {learnt['smoothing']} times; " in str(calibration)
     after = {name: learnt[name] for name in ("smoothing", "temperature")}
@@ -201,7 +201,7 @@ def test_scores_are_smoothed_before_all_else_is_settled():
 def test_a_threshold_divides_calibrated_probabilities_as_it_divided_those_before():
     seen = log_odds([[0.66, 0.72, 0.72, 0.9, 0.9]])
     scored = validation(seen, [[0, 1, 1, 1, 0]])
-    calibration, learnt = scored.settle(Odds())
+    calibration, learnt = scored.finalise(Odds())
     assert learnt.keys() == {"smoothing", "temperature", "threshold"}
     assert learnt["smoothing"] == 0
     assert calibration.temperature == learnt["temperature"] != 1
@@ -212,16 +212,16 @@ def test_a_threshold_divides_calibrated_probabilities_as_it_divided_those_before
 
 def test_without_objects_to_tune_on_rules_stay_as_they_are():
     empty = np.zeros((1, 4), np.int64)
-    item = Item("a", np.zeros((1, 1, 4), np.float32), empty, empty)
+    item = AnnotatedImage("a", np.zeros((1, 1, 4), np.float32), empty, empty)
     scored = Validation([item], torch.device("cpu"), torch.float32, rules=ObjectRules())
-    assert scored.settle(Odds())[1]["rules"] == ObjectRules()
+    assert scored.finalise(Odds())[1]["rules"] == ObjectRules()
 
 
 def test_rules_are_tuned_on_images_seen_in_training_too():
     pair = np.array([[1, 1, 1, 1, 2, 2, 2, 2, 0]])
     # Nothing tells which seeds part cells that touch, unless a pair of them has been seen.
     items = [
-        Item("a", log_odds(given).astype(np.float32)[None], cells, np.minimum(cells, 1))
+        AnnotatedImage("a", log_odds(given).astype(np.float32)[None], cells, np.minimum(cells, 1))
         for given, cells in (
             ([[0.9, 0.9, 0.9, 0.9, 0.1]], np.array([[1, 1, 1, 1, 0]])),
             ([[0.9, 0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.9, 0.1]], pair),
@@ -231,7 +231,7 @@ def test_rules_are_tuned_on_images_seen_in_training_too():
         scored = Validation(
             items[:1], torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=seen, seen_pixels=9 * len(seen)
         )
-        _, learnt = scored.settle(Odds())
+        _, learnt = scored.finalise(Odds())
         calibrated = predict_array(Odds(), items[1].image, **CPU, temperature=learnt["temperature"])
         assert segment_objects(calibrated, learnt["rules"]).max() == objects
         assert len(scored.probabilities) == 1  # what was seen is no part of the report
@@ -242,9 +242,9 @@ def test_rules_are_tuned_on_a_part_of_many_held_out_pixels(monkeypatch, tuned, o
     monkeypatch.setattr("biounet.training.validation.TUNED", tuned)
     odds = log_odds([[0.9, 0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.9, 0.1]]).astype(np.float32)[None]
     truths = (np.array([[1, 1, 1, 1, 2, 2, 2, 2, 0]]), np.array([[1, 1, 1, 1, 1, 1, 1, 1, 0]]))
-    items = [Item(f"{number}", odds, cells, np.minimum(cells, 1)) for number, cells in enumerate(truths)]
+    items = [AnnotatedImage(f"{number}", odds, cells, np.minimum(cells, 1)) for number, cells in enumerate(truths)]
     scored = Validation(items, torch.device("cpu"), torch.float32, rules=ObjectRules())
-    scored.settle(Odds())
+    scored.finalise(Odds())
     assert [int(found.max()) for found in scored.found] == objects  # the second image tells against the first
 
 
@@ -254,7 +254,7 @@ def test_settling_is_expected_to_take_as_much_longer_as_there_are_pixels():
     seconds = []
     for pixels in (0, 4, 8):
         scored.seen_pixels = pixels
-        seconds.append(scored.settling_seconds())
+        seconds.append(scored.finalising_seconds())
     for without, some, twice in zip(*seconds, strict=True):
         assert 0 < without < some
         assert twice - some == pytest.approx(some - without)
@@ -267,11 +267,11 @@ def test_a_network_that_was_just_validated_is_not_asked_again():
     net.register_forward_hook(lambda *_: asked.append(1))
     scored(net)
     once = len(asked)
-    calibrations = [scored.settle(net)]
+    calibrations = [scored.finalise(net)]
     assert len(asked) == once
-    calibrations.append(scored.settle(net))  # what it says is calibrated by now, so it has to
+    calibrations.append(scored.finalise(net))  # what it says is calibrated by now, so it has to
     assert len(asked) == 2 * once
     scored(Echo())
-    calibrations.append(scored.settle(net))
+    calibrations.append(scored.finalise(net))
     assert len(asked) == 3 * once
     assert calibrations[0] == calibrations[1] == calibrations[2]

@@ -106,14 +106,14 @@ def train(
     if resume and not begun.is_file():
         raise TrainingError(f"{out} holds no run to resume; train without --resume")
     settings = _budgeted(_settings(preset, begun if resume else config, changes))
-    from biounet.cli.launch import run_ranks, started
+    from biounet.cli.launch import run_processes, started
     from biounet.cli.train import run_training
     from biounet.training.prepare import check_settings
 
     if not resume:
         check_settings(settings)
     if devices > 1 and not started():
-        sys.exit(run_ranks(devices, [sys.executable, "-c", "from biounet.cli import main; main()", *sys.argv[1:]]))
+        sys.exit(run_processes(devices, [sys.executable, "-c", "from biounet.cli import main; main()", *sys.argv[1:]]))
     if crossed:
         from biounet.cli.folds import run_folds
         from biounet.training.cross_validation import of_one_fold

@@ -17,9 +17,9 @@ from biounet.report import load_log
 from biounet.report.log import best_row
 from biounet.training.checkpoint import hold
 from biounet.training.cross_validation import read_folds
-from biounet.training.distributed import agree, connected, least, make_fabric
+from biounet.training.distributed import all_reduce_min, broadcast, connected, make_fabric
 from biounet.training.prepare import room
-from biounet.training.run import Experiment
+from biounet.training.run import TrainingRun
 from biounet.training.run_folder import EARLY, check_new
 
 __all__ = ["SUMMARY", "run_folds"]
@@ -66,39 +66,39 @@ def run_folds(
     rows = open_summary(out, count, resume=resume)
     with stop_when_told(), connected():
         fabric = make_fabric(device, settings.train.precision)
-        memory, leads = least(fabric, room(settings.train)), fabric.global_rank == 0
+        memory, is_main_process = all_reduce_min(fabric, room(settings.train)), fabric.global_rank == 0
         config, parts, normalization, reasons = read_folds(dataset, settings, len(rows), memory=memory)
-        with hold(out) if leads else nullcontext():
+        with hold(out) if is_main_process else nullcontext():
             for fold, row in enumerate(rows):
-                if leads:
+                if is_main_process:
                     say(f"fold {fold} of {len(rows)}")
                     write_summary(out, rows)
                 reasons["train.validation"] = f"no share of the images, but fold {fold} of {len(rows)} is held out"
                 folder = out / f"fold-{fold}"
-                experiment = Experiment(config, next(parts), normalization, folder, fabric, began, reasons)
+                experiment = TrainingRun(config, next(parts), normalization, folder, fabric, began, reasons)
                 stopped_by = _train_fold(experiment, done=bool(row["score"]), tensorboard=tensorboard, command=command)
                 if stopped_by:
                     leave(stopped_by)
                 row |= {"images": str(len(experiment.data.validation)), **best_scores(folder)}
                 config, reasons, began = experiment.config, dict(experiment.reasons), time.monotonic()
                 del experiment  # with the images held out, and what is predicted of them, before others are read
-        if leads:
+        if is_main_process:
             write_summary(out, rows)
             tell_summary(rows)
             say(f"done: {out / SUMMARY}")
 
 
-def _train_fold(experiment: Experiment, *, done: bool, tensorboard: bool, command: str) -> int:
+def _train_fold(experiment: TrainingRun, *, done: bool, tensorboard: bool, command: str) -> int:
     """Train one fold, unless that is done; return the signal that has stopped it, or 0."""
-    begun = bool(agree(experiment.fabric, (experiment.folder / "config.toml").exists()))
-    if experiment.leads:
+    begun = bool(broadcast(experiment.fabric, (experiment.folder / "config.toml").exists()))
+    if experiment.is_main_process:
         announce(experiment.data)
     if done:
-        if experiment.leads:
+        if experiment.is_main_process:
             experiment.check_folder(resume=True)
         return 0
     stopped_by = train_one(experiment, resume=begun, tensorboard=tensorboard, command=command)
-    if stopped_by and experiment.leads:
+    if stopped_by and experiment.is_main_process:
         say(f"go on with: {command}")
     return stopped_by
 

@@ -15,14 +15,14 @@ from typing import IO
 from biounet.cli.progress import say
 from biounet.cli.signals import handling
 
-__all__ = ["devices", "run_ranks", "started"]
+__all__ = ["devices", "run_processes", "started"]
 
 
 PATIENCE = 10.0  # seconds that the first process has to say itself why another has ended
 PARENT = "BIOUNET_PARENT"  # in the environment of processes that end when whoever started them is gone
 
 
-def run_ranks(count: int, command: Sequence[str]) -> int:
+def run_processes(count: int, command: Sequence[str]) -> int:
     """Run a command in several processes, and wait for all of them.
 
     The first process speaks to the person and gets Ctrl-C, and SIGTERM. What the others say is shown only if one of
@@ -123,7 +123,7 @@ def watch(ranks: Sequence[subprocess.Popen[bytes]], said: IO[bytes], come: Seque
 
 
 def started() -> bool:
-    """Whether this process is one of several; one that `run_ranks` has started ends when that is gone."""
+    """Whether this process is one of several; one that `run_processes` has started ends when that is gone."""
 
     def listen() -> None:
         os.read(0, 1)  # nothing is ever written: this ends when the other side is closed
@@ -135,5 +135,5 @@ def started() -> bool:
 
 
 def devices() -> int:
-    """How many processes `run_ranks` has started together, of which this is one; 1 if it is none of them."""
+    """How many processes `run_processes` has started together, of which this is one; 1 if it is none of them."""
     return int(os.environ["WORLD_SIZE"]) if PARENT in os.environ else 1

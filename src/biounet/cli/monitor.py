@@ -8,10 +8,10 @@ from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_between_steps, wait_for_the_first
 from biounet.core.errors import BiounetError, TrainingError
 from biounet.report.run_report import report
-from biounet.training.distributed import agree, connected
+from biounet.training.distributed import broadcast, connected
 from biounet.training.loop import Step
-from biounet.training.run import Experiment
-from biounet.training.tensorboard import Board
+from biounet.training.run import TrainingRun
+from biounet.training.tensorboard import TensorBoardWriter
 
 __all__ = ["Page", "follow"]
 
@@ -21,11 +21,11 @@ class Page:
 
     Parameters
     ----------
-    experiment : Experiment
+    experiment : TrainingRun
     again : command that goes on with the run
     """
 
-    def __init__(self, experiment: Experiment, again: str) -> None:
+    def __init__(self, experiment: TrainingRun, again: str) -> None:
         self.step = 0
         """The last one that was made; before there is any, the folder may be that of another run."""
         self._experiment, self._again = experiment, again
@@ -51,23 +51,27 @@ class Page:
             self.write(stopped=f"After step {self.step:,}: {why}")
 
 
-def follow(experiment: Experiment, *, resume: bool, tensorboard: bool, again: str = "") -> int:
+def follow(experiment: TrainingRun, *, resume: bool, tensorboard: bool, again: str = "") -> int:
     """Train, show progress and keep the report; return 0 at the end of the run, else the signal that has stopped it.
 
     `again` is the command that goes on with the run.
     """
     steps = experiment.run(resume=resume)
-    if not experiment.leads:
+    if not experiment.is_main_process:
         with wait_for_the_first():
             for _ in steps:
                 pass
-            return int(agree(experiment.fabric, 0))
+            return int(broadcast(experiment.fabric, 0))
     stopped_by = 0
-    board, told, score = Board(experiment.folder if tensorboard else None), warn_of_unlabelled(experiment), ""
+    tensorboard_writer, told, score = (
+        TensorBoardWriter(experiment.folder if tensorboard else None),
+        warn_of_unlabelled(experiment),
+        "",
+    )
     with (
         progress("training") as show,
         stop_between_steps() as interrupt,
-        board,
+        tensorboard_writer,
         Page(experiment, again) as page,
         connected(),
     ):
@@ -77,7 +81,7 @@ def follow(experiment: Experiment, *, resume: bool, tensorboard: bool, again: st
             if step.report is not None:
                 score = score_of(experiment, step)
                 tell(step)
-                board.add(step.report)
+                tensorboard_writer.add(step.report)
             if step.report is not None or not page.step:  # the first one takes the place of one that says "stopped"
                 told |= tell_new(page.write(), told)
             page.step = step.number
@@ -93,12 +97,12 @@ def follow(experiment: Experiment, *, resume: bool, tensorboard: bool, again: st
             page.write(stopped=f"After step {page.step:,}: {interrupt.reason}. The state is written.")
         elif page.step or experiment.calibration is not None:
             tell_new(page.write(finished=True), told)
-    return int(agree(experiment.fabric, stopped_by))
+    return int(broadcast(experiment.fabric, stopped_by))
 
 
-def warn_of_unlabelled(experiment: Experiment) -> set[str]:
+def warn_of_unlabelled(experiment: TrainingRun) -> set[str]:
     """Say before the first step if no score will tell anything; return which finding that is."""
-    if not experiment.validation.items or experiment.validation.tells:
+    if not experiment.validation.items or experiment.validation.has_labels:
         return set()
     say(
         "note: no pixel of the held-out images is labelled, so no score tells which network is best, and the last one "
@@ -116,11 +120,11 @@ def tell_new(findings: dict[str, str], told: set[str]) -> set[str]:
     return new
 
 
-def score_of(experiment: Experiment, step: Step) -> str:
+def score_of(experiment: TrainingRun, step: Step) -> str:
     """The score of a validation as it is shown beside the progress; nothing where it tells nothing."""
     assert step.report is not None
     score = step.report.scores.get("score", math.nan)
-    return f" score {score:.4f}" if experiment.validation.tells and math.isfinite(score) else ""
+    return f" score {score:.4f}" if experiment.validation.has_labels and math.isfinite(score) else ""
 
 
 def tell(step: Step) -> None:

@@ -13,12 +13,12 @@ from biounet.config import RunConfig
 from biounet.core.geometry import Geometry
 from biounet.data.hashes import shared_images
 from biounet.data.patches import network_input_size
-from biounet.data.training_set import TrainingData
+from biounet.data.training_set import TrainingSet
 from biounet.models import build
-from biounet.training.distributed import connected, least, make_fabric
+from biounet.training.distributed import all_reduce_min, connected, make_fabric
 from biounet.training.forecast import Forecast
 from biounet.training.prepare import check_settings, prepare, room
-from biounet.training.run import Experiment
+from biounet.training.run import TrainingRun
 from biounet.training.time_budget import of_too_few
 
 __all__ = ["again", "announce", "describe", "run_training", "train_one"]
@@ -27,12 +27,14 @@ __all__ = ["again", "announce", "describe", "run_training", "train_one"]
 LISTED = 6  # classes whose shares are told one by one
 
 
-def _experiment(dataset: Path, folder: Path, settings: RunConfig, *, device: str, began: float) -> Experiment:
+def _experiment(dataset: Path, folder: Path, settings: RunConfig, *, device: str, began: float) -> TrainingRun:
     """Read a dataset for a run in a folder; its minutes began to count at a time of `time.monotonic`."""
     fabric = make_fabric(device, settings.train.precision)
     # Either all processes hold the images or none, or some would wait for files that others do not write.
-    config, data, normalization, reasons = prepare(dataset, settings, memory=least(fabric, room(settings.train)))
-    return Experiment(config, data, normalization, folder, fabric, began, reasons)
+    config, data, normalization, reasons = prepare(
+        dataset, settings, memory=all_reduce_min(fabric, room(settings.train))
+    )
+    return TrainingRun(config, data, normalization, folder, fabric, began, reasons)
 
 
 def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Iterator[str]:
@@ -45,7 +47,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     yield coverage(data) if data.kind == "images" else f"labels: {data.kind}, {data.classes} classes; {coverage(data)}"
-    for name, reason in experiment.settle().items():
+    for name, reason in experiment.finalise().items():
         yield chosen(experiment.config, name, reason)
     config, net = experiment.config, build(experiment.config.model)
     assert isinstance(net.geometry, Geometry)
@@ -70,7 +72,7 @@ def expected(plan: Forecast, device: str) -> Iterator[str]:
     yield f"  before: {part(plan.begin_seconds)}, to read images, to measure and to make weight maps or files"
     yield f"  training: {part(plan.training_seconds)}, {step:.3f} s a step ({plan.draw_seconds:.3f} s wait for patches)"
     yield f"  reports: {part(plan.reporting_seconds)}, {plan.report_seconds:.1f} s each to validate and to write"
-    yield f"  settling: {part(plan.settling_seconds)}, for statistics, calibration and rules of objects"
+    yield f"  settling: {part(plan.finalising_seconds)}, for statistics, calibration and rules of objects"
     yield f"memory: about {plan.memory / 2**30:.2f} GiB {'on the GPU' if device == 'cuda' else 'for the process'}"
 
 
@@ -80,7 +82,7 @@ def chosen(config: RunConfig, name: str, reason: str) -> str:
     return f"{name} = {getattr(getattr(config, section), field)}: {reason}"
 
 
-def coverage(data: TrainingData) -> str:
+def coverage(data: TrainingSet) -> str:
     """How much of the training pixels each class holds, in words; or what images are to be drawn."""
     if data.kind == "images":
         return f"targets: images of {data.classes} channel{'s' * (data.classes > 1)}"
@@ -125,15 +127,15 @@ def run_training(
     began, command = time.monotonic(), again(dataset, out, device=device, tensorboard=tensorboard)
     with stop_when_told(), connected():
         experiment = _experiment(dataset, out, settings, device=device, began=began)
-        if experiment.leads:
+        if experiment.is_main_process:
             announce(experiment.data)
         stopped_by = train_one(experiment, resume=resume, tensorboard=tensorboard, command=command)
     model = out / "model.safetensors"
     if stopped_by:
-        if experiment.leads:
+        if experiment.is_main_process:
             say(f"the best model so far is {model}; go on with: {command}")
         leave(stopped_by)  # so that nothing is begun that needs the model of a whole run
-    if experiment.leads:
+    if experiment.is_main_process:
         say(f"done: {model}, {out / 'report.html'}")
     return model
 
@@ -146,21 +148,21 @@ def again(dataset: Path, out: Path, *, device: str = "auto", tensorboard: bool =
     return shlex.join([*words, "--tensorboard"] if tensorboard else words)
 
 
-def announce(data: TrainingData) -> None:
+def announce(data: TrainingSet) -> None:
     """Say what there is to learn from."""
     for note in (*data.notes, *shared_images(data)):
         say(f"note: {note}")
     say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
 
 
-def train_one(experiment: Experiment, *, resume: bool, tensorboard: bool, command: str) -> int:
+def train_one(experiment: TrainingRun, *, resume: bool, tensorboard: bool, command: str) -> int:
     """Settle what is left open, say why, and train; return 0 at the end of the run, else the signal that stopped it.
 
     `command` is the one that goes on with it.
     """
-    if experiment.leads:
+    if experiment.is_main_process:
         experiment.check_folder(resume=resume)
-    for name, reason in experiment.settle().items():
-        if experiment.leads:
+    for name, reason in experiment.finalise().items():
+        if experiment.is_main_process:
             say(chosen(experiment.config, name, reason))
     return follow(experiment, resume=resume, tensorboard=tensorboard, again=command)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from biounet.core.labels import IGNORE
 from biounet.data.dataset import Dataset, Pair
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import OnDemand, measure_whole, read_bands
-from biounet.data.statistics import Survey
+from biounet.data.out_of_core import LazySequence, measure_whole, read_bands
+from biounet.data.statistics import ImageStatistics
 from biounet.data.targets import TARGETS
 
-__all__ = ["Item", "ItemReader", "survey_of"]
+__all__ = ["AnnotatedImage", "AnnotatedImageReader", "statistics_of"]
 
 
 OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
@@ -24,7 +24,7 @@ OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
 
 
 @dataclass(frozen=True)
-class Item:
+class AnnotatedImage:
     """One annotated image in memory.
 
     name : of its file, and of its section in a stack
@@ -43,23 +43,23 @@ class Item:
     spacing: tuple[float, ...] | None = None
 
     @cached_property
-    def survey(self) -> Survey:
+    def statistics(self) -> ImageStatistics:
         """What is to be known of it when it is not in memory any more."""
-        return Survey.of(self.name, self.image, self.labels, self.target)
+        return ImageStatistics.of(self.name, self.image, self.labels, self.target)
 
-    def cropped(self, rows: slice) -> "Item":
+    def cropped(self, rows: slice) -> "AnnotatedImage":
         """The same of some of its rows."""
         part = (..., rows, slice(None))
         return replace(self, image=self.image[part], labels=self.labels[part], target=self.target[part])
 
 
-def survey_of(name: str, bands: Iterator[tuple[Item, slice]]) -> Survey:
+def statistics_of(name: str, bands: Iterator[tuple[AnnotatedImage, slice]]) -> ImageStatistics:
     """What there is to know of an image that comes in bands."""
     own = (item.cropped(rows) for item, rows in bands)
-    return Survey.joined(name, ((part.image, part.labels, part.target) for part in own))
+    return ImageStatistics.joined(name, ((part.image, part.labels, part.target) for part in own))
 
 
-class ItemReader:
+class AnnotatedImageReader:
     """Reads annotated images; where they are read in parts, the statistics of each whole image are taken once.
 
     Parameters
@@ -72,19 +72,21 @@ class ItemReader:
         self._normalization, self._target = normalization, target
         self._of_whole: dict[tuple[Path, int | None, int], Normalization] = {}
 
-    def read(self, dataset: Dataset, pair: Pair) -> Item:
+    def read(self, dataset: Dataset, pair: Pair) -> AnnotatedImage:
         """Read one image, with the statistics of all of it if it is but some rows."""
         normalization = self._normalization if pair.rows is None else self._measured(pair)
         return self._made(pair, *dataset.load(pair), normalization)
 
-    def on_demand(self, dataset: Dataset, pairs: Sequence[Pair], rows: Sequence[int | None]) -> OnDemand[Item]:
+    def on_demand(
+        self, dataset: Dataset, pairs: Sequence[Pair], rows: Sequence[int | None]
+    ) -> LazySequence[AnnotatedImage]:
         """Images that are read when they are asked for, in bands of which so many rows are in memory at a time.
 
         What is made of an object that is cut by them, and by what is read around them, is unknown: there it would be
         wrong.
         """
 
-        def bands(number: int) -> Iterator[tuple[Item, slice]]:
+        def bands(number: int) -> Iterator[tuple[AnnotatedImage, slice]]:
             pair, together = pairs[number], rows[number]
             if together is None:
                 yield self.read(dataset, pair), slice(None)
@@ -95,7 +97,9 @@ class ItemReader:
                     item.target[np.isin(item.labels, band.cut)] = IGNORE
                 yield item, band.own
 
-        return OnDemand([pair.name for pair in pairs], lambda number: self.read(dataset, pairs[number]), bands=bands)
+        return LazySequence(
+            [pair.name for pair in pairs], lambda number: self.read(dataset, pairs[number]), bands=bands
+        )
 
     def _measured(self, pair: Pair) -> Normalization:
         """Statistics of the whole image that a pair is of."""
@@ -104,8 +108,10 @@ class ItemReader:
             self._of_whole[image] = measure_whole(pair, self._normalization)
         return self._of_whole[image]
 
-    def _made(self, pair: Pair, image: NDArray[Any], labels: NDArray[Any], normalization: Normalization) -> Item:
+    def _made(
+        self, pair: Pair, image: NDArray[Any], labels: NDArray[Any], normalization: Normalization
+    ) -> AnnotatedImage:
         """Normalise an image. Objects become the classes of a target."""
         classes = np.maximum(TARGETS[self._target](labels) if self._target in TARGETS else labels, IGNORE)
         normalised = normalization.measured(image).apply(image)
-        return Item(pair.name, normalised, labels, classes.astype(np.int64), pair.spacing)
+        return AnnotatedImage(pair.name, normalised, labels, classes.astype(np.int64), pair.spacing)

@@ -14,7 +14,7 @@ from biounet.core.components import dense_numbers
 from biounet.core.labels import IGNORE
 from biounet.data.label_files import missing, numbers_in
 
-__all__ = ["FieldCensus", "Reach", "choose_margin", "count_missing", "mark_around", "mark_margin", "measure_reach"]
+__all__ = ["FieldStatistics", "Reach", "choose_margin", "count_missing", "mark_around", "mark_margin", "measure_reach"]
 
 
 Reach = tuple[int, int]
@@ -110,7 +110,7 @@ ON_THE_LINE = 2
 
 
 @dataclass(frozen=True)
-class FieldCensus:
+class FieldStatistics:
     """How far the objects of one image reach into it, and how much background lies at its edges.
 
     Parameters
@@ -128,12 +128,12 @@ class FieldCensus:
     background: Mapping[int, int]
 
     @classmethod
-    def of(cls, labels: NDArray[Any]) -> "FieldCensus":
+    def of(cls, labels: NDArray[Any]) -> "FieldStatistics":
         """Count in the labels of one image, (Y, X) or (Z, Y, X).
 
         >>> labels = np.zeros((1, 200, 200), int)
         >>> labels[0, 0:30, 7], labels[0, 90, 110:160] = 1, 2       # end in row 29, begin in column 110
-        >>> census = FieldCensus.of(labels)
+        >>> census = FieldStatistics.of(labels)
         >>> census.reaching, census.crossing
         ({0: 2, 25: 1, 50: 1, 100: 0}, {25: 0, 50: 1})
         """
@@ -149,7 +149,7 @@ class FieldCensus:
         return cls(reaching, crossing, background)
 
 
-def choose_margin(census: Collection[FieldCensus]) -> int:
+def choose_margin(census: Collection[FieldStatistics]) -> int:
     """Find how wide the margin is in which nobody labelled objects; 0 if there is none.
 
     Parameters
@@ -173,9 +173,10 @@ def choose_margin(census: Collection[FieldCensus]) -> int:
     --------
     >>> all_of_them = {0: 90, 25: 81, 50: 70, 100: 50}
     >>> none_at_the_edge = {0: 70, 25: 70, 50: 70, 100: 50}
-    >>> [choose_margin([FieldCensus(reaching, {25: 12, 50: 12}, {})]) for reaching in (all_of_them, none_at_the_edge)]
+    >>> found = [FieldStatistics(reaching, {25: 12, 50: 12}, {}) for reaching in (all_of_them, none_at_the_edge)]
+    >>> [choose_margin([image]) for image in found]
     [0, 50]
-    >>> choose_margin([FieldCensus(none_at_the_edge, {25: 0, 50: 9}, {})])
+    >>> choose_margin([FieldStatistics(none_at_the_edge, {25: 0, 50: 9}, {})])
     0
     """
     for margin in MARGINS:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import DatasetError, LabelError
-from biounet.data.cell_tracking import FieldCensus, choose_margin, count_missing, measure_reach
+from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_missing, measure_reach
 from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers, strips
 from biounet.data.label_files import Kind, region, spatial_shape
-from biounet.data.label_kind import MOST_GREYS, LabelCensus, choose_kind, choose_values
+from biounet.data.label_kind import MOST_GREYS, LabelStatistics, choose_kind, choose_values
 from biounet.data.layouts import LAYOUTS, file_pair
 from biounet.io import LazyImage, open_lazily, read
 
@@ -180,10 +180,10 @@ def _check_truths(pair: Pair) -> None:
             check_sizes(replace(pair, labels=(path,)), spatial_shape(file, pair.section))
 
 
-def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCensus], int, list[str]]:
+def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelStatistics], int, list[str]]:
     """Count the labels, check their sizes, find the margin without labels, and collect what had to be converted."""
-    census: list[LabelCensus] = []
-    fields: list[FieldCensus] = []
+    census: list[LabelStatistics] = []
+    fields: list[FieldStatistics] = []
     converted: dict[str, list[Path]] = defaultdict(list)
     lost: list[tuple[int, int]] = []
     for pair in pairs:
@@ -194,10 +194,10 @@ def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelCens
             labels, note = raw_labels(pair)
             check_sizes(pair, labels.shape)
             parts = [(labels, note)]
-            fields.append(FieldCensus.of(labels))
+            fields.append(FieldStatistics.of(labels))
             lost.append(_count_lost(pair, labels))
         said: set[str] = set()
-        census.append(LabelCensus.of(pair.labels[0], _noted(parts, said)))
+        census.append(LabelStatistics.of(pair.labels[0], _noted(parts, said)))
         for note in said:
             converted[note].append(pair.labels[0])
     unknown, pixels = (sum(getattr(image, what) for image in census) for what in ("unknown", "pixels"))
@@ -261,7 +261,7 @@ def _explain_truth(pairs: Sequence[Pair]) -> list[str]:
     return notes
 
 
-def _explain(kind: Kind, values: tuple[int, ...], census: Sequence[LabelCensus], guessed: bool) -> list[str]:
+def _explain(kind: Kind, values: tuple[int, ...], census: Sequence[LabelStatistics], guessed: bool) -> list[str]:
     """Say what the labels were taken for."""
     notes = []
     if values:

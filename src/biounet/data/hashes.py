@@ -7,60 +7,60 @@ from pathlib import Path
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import TrainingError
-from biounet.data.training_set import TrainingData
+from biounet.data.training_set import TrainingSet
 
-__all__ = ["DIGESTS", "check_same_data", "dataset_digest", "item_digests", "save_digests", "shared_images"]
+__all__ = ["HASHES", "check_same_data", "dataset_hash", "image_hashes", "save_hashes", "shared_images"]
 
 
-DIGESTS = "data.json"
+HASHES = "data.json"
 """File beside the states of a run."""
 
 NAMED = 3  # images that a message names
 
 
-def item_digests(data: TrainingData) -> dict[str, str]:
+def image_hashes(data: TrainingSet) -> dict[str, str]:
     """SHA-256 of the pixels and labels of every image to train on and to validate on, by its name."""
-    parts = {"train": data.surveys, "validation": [item.survey for item in data.validation]}
-    return {f"{part}/{survey.name}": survey.digest for part, surveys in parts.items() for survey in surveys}
+    parts = {"train": data.statistics, "validation": [item.statistics for item in data.validation]}
+    return {f"{part}/{image.name}": image.digest for part, statistics in parts.items() for image in statistics}
 
 
-def dataset_digest(digests: Mapping[str, str]) -> str:
+def dataset_hash(hashes: Mapping[str, str]) -> str:
     """One SHA-256 for all images, labels and names together.
 
-    >>> dataset_digest({"a": "1", "b": "2"}) == dataset_digest({"b": "2", "a": "1"})
+    >>> dataset_hash({"a": "1", "b": "2"}) == dataset_hash({"b": "2", "a": "1"})
     True
     """
-    return hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()
 
 
-def save_digests(folder: Path, digests: Mapping[str, str]) -> None:
+def save_hashes(folder: Path, hashes: Mapping[str, str]) -> None:
     """Write what a run is made from beside its state."""
-    with replacing(folder / DIGESTS, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(digests, indent=1))
+    with replacing(folder / HASHES, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(hashes, indent=1))
 
 
-def check_same_data(folder: Path, digests: Mapping[str, str]) -> None:
+def check_same_data(folder: Path, hashes: Mapping[str, str]) -> None:
     """Refuse to go on with a run on other images or labels than it was begun with.
 
     Parameters
     ----------
     folder : Path
-        Where `save_digests` wrote.
-    digests : of `item_digests`
+        Where `save_hashes` wrote.
+    hashes : of `image_hashes`
 
     Raises
     ------
     TrainingError
         If images were changed, added or taken away, which are named, or nothing was written.
     """
-    path = folder / DIGESTS
+    path = folder / HASHES
     if not path.is_file():
         raise TrainingError(f"{path} is missing, so there is no run to resume; train without --resume")
     try:
         before = json.loads(path.read_text())
     except ValueError as error:
         raise TrainingError(f"{path} is torn ({error}), so there is no run to resume; use another --out") from error
-    other = sorted(name for name in {*before, *digests} if before.get(name) != digests.get(name))
+    other = sorted(name for name in {*before, *hashes} if before.get(name) != hashes.get(name))
     if other:
         names = ", ".join(other[:NAMED]) + (f" and {len(other) - NAMED} more" if len(other) > NAMED else "")
         raise TrainingError(
@@ -68,13 +68,13 @@ def check_same_data(folder: Path, digests: Mapping[str, str]) -> None:
         )
 
 
-def shared_images(data: TrainingData) -> list[str]:
+def shared_images(data: TrainingSet) -> list[str]:
     """Say which images of the validation are trained on, too: equal pixels, whatever their names."""
-    trained = {survey.image_digest: survey.name for survey in data.surveys}
+    trained = {image.image_digest: image.name for image in data.statistics}
     shared = [
-        (item.name, trained[item.survey.image_digest])
+        (item.name, trained[item.statistics.image_digest])
         for item in data.validation
-        if item.survey.image_digest in trained
+        if item.statistics.image_digest in trained
     ]
     if not shared:
         return []

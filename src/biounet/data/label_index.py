@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Places"]
+__all__ = ["LabelIndex"]
 
 
 TOGETHER = 2**22
@@ -17,7 +17,7 @@ TOGETHER = 2**22
 
 
 @dataclass(frozen=True)
-class Places:
+class LabelIndex:
     """How many pixels of each class are on the lines of an image, so that each can be found by its number.
 
     Parameters
@@ -30,7 +30,7 @@ class Places:
     Examples
     --------
     >>> labels = np.array([[0, 1, 1], [2, -1, 1]])
-    >>> places = Places.of(labels)
+    >>> places = LabelIndex.of(labels)
     >>> places.counts
     array([1, 3, 1])
     >>> places.known, places.sparse
@@ -43,12 +43,12 @@ class Places:
     before: NDArray[np.int64]
 
     @classmethod
-    def of(cls, labels: NDArray[Any]) -> "Places":
+    def of(cls, labels: NDArray[Any]) -> "LabelIndex":
         """Count the labels (Y, X) or (Z, Y, X); negative ones are no class."""
         return cls.counted(labels.shape, labels.reshape(-1, labels.shape[-1]).__getitem__)
 
     @classmethod
-    def counted(cls, shape: tuple[int, ...], read: Callable[[slice], NDArray[Any]]) -> "Places":
+    def counted(cls, shape: tuple[int, ...], read: Callable[[slice], NDArray[Any]]) -> "LabelIndex":
         """Count labels that need not be in memory together.
 
         Parameters
@@ -57,7 +57,7 @@ class Places:
         read : (numbers of lines, counted through all sections) -> their labels, (lines, X)
 
         >>> labels = np.array([[0, 1, 1], [2, -1, 1]])
-        >>> Places.counted(labels.shape, labels.__getitem__).counts
+        >>> LabelIndex.counted(labels.shape, labels.__getitem__).counts
         array([1, 3, 1])
         """
         lines, together = math.prod(shape[:-1]), max(1, TOGETHER // shape[-1])

@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from biounet.core.errors import LabelError
 from biounet.data.label_files import Kind, numbers_in
 
-__all__ = ["MOST_GREYS", "LabelCensus", "choose_kind", "choose_values"]
+__all__ = ["MOST_GREYS", "LabelStatistics", "choose_kind", "choose_values"]
 
 
 LARGEST_CLASS = 32
@@ -26,7 +26,7 @@ MOST_GREYS = 16
 
 
 @dataclass(frozen=True)
-class LabelCensus:
+class LabelStatistics:
     """What the labels of one image hold: the values in use, in how many connected pieces, and which are in several.
 
     ``in_order``: each number is larger than those that come before it row by row, as programs number what they find.
@@ -42,7 +42,7 @@ class LabelCensus:
     pixels: int = 0
 
     @classmethod
-    def of(cls, path: Path, strips: Iterable[NDArray[np.int32]]) -> "LabelCensus":
+    def of(cls, path: Path, strips: Iterable[NDArray[np.int32]]) -> "LabelStatistics":
         """Count the values, and the connected pieces of those above 0; pixels that meet at a corner are connected.
 
         Parameters
@@ -52,7 +52,7 @@ class LabelCensus:
 
         Examples
         --------
-        >>> census = LabelCensus.of(Path("a.png"), [np.array([[3, 0, 3, 7]]), np.array([[3, 0, 0, 7]])])
+        >>> census = LabelStatistics.of(Path("a.png"), [np.array([[3, 0, 3, 7]]), np.array([[3, 0, 0, 7]])])
         >>> census.values, census.pieces, census.in_pieces, census.in_order
         ((0, 3, 7), 3, ((3, 2),), False)
         """
@@ -115,7 +115,7 @@ class _Pieces:
         return numbers
 
 
-def choose_kind(census: Collection[LabelCensus]) -> Kind:
+def choose_kind(census: Collection[LabelStatistics]) -> Kind:
     """Tell numbers of objects from numbers of classes.
 
     Notes
@@ -127,8 +127,8 @@ def choose_kind(census: Collection[LabelCensus]) -> Kind:
 
     Examples
     --------
-    >>> cells = LabelCensus.of(Path("a.png"), [np.array([[1, 1, 2], [3, 4, 2]])])
-    >>> organs = LabelCensus.of(Path("a.png"), [np.array([[4, 1, 1], [3, 3, 2]])])
+    >>> cells = LabelStatistics.of(Path("a.png"), [np.array([[1, 1, 2], [3, 4, 2]])])
+    >>> organs = LabelStatistics.of(Path("a.png"), [np.array([[4, 1, 1], [3, 3, 2]])])
     >>> choose_kind([cells, cells, cells]), choose_kind([organs, organs, organs])
     ('objects', 'classes')
     """
@@ -143,7 +143,7 @@ def choose_kind(census: Collection[LabelCensus]) -> Kind:
     return "objects" if pieces <= allowed * numbers and not same else "classes"
 
 
-def choose_values(census: Collection[LabelCensus], kind: Kind) -> tuple[int, ...]:
+def choose_values(census: Collection[LabelStatistics], kind: Kind) -> tuple[int, ...]:
     """Find the values that stand for class 0, 1, ...; empty where the numbers are the classes or objects.
 
     Raises
@@ -153,7 +153,7 @@ def choose_values(census: Collection[LabelCensus], kind: Kind) -> tuple[int, ...
 
     Examples
     --------
-    >>> choose_values([LabelCensus(Path("a.png"), (0, 255), 3)], "classes")
+    >>> choose_values([LabelStatistics(Path("a.png"), (0, 255), 3)], "classes")
     (0, 255)
     """
     used = tuple(sorted({value for image in census for value in image.values}))

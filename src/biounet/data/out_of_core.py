@@ -18,7 +18,7 @@ from biounet.io.frames import Frame
 __all__ = [
     "WHOLE",
     "Band",
-    "OnDemand",
+    "LazySequence",
     "band_rows",
     "bytes_to_make",
     "fit_memory",
@@ -155,7 +155,7 @@ def measure_whole(pair: Pair, normalization: Normalization) -> Normalization:
 T = TypeVar("T", covariant=True)
 
 
-class OnDemand(Sequence[T]):
+class LazySequence(Sequence[T]):
     """Things with names, read anew each time they are asked for; nothing is kept.
 
     Parameters
@@ -167,7 +167,7 @@ class OnDemand(Sequence[T]):
 
     Examples
     --------
-    >>> squares = OnDemand(["one", "two", "three"], lambda number: (number + 1) ** 2)
+    >>> squares = LazySequence(["one", "two", "three"], lambda number: (number + 1) ** 2)
     >>> squares[-1], list(squares[::2]), squares[1:].names, list(squares[1:].bands(0))
     (9, [1, 9], ('two', 'three'), [(4, slice(None, None, None))])
     """
@@ -190,14 +190,14 @@ class OnDemand(Sequence[T]):
     def __getitem__(self, index: int) -> T: ...
 
     @overload
-    def __getitem__(self, index: slice) -> "OnDemand[T]": ...
+    def __getitem__(self, index: slice) -> "LazySequence[T]": ...
 
-    def __getitem__(self, index: int | slice) -> "T | OnDemand[T]":
+    def __getitem__(self, index: int | slice) -> "T | LazySequence[T]":
         """Read one thing; or choose some, which reads none."""
         numbers = range(len(self))[index]
         if isinstance(numbers, int):
             return self._read(numbers)
-        return OnDemand(
+        return LazySequence(
             [self.names[number] for number in numbers],
             lambda number: self._read(numbers[number]),
             bands=lambda number: self.bands(numbers[number]),

@@ -23,9 +23,9 @@ from biounet.core.errors import LabelError
 from biounet.core.geometry import Geometry
 from biounet.core.random import generator
 from biounet.data.augment import Sample, augmented_patch
-from biounet.data.label_index import Places
+from biounet.data.label_index import LabelIndex
 
-__all__ = ["UNLABELLED", "Batch", "PatchSource", "Samples", "network_input_size"]
+__all__ = ["UNLABELLED", "Batch", "PatchSampler", "Samples", "network_input_size"]
 
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Samples(Protocol):
 
 
 @dataclass(frozen=True)
-class PatchSource:
+class PatchSampler:
     """Whole training images from which patches are drawn.
 
     Parameters
@@ -87,16 +87,16 @@ class PatchSource:
     device: torch.device | None = None
 
     @cached_property
-    def places(self) -> tuple[Places, ...]:
+    def places(self) -> tuple[LabelIndex, ...]:
         """Where the labels of each image are; images to draw have none."""
         if self.samples[0].labels.is_floating_point():
             return ()
         return tuple(map(self._places_in, range(len(self.samples))))
 
-    def _places_in(self, number: int) -> Places:
+    def _places_in(self, number: int) -> LabelIndex:
         """Where the labels of an image are. They are asked for part by part, for they may lie in a file."""
         shape = tuple(self.samples[number].labels.shape)
-        return Places.counted(
+        return LabelIndex.counted(
             shape, lambda lines: self.samples[number].labels.reshape(-1, shape[-1])[lines].cpu().numpy()
         )
 

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from biounet.config import RunConfig
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import TrainingError
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.augment import Sample
 from biounet.data.normalize import Normalization
 from biounet.data.targets import set_apart
-from biounet.data.training_set import TrainingData
+from biounet.data.training_set import TrainingSet
 from biounet.data.weight_maps import balance_classes, weight_map
 
-__all__ = ["StoredSamples", "choose_home", "free_bytes", "store_samples", "to_sample", "to_samples"]
+__all__ = ["StoredSamples", "choose_sample_device", "free_bytes", "store_samples", "to_sample", "to_samples"]
 
 
 LABELS = np.int16
@@ -38,12 +38,12 @@ def free_bytes(device: torch.device) -> float:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def choose_home(data: TrainingData, config: RunConfig, device: torch.device) -> tuple[torch.device, str]:
+def choose_sample_device(data: TrainingSet, config: RunConfig, device: torch.device) -> tuple[torch.device, str]:
     """Choose where the samples of images in memory are: on the device, if ``train.memory`` of it has room.
 
     Parameters
     ----------
-    data : TrainingData
+    data : TrainingSet
     config : RunConfig
         Tells whether pixels have weights.
     device : where the network learns
@@ -57,7 +57,7 @@ def choose_home(data: TrainingData, config: RunConfig, device: torch.device) -> 
     """
     weighted = bool(config.train.border_weight or config.train.class_balance)
     others = 4 * data.classes if data.kind == "images" else 8 + 4 * weighted  # images to draw; labels and weights
-    needed = sum(math.prod(survey.shape[1:]) * (4 * survey.shape[0] + others) for survey in data.surveys)
+    needed = sum(math.prod(image.shape[1:]) * (4 * image.shape[0] + others) for image in data.statistics)
     room = config.train.memory * free_bytes(device)
     if needed <= room:
         return device, ""
@@ -100,7 +100,7 @@ class RowsFile:
 
 
 class StoredSamples:
-    """Samples in a folder, one after the other, as `biounet.data.patches.PatchSource` asks for them.
+    """Samples in a folder, one after the other, as `biounet.data.patches.PatchSampler` asks for them.
 
     Each sample is a folder of plain NumPy files: ``image.npy``, ``labels.npy`` and, where pixels do not all weigh the
     same, ``weights.npy``. It is absent or complete, whenever the process that writes it is killed.
@@ -180,13 +180,13 @@ class StoredSamples:
 
 
 def store_samples(
-    data: TrainingData, config: RunConfig, folder: Path, *, rank: int = 0, ranks: int = 1
+    data: TrainingSet, config: RunConfig, folder: Path, *, rank: int = 0, ranks: int = 1
 ) -> StoredSamples:
     """Store the training images with targets and weights, those that `biounet.data.training_set.to_sample` makes.
 
     Parameters
     ----------
-    data : TrainingData
+    data : TrainingSet
         Its images are asked for one by one, or band by band.
     config : RunConfig
     folder : Path
@@ -201,16 +201,16 @@ def store_samples(
             own = {name: tensor[..., rows, :] for name, tensor in sample._asdict().items() if tensor is not None}
             yield Sample(**own)
 
-    kept.prepare([survey.shape[-2] for survey in data.surveys], bands, rank=rank, ranks=ranks)
+    kept.prepare([image.shape[-2] for image in data.statistics], bands, rank=rank, ranks=ranks)
     return kept
 
 
-def to_samples(data: TrainingData, config: RunConfig, device: torch.device) -> list[Sample]:
+def to_samples(data: TrainingSet, config: RunConfig, device: torch.device) -> list[Sample]:
     """Move the training items to the device, see `to_sample`."""
     return [to_sample(item, data, config, device) for item in data.train]
 
 
-def to_sample(item: Item, data: TrainingData, config: RunConfig, device: torch.device) -> Sample:
+def to_sample(item: AnnotatedImage, data: TrainingSet, config: RunConfig, device: torch.device) -> Sample:
     """Move an item, or a band of one, to the device, with its weight map (Ronneberger et al. 2015, equation 2).
 
     `data` are those that it is of: they tell what the classes weigh.
@@ -230,7 +230,7 @@ def to_sample(item: Item, data: TrainingData, config: RunConfig, device: torch.d
     return Sample(image.to(device), target.to(device), weights)
 
 
-def _image_sample(item: Item, units: Normalization, device: torch.device) -> Sample:
+def _image_sample(item: AnnotatedImage, units: Normalization, device: torch.device) -> Sample:
     """An image and the one to draw of it, normalised."""
     image, target = torch.from_numpy(item.image), torch.from_numpy(units.apply(item.labels))
     return Sample(image.to(device), target.to(device))

@@ -14,7 +14,7 @@ from biounet.data.discover import find_dataset
 from biounet.data.subset import choose_validated
 from biounet.data.targets import TARGETS
 
-__all__ = ["Divided", "Split", "divide_dataset", "folds", "split"]
+__all__ = ["DatasetSplit", "Split", "folds", "split", "split_dataset"]
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,12 @@ OF_OBJECTS: Mapping[str, str] = MappingProxyType({"auto": "distance", "paper": "
 
 
 @dataclass(frozen=True)
-class Divided:
+class DatasetSplit:
     """Images to train on and images held out, before any of them is read.
 
     dataset, other : those of which the images to train on are, and those held out
     train, held_out : images
-    target : what is learnt of labels, as `biounet.data.training_set.TrainingData` has it
+    target : what is learnt of labels, as `biounet.data.training_set.TrainingSet` has it
     notes : what a person should know of how files were found and divided
     """
 
@@ -158,31 +158,31 @@ class Divided:
     notes: Sequence[str]
 
     @classmethod
-    def of(cls, dataset: Dataset, other: Dataset, held: Split, *, target: str, pixels: float = inf) -> "Divided":
-        """Choose what is validated on of the images held out, and check that all go together; see `divide_dataset`."""
+    def of(cls, dataset: Dataset, other: Dataset, held: Split, *, target: str, pixels: float = inf) -> "DatasetSplit":
+        """Choose what is validated on of the images held out, and check that all go together; see `split_dataset`."""
         held_out, said = choose_validated(held.validation, most=pixels, labelled=has_labels)
         target = _choose_target(dataset, other, target)
         _check_alike([*held.train, *held_out])
         return cls(dataset, other, held.train, held_out, target, [*dataset.notes, *held.notes, *said])
 
-    def anew(self, held: Split, *, pixels: float = inf) -> "Divided":
+    def anew(self, held: Split, *, pixels: float = inf) -> "DatasetSplit":
         """The same dataset divided otherwise; it is not found again."""
-        return Divided.of(self.dataset, self.dataset, held, target=self.target, pixels=pixels)
+        return DatasetSplit.of(self.dataset, self.dataset, held, target=self.target, pixels=pixels)
 
 
-def divide_dataset(
+def split_dataset(
     dataset: Path, *, validation: float | str, target: str = "auto", silver: bool = False, pixels: float = inf
-) -> Divided:
+) -> DatasetSplit:
     """Find annotated images and divide them into training and validation.
 
-    Parameters and errors are those of `biounet.data.training_set.load_training_data`.
+    Parameters and errors are those of `biounet.data.training_set.load_training_set`.
     """
     find = partial(find_dataset, kind="classes" if target == "classes" else "objects" if target in TARGETS else None)
     found = find(dataset, silver=silver)
     if not isinstance(validation, str):
-        return Divided.of(found, found, split(found, validation), target=target, pixels=pixels)
+        return DatasetSplit.of(found, found, split(found, validation), target=target, pixels=pixels)
     other = find(Path(validation))
-    return Divided.of(found, other, Split(found.pairs, other.pairs, other.notes), target=target, pixels=pixels)
+    return DatasetSplit.of(found, other, Split(found.pairs, other.pairs, other.notes), target=target, pixels=pixels)
 
 
 def _choose_target(dataset: Dataset, other: Dataset, target: str) -> str:

@@ -13,7 +13,7 @@ from scipy.ndimage import find_objects
 from biounet.core.components import dense_numbers
 from biounet.core.geometry import Span, hull
 
-__all__ = ["Extents", "Survey", "total_counts"]
+__all__ = ["Extents", "ImageStatistics", "total_counts"]
 
 
 LEVELS, FARTHEST = 2**16, 8.0
@@ -27,7 +27,7 @@ Rows = tuple[NDArray[Any], NDArray[Any], NDArray[np.integer[Any]]]
 
 
 @dataclass(frozen=True)
-class Survey:
+class ImageStatistics:
     """What is kept of an image, where memory may not hold all of them.
 
     Parameters
@@ -44,7 +44,7 @@ class Survey:
     Examples
     --------
     >>> labels = np.array([[0, 2, 2, -1]])
-    >>> Survey.of("a", np.zeros((1, 1, 4)), labels, labels).counts.tolist()
+    >>> ImageStatistics.of("a", np.zeros((1, 1, 4)), labels, labels).counts.tolist()
     [1, 1, 0, 2]
     """
 
@@ -66,20 +66,20 @@ class Survey:
 
         >>> labels = np.array([[0, 2], [-1, 1]])
         >>> bands = [(part, part, part) for part in (labels[:1], labels[1:])]
-        >>> Survey.joined("a", bands).digest == Survey.of("a", labels, labels, labels).digest
+        >>> ImageStatistics.joined("a", bands).digest == ImageStatistics.of("a", labels, labels, labels).digest
         True
         """
-        digests, counts, levels = [_Digest() for _ in range(3)], np.zeros(1, np.int64), _Levels()
+        hashes, counts, levels = [_Digest() for _ in range(3)], np.zeros(1, np.int64), _Levels()
         for band in bands:
             levels.add(band[0])
-            for digest, array in zip(digests, band, strict=True):
+            for digest, array in zip(hashes, band, strict=True):
                 digest.add(array)
             more = np.bincount(np.maximum(band[2], -1).ravel() + 1, minlength=len(counts))
             more[: len(counts)] += counts
             counts = more
-        each = [digest.hexdigest() for digest in digests]
+        each = [digest.hexdigest() for digest in hashes]
         together = hashlib.sha256("".join(each).encode()).hexdigest()
-        return cls(name, digests[0].shape, counts, each[0], together, levels.extent())
+        return cls(name, hashes[0].shape, counts, each[0], together, levels.extent())
 
     @property
     def classes(self) -> int:
@@ -87,16 +87,16 @@ class Survey:
         return len(self.counts) - 1
 
 
-def total_counts(surveys: Iterable[Survey], classes: int) -> NDArray[np.int64]:
+def total_counts(statistics: Iterable[ImageStatistics], classes: int) -> NDArray[np.int64]:
     """Pixels of all images that are unknown, and of each class; (1 + classes,).
 
     >>> labels = np.array([[0, 1, -1]])
-    >>> total_counts([Survey.of("a", labels, labels, labels)] * 2, classes=3).tolist()
+    >>> total_counts([ImageStatistics.of("a", labels, labels, labels)] * 2, classes=3).tolist()
     [2, 2, 2, 0]
     """
     counts = np.zeros(1 + classes, np.int64)
-    for survey in surveys:
-        counts[: len(survey.counts)] += survey.counts
+    for image in statistics:
+        counts[: len(image.counts)] += image.counts
     return counts
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from biounet.core.errors import ConfigError, ImageError, LabelError, ShapeError
 from biounet.data.label_files import merge_masks, read_labels
-from biounet.data.label_kind import LabelCensus
+from biounet.data.label_kind import LabelStatistics
 from biounet.evaluation.pairing import FilePair
 from biounet.io import Image, open_lazily, read
 from biounet.metrics.checks import EightBitWarning, as_probabilities
@@ -53,7 +53,7 @@ class Case:
     def has_mask(self) -> bool:
         """Whether truth or result tell foreground only: 255, or a 1 in several pieces."""
         return any(
-            _is_mask(labels) and (labels.max() == 255 or LabelCensus.of(Path(self.name), [labels]).pieces > 1)
+            _is_mask(labels) and (labels.max() == 255 or LabelStatistics.of(Path(self.name), [labels]).pieces > 1)
             for labels in (self.truth, self.result.astype(np.int32))
         )
 

@@ -17,7 +17,7 @@ __all__ = [
     "calibration_error",
     "fit_temperature",
     "known_pixels",
-    "least_surprise",
+    "lowest_log_loss",
     "move_threshold",
     "stride",
 ]
@@ -139,10 +139,10 @@ def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDA
         raise DatasetError("a temperature is fitted on annotated pixels, and there are none; hold out annotated images")
     pairs = [known_pixels(one, truth, every=every) for one, truth in zip(probabilities, classes, strict=True)]
     logs = np.log(np.maximum(np.concatenate([one for one, _ in pairs], axis=1), LEAST), dtype=np.float64)
-    return least_surprise(logs, np.concatenate([truth for _, truth in pairs]))[0]
+    return lowest_log_loss(logs, np.concatenate([truth for _, truth in pairs]))[0]
 
 
-def least_surprise(logs: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[float, float]:
+def lowest_log_loss(logs: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[float, float]:
     """Find the temperature at which logarithms of probabilities fit what is true.
 
     Parameters
@@ -153,12 +153,12 @@ def least_surprise(logs: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple
     Returns
     -------
     temperature : float, in 1/2..20
-    surprise : float
+    log_loss : float
         What is left there of the mean negative log-likelihood, in nats.
 
     Examples
     --------
-    >>> [round(found, 3) for found in least_surprise(np.log([[0.1] * 4, [0.9] * 4]), np.array([1, 1, 1, 0]))]
+    >>> [round(found, 3) for found in lowest_log_loss(np.log([[0.1] * 4, [0.9] * 4]), np.array([1, 1, 1, 0]))]
     [2.0, 0.562]
     """
 

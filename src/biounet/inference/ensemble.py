@@ -18,7 +18,7 @@ from biounet.data.normalize import Normalization
 from biounet.inference.cost import Cost
 from biounet.inference.overlap_tile import TileNet
 from biounet.models.attention import AttentionMaps
-from biounet.models.downsampled import Coarse
+from biounet.models.downsampled import Downsampled
 from biounet.models.model_file import ModelCard, load_network
 from biounet.models.unetpp import prune
 
@@ -83,9 +83,9 @@ def _load_member(file: Path, depth: int | None, attention: bool) -> tuple[nn.Mod
     net, card = load_network(file)
     try:
         if depth is not None:
-            inner = prune(net.net if isinstance(net, Coarse) else net, depth)
+            inner = prune(net.net if isinstance(net, Downsampled) else net, depth)
             card = card.model_copy(update={"model": inner.config})
-            net = Coarse(inner, net.factor) if isinstance(net, Coarse) else inner
+            net = Downsampled(inner, net.factor) if isinstance(net, Downsampled) else inner
         return _shown(net, card) if attention else (net, card)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error

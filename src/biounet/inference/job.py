@@ -21,7 +21,7 @@ from biounet.io.frames import frames_of
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
-from biounet.segmentation import make_relief, segment
+from biounet.segmentation import make_elevation, segment
 
 __all__ = ["Job", "OpenJob", "Predictor", "Save", "Sink", "Task"]
 
@@ -181,7 +181,7 @@ class OpenJob:
 
     @property
     def save_objects(self) -> bool:
-        """Whether objects are to be numbered: then tiles deliver a relief, see `biounet.segmentation.make_relief`."""
+        """Whether objects are to be numbered: then tiles deliver an elevation map, see `make_elevation`."""
         return self.job.save == "labels" and self.card.target != "classes"
 
     @property
@@ -214,7 +214,7 @@ class OpenJob:
         return (Task(frame, index, measured) for index in self.indices())
 
     def indices(self) -> Iterator[tuple[int, ...]]:
-        """Places of the tiles of a frame in the grid of tiles."""
+        """LabelIndex of the tiles of a frame in the grid of tiles."""
         return np.ndindex(self.tiles.counts)
 
     def tile(self, task: Task) -> Tile:
@@ -225,7 +225,7 @@ class OpenJob:
         """Where the pixels of a region of a frame belong in an output with these axes."""
         return self.frames[frame].place(axes, box, self.channels)
 
-    def relief(self, folder: Path, frame: int) -> FrameRelief:
+    def elevation(self, folder: Path, frame: int) -> FrameRelief:
         """What tiles deliver of a frame whose objects are to be numbered."""
         return FrameRelief(folder, frame, self.tiles)
 
@@ -234,14 +234,14 @@ class OpenJob:
         return FrameRelief(folder / "foreground", frame, self.tiles, np.float32)
 
     def keep(self, folder: Path, task: Task, pixels: NDArray[Any]) -> None:
-        """Put what a task delivers of such a frame where `relief` and `foreground` read it."""
+        """Put what a task delivers of such a frame where `elevation` and `foreground` read it."""
         if self.job.confidence:
             self.foreground(folder, task.frame).put(task.index, pixels[1])
-        self.relief(folder, task.frame).put(task.index, pixels[0].astype(np.uint8))
+        self.elevation(folder, task.frame).put(task.index, pixels[0].astype(np.uint8))
 
     def kept(self, folder: Path, frame: int, index: tuple[int, ...]) -> bool:
         """Whether all that is needed of a tile is there."""
-        parts = [self.relief(folder, frame), *([self.foreground(folder, frame)] if self.job.confidence else [])]
+        parts = [self.elevation(folder, frame), *([self.foreground(folder, frame)] if self.job.confidence else [])]
         return all(part.holds(index) for part in parts)
 
     def run(
@@ -277,8 +277,8 @@ class OpenJob:
         if self.saves_floats:
             return stored if self.job.save == "probabilities" else probabilities
         if self.save_objects:
-            relief = make_relief(probabilities, self.card.object_rules)[np.newaxis]
-            return np.concatenate([relief, foreground(stored)]) if self.job.confidence else relief
+            elevation = make_elevation(probabilities, self.card.object_rules)[np.newaxis]
+            return np.concatenate([elevation, foreground(stored)]) if self.job.confidence else elevation
         return segment(probabilities, target="classes", threshold=self.card.threshold)[np.newaxis]
 
     def __enter__(self) -> Self:

@@ -131,7 +131,7 @@ class Result:
         self._chunk = tuple(chunk)
         self._output: LazyOutput
         self.path: Path | None = None
-        self._reliefs = path.absolute().with_name(f".{path.name}.relief")
+        self._reliefs = path.absolute().with_name(f".{path.name}.elevation map")
         if format_of(path) is ome_zarr:
             sizes = dict(zip(job.spatial_axes, chunk, strict=True))
             chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
@@ -172,10 +172,10 @@ class Result:
                 self._number(frame)
 
     def _number(self, frame: int) -> None:
-        """Make the objects of a frame whose relief is complete, region by region."""
-        relief, rules = self._job.relief(self._reliefs, frame), self._job.card.object_rules
-        region = region_size(relief.shape, NUMBERING, multiple=self._chunk)
-        regions = Regions(relief.shape, region)
+        """Make the objects of a frame whose elevation map is complete, region by region."""
+        elevation, rules = self._job.elevation(self._reliefs, frame), self._job.card.object_rules
+        region = region_size(elevation.shape, NUMBERING, multiple=self._chunk)
+        regions = Regions(elevation.shape, region)
         boxes = [regions.box(index) for index in regions]
         foreground = self._job.foreground(self._reliefs, frame) if self._job.job.confidence else None
         writer = _FrameWriter(self._output, lambda box: self._place(frame, box), self._name, self._most, foreground)
@@ -187,10 +187,10 @@ class Result:
         with TemporaryDirectory(dir=self._reliefs) as seeds:
             keep = ArrayFolder(Path(seeds))
             if z is None:
-                label_out_of_core(relief, writer, rules, region=region, keep=keep, done=done)
+                label_out_of_core(elevation, writer, rules, region=region, keep=keep, done=done)
             else:
                 section = Section(self._sections(), frame, z == 0, boxes)
-                objects = label_out_of_core(relief, section, rules, region=region, keep=keep)
+                objects = label_out_of_core(elevation, section, rules, region=region, keep=keep)
                 section.number(objects, link=self._job.job.link)
                 for box in boxes:
                     if not done(box):

@@ -65,11 +65,11 @@ class TileNet:
     tta : bool
         Average over the 8 symmetries of the plane YX (test-time augmentation), for 8 times the work.
     temperature : positive
-        What scores are divided by before the soft-max, see `biounet.inference.calibration`.
-    smoothing : passes in which scores are smoothed before that, see `biounet.inference.smoothing`
+        What logits are divided by before the soft-max, see `biounet.inference.calibration`.
+    smoothing : passes in which logits are smoothed before that, see `biounet.inference.smoothing`
     units : Normalization
         Of a network that draws images: they are brought back to the range from which they were normalised.
-        None: it gives scores of classes, which become probabilities.
+        None: it gives logits of classes, which become probabilities.
 
     Examples
     --------
@@ -142,18 +142,18 @@ class TileNet:
 
     def _turned(self, net: nn.Module, images: Tensor, output: Sequence[int], symmetry: Symmetry) -> Tensor:
         """Probabilities, or images, under one symmetry, turned back."""
-        scores = net(turn(images, symmetry).contiguous(memory_format=channels_last(self.dims)))
-        scores = turn_back(scores, symmetry)
+        logits = net(turn(images, symmetry).contiguous(memory_format=channels_last(self.dims)))
+        logits = turn_back(logits, symmetry)
         # Not the middle: the input may have been rounded up at its far end.
         for axis, (size, margin, reach) in enumerate(zip(output, self.geometry.margin, self._reach, strict=True), 2):
-            taken = (images.shape[axis] - scores.shape[axis]) // 2
-            scores = scores.narrow(axis, margin - taken - reach, size + 2 * reach)
-        scores = smooth(scores.float(), passes=self._reach[-1])
+            taken = (images.shape[axis] - logits.shape[axis]) // 2
+            logits = logits.narrow(axis, margin - taken - reach, size + 2 * reach)
+        logits = smooth(logits.float(), passes=self._reach[-1])
         if self._units is not None:
-            return _in_units(scores, self._units)
+            return _in_units(logits, self._units)
         if self._temperature != 1:
-            scores /= self._temperature  # in place: the scores are ours
-        return torch.softmax(scores, dim=1)
+            logits /= self._temperature  # in place: the logits are ours
+        return torch.softmax(logits, dim=1)
 
 
 def _in_units(images: Tensor, units: Normalization) -> Tensor:

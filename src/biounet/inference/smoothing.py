@@ -1,4 +1,4 @@
-"""Scores smoothed over the plane, since what a network says of a pixel is noisier than what is true of it."""
+"""Logits smoothed over the plane, since what a network says of a pixel is noisier than what is true of it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.inference.calibration import LEAST, known_pixels, least_surprise, stride
+from biounet.inference.calibration import LEAST, known_pixels, lowest_log_loss, stride
 
 __all__ = ["fit_smoothing", "smooth", "smooth_probabilities", "smooth_whole"]
 
@@ -27,12 +27,12 @@ GAIN = 10.0
 Array = TypeVar("Array", NDArray[Any], "torch.Tensor")
 
 
-def smooth(scores: Array, *, passes: int) -> Array:
+def smooth(logits: Array, *, passes: int) -> Array:
     """Average each pixel with its neighbours, the weights being 1/4, 1/2, 1/4 along Y and along X, in each pass.
 
     Parameters
     ----------
-    scores : (..., Y, X), float32, array or tensor
+    logits : (..., Y, X), float32, array or tensor
         Before the soft-max. Sections of a volume stay apart.
     passes : 0 or more
         So many come close to a Gaussian of standard deviation sqrt(passes / 2) px.
@@ -48,19 +48,19 @@ def smooth(scores: Array, *, passes: int) -> Array:
     array([[6.]], dtype=float32)
     """
     for _ in range(passes):
-        scores = (scores[..., :-2, :] + scores[..., 2:, :]) / 4 + scores[..., 1:-1, :] / 2
-        scores = (scores[..., :-2] + scores[..., 2:]) / 4 + scores[..., 1:-1] / 2
-    return scores
+        logits = (logits[..., :-2, :] + logits[..., 2:, :]) / 4 + logits[..., 1:-1, :] / 2
+        logits = (logits[..., :-2] + logits[..., 2:]) / 4 + logits[..., 1:-1] / 2
+    return logits
 
 
-def smooth_whole(scores: NDArray[np.float32], *, passes: int) -> NDArray[np.float32]:
+def smooth_whole(logits: NDArray[np.float32], *, passes: int) -> NDArray[np.float32]:
     """Smooth an image that is mirrored at its edges; its size stays.
 
     >>> smooth_whole(np.array([[0, 8, 0]], np.float32), passes=1)
     array([[4., 4., 4.]], dtype=float32)
     """
-    around = [(0, 0)] * (scores.ndim - 2) + [(passes, passes)] * 2
-    return smooth(np.pad(scores, around, mode="reflect"), passes=passes) if passes else scores
+    around = [(0, 0)] * (logits.ndim - 2) + [(passes, passes)] * 2
+    return smooth(np.pad(logits, around, mode="reflect"), passes=passes) if passes else logits
 
 
 def fit_smoothing(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[Any]]) -> int:
@@ -89,19 +89,19 @@ def fit_smoothing(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArr
     logs: list[list[NDArray[np.float64]]] = [[] for _ in range(MOST + 1)]
     truths: list[NDArray[np.int64]] = []
     for one, truth in zip(probabilities, classes, strict=True):
-        scores = _logs(one)
+        logits = _logs(one)
         for passes, found in enumerate(logs):
-            scores = smooth_whole(scores, passes=1) if passes else scores
-            pixels, numbers = known_pixels(scores, truth, every=every)
+            logits = smooth_whole(logits, passes=1) if passes else logits
+            pixels, numbers = known_pixels(logits, truth, every=every)
             found.append(pixels.astype(np.float64))
         truths.append(numbers)
     known = np.concatenate(truths)
-    surprise = [len(known) * least_surprise(np.concatenate(found, axis=1), known)[1] for found in logs]
-    return int(np.argmin(surprise)) if min(surprise) < surprise[0] - GAIN else 0
+    log_loss = [len(known) * lowest_log_loss(np.concatenate(found, axis=1), known)[1] for found in logs]
+    return int(np.argmin(log_loss)) if min(log_loss) < log_loss[0] - GAIN else 0
 
 
 def smooth_probabilities(probabilities: NDArray[Any], passes: int) -> NDArray[np.float32]:
-    """Smooth the scores from which probabilities came, and give the probabilities that then come of them.
+    """Smooth the logits from which probabilities came, and give the probabilities that then come of them.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def smooth_probabilities(probabilities: NDArray[Any], passes: int) -> NDArray[np
     Returns
     -------
     float32 of the shape of `probabilities`
-        To rounding, the soft-max of smoothed scores. At edges of the image, these are mirrored.
+        To rounding, the soft-max of smoothed logits. At edges of the image, these are mirrored.
 
     Examples
     --------
@@ -123,13 +123,13 @@ def smooth_probabilities(probabilities: NDArray[Any], passes: int) -> NDArray[np
     """
     if not passes:
         return probabilities.astype(np.float32)
-    scores = smooth_whole(_logs(probabilities), passes=passes)
-    powers: NDArray[np.float32] = np.exp(scores - scores.max(axis=0))
+    logits = smooth_whole(_logs(probabilities), passes=passes)
+    powers: NDArray[np.float32] = np.exp(logits - logits.max(axis=0))
     powers /= powers.sum(axis=0)
     return powers
 
 
 def _logs(probabilities: NDArray[Any]) -> NDArray[np.float32]:
-    """Logarithms, which differ from the scores of a network by a constant at each pixel only."""
+    """Logarithms, which differ from the logits of a network by a constant at each pixel only."""
     logs: NDArray[np.float32] = np.log(np.maximum(probabilities, LEAST, dtype=np.float32))
     return logs

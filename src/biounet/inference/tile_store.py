@@ -1,4 +1,4 @@
-"""The relief of an image on disk while tiles are predicted: one file for each, absent or complete."""
+"""The elevation map of an image on disk while tiles are predicted: one file for each, absent or complete."""
 
 import shutil
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ __all__ = ["FrameRelief", "KeptSums"]
 
 @dataclass(frozen=True)
 class FrameRelief:
-    """The relief of one frame: a `biounet.core.boxes.Reader` of what was put there tile by tile.
+    """The elevation map of one frame: a `biounet.core.boxes.Reader` of what was put there tile by tile.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class FrameRelief:
         It must exist; several frames and several processes may share it.
     frame : int
     tiles : TilePlan
-    dtype : of the pixels; bytes of a relief, unless what is kept beside it is read
+    dtype : of the pixels; bytes of an elevation map, unless what is kept beside it is read
 
     Examples
     --------
@@ -35,10 +35,10 @@ class FrameRelief:
     >>> from biounet.core.geometry import Geometry
     >>> tiles = TilePlan((1, 5), (1, 3), Geometry((1, 1), (0, 0), (0, 0), padded=True))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     relief = FrameRelief(Path(folder), 0, tiles)
-    ...     relief.put((0, 0), np.array([[1, 2, 3]], np.uint8))
-    ...     relief.put((0, 1), np.array([[4, 5]], np.uint8))
-    ...     relief.read(Box((0, 2), (1, 4)))
+    ...     elevation = FrameRelief(Path(folder), 0, tiles)
+    ...     elevation.put((0, 0), np.array([[1, 2, 3]], np.uint8))
+    ...     elevation.put((0, 1), np.array([[4, 5]], np.uint8))
+    ...     elevation.read(Box((0, 2), (1, 4)))
     array([[3, 4]], dtype=uint8)
     """
 

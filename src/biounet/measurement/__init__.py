@@ -4,16 +4,17 @@ from biounet.core.components import in_pieces, split_objects
 from biounet.core.labels import check_labels
 from biounet.measurement.confidence import ForegroundSums
 from biounet.measurement.contours import outline_polygons
-from biounet.measurement.region_counts import tally_region
+from biounet.measurement.counts import RegionCounts, join
+from biounet.measurement.region_counts import count_region
 from biounet.measurement.region_properties import Table, measure_objects, table_of
-from biounet.measurement.tally import Tally, join
 from biounet.measurement.uncertainty import entropy, uncertain_regions
 
 __all__ = [
     "ForegroundSums",
+    "RegionCounts",
     "Table",
-    "Tally",
     "check_labels",
+    "count_region",
     "entropy",
     "in_pieces",
     "join",
@@ -21,6 +22,5 @@ __all__ = [
     "outline_polygons",
     "split_objects",
     "table_of",
-    "tally_region",
     "uncertain_regions",
 ]

@@ -15,7 +15,7 @@ __all__ = ["ForegroundSums"]
 class ForegroundSums:
     """Sums of the probability of the foreground in N objects, or in the parts of them that lie in a region.
 
-    Divided by the pixels of an object they are its confidence, see `biounet.measurement.measure_objects`.
+    DatasetSplit by the pixels of an object they are its confidence, see `biounet.measurement.measure_objects`.
 
     Attributes
     ----------

@@ -15,9 +15,9 @@ from biounet.core.errors import LabelError, ShapeError
 from biounet.io import LazyImage, open_lazily
 from biounet.io.frames import Frame, Position, frames_of
 from biounet.measurement.confidence import ForegroundSums
-from biounet.measurement.region_counts import tally_region
+from biounet.measurement.counts import RegionCounts, join
+from biounet.measurement.region_counts import count_region
 from biounet.measurement.region_properties import Table, table_of
-from biounet.measurement.tally import Tally, join
 from biounet.segmentation.regions import Regions, region_size
 
 __all__ = ["FrameTable", "ObjectFrame", "measure_frame", "open_frames"]
@@ -202,13 +202,13 @@ def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = R
     The table is that of `biounet.measurement.measure_objects`; memory grows with the number of objects, not of pixels.
     """
     shape = frame.labels.shape[1:]
-    tallies: list[Tally] = []
+    region_counts: list[RegionCounts] = []
     regions = Regions(shape, region_size(shape, memory))
     for core in map(regions.box, regions):
         outer = core.grown((1,) * len(shape), shape)
         image, probabilities = (_read(reader, outer) for reader in (frame.image, frame.probabilities))
-        tallies.append(
-            tally_region(
+        region_counts.append(
+            count_region(
                 frame.labels.read(Box((0, *outer.start), (1, *outer.stop)))[0],
                 image=image,
                 probabilities=probabilities,
@@ -217,12 +217,12 @@ def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = R
                 origin=outer.start,
             )
         )
-        while len(tallies) > 1 and len(tallies[-2].labels) <= 2 * len(tallies[-1].labels):
-            tallies[-2:] = [join(tallies[-2:])]  # like with like, so that no object is joined too often
-    tally = join(tallies)
+        while len(region_counts) > 1 and len(region_counts[-2].labels) <= 2 * len(region_counts[-1].labels):
+            region_counts[-2:] = [join(region_counts[-2:])]  # like with like, so that no object is joined too often
+    counts = join(region_counts)
     if frame.sums is not None:
-        tally = replace(tally, scores=frame.sums.at(tally.labels)[:, np.newaxis])
-    table = table_of(tally, shape=shape, spacing=frame.spacing)
+        counts = replace(counts, scores=frame.sums.at(counts.labels)[:, np.newaxis])
+    table = table_of(counts, shape=shape, spacing=frame.spacing)
     return FrameTable(frame.name, frame.position, prod(shape), table)
 
 

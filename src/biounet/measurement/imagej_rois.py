@@ -14,7 +14,7 @@ __all__ = ["write_rois"]
 
 
 LARGEST = 32_767
-"""Places in a region of interest are numbers of 16 bits with a sign."""
+"""LabelIndex in a region of interest are numbers of 16 bits with a sign."""
 
 
 def write_rois(path: Path, sections: Iterable[tuple[np.ndarray, dict[str, int]]], *, overwrite: bool = False) -> int:

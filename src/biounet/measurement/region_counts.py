@@ -11,13 +11,13 @@ from biounet.core.components import number_objects
 from biounet.core.labels import check_labels
 from biounet.measurement.checks import fit_channels_first, foreground
 from biounet.measurement.convex_hull import on_hull, row_ends
+from biounet.measurement.counts import RegionCounts, unique_pairs
 from biounet.measurement.perimeter import directions
-from biounet.measurement.tally import Tally, unique_pairs
 
-__all__ = ["tally_region"]
+__all__ = ["count_region"]
 
 
-def tally_region(
+def count_region(
     labels: np.ndarray,
     *,
     image: np.ndarray | None = None,
@@ -25,7 +25,7 @@ def tally_region(
     by_class: bool = False,
     core: Box | None = None,
     origin: Sequence[int] | None = None,
-) -> Tally:
+) -> RegionCounts:
     """Count what there is to measure of the objects in a region.
 
     Parameters
@@ -54,8 +54,8 @@ def tally_region(
 
     Examples
     --------
-    >>> tally = tally_region(np.array([[4, 4, 9]]), image=np.array([[1, 3, 7]]))
-    >>> tally.labels, tally.pixels, tally.values.ravel(), tally.pairs.tolist()
+    >>> counts = count_region(np.array([[4, 4, 9]]), image=np.array([[1, 3, 7]]))
+    >>> counts.labels, counts.pixels, counts.values.ravel(), counts.pairs.tolist()
     (array([4, 9]), array([2, 1]), array([4., 7.]), [[4, 9], [9, 4]])
     """
     check_labels(labels)
@@ -83,7 +83,7 @@ def tally_region(
     rank = np.full(count + 1, -1, np.int32)
     rank[here] = np.arange(len(here), dtype=np.int32)
     order = np.argsort(rank[owner[corners]], kind="stable")
-    return Tally(
+    return RegionCounts(
         labels.ndim, names[here], pixels[here], sums[here], products[here], start[here], stop[here], crossings[here],
         owner=rank[owner[corners]][order],
         points=points[corners][order] + shift.astype(np.int32),

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from biounet.core.errors import ShapeError
 from biounet.measurement.convex_hull import hull_pixels, hull_voxels
+from biounet.measurement.counts import RegionCounts
 from biounet.measurement.perimeter import boundary_sizes
-from biounet.measurement.region_counts import tally_region
-from biounet.measurement.tally import Tally
+from biounet.measurement.region_counts import count_region
 
 __all__ = ["Table", "measure_objects", "table_of"]
 
@@ -68,16 +68,16 @@ def measure_objects(
     >>> table["centroid_x"], table["neighbours"], table["neighbour_labels"]
     (array([0.5, 2. ]), array([1, 1]), array(['2', '1'], dtype=object))
     """
-    tally = tally_region(labels, image=image, probabilities=probabilities, by_class=by_class)
-    return table_of(tally, shape=labels.shape, spacing=spacing)
+    counts = count_region(labels, image=image, probabilities=probabilities, by_class=by_class)
+    return table_of(counts, shape=labels.shape, spacing=spacing)
 
 
-def table_of(tally: Tally, *, shape: Sequence[int], spacing: Sequence[float] | None = None) -> Table:
+def table_of(counts: RegionCounts, *, shape: Sequence[int], spacing: Sequence[float] | None = None) -> Table:
     """Turn the counts of all regions of an image into its table.
 
     Parameters
     ----------
-    tally : Tally
+    counts : RegionCounts
     shape : pixels per axis of the image
     spacing : micrometres per pixel, one number per axis
 
@@ -91,67 +91,67 @@ def table_of(tally: Tally, *, shape: Sequence[int], spacing: Sequence[float] | N
     ShapeError
         If the spacing does not fit the axes.
     """
-    dims = tally.dims
+    dims = counts.dims
     if spacing is not None and len(spacing) != dims:
         raise ShapeError(f"{dims} axes need one spacing each, got {tuple(spacing)}")
     unit, steps = ("px", np.ones(dims)) if spacing is None else ("um", np.asarray(spacing, np.float64))
     size, boundary = ("area", "perimeter") if dims == 2 else ("volume", "surface")
     axes = "zyx"[-dims:]
-    columns: Table = {"label": tally.labels, f"{size}_px": tally.pixels}
-    volume = tally.pixels * steps.prod()
+    columns: Table = {"label": counts.labels, f"{size}_px": counts.pixels}
+    volume = counts.pixels * steps.prod()
     if spacing is not None:
         columns[f"{size}_um{dims}"] = volume
-    centre = (tally.sums / tally.pixels[:, None])[:, -dims:]
+    centre = (counts.sums / counts.pixels[:, None])[:, -dims:]
     columns |= {f"centroid_{axis}": centre[:, i] for i, axis in enumerate(axes)}
     if spacing is not None:
         columns |= {f"centroid_{axis}_um": centre[:, i] * steps[i] for i, axis in enumerate(axes)}
-    for name, corner in (("start", tally.start), ("stop", tally.stop)):
+    for name, corner in (("start", counts.start), ("stop", counts.stop)):
         columns |= {f"box_{name}_{axis}": corner[:, i - dims] for i, axis in enumerate(axes)}
-    columns[f"{boundary}_{unit}" + "2" * (dims - 2)] = boundary_sizes(tally.crossings, steps.tolist())
+    columns[f"{boundary}_{unit}" + "2" * (dims - 2)] = boundary_sizes(counts.crossings, steps.tolist())
     ball = np.pi / (2 * dims)  # of diameter 1: pi / 4 of a plane, pi / 6 of a volume
     columns[f"equivalent_diameter_{unit}"] = (volume / ball) ** (1 / dims)
-    return columns | _shapes(tally, steps, unit) | _intensities(tally) | _confidences(tally) | _places(tally, shape)
+    return columns | _shapes(counts, steps, unit) | _intensities(counts) | _confidences(counts) | _places(counts, shape)
 
 
-def _shapes(tally: Tally, steps: NDArray[np.float64], unit: str) -> Table:
+def _shapes(counts: RegionCounts, steps: NDArray[np.float64], unit: str) -> Table:
     """Measure the ellipse with the same second moments, and the share of the convex hull."""
-    dims = tally.dims
-    zero, count = tally.start.astype(np.float64), tally.pixels[:, None]
-    sums = tally.sums - count * zero  # positions from the first corner of the box, so that no digits are lost
-    cross = tally.sums[:, :, None] * zero[:, None]
-    squares = tally.products - cross - cross.transpose(0, 2, 1) + count[..., None] * zero[:, :, None] * zero[:, None]
+    dims = counts.dims
+    zero, count = counts.start.astype(np.float64), counts.pixels[:, None]
+    sums = counts.sums - count * zero  # positions from the first corner of the box, so that no digits are lost
+    cross = counts.sums[:, :, None] * zero[:, None]
+    squares = counts.products - cross - cross.transpose(0, 2, 1) + count[..., None] * zero[:, :, None] * zero[:, None]
     mean = sums / count
     variances = (squares / count[..., None] - mean[:, :, None] * mean[:, None])[:, -dims:, -dims:]
     principal = np.linalg.eigvalsh(variances * np.outer(steps, steps)).clip(min=0)
     least, most = principal[:, 0], principal[:, -1]
-    hull = (hull_pixels if dims == 2 else hull_voxels)(tally.owner, tally.points, len(tally.labels))
+    hull = (hull_pixels if dims == 2 else hull_voxels)(counts.owner, counts.points, len(counts.labels))
     return {
         f"major_axis_{unit}": 2 * np.sqrt((dims + 2) * most),
         f"minor_axis_{unit}": 2 * np.sqrt((dims + 2) * least),
         "eccentricity": np.sqrt(1 - np.divide(least, most, out=np.ones_like(most), where=most > 0)),
-        "solidity": tally.pixels / hull,
+        "solidity": counts.pixels / hull,
     }
 
 
-def _intensities(tally: Tally) -> Table:
+def _intensities(counts: RegionCounts) -> Table:
     """Statistics of each channel; channels are numbered if there are several."""
-    channels = tally.values.shape[1]
+    channels = counts.values.shape[1]
     columns: Table = {}
     for channel in range(channels):
         number = f"_{channel}" if channels > 1 else ""
         columns |= {
-            f"intensity_mean{number}": tally.values[:, channel] / tally.pixels,
-            f"intensity_min{number}": tally.low[:, channel],
-            f"intensity_max{number}": tally.high[:, channel],
-            f"intensity_std{number}": np.sqrt(tally.spread[:, channel] / tally.pixels),
-            f"intensity_sum{number}": tally.values[:, channel],
+            f"intensity_mean{number}": counts.values[:, channel] / counts.pixels,
+            f"intensity_min{number}": counts.low[:, channel],
+            f"intensity_max{number}": counts.high[:, channel],
+            f"intensity_std{number}": np.sqrt(counts.spread[:, channel] / counts.pixels),
+            f"intensity_sum{number}": counts.values[:, channel],
         }
     return columns
 
 
-def _confidences(tally: Tally) -> Table:
+def _confidences(counts: RegionCounts) -> Table:
     """Mean probability of the foreground in each object; where classes were counted, of its class, and which."""
-    means = tally.scores / tally.pixels[:, None]
+    means = counts.scores / counts.pixels[:, None]
     classes = means.shape[1]
     if classes == 0:
         return {}
@@ -161,12 +161,12 @@ def _confidences(tally: Tally) -> Table:
     return {"class": best, "confidence": means[np.arange(len(best)), best]}
 
 
-def _places(tally: Tally, shape: Sequence[int]) -> Table:
+def _places(counts: RegionCounts, shape: Sequence[int]) -> Table:
     """Who touches whom, and who touches the edge of the image."""
-    starts = np.searchsorted(tally.pairs[:, 0], tally.labels)
-    stops = np.searchsorted(tally.pairs[:, 0], tally.labels, side="right")
-    others = tally.pairs[:, 1].astype(str)
-    at_edge = (tally.start[:, -tally.dims :] == 0) | (tally.stop[:, -tally.dims :] == np.asarray(shape))
+    starts = np.searchsorted(counts.pairs[:, 0], counts.labels)
+    stops = np.searchsorted(counts.pairs[:, 0], counts.labels, side="right")
+    others = counts.pairs[:, 1].astype(str)
+    at_edge = (counts.start[:, -counts.dims :] == 0) | (counts.stop[:, -counts.dims :] == np.asarray(shape))
     return {
         "neighbours": stops - starts,
         "neighbour_labels": np.array(

@@ -14,7 +14,7 @@ from biounet.models.attention import attention_unet
 from biounet.models.blocks import draw_weights
 from biounet.models.cascade import CascadeUNet
 from biounet.models.dense import dense_unet
-from biounet.models.downsampled import Coarse
+from biounet.models.downsampled import Downsampled
 from biounet.models.fcn import FCN
 from biounet.models.inception import inception_unet
 from biounet.models.pix2pix import Pix2Pix
@@ -106,7 +106,7 @@ def _make(config: ModelConfig) -> nn.Module:
         raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {config.name!r}")
     with torch.random.fork_rng(devices=[]):  # torch draws every layer once as it is made
         net = MODELS[config.name](config)
-        return Coarse(net, config.coarse) if config.coarse > 1 else net
+        return Downsampled(net, config.coarse) if config.coarse > 1 else net
 
 
 def check_targets(name: str, images: bool) -> None:

@@ -9,10 +9,10 @@ from biounet.core.geometry import Geometry, Span, hull
 from biounet.models.blocks import crop_center
 from biounet.models.receptive_field import pooled
 
-__all__ = ["Coarse"]
+__all__ = ["Downsampled"]
 
 
-class Coarse(nn.Module):
+class Downsampled(nn.Module):
     """Averages pixels in squares, applies a network, and brings its scores back to the size of the image.
 
     Parameters
@@ -30,7 +30,7 @@ class Coarse(nn.Module):
     --------
     >>> from biounet.config import ModelConfig
     >>> from biounet.models.unet import UNet
-    >>> net = Coarse(UNet(ModelConfig(width=2, depth=1, padding="same")), 2)
+    >>> net = Downsampled(UNet(ModelConfig(width=2, depth=1, padding="same")), 2)
     >>> net(torch.zeros(1, 1, 8, 12)).shape, net.geometry.grid
     (torch.Size([1, 2, 8, 12]), (4, 4))
     """

@@ -9,7 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from biounet.models.blocks import ConvBlock, UpConvolution, crop_center
 from biounet.models.cascade import CascadeUNet
-from biounet.models.downsampled import Coarse
+from biounet.models.downsampled import Downsampled
 from biounet.models.receptive_field import unet_geometry
 from biounet.models.unet import OpenGate, UNet
 
@@ -32,8 +32,8 @@ def freeze(net: nn.Module) -> nn.Module:
     torch.nn.Module
         On the device of `net`. Its ``geometry`` may differ from that of `net`.
     """
-    if isinstance(net, Coarse):
-        return Coarse(freeze(net.net), net.factor)
+    if isinstance(net, Downsampled):
+        return Downsampled(freeze(net.net), net.factor)
     net = unpad(fold_batch_norm(copy.deepcopy(net).eval())).requires_grad_(False)
     if isinstance(net, CascadeUNet):
         net.middle = True
@@ -151,7 +151,7 @@ def fuse_activations(net: nn.Module) -> nn.Module:
             else:
                 layers.append(layer)
         _refill(chain, layers)
-    net, whole = (net.net if isinstance(net, Coarse) else net), net
+    net, whole = (net.net if isinstance(net, Downsampled) else net), net
     head = getattr(net, "head", None)
     if isinstance(head, Convolution):  # with so few channels torch would not give it to oneDNN
         net.head = FusedConv(head, relu=False)

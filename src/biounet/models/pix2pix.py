@@ -1,4 +1,4 @@
-"""pix2pix (Isola, Zhu, Zhou and Efros 2017): a U-Net that draws images, and the judge that it learns from."""
+"""pix2pix (Isola, Zhu, Zhou and Efros 2017): a U-Net that draws images, and the discriminator that it learns from."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ from biounet.models.receptive_field import above_linear, traced_geometry
 __all__ = ["PatchGAN", "Pix2Pix"]
 
 
-LEAK = 0.2  # slope of the ReLU of the encoder and of the judge for negative numbers
+LEAK = 0.2  # slope of the ReLU of the encoder and of the discriminator for negative numbers
 
 
 class Pix2Pix(nn.Module):

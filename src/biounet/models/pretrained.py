@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from biounet.config import ModelConfig
 from biounet.core.errors import ModelFileError
 from biounet.models import build
-from biounet.models.downsampled import Coarse
+from biounet.models.downsampled import Downsampled
 from biounet.models.vgg import adopt, trunk_of
 
 __all__ = ["check_model", "load_pretrained"]
@@ -69,7 +69,7 @@ def load_pretrained(net: nn.Module, path: Path) -> None:
 
 def _give(net: nn.Module, path: Path, read: Callable[[Path], Mapping[str, Tensor]]) -> None:
     """Give a network the weights of a file."""
-    net = net.net if isinstance(net, Coarse) else net
+    net = net.net if isinstance(net, Downsampled) else net
     trunk = trunk_of(net)
     if not path.is_file():
         raise ModelFileError(f"{path} is missing; get the weights with 'biounet download {trunk} --out DIR'")

@@ -9,14 +9,14 @@ from biounet.config.object_rules import ObjectRules
 from biounet.report.log import best_row, health, load_log
 from biounet.report.page import write_report
 from biounet.report.views import Picture
-from biounet.training.run import Experiment
+from biounet.training.run import TrainingRun
 from biounet.training.time_budget import of_too_few
 from biounet.training.validation import Validation
 
 __all__ = ["found_with", "labelled_pixels", "pictures_of", "without_levels"]
 
 
-def report(experiment: Experiment, *, finished: bool, stopped: str = "", again: str = "") -> dict[str, str]:
+def report(experiment: TrainingRun, *, finished: bool, stopped: str = "", again: str = "") -> dict[str, str]:
     """Write the report of a run as it stands; return what looks wrong with it. See `write_report`."""
     validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
     drawn, objects = (experiment.data.kind == kind for kind in ("images", "objects"))
@@ -48,22 +48,22 @@ def without_levels(log: Sequence[Mapping[str, float]]) -> list[dict[str, float]]
     return [{name: row[name] for name in row if not name.startswith("dice_")} for row in log]
 
 
-def labelled_pixels(experiment: Experiment, classes: int) -> dict[str, NDArray[np.int64]]:
+def labelled_pixels(experiment: TrainingRun, classes: int) -> dict[str, NDArray[np.int64]]:
     """Pixels of each image to train on that are unknown, and of each class, as the report names them.
 
     What is learnt of an object, in levels or as its border, is of the object.
     """
     counts = {}
-    for survey in experiment.data.surveys:
-        of_classes = np.pad(survey.counts, (0, max(0, 1 + classes - len(survey.counts))))
-        counts[survey.name] = np.append(of_classes[:classes], of_classes[classes:].sum())
+    for image in experiment.data.statistics:
+        of_classes = np.pad(image.counts, (0, max(0, 1 + classes - len(image.counts))))
+        counts[image.name] = np.append(of_classes[:classes], of_classes[classes:].sum())
     return counts
 
 
-def facts_of(experiment: Experiment, log: list[dict[str, float]]) -> dict[str, str]:
+def facts_of(experiment: TrainingRun, log: list[dict[str, float]]) -> dict[str, str]:
     """What stands at the top of a report."""
     validation, best, facts = experiment.validation, best_row(log), dict[str, str]()
-    if validation.tells and best is not None:
+    if validation.has_labels and best is not None:
         facts["best score"] = f"{best['score']:.4f} at step {best['step']:.0f}"
     facts["images"] = f"{len(experiment.data.train)} to train on, {len(validation.items)} to validate on"
     if log:

@@ -2,8 +2,8 @@
 
 Objects are made in steps, each of which has the same result on a whole image as on its regions:
 
-* `make_relief`: what the network says of a pixel becomes one byte, pixel by pixel.
-* Seeds are the pieces of the relief above a threshold; they grow until they meet (`flood`).
+* `make_elevation`: what the network says of a pixel becomes one byte, pixel by pixel.
+* Seeds are the pieces of the elevation map above a threshold; they grow until they meet (`watershed`).
 * Small objects are dropped, holes filled (`drop_small`, `fill_holes`), and numbers put in order.
 
 `segment_objects` does it in memory, `label_out_of_core` region by region; `tune_rules` finds the thresholds.
@@ -12,15 +12,21 @@ Objects are made in steps, each of which has the same result on a whole image as
 
 from biounet.config.object_rules import ObjectRules
 from biounet.core.components import label_objects
-from biounet.segmentation.elevation import ReliefReader, make_relief
+from biounet.segmentation.elevation import ReliefReader, make_elevation
 from biounet.segmentation.holes import fill_holes
-from biounet.segmentation.instances import drop_small, label_relief, number_in_order, segment_objects, separate_pieces
+from biounet.segmentation.instances import (
+    drop_small,
+    label_elevation,
+    number_in_order,
+    segment_objects,
+    separate_pieces,
+)
 from biounet.segmentation.out_of_core import label_out_of_core
 from biounet.segmentation.regions import region_size
 from biounet.segmentation.stitching import LEAST_OVERLAP, Overlaps, link_slices, number_apart, stack_numbers
 from biounet.segmentation.threshold import segment
 from biounet.segmentation.tuning import score_objects, tune_rules
-from biounet.segmentation.watershed import flood
+from biounet.segmentation.watershed import watershed
 
 __all__ = [
     "LEAST_OVERLAP",
@@ -29,12 +35,11 @@ __all__ = [
     "ReliefReader",
     "drop_small",
     "fill_holes",
-    "flood",
+    "label_elevation",
     "label_objects",
     "label_out_of_core",
-    "label_relief",
     "link_slices",
-    "make_relief",
+    "make_elevation",
     "number_apart",
     "number_in_order",
     "region_size",
@@ -44,4 +49,5 @@ __all__ = [
     "separate_pieces",
     "stack_numbers",
     "tune_rules",
+    "watershed",
 ]

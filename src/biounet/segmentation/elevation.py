@@ -1,7 +1,7 @@
-"""The relief of an image: one byte per pixel that holds all that objects are made from.
+"""The elevation map of an image: one byte per pixel that holds all that objects are made from.
 
-Each pixel of it follows from the probabilities of that pixel alone, so a relief that was made tile by tile is that
-of the whole image.
+Each pixel of it follows from the probabilities of that pixel alone. So an elevation map that was made tile by tile is
+that of the whole image.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from biounet.config.object_rules import ObjectRules
 from biounet.core.boxes import Box, Reader
 from biounet.core.errors import ImageError, ShapeError
 
-__all__ = ["ReliefReader", "foreground_and_heights", "make_relief", "seed_level"]
+__all__ = ["ReliefReader", "foreground_and_heights", "make_elevation", "seed_level"]
 
 
 HIGHEST = 255
-"""The relief of what is surely inside of an object; the foreground has 1 and more."""
+"""The elevation map of what is surely inside of an object; the foreground has 1 and more."""
 
 
-def make_relief(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[np.uint8]:
+def make_elevation(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[np.uint8]:
     """How far inside an object each pixel is, as a byte.
 
     Parameters
@@ -47,11 +47,11 @@ def make_relief(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[np.u
     Examples
     --------
     >>> row = np.array([[[0.0, 0.2, 0.9]], [[0.1, 0.7, 0.1]], [[0.9, 0.1, 0.0]]])    # background, interior, border
-    >>> make_relief(1 - row[:1], ObjectRules())                     # 1 + 254 * 0.8
+    >>> make_elevation(1 - row[:1], ObjectRules())                     # 1 + 254 * 0.8
     array([[255, 204,   0]], dtype=uint8)
-    >>> make_relief(row, ObjectRules(target="border"))              # 1 + 254 * 0.7
+    >>> make_elevation(row, ObjectRules(target="border"))              # 1 + 254 * 0.7
     array([[ 26, 179,   0]], dtype=uint8)
-    >>> make_relief(row, ObjectRules(target="distance"))            # 1 + 254 * (0.1 * 1 + 0.9 * 2) / 2
+    >>> make_elevation(row, ObjectRules(target="distance"))            # 1 + 254 * (0.1 * 1 + 0.9 * 2) / 2
     array([[242, 115,   0]], dtype=uint8)
     """
     foreground, heights = foreground_and_heights(probabilities, rules)
@@ -61,7 +61,7 @@ def make_relief(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[np.u
 def foreground_and_heights(
     probabilities: NDArray[Any], rules: ObjectRules
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return what a relief is cut from: the probability of not being background, and its heights before the cut.
+    """What an elevation map is cut from: the probability of not being background, and the heights before the cut.
 
     >>> foreground_and_heights(np.array([[[0.5]], [[0.5]], [[0.0]]]), ObjectRules(target="distance"))   # 1 + 254 / 4
     (array([[0.5]], dtype=float32), array([[65]], dtype=uint8))
@@ -76,7 +76,7 @@ def foreground_and_heights(
 
 
 def seed_level(seed: float) -> int:
-    """Least relief of a seed, at least that of the foreground.
+    """Least elevation map of a seed, at least that of the foreground.
 
     >>> seed_level(0.5), seed_level(0.0)
     (128, 1)
@@ -86,7 +86,7 @@ def seed_level(seed: float) -> int:
 
 @dataclass(frozen=True)
 class ReliefReader:
-    """Probabilities as their relief, read by region.
+    """Probabilities as their elevation map, read by region.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ class ReliefReader:
         return self.probabilities.shape[1:]
 
     def read(self, box: Box) -> NDArray[np.uint8]:
-        """Return the relief of a region, spatial axes only."""
+        """Return the elevation map of a region, spatial axes only."""
         every = Box((0, *box.start), (self.probabilities.shape[0], *box.stop))
-        return make_relief(self.probabilities.read(every), self.rules)
+        return make_elevation(self.probabilities.read(every), self.rules)
 
 
 def _mean_level(levels: NDArray[Any]) -> NDArray[np.float32]:

@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from biounet.config.object_rules import ObjectRules
 from biounet.core.components import label_objects
 from biounet.core.errors import LabelError
-from biounet.segmentation.elevation import make_relief, seed_level
+from biounet.segmentation.elevation import make_elevation, seed_level
 from biounet.segmentation.holes import fill_holes
-from biounet.segmentation.watershed import flood
+from biounet.segmentation.watershed import watershed
 
 __all__ = [
-    "Tally",
+    "ObjectSizes",
     "drop_small",
-    "has_marks",
-    "label_relief",
+    "has_markers",
+    "label_elevation",
     "number_in_order",
+    "object_sizes",
     "segment_objects",
     "separate_pieces",
-    "tally",
 ]
 
 
@@ -56,26 +56,26 @@ def segment_objects(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[
     >>> segment_objects(np.stack([1 - interior, interior]), ObjectRules(foreground=0.2, seed=0.6))
     array([[0, 1, 1, 1, 2, 2]], dtype=uint32)
     """
-    return label_relief(make_relief(probabilities, rules), rules)
+    return label_elevation(make_elevation(probabilities, rules), rules)
 
 
-def label_relief(relief: NDArray[np.uint8], rules: ObjectRules) -> NDArray[np.uint32]:
-    """Make numbered objects of a relief; see `segment_objects` and `make_relief`.
+def label_elevation(elevation: NDArray[np.uint8], rules: ObjectRules) -> NDArray[np.uint32]:
+    """Make numbered objects of an elevation map; see `segment_objects` and `make_elevation`.
 
-    >>> label_relief(np.array([[1, 200, 9, 10, 200]], np.uint8), ObjectRules())
+    >>> label_elevation(np.array([[1, 200, 9, 10, 200]], np.uint8), ObjectRules())
     array([[1, 1, 1, 2, 2]], dtype=uint32)
     """
-    seeds = relief >= seed_level(rules.seed)
+    seeds = elevation >= seed_level(rules.seed)
     if rules.choosy:
         pieces = label_objects(seeds)
-        large = tally(pieces).sizes[1:] >= rules.least_seed
-        seeds = np.append(False, large & has_marks(pieces, relief >= seed_level(rules.peak)))[pieces]
+        large = object_sizes(pieces).sizes[1:] >= rules.least_seed
+        seeds = np.append(False, large & has_markers(pieces, elevation >= seed_level(rules.peak)))[pieces]
     if rules.second_seed is not None:
-        pieces = label_objects(relief >= seed_level(rules.second_seed))
-        seeds |= ~np.append(True, has_marks(pieces, seeds))[pieces]
+        pieces = label_objects(elevation >= seed_level(rules.second_seed))
+        seeds |= ~np.append(True, has_markers(pieces, seeds))[pieces]
     objects = label_objects(seeds)
     if rules.grow:
-        objects = flood(relief, objects)
+        objects = watershed(elevation, objects)
     objects = drop_small(objects, least=rules.least_pixels)
     if rules.largest_hole != 0:
         objects = fill_holes(objects, largest=rules.largest_hole)
@@ -90,7 +90,7 @@ def drop_small(labels: NDArray[np.uint32], *, least: int) -> NDArray[np.uint32]:
     """
     if least <= 1:
         return labels
-    keep = tally(labels).sizes >= least
+    keep = object_sizes(labels).sizes >= least
     return labels * keep[labels]
 
 
@@ -100,7 +100,7 @@ def number_in_order(labels: NDArray[np.uint32]) -> NDArray[np.uint32]:
     >>> number_in_order(np.array([[0, 7, 7, 3]], np.uint32))
     array([[0, 1, 1, 2]], dtype=uint32)
     """
-    return tally(labels).order()[labels]
+    return object_sizes(labels).order()[labels]
 
 
 def separate_pieces(labels: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any]]:
@@ -131,11 +131,11 @@ def separate_pieces(labels: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[A
     if labels.dtype.kind not in "iu":
         raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
     pieces = label_objects(np.maximum(labels, 0))
-    objects, counts = np.unique(labels.reshape(-1)[tally(pieces).firsts[1:]], return_counts=True)
+    objects, counts = np.unique(labels.reshape(-1)[object_sizes(pieces).firsts[1:]], return_counts=True)
     return pieces, objects[counts > 1]
 
 
-class Tally:
+class ObjectSizes:
     """Pixels of each number of a label image, and where each comes first; the number 0 included."""
 
     def __init__(self, sizes: NDArray[np.int64], firsts: NDArray[np.int64]) -> None:
@@ -149,22 +149,22 @@ class Tally:
         return table
 
 
-def tally(labels: NDArray[np.uint32]) -> Tally:
+def object_sizes(labels: NDArray[np.uint32]) -> ObjectSizes:
     """Count the pixels of each number, and find the first of each in raster order.
 
-    >>> tally(np.array([[0, 2, 2, 0]], np.uint32)).sizes
+    >>> object_sizes(np.array([[0, 2, 2, 0]], np.uint32)).sizes
     array([2, 0, 2])
     """
     number = int(labels.max(initial=0)) + 1
     sizes, firsts = np.zeros(number, np.int64), np.zeros(number, np.int64)
     _count(labels.reshape(-1), sizes, firsts)
-    return Tally(sizes, firsts)
+    return ObjectSizes(sizes, firsts)
 
 
-def has_marks(pieces: NDArray[np.uint32], marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def has_markers(pieces: NDArray[np.uint32], marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether each of the pieces 1..n holds a marked pixel.
 
-    >>> has_marks(np.array([1, 1, 0, 2], np.uint32), np.array([False, True, True, False]))
+    >>> has_markers(np.array([1, 1, 0, 2], np.uint32), np.array([False, True, True, False]))
     array([ True, False])
     """
     marked = np.zeros(int(pieces.max(initial=0)) + 1, bool)

@@ -1,6 +1,6 @@
 """Objects of an image that is never whole in memory: the same numbers as if it were.
 
-Each step of `biounet.segmentation.label_relief` is decided by facts that add up over regions: which pieces meet at
+Each step of `biounet.segmentation.label_elevation` is decided by facts that add up over regions: which pieces meet at
 faces, how many pixels and which first pixel an object has, what lies around a hole, and which keys stand at the faces
 while seeds grow (see `biounet.segmentation.watershed`). Regions are computed anew, or read again, whenever they are
 needed; only faces and tables of objects are held.
@@ -17,15 +17,15 @@ from biounet.core.components import label_objects
 from biounet.core.errors import ShapeError
 from biounet.segmentation.elevation import seed_level
 from biounet.segmentation.holes import OUTSIDE, HoleTable, measure_holes
-from biounet.segmentation.instances import Tally, has_marks, tally
+from biounet.segmentation.instances import ObjectSizes, has_markers, object_sizes
 from biounet.segmentation.regions import Index, Pieces, Regions
-from biounet.segmentation.watershed import FAR, owners, spread
+from biounet.segmentation.watershed import FAR, labels_of, spread
 
 __all__ = ["label_out_of_core"]
 
 
 def label_out_of_core(
-    relief: Reader,
+    elevation: Reader,
     writer: Writer,
     rules: ObjectRules,
     *,
@@ -33,12 +33,12 @@ def label_out_of_core(
     keep: MutableMapping[Index, NDArray[np.uint32]] | None = None,
     done: Callable[[Box], bool] = lambda box: False,
 ) -> int:
-    """Make numbered objects of a relief that is read and written by region.
+    """Make numbered objects of an elevation map that is read and written by region.
 
     Parameters
     ----------
-    relief : Reader, axes (Z)YX, uint8
-        See `biounet.segmentation.make_relief`, or `ReliefReader` for one on probabilities. Read several times.
+    elevation : Reader, axes (Z)YX, uint8
+        See `biounet.segmentation.make_elevation`, or `ReliefReader` for one on probabilities. Read several times.
     writer : Writer, axes (Z)YX
         Gets uint32 numbers, each region once.
     rules : ObjectRules
@@ -56,7 +56,7 @@ def label_out_of_core(
 
     Notes
     -----
-    The result is that of `label_relief` on the whole image, to the number.
+    The result is that of `label_elevation` on the whole image, to the number.
     Memory: `BYTES_PER_PIXEL` of `biounet.segmentation.regions` for a region; 16 bytes for every pixel of faces
     between regions, and about 100 for each object, seed and hole.
 
@@ -70,9 +70,9 @@ def label_out_of_core(
     >>> labels
     array([[1, 1, 1, 2, 2, 0]], dtype=uint32)
     """
-    if len(region) != len(relief.shape) or min(region) < 1:
-        raise ShapeError(f"region needs {len(relief.shape)} sizes of at least 1 pixel, got {tuple(region)}")
-    objects = _Objects(relief, rules, Regions(relief.shape, tuple(region)), keep)
+    if len(region) != len(elevation.shape) or min(region) < 1:
+        raise ShapeError(f"region needs {len(elevation.shape)} sizes of at least 1 pixel, got {tuple(region)}")
+    objects = _Objects(elevation, rules, Regions(elevation.shape, tuple(region)), keep)
     objects.find_seeds()
     objects.grow()
     objects.drop_small()
@@ -88,12 +88,12 @@ class _Objects:
 
     def __init__(
         self,
-        relief: Reader,
+        elevation: Reader,
         rules: ObjectRules,
         regions: Regions,
         keep: MutableMapping[Index, NDArray[np.uint32]] | None,
     ) -> None:
-        self._relief, self._rules, self.regions, self._grown = relief, rules, regions, keep
+        self._relief, self._rules, self.regions, self._grown = elevation, rules, regions, keep
         self._chosen: dict[Index, NDArray[np.bool_]] = {}
         self._unseeded: dict[Index, NDArray[np.bool_]] = {}
         self._seeds: dict[Index, NDArray[np.uint32]] = {}
@@ -112,7 +112,7 @@ class _Objects:
         for index in self.regions:
             labels = label_objects(self._seed_mask(index, self._read(self.regions.box(index))))
             pieces.add(index, labels)
-            firsts.append(self._places(index, tally(labels).firsts[1:]))
+            firsts.append(self._places(index, object_sizes(labels).firsts[1:]))
         component = pieces.join()
         first = np.full(int(component.max(initial=-1)) + 1, FAR)
         np.minimum.at(first, component, np.concatenate(firsts))
@@ -133,7 +133,7 @@ class _Objects:
 
     def drop_small(self) -> None:
         """Drop small objects, and number the others in the order of their first pixels."""
-        total = Tally(np.zeros_like(self.numbers, np.int64), np.full(len(self.numbers), FAR))
+        total = ObjectSizes(np.zeros_like(self.numbers, np.int64), np.full(len(self.numbers), FAR))
         for numbers, sizes, firsts in self._counts.values():
             total.sizes[numbers] += sizes
             total.firsts[numbers] = np.minimum(total.firsts[numbers], firsts)
@@ -166,11 +166,11 @@ class _Objects:
         """Find the pieces of seeds that are large and high enough."""
         pieces, sizes, marked = Pieces(self.regions), [np.empty(0, np.int64)], [np.empty(0, bool)]
         for index in self.regions:
-            relief = self._read(self.regions.box(index))
-            labels = label_objects(self._seed_mask(index, relief))
+            elevation = self._read(self.regions.box(index))
+            labels = label_objects(self._seed_mask(index, elevation))
             pieces.add(index, labels)
-            sizes.append(tally(labels).sizes[1:])
-            marked.append(has_marks(labels, relief >= seed_level(self._rules.peak)))
+            sizes.append(object_sizes(labels).sizes[1:])
+            marked.append(has_markers(labels, elevation >= seed_level(self._rules.peak)))
         component = pieces.join()
         total = np.zeros(int(component.max(initial=-1)) + 1, np.int64)
         high = np.zeros(len(total), bool)
@@ -183,37 +183,37 @@ class _Objects:
         """Find the pieces above the second level of seeds in which there is no seed."""
         pieces, marked = Pieces(self.regions), [np.empty(0, bool)]
         for index in self.regions:
-            relief = self._read(self.regions.box(index))
-            labels = self._second(relief)
+            elevation = self._read(self.regions.box(index))
+            labels = self._second(elevation)
             pieces.add(index, labels)
-            marked.append(has_marks(labels, self._seed_mask(index, relief)))
+            marked.append(has_markers(labels, self._seed_mask(index, elevation)))
         component = pieces.join()
         seeded = np.zeros(int(component.max(initial=-1)) + 1, bool)
         np.logical_or.at(seeded, component, np.concatenate(marked))
         unseeded = ~seeded[component]
         self._unseeded = {index: np.append(False, unseeded[pieces.of(index)]) for index in self.regions}
 
-    def _seed_mask(self, index: Index, relief: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def _seed_mask(self, index: Index, elevation: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Where seeds are in a region, as far as is known."""
-        seeds: NDArray[np.bool_] = relief >= seed_level(self._rules.seed)
+        seeds: NDArray[np.bool_] = elevation >= seed_level(self._rules.seed)
         if index in self._chosen:
             seeds = self._chosen[index][label_objects(seeds)]
         if index in self._unseeded:
-            seeds |= self._unseeded[index][self._second(relief)]
+            seeds |= self._unseeded[index][self._second(elevation)]
         return seeds
 
-    def _second(self, relief: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    def _second(self, elevation: NDArray[np.uint8]) -> NDArray[np.uint32]:
         """Pieces above the second level of seeds in a region."""
         assert self._rules.second_seed is not None
-        return label_objects(relief >= seed_level(self._rules.second_seed))
+        return label_objects(elevation >= seed_level(self._rules.second_seed))
 
     def _flooded(self, index: Index) -> tuple[list[Index], NDArray[np.int64]]:
         """Regions to which better keys flow from a region, and its own keys."""
         box = self.regions.box(index)
-        relief = self._read(box, around=2)
-        inner = (slice(2, -2),) * relief.ndim
-        keys = np.full(relief.shape, FAR)
-        seeds = self._seeds[index][label_objects(self._seed_mask(index, relief[inner]))]
+        elevation = self._read(box, around=2)
+        inner = (slice(2, -2),) * elevation.ndim
+        keys = np.full(elevation.shape, FAR)
+        seeds = self._seeds[index][label_objects(self._seed_mask(index, elevation[inner]))]
         keys[inner] = np.where(seeds > 0, seeds, FAR)
         if not self._rules.grow:
             return [], keys[inner]
@@ -222,7 +222,7 @@ class _Objects:
             halo = (*inner[:axis], -2 if side else 1, *inner[axis + 1 :])
             beyond[other] = halo, self._keys.get((other, axis, 1 - side), FAR)
             keys[halo] = beyond[other][1]
-        spread(relief, keys)
+        spread(elevation, keys)
         better = [other for other, (halo, before) in beyond.items() if (keys[halo] < before).any()]
         return better, keys[inner]
 
@@ -230,8 +230,8 @@ class _Objects:
         """Keep of a region what others need: its faces, and the pixels of each seed."""
         for axis, side, _ in self.regions.faces(index):
             self._keys[index, axis, side] = face(keys, axis, side)
-        labels = owners(keys)
-        found = tally(labels)
+        labels = labels_of(keys)
+        found = object_sizes(labels)
         there = np.flatnonzero(found.sizes)
         self._counts[index] = there, found.sizes[there], self._places(index, found.firsts[there])
         if self._grown is not None:
@@ -239,14 +239,14 @@ class _Objects:
 
     def _owners(self, index: Index) -> NDArray[np.uint32]:
         """Seeds that the pixels of a region belong to, when all have grown."""
-        return owners(self._flooded(index)[1]) if self._grown is None else self._grown[index]
+        return labels_of(self._flooded(index)[1]) if self._grown is None else self._grown[index]
 
     def _with_surroundings(self, index: Index) -> NDArray[np.uint32]:
         """Numbers of a region and of one pixel around it."""
         labels = np.pad(self.numbers[self._owners(index)], 1, constant_values=OUTSIDE)
         inner = (slice(1, -1),) * labels.ndim
         for axis, side, other in self.regions.faces(index):
-            beyond = self.numbers[owners(self._keys[other, axis, 1 - side])]
+            beyond = self.numbers[labels_of(self._keys[other, axis, 1 - side])]
             labels[(*inner[:axis], -1 if side else 0, *inner[axis + 1 :])] = beyond
         return labels
 

@@ -20,7 +20,7 @@ from biounet.data.subset import Crop, spread_crops
 from biounet.metrics import IOU_THRESHOLDS, Detection, Matching, detection, match_objects
 from biounet.metrics.cell_tracking import reference_jaccards
 from biounet.segmentation.elevation import foreground_and_heights
-from biounet.segmentation.instances import label_relief
+from biounet.segmentation.instances import label_elevation
 
 __all__ = ["SCORES", "Score", "score_objects", "tune_rules"]
 
@@ -66,8 +66,8 @@ class Part:
 
     def match(self, rules: ObjectRules) -> Matching:
         """Compare the objects that rules make with the annotated ones; those that are cut are left out."""
-        relief = np.where(self.foreground > rules.foreground, self.heights, 0)
-        return match_objects(self.truth, self.crop.without_cut(label_relief(relief, rules), 0))
+        elevation = np.where(self.foreground > rules.foreground, self.heights, 0)
+        return match_objects(self.truth, self.crop.without_cut(label_elevation(elevation, rules), 0))
 
 
 def tune_rules(

@@ -1,10 +1,10 @@
-"""Seeds grow over a relief until they meet: a watershed that is the same however the image is cut.
+"""Seeded watershed over an elevation map, which is the same however the image is cut.
 
-The way from a seed to a pixel goes from side to side through the foreground. It costs 1 per step, and as much as the
-relief rises on the way; going down is free. A pixel belongs to the seed with the cheapest way to it, of several to
-that with the lowest number. Cost and number add up along ways in one order, so the best of a pixel follows from the
-best of its neighbours: pieces of an image come to the same result as the whole one, if they tell each other what
-they have found at their faces until nothing changes.
+A path from a seed to a pixel runs over the sides of foreground pixels. Its cost is 1 per step plus every rise of the
+elevation map on the path; going down is free. A pixel belongs to the seed with the cheapest path to it, and of several
+such seeds to the one with the lowest number. Cost and number add up along paths in one order, so the best label of a
+pixel follows from the best labels of its neighbours. Regions of an image therefore reach the labels of the whole image
+if they exchange what they found at their faces until nothing changes.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["FAR", "flood", "owners", "padded", "spread", "steps_to_neighbours"]
+__all__ = ["FAR", "labels_of", "padded", "spread", "steps_to_neighbours", "watershed"]
 
 
 FAR = np.int64(np.iinfo(np.int64).max)
@@ -31,19 +31,19 @@ NOBODY, NOWHERE = -1, -2
 """No pixel; and, for the pixel before another in a list: that one is in no list."""
 
 
-def flood(relief: NDArray[np.uint8], seeds: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Let numbered seeds grow over the foreground of a relief.
+def watershed(elevation: NDArray[np.uint8], seeds: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Let numbered seeds grow over the foreground of an elevation map.
 
     Parameters
     ----------
-    relief : (Y, X) or (Z, Y, X)
-        0 is background; seeds meet in its valleys. See `biounet.segmentation.make_relief`.
-    seeds : of the shape of `relief`
+    elevation : (Y, X) or (Z, Y, X)
+        0 is background; seeds meet in its valleys. See `biounet.segmentation.make_elevation`.
+    seeds : of the shape of `elevation`
         0 is none; seeds lie in the foreground.
 
     Returns
     -------
-    uint32 of the shape of `relief`
+    uint32 of the shape of `elevation`
         Number of the seed that each pixel belongs to; 0 in the background and where no seed can come.
 
     Notes
@@ -55,24 +55,24 @@ def flood(relief: NDArray[np.uint8], seeds: NDArray[np.uint32]) -> NDArray[np.ui
 
     Examples
     --------
-    >>> flood(np.array([[9, 4, 2, 5, 6, 9, 0]], np.uint8), np.array([[1, 0, 0, 0, 0, 2, 0]], np.uint32))
+    >>> watershed(np.array([[9, 4, 2, 5, 6, 9, 0]], np.uint8), np.array([[1, 0, 0, 0, 0, 2, 0]], np.uint32))
     array([[1, 1, 1, 2, 2, 2, 0]], dtype=uint32)
     """
-    inner = (slice(1, -1),) * relief.ndim
-    keys = padded(np.where((seeds > 0) & (relief > 0), seeds, FAR), FAR)
-    spread(padded(relief, 0), keys)
-    return owners(keys[inner])
+    inner = (slice(1, -1),) * elevation.ndim
+    keys = padded(np.where((seeds > 0) & (elevation > 0), seeds, FAR), FAR)
+    spread(padded(elevation, 0), keys)
+    return labels_of(keys[inner])
 
 
-def spread(relief: NDArray[np.uint8], keys: NDArray[np.int64]) -> None:
+def spread(elevation: NDArray[np.uint8], keys: NDArray[np.int64]) -> None:
     """Bring the keys of all pixels to what follows from the keys that are given; in place.
 
     Parameters
     ----------
-    relief : (Z)YX, contiguous
+    elevation : (Z)YX, contiguous
         Its outermost pixels are 0.
-    keys : of the shape of `relief`, contiguous
-        Cost and number of the pixels to which a way is known, else `FAR`; `FAR` wherever the relief is 0.
+    keys : of the shape of `elevation`, contiguous
+        Cost and number of the pixels to which a way is known, else `FAR`; `FAR` wherever the elevation map is 0.
     """
     flat = keys.reshape(-1)
     known = np.flatnonzero((flat > LOWER) & (flat != FAR))
@@ -80,10 +80,12 @@ def spread(relief: NDArray[np.uint8], keys: NDArray[np.int64]) -> None:
     order = np.argsort(costs, kind="stable")
     index = np.int32 if flat.size < 2**31 else np.int64
     after, before = np.empty(flat.size, index), np.full(flat.size, NOWHERE, index)
-    _spread(relief.reshape(-1), flat, steps_to_neighbours(relief.shape), known[order], costs[order], after, before)
+    _spread(
+        elevation.reshape(-1), flat, steps_to_neighbours(elevation.shape), known[order], costs[order], after, before
+    )
 
 
-def owners(keys: NDArray[np.int64]) -> NDArray[np.uint32]:
+def labels_of(keys: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Numbers of the seeds in keys, 0 where there is none."""
     return np.where(keys == FAR, 0, keys & LOWER).astype(np.uint32)
 
@@ -105,7 +107,7 @@ def padded(array: NDArray[Any], value: Any) -> NDArray[Any]:
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _spread(
-    relief: NDArray[np.uint8],
+    elevation: NDArray[np.uint8],
     keys: NDArray[np.int64],
     steps: NDArray[np.int64],
     known: NDArray[np.int64],
@@ -117,7 +119,7 @@ def _spread(
     ring = np.full(RING, NOBODY, np.int64)
     cost, waiting, entered = 0, 0, 0
     for pixel in range(len(keys)):
-        if keys[pixel] <= LOWER and _can_grow(pixel, relief, keys, steps):
+        if keys[pixel] <= LOWER and _can_grow(pixel, elevation, keys, steps):
             _link(pixel, 0, ring, after, before)
             waiting += 1
     while waiting > 0 or entered < len(known):
@@ -132,16 +134,16 @@ def _spread(
         while ring[cost % RING] != NOBODY:
             pixel = ring[cost % RING]
             _unlink(pixel, cost % RING, ring, after, before)
-            waiting += _offer(pixel, relief, keys, steps, ring, after, before) - 1
+            waiting += _offer(pixel, elevation, keys, steps, ring, after, before) - 1
         cost += 1
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _can_grow(pixel: int, relief: NDArray[np.uint8], keys: NDArray[np.int64], steps: NDArray[np.int64]) -> bool:
+def _can_grow(pixel: int, elevation: NDArray[np.uint8], keys: NDArray[np.int64], steps: NDArray[np.int64]) -> bool:
     """Whether a pixel of a seed has a neighbour in the foreground that is of no seed."""
     for step in steps:
         near = pixel + step
-        if relief[near] > 0 and keys[near] > LOWER:
+        if elevation[near] > 0 and keys[near] > LOWER:
             return True
     return False
 
@@ -149,7 +151,7 @@ def _can_grow(pixel: int, relief: NDArray[np.uint8], keys: NDArray[np.int64], st
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _offer(
     pixel: int,
-    relief: NDArray[np.uint8],
+    elevation: NDArray[np.uint8],
     keys: NDArray[np.int64],
     steps: NDArray[np.int64],
     ring: NDArray[np.int64],
@@ -160,8 +162,8 @@ def _offer(
     more = 0
     for step in steps:
         near = pixel + step
-        if relief[near] > 0:
-            cost = (keys[pixel] >> HALF) + 1 + max(0, np.int64(relief[near]) - np.int64(relief[pixel]))
+        if elevation[near] > 0:
+            cost = (keys[pixel] >> HALF) + 1 + max(0, np.int64(elevation[near]) - np.int64(elevation[pixel]))
             key = cost << HALF | keys[pixel] & LOWER
             if key < keys[near]:
                 if cost < keys[near] >> HALF:

@@ -1,8 +1,8 @@
-"""An adversary: a second network that learns to tell what is drawn from what is true, and is to be deceived.
+"""Adversarial training: a discriminator learns to tell predictions from annotations, and its verdict is a loss.
 
-The network is trained for ``loss + weight * deceit``, where the weight is ``train.adversarial`` and the deceit is
-the surprise of the judge at what was drawn being true. pix2pix has a deceit of weight 1 and an L1 of
-weight 100, so ``train.adversarial=0.01``; how long the gradient is makes no difference to AdamW.
+The network is trained for ``loss + weight * generator_loss``. The weight is ``train.adversarial``; the generator loss
+is the negative log-likelihood that the discriminator gives to a prediction being true. pix2pix has a generator loss of
+weight 1 and an L1 of weight 100, so ``train.adversarial=0.01``; how long the gradient is makes no difference to AdamW.
 """
 
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ __all__ = ["Adversary", "counterparts"]
 
 
 LEAST = 24
-"""Pixels per axis below which the judge sees no patch."""
+"""Pixels per axis below which the discriminator sees no patch."""
 
 
 @dataclass
 class Adversary:
-    """A judge of patches, its optimiser, and what deceiving it is worth.
+    """A discriminator of patches, its optimiser, and what deceiving it is worth.
 
     Notes
     -----
     Source: Isola, Zhu, Zhou and Efros 2017, equations 1 and 4 and section 3.3: both sides learn from
-    cross entropy, the network for the judge to call its patches true rather than for not calling them drawn
-    (Goodfellow et al. 2014, section 3), the judge at half the speed, with Adam of rate 0.0002 and momentum
-    0.5, from weights of standard deviation 0.02. That a judge can look at label maps: Luc, Couprie, Chintala and
-    Verbeek 2016. Differs: the network moves first, the judge then learns from what was drawn before that move.
+    cross entropy, the network for the discriminator to call its patches true rather than for not calling them drawn
+    (Goodfellow et al. 2014, section 3), the discriminator at half the speed, with Adam of rate 0.0002 and momentum
+    0.5, from weights of standard deviation 0.02. That a discriminator can look at label maps: Luc, Couprie, Chintala
+    and Verbeek 2016. Differs: the network moves first; the discriminator then learns from the predictions before it.
 
     Examples
     --------
@@ -45,35 +45,37 @@ class Adversary:
     True
     """
 
-    judge: nn.Module
+    discriminator: nn.Module
     optimizer: torch.optim.Optimizer
     weight: float
 
     @classmethod
     def begin(cls, config: RunConfig, device: torch.device) -> Self | None:
-        """Build the judge and draw its weights; nothing where ``train.adversarial`` is 0."""
+        """Build the discriminator and draw its weights; nothing where ``train.adversarial`` is 0."""
         if not config.train.adversarial:
             return None
         model = config.model
-        chance = torch.Generator().manual_seed(int(generator(config.train.seed, 0, 0, stream="judge").integers(2**63)))
+        chance = torch.Generator().manual_seed(
+            int(generator(config.train.seed, 0, 0, stream="discriminator").integers(2**63))
+        )
         with torch.random.fork_rng(devices=[]):  # torch draws every layer once as it is made
-            judge = PatchGAN(model.in_channels + model.classes, dims=model.dims)
-        for name, weight in judge.named_parameters():
+            discriminator = PatchGAN(model.in_channels + model.classes, dims=model.dims)
+        for name, weight in discriminator.named_parameters():
             if weight.ndim > 1:
                 nn.init.normal_(weight, std=0.02, generator=chance)
             elif name.endswith("bias"):
                 nn.init.zeros_(weight)
-        ready = to_channels_last(judge.to(device), model.dims)
+        ready = to_channels_last(discriminator.to(device), model.dims)
         optimizer = torch.optim.Adam(ready.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)
         return cls(ready, optimizer, config.train.adversarial)
 
-    def deceit(self, image: Tensor, scores: Tensor, labels: Tensor, fabric: Fabric) -> Tensor:
-        """What is added to the loss of a network, weighted: how sure the judge is that its result is not true.
+    def generator_loss(self, image: Tensor, logits: Tensor, labels: Tensor, fabric: Fabric) -> Tensor:
+        """What is added to the loss of a network, weighted: how sure the discriminator is that its result is not true.
 
         Parameters
         ----------
         image : (N, C, *spatial), normalised
-        scores : (N, classes, *spatial) or (N, classes, heads, *spatial), of which the judge sees the last head
+        logits : (N, classes, *spatial) or (N, classes, heads, *spatial), of which the discriminator sees the last head
         labels : (N, *spatial) int64, or (N, classes, *spatial) float32
         fabric : Fabric
             For the precision.
@@ -83,52 +85,54 @@ class Adversary:
         ConfigError
             If patches are too small to be judged.
         """
-        _, drawn = counterparts(scores, labels)
-        self.judge.requires_grad_(False)  # only the network is to move
-        loss = self._surprise(image, drawn, fabric, true=True)
-        self.judge.requires_grad_(True)
+        _, drawn = counterparts(logits, labels)
+        self.discriminator.requires_grad_(False)  # only the network is to move
+        loss = self._negative_log_likelihood(image, drawn, fabric, true=True)
+        self.discriminator.requires_grad_(True)
         return self.weight * loss
 
-    def add_gradients(self, image: Tensor, scores: Tensor, labels: Tensor, fabric: Fabric) -> None:
-        """Compute what the judge learns of a batch; see `deceit` for the parameters."""
-        true, drawn = counterparts(scores.detach(), labels)
+    def add_gradients(self, image: Tensor, logits: Tensor, labels: Tensor, fabric: Fabric) -> None:
+        """Compute what the discriminator learns of a batch; see `generator_loss` for the parameters."""
+        true, drawn = counterparts(logits.detach(), labels)
         self.optimizer.zero_grad()
-        loss = self._surprise(image, true, fabric, true=True) + self._surprise(image, drawn, fabric, true=False)
+        loss = self._negative_log_likelihood(image, true, fabric, true=True) + self._negative_log_likelihood(
+            image, drawn, fabric, true=False
+        )
         (loss / 2).backward()  # type: ignore[no-untyped-call]
         if fabric.world_size > 1:  # all have judged the whole batch; so that roundings do not part them
-            for weight in self.judge.parameters():
+            for weight in self.discriminator.parameters():
                 assert weight.grad is not None
                 mean = fabric.all_reduce(weight.grad, reduce_op="mean")
                 assert isinstance(mean, Tensor)
                 weight.grad = mean
 
-    def _surprise(self, image: Tensor, counterpart: Tensor, fabric: Fabric, *, true: bool) -> Tensor:
-        """Cross entropy of the judge, mean over the patches."""
+    def _negative_log_likelihood(self, image: Tensor, counterpart: Tensor, fabric: Fabric, *, true: bool) -> Tensor:
+        """Cross entropy of the discriminator, mean over the patches."""
         size = counterpart.shape[2:]
         if min(size) < LEAST:
             raise ConfigError(
-                f"train.adversarial judges patches of {LEAST} px or more per axis, a network answers for "
+                f"train.adversarial discriminators patches of {LEAST} px or more per axis, a network answers for "
                 f"{' x '.join(map(str, size))}; set train.patch or train.patch_z higher, or train.adversarial to 0"
             )
-        self.judge.train()
+        self.discriminator.train()
         with fabric.autocast():
-            scores: Tensor = self.judge(crop_center(image, size), counterpart)
+            logits: Tensor = self.discriminator(crop_center(image, size), counterpart)
         wanted = torch.ones_like if true else torch.zeros_like
-        return functional.binary_cross_entropy_with_logits(scores.float(), wanted(scores, dtype=torch.float32))
+        return functional.binary_cross_entropy_with_logits(logits.float(), wanted(logits, dtype=torch.float32))
 
 
-def counterparts(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """What a judge is shown beside an image, the true one and the drawn one; both are 0 where nobody knows.
+def counterparts(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """What a discriminator is shown beside an image, the true one and the drawn one; both are 0 where nobody knows.
 
     Parameters
     ----------
-    scores : (N, classes, *spatial) or (N, classes, heads, *spatial)
+    logits : (N, classes, *spatial) or (N, classes, heads, *spatial)
     labels : (N, *spatial) int64, class numbers, negative where unknown; or (N, classes, *spatial) float32, NaN there
 
     Returns
     -------
     (N, classes, *spatial), float32, twice
-        Of labels: 1 for the true class, and the soft-max of the scores. Of images: themselves.
+        Of labels: 1 for the true class, and the soft-max of the logits. Of images: themselves.
 
     Examples
     --------
@@ -137,11 +141,11 @@ def counterparts(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     ([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]], [[[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]]])
     """
     image = labels.is_floating_point()
-    if scores.ndim > labels.ndim + (0 if image else 1):
-        scores = scores[:, :, -1]
+    if logits.ndim > labels.ndim + (0 if image else 1):
+        logits = logits[:, :, -1]
     if image:
         known = ~labels.isnan()
-        return labels.masked_fill(~known, 0), scores.masked_fill(~known, 0)
+        return labels.masked_fill(~known, 0), logits.masked_fill(~known, 0)
     known = (labels >= 0).unsqueeze(1)
-    true = functional.one_hot(labels.clamp(min=0), scores.shape[1]).movedim(-1, 1)
-    return (true * known).float(), scores.softmax(dim=1) * known
+    true = functional.one_hot(labels.clamp(min=0), logits.shape[1]).movedim(-1, 1)
+    return (true * known).float(), logits.softmax(dim=1) * known

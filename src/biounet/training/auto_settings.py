@@ -10,7 +10,7 @@ import numpy as np
 from biounet.config import RunConfig
 from biounet.data.statistics import Extents
 from biounet.data.targets import touching
-from biounet.data.training_set import TrainingData
+from biounet.data.training_set import TrainingSet
 from biounet.models import geometry_of
 
 __all__ = ["Fingerprint", "choose_normalization", "choose_settings"]
@@ -94,9 +94,9 @@ class Fingerprint:
     unknown: float
 
     @classmethod
-    def of(cls, data: TrainingData) -> "Fingerprint":
+    def of(cls, data: TrainingSet) -> "Fingerprint":
         """Measure the training images."""
-        sizes = np.array([survey.shape[1:] for survey in data.surveys])
+        sizes = np.array([image.shape[1:] for image in data.statistics])
         spacings, lengths, near = set[tuple[float, ...] | None](), list[int](), list[bool]()
         for number in _measured(data):
             extents, close = Extents(), list[bool]()
@@ -132,15 +132,15 @@ class Fingerprint:
         return ", ".join(parts)
 
 
-def _measured(data: TrainingData) -> list[int]:
+def _measured(data: TrainingSet) -> list[int]:
     """Training images in which objects are measured: some that are spread evenly over those that have any."""
-    some = [number for number, survey in enumerate(data.surveys) if survey.counts[2:].any()]
-    numbers = some or range(len(data.surveys))
+    some = [number for number, image in enumerate(data.statistics) if image.counts[2:].any()]
+    numbers = some or range(len(data.statistics))
     count = min(len(numbers), MEASURED)
     return [numbers[place * len(numbers) // count] for place in range(count)]
 
 
-def choose_normalization(config: RunConfig, data: TrainingData) -> tuple[RunConfig, dict[str, str]]:
+def choose_normalization(config: RunConfig, data: TrainingSet) -> tuple[RunConfig, dict[str, str]]:
     """Settle ``train.normalization``, if it is in ``train.auto``.
 
     By percentiles, if some hot pixels or specks make the standard deviation of too many images: all else would be grey
@@ -149,7 +149,7 @@ def choose_normalization(config: RunConfig, data: TrainingData) -> tuple[RunConf
     Parameters
     ----------
     config : RunConfig
-    data : TrainingData
+    data : TrainingSet
         Read with z-score.
 
     Returns
@@ -164,7 +164,7 @@ def choose_normalization(config: RunConfig, data: TrainingData) -> tuple[RunConf
         return config, {}
     if data.kind == "images":
         return config.updated({name: "z-score"}), {name: "the default where there are images to draw"}
-    extents = [survey.extent for survey in data.surveys]
+    extents = [image.extent for image in data.statistics]
     outshone = sum(extent < OUTSHONE for extent in extents)
     least = f"98.8 % of the pixels of an image span {min(extents):.1f} standard deviations or more"
     reason = f"in {outshone} of {len(extents)} images few pixels make the standard deviation" if outshone else least

@@ -13,11 +13,11 @@ from biounet.core.errors import TrainingError
 from biounet.core.memory import machine_bytes
 from biounet.data.patches import Batch
 from biounet.models import build
-from biounet.training.distributed import agree, alone, least, local_size
+from biounet.training.distributed import all_reduce_min, alone, broadcast, local_size
 from biounet.training.losses import IMAGE_LOSSES
 from biounet.training.step import State, train_step
 
-__all__ = ["LARGEST_BATCH", "WIDTHS", "choose_batch", "choose_width", "seconds_per_step", "spend_minutes"]
+__all__ = ["LARGEST_BATCH", "WIDTHS", "choose_batch", "choose_width", "fit_minutes", "seconds_per_step"]
 
 
 WIDTHS = (16, 32, 48, 64)
@@ -34,7 +34,7 @@ SHARE = 0.25
 """Of the memory of a machine without a GPU, what feature maps of a larger batch may take; images may take half."""
 
 
-def spend_minutes(
+def fit_minutes(
     config: RunConfig, auto: Collection[str], size: Sequence[int], *, fabric: Fabric
 ) -> tuple[RunConfig, dict[str, str]]:
     """Settle what follows from ``train.minutes``: the width, and where the widest is no match for them, the batch.
@@ -87,9 +87,9 @@ def seconds_per_step(config: RunConfig, size: Sequence[int], *, fabric: Fabric) 
     share = len(range(fabric.global_rank, config.train.batch, fabric.world_size))
     if fabric.world_size > 1:  # first by themselves: one that is out of memory would let the others wait for ever
         seconds = _measured(config, size, share, alone(fabric, config.train.precision))
-        if least(fabric, -seconds) == -math.inf:
+        if all_reduce_min(fabric, -seconds) == -math.inf:
             return math.inf
-    return agree(fabric, _measured(config, size, share, fabric))
+    return broadcast(fabric, _measured(config, size, share, fabric))
 
 
 def _measured(config: RunConfig, size: Sequence[int], share: int, fabric: Fabric) -> float:
@@ -121,7 +121,7 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
 
     Parameters
     ----------
-    config, size, fabric : as of `spend_minutes`
+    config, size, fabric : as of `fit_minutes`
 
     Returns
     -------
@@ -152,7 +152,7 @@ def choose_batch(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
 
     Parameters
     ----------
-    config, size, fabric : as of `spend_minutes`
+    config, size, fabric : as of `fit_minutes`
 
     Returns
     -------
@@ -187,7 +187,7 @@ def _room(config: RunConfig, size: Sequence[int], fabric: Fabric) -> float:
     if fabric.device.type != "cpu":
         return math.inf
     own = SHARE * machine_bytes() / local_size() // _bytes_per_patch(config, size)
-    return fabric.world_size * least(fabric, own)
+    return fabric.world_size * all_reduce_min(fabric, own)
 
 
 def _bytes_per_patch(config: RunConfig, size: Sequence[int]) -> int:

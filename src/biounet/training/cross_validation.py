@@ -8,13 +8,13 @@ from pathlib import Path
 from biounet.config import RunConfig
 from biounet.core.errors import LabelError
 from biounet.data import folds
-from biounet.data.annotated_image import ItemReader
+from biounet.data.annotated_image import AnnotatedImageReader
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import OnDemand
+from biounet.data.out_of_core import LazySequence
 from biounet.data.patches import UNLABELLED
-from biounet.data.split import Divided
-from biounet.data.training_set import TrainingData, read_divided
-from biounet.training.prepare import divide, prepare_divided
+from biounet.data.split import DatasetSplit
+from biounet.data.training_set import TrainingSet, read_split
+from biounet.training.prepare import prepare_split, split_by_settings
 
 __all__ = ["fold_data", "of_one_fold", "read_folds"]
 
@@ -26,29 +26,29 @@ def of_one_fold(settings: RunConfig, count: int) -> RunConfig:
 
 
 def fold_data(
-    divided: Divided,
-    data: TrainingData,
+    dataset_split: DatasetSplit,
+    data: TrainingSet,
     normalization: Normalization,
     count: int,
     *,
     memory: float = math.inf,
     pixels: float = math.inf,
-) -> Iterator[TrainingData]:
+) -> Iterator[TrainingSet]:
     """Divide images anew, so that each is held out once; neighbours in a stack stay together.
 
     Images to draw are normalised by the statistics of those that the fold learns from.
 
     Parameters
     ----------
-    divided : Divided
+    dataset_split : DatasetSplit
         What `data` were read from, with nothing held out.
-    data : TrainingData
+    data : TrainingSet
         If memory holds them, folds share them; else each fold reads its own, and none holds those of another.
     normalization : Normalization
         The one that `data` were read with.
     count : int
     memory : bytes
-        That the images of a fold may take, see `biounet.data.training_set.load_training_data`.
+        That the images of a fold may take, see `biounet.data.training_set.load_training_set`.
     pixels : int
         Of those held out so many are taken, see `biounet.data.subset.choose_validated`.
 
@@ -57,18 +57,18 @@ def fold_data(
     LabelError
         If a fold has no labels to learn from.
     """
-    splits = folds(divided.dataset, count)
-    labelled = {survey.name for survey in data.surveys if survey.counts[1:].any()}
+    splits = folds(dataset_split.dataset, count)
+    labelled = {image.name for image in data.statistics if image.counts[1:].any()}
     if any(labelled <= {pair.name for pair in split.validation} for split in splits):
         raise LabelError(UNLABELLED)
-    parts = (divided.anew(split, pixels=pixels) for split in splits)
-    if data.kind == "images" or isinstance(data.train, OnDemand):
-        return (read_divided(part, normalization, memory=memory) for part in parts)
-    reader = ItemReader(normalization, data.target)
+    parts = (dataset_split.anew(split, pixels=pixels) for split in splits)
+    if data.kind == "images" or isinstance(data.train, LazySequence):
+        return (read_split(part, normalization, memory=memory) for part in parts)
+    reader = AnnotatedImageReader(normalization, data.target)
     return (_of_fold(part, data, reader) for part in parts)
 
 
-def _of_fold(part: Divided, data: TrainingData, reader: ItemReader) -> TrainingData:
+def _of_fold(part: DatasetSplit, data: TrainingSet, reader: AnnotatedImageReader) -> TrainingSet:
     """Images of one fold, of all in memory; parts of those held out are read where these are too large."""
     here = {item.name: item for item in data.train}
     train = [here[pair.name] for pair in part.train]
@@ -78,9 +78,14 @@ def _of_fold(part: Divided, data: TrainingData, reader: ItemReader) -> TrainingD
 
 def read_folds(
     dataset: Path, settings: RunConfig, count: int, *, memory: float
-) -> tuple[RunConfig, Iterator[TrainingData], Normalization, dict[str, str]]:
+) -> tuple[RunConfig, Iterator[TrainingSet], Normalization, dict[str, str]]:
     """Read a dataset and divide it, and complete the settings as `biounet.training.prepare.prepare` does."""
-    divided = divide(dataset, settings)
-    config, data, normalization, reasons = prepare_divided(divided, settings, memory=memory)
+    dataset_split = split_by_settings(dataset, settings)
+    config, data, normalization, reasons = prepare_split(dataset_split, settings, memory=memory)
     pixels = config.train.validation_pixels
-    return config, fold_data(divided, data, normalization, count, memory=memory, pixels=pixels), normalization, reasons
+    return (
+        config,
+        fold_data(dataset_split, data, normalization, count, memory=memory, pixels=pixels),
+        normalization,
+        reasons,
+    )

@@ -26,15 +26,15 @@ from biounet.core.errors import ConfigError, TrainingError
 from biounet.models.device import choose_device, choose_precision
 
 __all__ = [
-    "agree",
+    "all_gather",
+    "all_reduce_min",
+    "all_reduce_sum",
     "alone",
+    "broadcast",
     "check_share",
     "connected",
-    "gathered",
-    "least",
     "local_size",
     "make_fabric",
-    "summed",
     "world_size",
 ]
 
@@ -170,7 +170,7 @@ def _patient() -> dist.ProcessGroup:
     return group
 
 
-def agree(fabric: Fabric, value: float) -> float:
+def broadcast(fabric: Fabric, value: float) -> float:
     """Return the number that the first process holds; all processes must ask."""
     if fabric.world_size == 1:
         return value
@@ -179,7 +179,7 @@ def agree(fabric: Fabric, value: float) -> float:
     return float(told)
 
 
-def least(fabric: Fabric, value: float) -> float:
+def all_reduce_min(fabric: Fabric, value: float) -> float:
     """Return the smallest of the numbers that the processes hold; all processes must ask."""
     if fabric.world_size == 1:
         return value
@@ -188,7 +188,7 @@ def least(fabric: Fabric, value: float) -> float:
     return float(told)
 
 
-def gathered(own: Tensor, count: int, fabric: Fabric) -> Tensor:
+def all_gather(own: Tensor, count: int, fabric: Fabric) -> Tensor:
     """Put the samples of all processes together, in the order of the batch.
 
     Parameters
@@ -231,7 +231,7 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-def summed(part: Tensor) -> Tensor:
+def all_reduce_sum(part: Tensor) -> Tensor:
     """Sum of a tensor over all processes, with its gradient."""
     total: Tensor = _Sum.apply(part)  # type: ignore[no-untyped-call]
     return total

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from biounet.core.random import generator
-from biounet.training.distributed import summed
+from biounet.training.distributed import all_reduce_sum
 
 __all__ = ["SampleDropout", "SharedBatchNorm", "drop_by_sample", "seed_dropout", "share_batch_norm"]
 
@@ -75,10 +75,10 @@ class SharedBatchNorm(nn.Module):
         x = features.float()
         axes = [axis for axis in range(x.ndim) if axis != 1]
         broad = [-1 if axis == 1 else 1 for axis in range(x.ndim)]
-        count = summed(x.new_tensor(x.numel() / x.shape[1]))
-        mean = summed(x.sum(axes)) / count
+        count = all_reduce_sum(x.new_tensor(x.numel() / x.shape[1]))
+        mean = all_reduce_sum(x.sum(axes)) / count
         centred = x - mean.view(broad)
-        variance = summed(centred.square().sum(axes)) / count
+        variance = all_reduce_sum(centred.square().sum(axes)) / count
         with torch.no_grad():
             assert isinstance(self.running_mean, Tensor)
             assert isinstance(self.running_var, Tensor)

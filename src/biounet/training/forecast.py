@@ -13,7 +13,7 @@ from torch import nn
 
 from biounet.config import RunConfig
 from biounet.core.memory import resident_bytes
-from biounet.data.patches import PatchSource
+from biounet.data.patches import PatchSampler
 from biounet.training.step import State, train_step
 from biounet.training.time_budget import plan
 from biounet.training.validation import Validation
@@ -34,7 +34,7 @@ class Forecast:
     --------
     >>> Forecast(
     ...     begin_seconds=20.0, steps=500, step_seconds=0.5, draw_seconds=0.1, reports=10, report_seconds=6.0,
-    ...     settling_seconds=40.0, memory=2**30
+    ...     finalising_seconds=40.0, memory=2**30
     ... ).minutes                                       # 20 + 500 * 0.6 + 10 * 6 + 40 seconds
     7.0
     """
@@ -51,7 +51,7 @@ class Forecast:
     """How many there are: fewer than was asked for, where they would eat the minutes."""
     report_seconds: float
     """Of one report: a validation, and to write the model and the state."""
-    settling_seconds: float
+    finalising_seconds: float
     """Of what follows the last step: statistics, calibration, rules of objects."""
     memory: int
     """Most bytes that the process held, images included; on a GPU, most that tensors took."""
@@ -69,14 +69,14 @@ class Forecast:
     @property
     def minutes(self) -> float:
         """In all."""
-        return (self.begin_seconds + self.training_seconds + self.reporting_seconds + self.settling_seconds) / 60
+        return (self.begin_seconds + self.training_seconds + self.reporting_seconds + self.finalising_seconds) / 60
 
 
 def forecast(
     config: RunConfig,
-    source: PatchSource,
+    source: PatchSampler,
     validation: Validation,
-    settling: Callable[[Validation, float], tuple[float, float]],
+    finalising: Callable[[Validation, float], tuple[float, float]],
     *,
     fabric: Fabric,
     begin: float = 0.0,
@@ -88,9 +88,9 @@ def forecast(
     ----------
     config : RunConfig
         Complete, as it will be trained with.
-    source : PatchSource
+    source : PatchSampler
     validation : Validation
-    settling : (validation of one image, how many times as long all take) -> seconds as `time_budget.plan` has
+    finalising : (validation of one image, how many times as long all take) -> seconds as `time_budget.plan` has
     fabric : Fabric
         Of one process.
     begin : seconds that are gone before the first step
@@ -112,14 +112,14 @@ def forecast(
         report, settled = 0.0, (0.0, 0.0)
         if validation.items:
             one, share = _validate(validation, state.average)
-            report, settled = one.seconds * share, settling(one, share)
+            report, settled = one.seconds * share, finalising(one, share)
         began = time.perf_counter()
         keep(state)
         report += time.perf_counter() - began
     step, draw = (min(seconds[WARM:]) for seconds in (stepped, waited))
     begin += max(0.0, waited[0] + stepped[0] - step - draw)  # of the first one
-    whole = plan(config.train, step=step + draw, report=report, settling=settled, gone=begin)
-    return Forecast(begin, whole.steps, step, draw, whole.reports, report, whole.settling, most[0])
+    whole = plan(config.train, step=step + draw, report=report, finalising=settled, gone=begin)
+    return Forecast(begin, whole.steps, step, draw, whole.reports, report, whole.finalising, most[0])
 
 
 def _validate(validation: Validation, net: nn.Module) -> tuple[Validation, float]:

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from biounet.config import RunConfig
 from biounet.core.errors import TrainingError
-from biounet.data.patches import PatchSource
+from biounet.data.patches import PatchSampler
 from biounet.models.model_file import ModelCard, save_network
 from biounet.models.pretrained import load_pretrained
-from biounet.training.distributed import agree
+from biounet.training.distributed import broadcast
 from biounet.training.run_folder import add_row, cut_log
 from biounet.training.step import State, train_step
-from biounet.training.time_budget import Pace
+from biounet.training.time_budget import TimeBudget
 
 __all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
 
@@ -70,7 +70,7 @@ class Step:
 
 def fit(
     config: RunConfig,
-    source: PatchSource,
+    source: PatchSampler,
     validate: Validate,
     card: ModelCard,
     folder: Path,
@@ -87,7 +87,7 @@ def fit(
     config : RunConfig
         Either ``train.steps`` or ``train.minutes`` says when to stop; with minutes, the schedule follows
         the clock.
-    source : PatchSource
+    source : PatchSampler
     validate : (Module) -> scores
     card : ModelCard
         What is written beside the weights.
@@ -114,40 +114,40 @@ def fit(
         load_pretrained(state.net, Path(config.model.pretrained))
         state.average.load_state_dict(state.net.state_dict())
     state.join(fabric)
-    leads = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
-    if leads and resume:
+    is_main_process = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
+    if is_main_process and resume:
         cut_log(folder, step=state.step)
     began = (time.monotonic() if began is None else began) - state.seconds
     state.gone = state.gone if state.step else time.monotonic() - began
-    pace, keeper = Pace(config.train, state.gone), _Keeper(state, card, folder)
+    budget, keeper = TimeBudget(config.train, state.gone), _Keeper(state, card, folder)
     reported, pieces, waited = time.monotonic() - began, state.pieces, 0.0
     batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
-    progress = pace.progress(state.step, state.seconds)
+    progress = budget.progress(state.step, state.seconds)
     try:
-        while (progress := agree(fabric, progress)) < 1:
+        while (progress := broadcast(fabric, progress)) < 1:
             asked = time.monotonic()
             batch = next(batches)
             waited += time.monotonic() - asked
             loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
             note, pieces = _said_of_memory(state, pieces, config), state.pieces
             state.seconds = time.monotonic() - began
-            before, progress = progress, max(progress, pace.progress(state.step, state.seconds))
+            before, progress = progress, max(progress, budget.progress(state.step, state.seconds))
             report = None
-            if leads:
+            if is_main_process:
                 waiting = waited / max(state.seconds - reported, 1e-9)
-                due = pace.reports_between(before, progress)
+                due = budget.reports_between(before, progress)
                 report = keeper.keep(loss, waiting, validate if due else None)
             yield Step(state.step, state.seconds, progress, report, note, keeper.loss)
             if keeper.fault:
                 raise TrainingError(keeper.fault)
             if report is not None:
                 reported, waited = time.monotonic() - began, 0.0
-                pace.learn(reported - state.seconds, afterwards())
-                progress = max(progress, pace.progress(state.step, reported))  # reports behind it are left out
+                budget.learn(reported - state.seconds, afterwards())
+                progress = max(progress, budget.progress(state.step, reported))  # reports behind it are left out
     except GeneratorExit:  # the caller stops between two steps
-        if leads:
+        if is_main_process:
             keeper.leave()
-            agree(fabric, math.inf)  # other processes are told to stop
+            broadcast(fabric, math.inf)  # other processes are told to stop
         raise
 
 

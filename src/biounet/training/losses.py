@@ -1,9 +1,9 @@
-"""Losses: functions of class scores, true classes and pixel weights; unknown pixels count for nothing.
+"""Losses: functions of class logits, true classes and pixel weights; unknown pixels count for nothing.
 
-Each of `LOSSES` takes ``scores`` (N, C, ...) before the soft-max, ``target`` (N, ...) int64 with class numbers,
+Each of `LOSSES` takes ``logits`` (N, C, ...) before the soft-max, ``target`` (N, ...) int64 with class numbers,
 negative where nobody knows, and ``weight`` (N, ...) at least 0, or None for 1 everywhere. Each returns
 a scalar in at least float32, also under autocast. With no known pixel in the batch, the loss and its
-gradient are 0. `IMAGE_LOSSES` are the same of images: ``target`` has the shape of ``scores``, and NaN where
+gradient are 0. `IMAGE_LOSSES` are the same of images: ``target`` has the shape of ``logits``, and NaN where
 nobody knows.
 """
 
@@ -18,7 +18,7 @@ from biounet.core.errors import ConfigError, ShapeError
 __all__ = ["IMAGE_LOSSES", "LOSSES", "check_loss", "cross_entropy", "cross_entropy_dice", "dice", "focal", "l1", "l2"]
 
 
-def cross_entropy(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """Weighted pixel-wise soft-max cross entropy.
 
     Notes
@@ -28,15 +28,15 @@ def cross_entropy(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tens
 
     Examples
     --------
-    >>> scores, target = torch.zeros(1, 2, 3), torch.tensor([[0, 1, -1]])
-    >>> cross_entropy(scores, target, None)                 # two known pixels, ln 2 each
+    >>> logits, target = torch.zeros(1, 2, 3), torch.tensor([[0, 1, -1]])
+    >>> cross_entropy(logits, target, None)                 # two known pixels, ln 2 each
     tensor(0.6931)
     """
-    logs, target, weight = _prepared(scores, target, weight)
+    logs, target, weight = _prepared(logits, target, weight)
     return _mean(-_of_truth(logs, target), weight)
 
 
-def focal(scores: Tensor, target: Tensor, weight: Tensor | None, *, gamma: float = 2.0) -> Tensor:
+def focal(logits: Tensor, target: Tensor, weight: Tensor | None, *, gamma: float = 2.0) -> Tensor:
     """Cross entropy in which a pixel that is right with probability p counts only (1 - p)**gamma.
 
     Notes
@@ -49,12 +49,12 @@ def focal(scores: Tensor, target: Tensor, weight: Tensor | None, *, gamma: float
     >>> focal(torch.zeros(1, 2, 1), torch.tensor([[1]]), None)          # ln 2 / 4
     tensor(0.1733)
     """
-    logs, target, weight = _prepared(scores, target, weight)
+    logs, target, weight = _prepared(logits, target, weight)
     log_p = _of_truth(logs, target)
     return _mean(-log_p * (1 - log_p.exp()).clamp(min=0) ** gamma, weight)
 
 
-def dice(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def dice(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """One minus the soft Dice coefficient, mean over all classes, background included.
 
     A pixel of weight w counts as w pixels. Sums run over the whole batch, and one more pixel is counted
@@ -67,15 +67,15 @@ def dice(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
 
     Examples
     --------
-    >>> scores, target = torch.zeros(1, 2, 2), torch.tensor([[0, 1]])
-    >>> dice(scores, target, None)                          # 1 - (2 * 0.5 + 1) / (1 + 1 + 1)
+    >>> logits, target = torch.zeros(1, 2, 2), torch.tensor([[0, 1]])
+    >>> dice(logits, target, None)                          # 1 - (2 * 0.5 + 1) / (1 + 1 + 1)
     tensor(0.3333)
     """
-    logs, target, weight = _prepared(scores, target, weight)
+    logs, target, weight = _prepared(logits, target, weight)
     return _dice(logs, target, weight)
 
 
-def cross_entropy_dice(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def cross_entropy_dice(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """Sum of `cross_entropy` and `dice`.
 
     Examples
@@ -83,11 +83,11 @@ def cross_entropy_dice(scores: Tensor, target: Tensor, weight: Tensor | None) ->
     >>> cross_entropy_dice(torch.zeros(1, 2, 2), torch.tensor([[0, 1]]), None)
     tensor(1.0265)
     """
-    logs, target, weight = _prepared(scores, target, weight)
+    logs, target, weight = _prepared(logits, target, weight)
     return _mean(-_of_truth(logs, target), weight) + _dice(logs, target, weight)
 
 
-def l1(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def l1(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """Mean absolute difference of an image from the true one; half of all errors are above, half below.
 
     Notes
@@ -99,11 +99,11 @@ def l1(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     >>> l1(torch.tensor([[[1.0, 2.0, 9.0]]]), torch.tensor([[[1.0, 4.0, torch.nan]]]), None)
     tensor(1.)
     """
-    difference, weight = _difference(scores, target, weight)
+    difference, weight = _difference(logits, target, weight)
     return _mean(difference.abs(), weight)
 
 
-def l2(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def l2(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """Mean squared difference of an image from the true one.
 
     Examples
@@ -111,28 +111,28 @@ def l2(scores: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     >>> l2(torch.tensor([[[1.0, 2.0, 9.0]]]), torch.tensor([[[1.0, 4.0, torch.nan]]]), None)
     tensor(2.)
     """
-    difference, weight = _difference(scores, target, weight)
+    difference, weight = _difference(logits, target, weight)
     return _mean(difference.square(), weight)
 
 
-def _difference(scores: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+def _difference(logits: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
     """Difference (N, C, ...) with 0 for unknown, weights of its shape with 0 for unknown."""
-    shapes = [tuple(scores.shape), tuple(target.shape), None if weight is None else tuple(weight.shape)]
-    if target.shape != scores.shape or shapes[2] not in (None, scores.shape[:1] + scores.shape[2:]):
-        raise ShapeError(f"scores and target (N, C, ...) and weight (N, ...) must fit, got {shapes}")
-    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    shapes = [tuple(logits.shape), tuple(target.shape), None if weight is None else tuple(weight.shape)]
+    if target.shape != logits.shape or shapes[2] not in (None, logits.shape[:1] + logits.shape[2:]):
+        raise ShapeError(f"logits and target (N, C, ...) and weight (N, ...) must fit, got {shapes}")
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     unknown = target.isnan()
-    known = (~unknown).to(scores.dtype)
-    difference = (scores - target).masked_fill(unknown, 0)
+    known = (~unknown).to(logits.dtype)
+    difference = (logits - target).masked_fill(unknown, 0)
     return difference, known if weight is None else known * weight.unsqueeze(1)
 
 
-def _prepared(scores: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def _prepared(logits: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Log-probabilities (N, C, ...), targets with 0 for unknown, weights with 0 for unknown."""
-    if target.shape != scores.shape[:1] + scores.shape[2:] or (weight is not None and weight.shape != target.shape):
-        shapes = [tuple(scores.shape), tuple(target.shape), None if weight is None else tuple(weight.shape)]
-        raise ShapeError(f"scores (N, C, ...), target (N, ...) and weight (N, ...) must fit, got {shapes}")
-    logs = scores.to(torch.promote_types(scores.dtype, torch.float32)).log_softmax(dim=1)
+    if target.shape != logits.shape[:1] + logits.shape[2:] or (weight is not None and weight.shape != target.shape):
+        shapes = [tuple(logits.shape), tuple(target.shape), None if weight is None else tuple(weight.shape)]
+        raise ShapeError(f"logits (N, C, ...), target (N, ...) and weight (N, ...) must fit, got {shapes}")
+    logs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
     known = (target >= 0).to(logs.dtype)
     return logs, target.clamp(min=0), known if weight is None else known * weight
 
@@ -161,7 +161,7 @@ def _dice(logs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = MappingProxyType(
     {"cross-entropy": cross_entropy, "dice": dice, "cross-entropy+dice": cross_entropy_dice, "focal": focal}
 )
-"""Name of a loss -> function of scores, target and weight."""
+"""Name of a loss -> function of logits, target and weight."""
 
 IMAGE_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = MappingProxyType({"l1": l1, "l2": l2})
 """The same of images."""

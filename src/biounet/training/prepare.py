@@ -9,14 +9,14 @@ from biounet.config import RunConfig, TrainConfig
 from biounet.core.errors import ConfigError
 from biounet.core.memory import machine_bytes
 from biounet.data.normalize import NORMALIZATIONS, Normalization
-from biounet.data.split import Divided, divide_dataset
-from biounet.data.training_set import TrainingData, read_divided
+from biounet.data.split import DatasetSplit, split_dataset
+from biounet.data.training_set import TrainingSet, read_split
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import local_size
 from biounet.training.losses import IMAGE_LOSSES, LOSSES, check_loss
 
-__all__ = ["FOR_IMAGES", "check_settings", "divide", "fit_to_data", "prepare", "prepare_divided"]
+__all__ = ["FOR_IMAGES", "check_settings", "fit_to_data", "prepare", "prepare_split", "split_by_settings"]
 
 
 FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
@@ -34,7 +34,7 @@ FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
 """Settings left open in ``train.auto`` where targets are images: other light would ask for another target."""
 
 
-def fit_to_data(config: RunConfig, data: TrainingData) -> RunConfig:
+def fit_to_data(config: RunConfig, data: TrainingSet) -> RunConfig:
     """Complete the settings with what the data say: dimensions, channels, classes; of images also `FOR_IMAGES`.
 
     Raises
@@ -63,10 +63,10 @@ def check_settings(settings: RunConfig) -> None:
         raise ConfigError(f"train.loss must be one of {known}, got {settings.train.loss!r}")
 
 
-def divide(dataset: Path, settings: RunConfig) -> Divided:
+def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
     """Find a dataset and divide it as the settings say."""
     train = settings.train
-    return divide_dataset(
+    return split_dataset(
         dataset,
         validation=train.validation,
         target=train.target,
@@ -77,27 +77,27 @@ def divide(dataset: Path, settings: RunConfig) -> Divided:
 
 def prepare(
     dataset: Path, settings: RunConfig, *, memory: float | None = None
-) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
-    """Find, divide and read a dataset, see `prepare_divided`; without `memory`, into the `room` there is."""
+) -> tuple[RunConfig, TrainingSet, Normalization, dict[str, str]]:
+    """Find, divide and read a dataset, see `prepare_split`; without `memory`, into the `room` there is."""
     memory = room(settings.train) if memory is None else memory
-    return prepare_divided(divide(dataset, settings), settings, memory=memory)
+    return prepare_split(split_by_settings(dataset, settings), settings, memory=memory)
 
 
-def prepare_divided(
-    divided: Divided, settings: RunConfig, *, memory: float
-) -> tuple[RunConfig, TrainingData, Normalization, dict[str, str]]:
+def prepare_split(
+    dataset_split: DatasetSplit, settings: RunConfig, *, memory: float
+) -> tuple[RunConfig, TrainingSet, Normalization, dict[str, str]]:
     """Read images, into `memory` in bytes if it holds them, and complete the settings with what they hold.
 
     Returns also how images are normalised, and why, if that was left open.
     """
     train = settings.train
     before = "z-score" if "train.normalization" in train.auto else train.normalization
-    data = read_divided(divided, NORMALIZATIONS[before], memory=memory)
+    data = read_split(dataset_split, NORMALIZATIONS[before], memory=memory)
     settings, reasons = choose_normalization(settings, data)
     normalization = NORMALIZATIONS[settings.train.normalization]
     if settings.train.normalization != before:
         del data  # memory may not hold the images twice
-        data = read_divided(divided, normalization, memory=memory)
+        data = read_split(dataset_split, normalization, memory=memory)
     return fit_to_data(settings, data), data, normalization, reasons
 
 

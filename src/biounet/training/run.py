@@ -22,32 +22,32 @@ from biounet.config import AugmentConfig, RunConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import LabelError, OutputError
 from biounet.core.geometry import Geometry
-from biounet.data.hashes import dataset_digest, item_digests
+from biounet.data.hashes import dataset_hash, image_hashes
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import OnDemand
-from biounet.data.patches import UNLABELLED, PatchSource, network_input_size
-from biounet.data.sample_cache import choose_home, store_samples, to_samples
-from biounet.data.training_set import TrainingData
+from biounet.data.out_of_core import LazySequence
+from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size
+from biounet.data.sample_cache import choose_sample_device, store_samples, to_samples
+from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
 from biounet.models import check_targets, geometry_of
 from biounet.models.device import choose_precision
 from biounet.models.model_file import ModelCard, load_network, save_network
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import Fingerprint, choose_settings
-from biounet.training.auto_width import spend_minutes
+from biounet.training.auto_width import fit_minutes
 from biounet.training.checkpoint import hold
-from biounet.training.distributed import agree, check_share
+from biounet.training.distributed import broadcast, check_share
 from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
 from biounet.training.optimizer import measure_statistics
 from biounet.training.run_folder import begin_folder, check_folder, clear_parts
 from biounet.training.step import State
-from biounet.training.time_budget import time_to_settle
-from biounet.training.tuning_images import seen_items
+from biounet.training.time_budget import time_to_finalise
+from biounet.training.tuning_images import choose_tuning_images
 from biounet.training.validation import Validation
 
-__all__ = ["Experiment"]
+__all__ = ["TrainingRun"]
 
 
 WIDER = 2
@@ -67,14 +67,14 @@ PREPARED = "prepared"
 
 
 @dataclass
-class Experiment:
+class TrainingRun:
     """Settings, data and folder of a run, ready to be trained.
 
     Parameters
     ----------
     config : RunConfig
         Complete: it fits the data, and says how long to train.
-    data : TrainingData
+    data : TrainingSet
     normalization : Normalization
         The one that `data` were read with.
     folder : Path
@@ -86,7 +86,7 @@ class Experiment:
     """
 
     config: RunConfig
-    data: TrainingData
+    data: TrainingSet
     normalization: Normalization
     folder: Path
     fabric: Fabric
@@ -108,7 +108,9 @@ class Experiment:
         precision = choose_precision(self.config.train.precision, self.fabric.device)
         apart = self.data.kind == "classes" and self.config.train.border_weight > 0 and self.config.model.classes == 2
         numbered = self.data.kind == "objects"
-        seen, pixels = seen_items(self.data, self.config.train.minutes) if numbered and self.leads else ((), 0)
+        seen, pixels = (
+            choose_tuning_images(self.data, self.config.train.minutes) if numbered and self.is_main_process else ((), 0)
+        )
         return Validation(
             self.data.validation,
             self.fabric.device,
@@ -127,11 +129,11 @@ class Experiment:
         return rules.model_copy(update=OF_DISTANCE) if rules.target == "distance" else rules
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process, of several that train together, is the one that writes and speaks."""
         return self.fabric.global_rank == 0
 
-    def settle(self) -> dict[str, str]:
+    def finalise(self) -> dict[str, str]:
         """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
         auto, processes = self.config.train.auto, self.fabric.world_size
         if auto:
@@ -141,20 +143,20 @@ class Experiment:
             self.config = self.config.updated({"train.batch": processes})
             self.reasons["train.batch"] = f"a patch for each of {processes} processes"
         check_share(self.config.train.batch, processes)
-        if self._home[1]:
-            self.reasons["train.memory"] = self._home[1]
+        if self._sample_device[1]:
+            self.reasons["train.memory"] = self._sample_device[1]
         if self.config.train.minutes is not None:
             size = network_input_size(self.config, self._geometry, self.data.largest)
-            self.config, reasons = spend_minutes(self.config, auto, size, fabric=self.fabric)
+            self.config, reasons = fit_minutes(self.config, auto, size, fabric=self.fabric)
             self.reasons |= reasons
         return self.reasons
 
     @cached_property
-    def _home(self) -> tuple[torch.device, str]:
+    def _sample_device(self) -> tuple[torch.device, str]:
         """Where images in memory are while the network learns, found before it takes memory itself; and why there."""
-        if isinstance(self.data.train, OnDemand):
+        if isinstance(self.data.train, LazySequence):
             return torch.device("cpu"), ""
-        return choose_home(self.data, self.config, self.fabric.device)
+        return choose_sample_device(self.data, self.config, self.fabric.device)
 
     @property
     def _geometry(self) -> Geometry:
@@ -179,14 +181,14 @@ class Experiment:
         geometry = self._geometry  # an unknown model is refused here, before anything is written
         if not resume:  # and so are weights of another one
             check_model(self.config.model)
-        if self.leads:
+        if self.is_main_process:
             self.check_folder(resume=resume)
-        with hold(self.folder) if self.leads else nullcontext():
-            if self.leads:
+        with hold(self.folder) if self.is_main_process else nullcontext():
+            if self.is_main_process:
                 clear_parts(self.folder)
-            if self.leads and not resume:
-                begin_folder(self.folder, self.config, self.reasons, self.digests)
-            agree(self.fabric, 0)  # nobody goes on before the folder is there
+            if self.is_main_process and not resume:
+                begin_folder(self.folder, self.config, self.reasons, self.hashes)
+            broadcast(self.fabric, 0)  # nobody goes on before the folder is there
             yield from self._train(geometry, resume)
 
     def _train(self, geometry: Geometry, resume: bool) -> Generator[Step]:
@@ -202,42 +204,42 @@ class Experiment:
             fabric=self.fabric,
             resume=resume,
             began=self.began,
-            afterwards=lambda: time_to_settle(self.config.train, *self._settling(self.validation)),
+            afterwards=lambda: time_to_finalise(self.config.train, *self._finalising(self.validation)),
         ):
             began = min(began, time.monotonic() - step.seconds)  # minutes before a run was resumed count
             yield step
-        if self.leads and self._learns_from_held_out:
-            self._settle_model(source, began + 60 * (self.config.train.minutes or inf))
-        if self.leads:
+        if self.is_main_process and self._learns_from_held_out:
+            self._finalise_model(source, began + 60 * (self.config.train.minutes or inf))
+        if self.is_main_process:
             shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
 
     @property
     def _learns_from_held_out(self) -> bool:
         """Whether the held-out images tell more than which network is best."""
-        return self.validation.tells and self.data.kind != "images"
+        return self.validation.has_labels and self.data.kind != "images"
 
-    def _settling(self, last: Validation, share: float = 1.0) -> tuple[float, float]:
+    def _finalising(self, last: Validation, share: float = 1.0) -> tuple[float, float]:
         """Seconds of what must, and of what may follow the last step, as a validation of a share of all tells."""
         train, pixels = self.config.train, 0
         if not self._learns_from_held_out:
             return 0.0, 0.0
         if self.config.model.norm == "batch":
             pixels = BATCHES * train.batch * (WIDER * train.patch) ** self.config.model.dims
-        needed, search = (share * seconds for seconds in last.settling_seconds())
+        needed, search = (share * seconds for seconds in last.finalising_seconds())
         search = search if train.minutes is None else min(search, SEARCHING * 60 * train.minutes)
         return needed, search + last.prediction_seconds(pixels)
 
-    def _settle_model(self, source: PatchSource, deadline: float) -> None:
+    def _finalise_model(self, source: PatchSampler, deadline: float) -> None:
         """Settle all that is left to learn of the network that was kept, and write it into the model file."""
         path = self.folder / "model.safetensors"
         net, card = load_network(path)
-        until = deadline - self.validation.settling_seconds()[0]
+        until = deadline - self.validation.finalising_seconds()[0]
         net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source, until)
-        self.calibration, learnt = self.validation.settle(net, deadline=deadline)
+        self.calibration, learnt = self.validation.finalise(net, deadline=deadline)
         save_network(path, net, card.model_copy(update={"training": facts, **learnt}), overwrite=True)
 
     def _with_best_statistics(
-        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSource, until: float
+        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSampler, until: float
     ) -> tuple[nn.Module, dict[str, Any]]:
         """Take the statistics of unchanged images, as many as time allows, if those held out are not worse for it."""
         if self.config.model.norm != "batch":
@@ -255,7 +257,7 @@ class Experiment:
 
     def forecast(self) -> Forecast:
         """Measure what the run will take; nothing is written that stays."""
-        if not isinstance(self.data.train, OnDemand):
+        if not isinstance(self.data.train, LazySequence):
             return self._measured(self._source(self._geometry, self.folder, self.data))
         with tempfile.TemporaryDirectory() as place:
             began = time.monotonic()
@@ -264,11 +266,11 @@ class Experiment:
             others = (time.monotonic() - began) * (len(self.data.train) / share - 1)
             return self._measured(source, others)
 
-    def _measured(self, source: PatchSource, others: float = 0.0) -> Forecast:
+    def _measured(self, source: PatchSampler, others: float = 0.0) -> Forecast:
         """Measure what the run will take, of which so much is gone, and other files are still to be made."""
         begin = time.monotonic() - self.began + others
         options: dict[str, Any] = {"fabric": self.fabric, "begin": begin, "keep": self._keep_for_a_while}
-        return forecast(self.config, source, self.validation, self._settling, **options)
+        return forecast(self.config, source, self.validation, self._finalising, **options)
 
     def _keep_for_a_while(self, state: State) -> None:
         """Write what a report writes, where it does not stay; as much of it as there is room for."""
@@ -276,27 +278,27 @@ class Experiment:
             state.save(Path(place))
             save_network(Path(place) / "model.safetensors", state.average, self._card())
 
-    def _source(self, geometry: Geometry, folder: Path, data: TrainingData) -> PatchSource:
+    def _source(self, geometry: Geometry, folder: Path, data: TrainingSet) -> PatchSampler:
         """Images on the device or in memory, or in files in a folder, from which patches are drawn."""
         size = network_input_size(self.config, geometry, self.data.largest)
         augment, train, device = self.config.augment, self.config.train, self.fabric.device
-        if not isinstance(data.train, OnDemand):
-            home, _ = self._home
-            wanted = None if home == device else device
-            return PatchSource(to_samples(data, self.config, home), geometry, size, augment, train, wanted)
+        if not isinstance(data.train, LazySequence):
+            sample_device, _ = self._sample_device
+            wanted = None if sample_device == device else device
+            return PatchSampler(to_samples(data, self.config, sample_device), geometry, size, augment, train, wanted)
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
         samples = store_samples(data, self.config, folder, rank=rank, ranks=ranks)
-        agree(self.fabric, 0)  # nobody goes on before all files are there
-        return PatchSource(samples, geometry, size, augment, train, device)
+        broadcast(self.fabric, 0)  # nobody goes on before all files are there
+        return PatchSampler(samples, geometry, size, augment, train, device)
 
     def check_folder(self, *, resume: bool) -> None:
         """Refuse a folder that the run may not be written into, see `biounet.training.run_folder`; write nothing."""
-        check_folder(self.folder, self.config, self.digests, resume=resume)
+        check_folder(self.folder, self.config, self.hashes, resume=resume)
 
     @cached_property
-    def digests(self) -> dict[str, str]:
+    def hashes(self) -> dict[str, str]:
         """What the data are, by name."""
-        return item_digests(self.data)
+        return image_hashes(self.data)
 
     def _card(self) -> ModelCard:
         return ModelCard(
@@ -307,7 +309,7 @@ class Experiment:
             rules=self.validation.rules,
             training={
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),
-                "data": dataset_digest(self.digests),
+                "data": dataset_hash(self.hashes),
                 "trained_on": self.data.trained_on,
                 "validated_on": [item.name for item in self.data.validation],
             },

@@ -7,7 +7,7 @@ from pathlib import Path
 from biounet.config import RunConfig
 from biounet.core.atomic_files import remove_parts, replacing, sayable
 from biounet.core.errors import OutputError, TrainingError
-from biounet.data.hashes import DIGESTS, check_same_data, save_digests
+from biounet.data.hashes import HASHES, check_same_data, save_hashes
 from biounet.training.checkpoint import LOCK, hold
 
 __all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "clear_parts", "cut_log"]
@@ -16,7 +16,7 @@ __all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "cle
 SETTINGS = "config.toml"
 LOG = "log.csv"
 STATES = "last"
-EARLY = (LOCK, f"{STATES}/{DIGESTS}")
+EARLY = (LOCK, f"{STATES}/{HASHES}")
 """Files that are there before the settings are: a run that was killed by then has not begun."""
 
 
@@ -37,7 +37,7 @@ def check_new(folder: Path, *, early: Collection[str] = EARLY) -> None:
         raise OutputError(f"{folder} is not empty; choose another --out, or go on with --resume")
 
 
-def check_folder(folder: Path, config: RunConfig, digests: Mapping[str, str], *, resume: bool) -> None:
+def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, resume: bool) -> None:
     """Refuse a folder that another run is in, or, to resume, one that was begun otherwise; write nothing.
 
     Parameters
@@ -45,7 +45,7 @@ def check_folder(folder: Path, config: RunConfig, digests: Mapping[str, str], *,
     folder : Path
     config : RunConfig
         Of the run that is to begin or to go on.
-    digests : as of `biounet.data.hashes.item_digests`
+    hashes : as of `biounet.data.hashes.image_hashes`
     resume : bool
 
     Raises
@@ -71,12 +71,12 @@ def check_folder(folder: Path, config: RunConfig, digests: Mapping[str, str], *,
     changed = before.differences(config)
     if changed:
         raise TrainingError(f"{folder} was begun with other settings ({', '.join(changed)}); use its own")
-    check_same_data(folder / STATES, digests)
+    check_same_data(folder / STATES, hashes)
 
 
-def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], digests: Mapping[str, str]) -> None:
+def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], hashes: Mapping[str, str]) -> None:
     """Write down what a run is made from; the settings last, since where they are there is a run to resume."""
-    save_digests(folder / STATES, digests)
+    save_hashes(folder / STATES, hashes)
     with replacing(folder / SETTINGS) as temporary:
         temporary.write_text(config.to_toml(reasons=reasons))
 
@@ -85,7 +85,7 @@ def clear_parts(folder: Path) -> None:
     """Remove what processes were writing when they were killed; the folder must be held."""
     for name in (SETTINGS, LOG, "model.safetensors", "report.html"):
         remove_parts(folder / name)
-    for name in (DIGESTS, "step-*.safetensors"):
+    for name in (HASHES, "step-*.safetensors"):
         remove_parts(folder / STATES / name)
 
 

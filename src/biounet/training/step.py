@@ -18,7 +18,7 @@ from biounet.models import build
 from biounet.models.device import channels_last, to_channels_last
 from biounet.training.adversarial import Adversary
 from biounet.training.checkpoint import load_state, save_state
-from biounet.training.distributed import gathered
+from biounet.training.distributed import all_gather
 from biounet.training.distributed_layers import drop_by_sample, seed_dropout, share_batch_norm
 from biounet.training.losses import IMAGE_LOSSES, LOSSES
 from biounet.training.optimizer import average_weights, learning_rate, make_optimizer
@@ -97,8 +97,8 @@ class State:
 
     @property
     def _networks(self) -> dict[str, nn.Module]:
-        judge = {} if self.adversary is None else {"judge": self.adversary.judge}
-        return {"net": self.net, "average": self.average, **judge}
+        discriminator = {} if self.adversary is None else {"discriminator": self.adversary.discriminator}
+        return {"net": self.net, "average": self.average, **discriminator}
 
     @property
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -174,31 +174,31 @@ def _add_gradients(state: State, batch: Batch, config: TrainConfig, fabric: Fabr
     rank, ranks = fabric.global_rank, fabric.world_size
     samples = range(rank, rank + ranks * len(batch.image), ranks)
 
-    def scores_of(piece: int) -> Tensor:
+    def logits_of(piece: int) -> Tensor:
         own = samples[piece * len(images[0]) :][: len(images[piece])]
         seed_dropout(state.net, seed=config.seed, step=state.step, samples=own, device=fabric.device)
         image = images[piece].contiguous(memory_format=channels_last(batch.image.ndim - 2))
         with fabric.autocast():
-            scores: Tensor = net(image)
-        return scores.float()
+            logits: Tensor = net(image)
+        return logits.float()
 
     if len(images) == 1:
-        scores = scores_of(0) if ranks == 1 else gathered(scores_of(0), config.batch, fabric)
-        loss = _whole_loss(scores, whole, state, config, fabric)
+        logits = logits_of(0) if ranks == 1 else all_gather(logits_of(0), config.batch, fabric)
+        loss = _whole_loss(logits, whole, state, config, fabric)
         fabric.backward(loss * ranks)  # since the mean over the processes is taken, and the sum is wanted
     else:
-        # A loss is of the whole batch: first the scores of all pieces, then the gradients, piece by piece.
+        # A loss is of the whole batch: first the logits of all pieces, then the gradients, piece by piece.
         with torch.no_grad():
             statistics = [buffer.clone() for buffer in state.net.buffers()]
-            parts = [scores_of(piece) for piece in range(len(images))]
+            parts = [logits_of(piece) for piece in range(len(images))]
             for buffer, before in zip(state.net.buffers(), statistics, strict=True):
                 buffer.copy_(before)
         for piece in range(len(images)):
-            scores = torch.cat([*parts[:piece], scores_of(piece), *parts[piece + 1 :]])
-            loss = _whole_loss(scores, whole, state, config, fabric)
+            logits = torch.cat([*parts[:piece], logits_of(piece), *parts[piece + 1 :]])
+            loss = _whole_loss(logits, whole, state, config, fabric)
             fabric.backward(loss)
     if state.adversary is not None:
-        state.adversary.add_gradients(whole.image, scores, whole.labels, fabric)
+        state.adversary.add_gradients(whole.image, logits, whole.labels, fabric)
     return loss
 
 
@@ -207,25 +207,25 @@ def _whole_batch(batch: Batch, state: State, config: TrainConfig, fabric: Fabric
     if fabric.world_size == 1:
         return batch
     names = ["labels", *(["weights"] if batch.weights is not None else []), *(["image"] if state.adversary else [])]
-    return replace(batch, **{name: gathered(getattr(batch, name), config.batch, fabric) for name in names})
+    return replace(batch, **{name: all_gather(getattr(batch, name), config.batch, fabric) for name in names})
 
 
-def _whole_loss(scores: Tensor, batch: Batch, state: State, config: TrainConfig, fabric: Fabric) -> Tensor:
+def _whole_loss(logits: Tensor, batch: Batch, state: State, config: TrainConfig, fabric: Fabric) -> Tensor:
     """Loss of the whole batch."""
     labels, weights = batch.labels, batch.weights
-    if scores.ndim > batch.image.ndim:  # (N, classes, heads, *spatial): every head is to learn the same
-        labels = _for_each(scores, labels)
-        weights = None if weights is None else _for_each(scores, weights)
-    loss = (LOSSES.get(config.loss) or IMAGE_LOSSES[config.loss])(scores, labels, weights)
+    if logits.ndim > batch.image.ndim:  # (N, classes, heads, *spatial): every head is to learn the same
+        labels = _for_each(logits, labels)
+        weights = None if weights is None else _for_each(logits, weights)
+    loss = (LOSSES.get(config.loss) or IMAGE_LOSSES[config.loss])(logits, labels, weights)
     if state.adversary is None:
         return loss
-    return loss + state.adversary.deceit(batch.image, scores, batch.labels, fabric)
+    return loss + state.adversary.generator_loss(batch.image, logits, batch.labels, fabric)
 
 
-def _for_each(scores: Tensor, wanted: Tensor) -> Tensor:
-    """Repeat labels (N, ..., *spatial) for all heads of scores (N, classes, heads, *spatial)."""
-    spatial = scores.shape[3:]
-    return wanted.unsqueeze(-1 - len(spatial)).expand(*wanted.shape[: -len(spatial)], *scores.shape[2:])
+def _for_each(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Repeat labels (N, ..., *spatial) for all heads of logits (N, classes, heads, *spatial)."""
+    spatial = logits.shape[3:]
+    return wanted.unsqueeze(-1 - len(spatial)).expand(*wanted.shape[: -len(spatial)], *logits.shape[2:])
 
 
 def _ask_for_less(state: State, samples: int, fabric: Fabric, error: torch.OutOfMemoryError) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Self
 from biounet.core.errors import need
 from biounet.training.loop import Report
 
-__all__ = ["Board"]
+__all__ = ["TensorBoardWriter"]
 
 
-class Board:
+class TensorBoardWriter:
     """Writes every report of a run as TensorBoard scalars.
 
     Parameters

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from biounet.config import TrainConfig
 from biounet.core.errors import TrainingError
 
-__all__ = ["Pace", "Plan", "of_too_few", "plan", "time_to_settle"]
+__all__ = ["Plan", "TimeBudget", "of_too_few", "plan", "time_to_finalise"]
 
 
 SETTLING, MOST = 0.25, 0.5
@@ -22,7 +22,7 @@ FINEST = 10_000
 """Stretches of equal length that a plan goes through at most, so that one of days is made at once."""
 
 
-class Pace:
+class TimeBudget:
     """How far a run is, and when it reports.
 
     Parameters
@@ -34,13 +34,13 @@ class Pace:
 
     Examples
     --------
-    >>> Pace(TrainConfig(minutes=10), gone=200.0).progress(1, 300.0)
+    >>> TimeBudget(TrainConfig(minutes=10), gone=200.0).progress(1, 300.0)
     0.25
-    >>> pace = Pace(TrainConfig(minutes=10, reports=10))
-    >>> pace.progress(1, 300.0), pace.reports_between(0.19, 0.21)
+    >>> budget = TimeBudget(TrainConfig(minutes=10, reports=10))
+    >>> budget.progress(1, 300.0), budget.reports_between(0.19, 0.21)
     (0.5, True)
-    >>> pace.learn(30.0, 60.0)              # ten reports would take half of the time: a fifth has room for four
-    >>> round(pace.progress(1, 300.0), 3), pace.reports_between(0.19, 0.21)
+    >>> budget.learn(30.0, 60.0)              # ten reports would take half of the time: a fifth has room for four
+    >>> round(budget.progress(1, 300.0), 3), budget.reports_between(0.19, 0.21)
     (0.588, False)
     """
 
@@ -75,7 +75,7 @@ class Pace:
         Parameters
         ----------
         report : seconds that the last one took
-        afterwards : seconds of what follows the last step, see `time_to_settle`
+        afterwards : seconds of what follows the last step, see `time_to_finalise`
         """
         if self._config.minutes is None:
             return
@@ -85,10 +85,10 @@ class Pace:
         self._reports = min(self._reports, max(FEWEST, int(REPORTING * budget / max(report, 1e-9))))
 
 
-def time_to_settle(config: TrainConfig, needed: float, useful: float) -> float:
+def time_to_finalise(config: TrainConfig, needed: float, useful: float) -> float:
     """Seconds to keep for what follows the last step: all that must, and of what may as much as the minutes allow.
 
-    >>> [time_to_settle(TrainConfig(minutes=2), needed, 90.0) for needed in (10.0, 50.0)]     # a quarter: 30 s
+    >>> [time_to_finalise(TrainConfig(minutes=2), needed, 90.0) for needed in (10.0, 50.0)]     # a quarter: 30 s
     [30.0, 50.0]
     """
     most = math.inf if config.minutes is None else SETTLING * 60 * config.minutes
@@ -115,7 +115,7 @@ class Plan:
 
     steps: int
     reports: int
-    settling: float
+    finalising: float
     """Seconds of what follows the last step."""
 
 
@@ -124,7 +124,7 @@ def plan(
     *,
     step: float,
     report: float = 0.0,
-    settling: tuple[float, float] = (0.0, 0.0),
+    finalising: tuple[float, float] = (0.0, 0.0),
     gone: float = 0.0,
 ) -> Plan:
     """Go through a run whose steps, and whose reports, take equally long.
@@ -134,28 +134,28 @@ def plan(
     config : TrainConfig
         Its steps, or its minutes, and its reports.
     step, report : seconds of each
-    settling : seconds of what must follow the last step, and of what is done if there is time
+    finalising : seconds of what must follow the last step, and of what is done if there is time
     gone : seconds before the first step
 
     Examples
     --------
     Of 300 s the last report takes 6 and what follows 24; so there are 270 for steps and the other nine reports.
 
-    >>> plan(TrainConfig(minutes=5, reports=10), step=1.0, report=6.0, settling=(20.0, 4.0))
+    >>> plan(TrainConfig(minutes=5, reports=10), step=1.0, report=6.0, finalising=(20.0, 4.0))
     Plan(steps=216, reports=10, settling=24.0)
     >>> plan(TrainConfig(steps=500, reports=10), step=1.0, report=6.0)
     Plan(steps=500, reports=10, settling=0.0)
     """
-    pace, made, seconds, reports, progress = Pace(config, gone), 0, gone, 0, 0.0
-    afterwards = time_to_settle(config, *settling)
+    budget, made, seconds, reports, progress = TimeBudget(config, gone), 0, gone, 0, 0.0
+    afterwards = time_to_finalise(config, *finalising)
     whole = config.steps or round(60 * (config.minutes or 0) / max(step, 1e-9))
     stretch = max(1, whole // FINEST)
     while progress < 1:
         steps = min(stretch, config.steps - made) if config.steps else stretch
         made, seconds = made + steps, seconds + steps * step
-        before, progress = progress, max(progress, pace.progress(made, seconds))
-        if pace.reports_between(before, progress):
+        before, progress = progress, max(progress, budget.progress(made, seconds))
+        if budget.reports_between(before, progress):
             reports, seconds = reports + 1, seconds + report
-            pace.learn(report, afterwards)
-            progress = max(progress, pace.progress(made, seconds))
+            budget.learn(report, afterwards)
+            progress = max(progress, budget.progress(made, seconds))
     return Plan(made, reports, afterwards)

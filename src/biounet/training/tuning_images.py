@@ -7,12 +7,12 @@ from math import prod
 import numpy as np
 
 from biounet.core.labels import IGNORE
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.subset import spread_crops
-from biounet.data.training_set import TrainingData
+from biounet.data.training_set import TrainingSet
 from biounet.training.validation import TUNED
 
-__all__ = ["seen_items"]
+__all__ = ["choose_tuning_images"]
 
 
 TWICE = 2
@@ -25,12 +25,12 @@ LARGE, PARTS = 4, 4
 """Of so many large images at most so many parts each are taken, so that few objects are near the edge of one."""
 
 
-def seen_items(data: TrainingData, minutes: float | None) -> tuple[Sequence[Item], int]:
+def choose_tuning_images(data: TrainingSet, minutes: float | None) -> tuple[Sequence[AnnotatedImage], int]:
     """Choose what the network has learnt from, and rules are tuned on, too.
 
     Parameters
     ----------
-    data : TrainingData
+    data : TrainingSet
         With numbered objects.
     minutes : of the run, if it has any
 
@@ -52,13 +52,13 @@ def seen_items(data: TrainingData, minutes: float | None) -> tuple[Sequence[Item
         return chosen.train, int(chosen.counts.sum())
     tuned = min(held_out, TUNED)  # of large images, too, no more than parts are compared
     room = min(TWICE * tuned, int(most) - tuned)
-    large = [number for number, survey in enumerate(data.surveys) if prod(survey.shape[1:]) > room > 0]
+    large = [number for number, image in enumerate(data.statistics) if prod(image.shape[1:]) > room > 0]
     some = large[:: -(-len(large) // LARGE) or 1]
     parts = [part for number in some for part in _parts(data, number, room // len(some))]
     return parts, sum(part.labels.size for part in parts)
 
 
-def _parts(data: TrainingData, number: int, pixels: int) -> list[Item]:
+def _parts(data: TrainingSet, number: int, pixels: int) -> list[AnnotatedImage]:
     """Parts of an image, of no more pixels in all; of one that comes in bands, of the first that has whole objects."""
     for item, _ in data.bands(number):
         crops = spread_crops([item.labels], pixels=pixels, side=(pixels / PARTS) ** (1 / item.labels.ndim))

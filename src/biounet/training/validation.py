@@ -15,7 +15,7 @@ from torch import nn
 
 from biounet.config.object_rules import ObjectRules
 from biounet.core.components import label_objects
-from biounet.data.annotated_image import Item
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
 from biounet.inference.calibration import Calibration, apply_temperature, calibrate, move_threshold
 from biounet.inference.overlap_tile import predict_array
@@ -71,13 +71,13 @@ class Validation:
     seconds : what the last validation took
     """
 
-    items: Sequence[Item]
+    items: Sequence[AnnotatedImage]
     device: torch.device
     precision: torch.dtype
-    objects: Callable[[Item], NDArray[Any]] | None = None
+    objects: Callable[[AnnotatedImage], NDArray[Any]] | None = None
     rules: ObjectRules | None = None
     units: Normalization | None = None
-    seen: Sequence[Item] = ()
+    seen: Sequence[AnnotatedImage] = ()
     seen_pixels: int = 0
     probabilities: list[NDArray[np.float32]] = field(default_factory=list)
     each: list[dict[str, float]] = field(default_factory=list)
@@ -90,12 +90,12 @@ class Validation:
     _tuning_seconds: float = 0.0
 
     @cached_property
-    def tells(self) -> bool:
+    def has_labels(self) -> bool:
         """Whether the held-out images say which network is better: some pixel of them is known."""
         return any((item.target >= 0).any() for item in self.items)
 
-    def settling_seconds(self) -> tuple[float, float]:
-        """How long one more validation and `settle` take at least, and how much longer the search for rules takes.
+    def finalising_seconds(self) -> tuple[float, float]:
+        """How long one more validation and `finalise` take at least, and how much longer the search for rules takes.
 
         Both follow from what the last validation took.
         """
@@ -151,7 +151,7 @@ class Validation:
             tuning = time.monotonic()
             self.rules_in_use, precision = self._tuned(self.rules)
             self._tuning_seconds = time.monotonic() - tuning
-            score = (dice_of_foreground(self.confusion) + precision) / 2 if self.tells else 0.0
+            score = (dice_of_foreground(self.confusion) + precision) / 2 if self.has_labels else 0.0
             scores |= {"score": score, "ap": precision}
         scores |= {"log_loss": self._log_loss()} | dice_per_class(self.confusion)
         if self.rules_in_use is not None:
@@ -165,7 +165,7 @@ class Validation:
         self.probabilities = [self._predict_one(net, item) for item in self.items]
         self._net, self._predicting_seconds = net, time.monotonic() - began
 
-    def _predict_one(self, net: nn.Module, item: Item, smoothing: int = 0) -> NDArray[np.float32]:
+    def _predict_one(self, net: nn.Module, item: AnnotatedImage, smoothing: int = 0) -> NDArray[np.float32]:
         options: dict[str, Any] = {"device": self.device, "precision": self.precision, "units": self.units}
         return predict_array(net, item.image, smoothing=smoothing, **options)
 
@@ -182,7 +182,7 @@ class Validation:
         score = -(scores["rmse"] ** 2) if math.isnan(scores["r2"]) else scores["r2"]
         return {"score": score} | {name: scores[name] for name in ("mae", "psnr")}
 
-    def settle(self, net: nn.Module, *, deadline: float = math.inf) -> tuple[Calibration, dict[str, Any]]:
+    def finalise(self, net: nn.Module, *, deadline: float = math.inf) -> tuple[Calibration, dict[str, Any]]:
         """Find all that follows from the held-out images once a network is trained.
 
         Parameters
@@ -224,7 +224,7 @@ class Validation:
     def _tuned(
         self,
         rules: ObjectRules,
-        seen: Sequence[Item] = (),
+        seen: Sequence[AnnotatedImage] = (),
         of_seen: Iterable[NDArray[np.float32]] | None = None,
         deadline: float = math.inf,
     ) -> tuple[ObjectRules, float]:
@@ -263,7 +263,7 @@ class Validation:
         ]
         self.each = [dice_per_class(count) for count in counts]
         self.confusion = np.sum(counts, axis=0)
-        if not self.tells:
+        if not self.has_labels:
             return {"score": 0.0}
         dice = float(np.nanmean(list(dice_per_class(self.confusion).values())))
         if self.objects is None:
@@ -275,13 +275,13 @@ class Validation:
 
     def _log_loss(self) -> float:
         """Mean surprise per known pixel, in nats."""
-        surprise, pixels = 0.0, 0
+        log_loss, pixels = 0.0, 0
         for item, given in zip(self.items, self.probabilities, strict=True):
             known = item.target >= 0
             of_truth = np.take_along_axis(given, np.maximum(item.target, 0)[None], axis=0)[0][known]
-            surprise -= float(np.log(np.maximum(of_truth, 1e-7)).sum())
+            log_loss -= float(np.log(np.maximum(of_truth, 1e-7)).sum())
             pixels += len(of_truth)
-        return surprise / max(pixels, 1)
+        return log_loss / max(pixels, 1)
 
 
 def score_each(matching: Matching) -> dict[str, float]:

@@ -40,7 +40,7 @@ def draw_cells(
     diameter : pixels
         Of a cell of mean size.
     look : fluorescence or interference
-        Bright nuclei on a dark ground, or the relief of differential interference contrast.
+        Bright nuclei on a dark ground, or the elevation map of differential interference contrast.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def _fluorescence(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
 
 
 def _interference(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
-    """Cells as a relief lit from one side: rims and grains show, flat parts do not."""
+    """Cells as an elevation map lit from one side: rims and grains show, flat parts do not."""
     size = colony.labels.shape
     height = 16 * np.clip(colony.depth * 2.2, 0, 1) ** 0.6
     inside = np.minimum(1, 4 * colony.depth)
@@ -176,8 +176,8 @@ def _interference(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
     grains = (rng.random(size) < 0.006) & (colony.depth > 0.12) & (colony.depth < 0.55)
     height += 45 * ndimage.gaussian_filter(grains.astype(np.float32), 1.1)
     height = ndimage.gaussian_filter(height, [0.9 * sigma for sigma in blur])
-    relief = ndimage.sobel(height, -1) + ndimage.sobel(height, -2)
-    return np.asarray(118 + 1.7 * relief + 5 * smooth_noise(rng, size, 150.0) + grain(rng, size, 4.0), np.float32)
+    elevation = ndimage.sobel(height, -1) + ndimage.sobel(height, -2)
+    return np.asarray(118 + 1.7 * elevation + 5 * smooth_noise(rng, size, 150.0) + grain(rng, size, 4.0), np.float32)
 
 
 def _seams(labels: Labels) -> Floats:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from biounet.measurement.convex_hull import on_hull
 
-__all__ = ["Tally", "join"]
+__all__ = ["RegionCounts", "join"]
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
+class RegionCounts:
     """Counts of N objects, of the part of them that lies in a region.
 
     Positions are those in the whole image, in pixels, along Z, Y and X; the Z of a plane is 0.
@@ -62,12 +62,12 @@ class Tally:
     scores: NDArray[np.float64]
 
 
-def join(tallies: Sequence[Tally]) -> Tally:
+def join(region_counts: Sequence[RegionCounts]) -> RegionCounts:
     """Add up the counts of regions that do not overlap.
 
     Parameters
     ----------
-    tallies : at least one
+    region_counts : at least one
         With equal axes, channels and classes; in any order.
 
     Notes
@@ -77,32 +77,34 @@ def join(tallies: Sequence[Tally]) -> Tally:
 
     Examples
     --------
-    >>> from biounet.measurement.region_counts import tally_region
-    >>> left, right = tally_region(np.array([[5, 5]])), tally_region(np.array([[5, 0]]), origin=(0, 2))
+    >>> from biounet.measurement.region_counts import count_region
+    >>> left, right = count_region(np.array([[5, 5]])), count_region(np.array([[5, 0]]), origin=(0, 2))
     >>> whole = join([left, right])
     >>> whole.labels, whole.pixels, whole.sums[:, 2]
     (array([5]), array([3]), array([3.]))
     """
-    every = np.concatenate([tally.labels for tally in tallies])
+    every = np.concatenate([counts.labels for counts in region_counts])
     labels, inverse = np.unique(every, return_inverse=True)
     row = inverse.astype(np.int32)
-    firsts = np.cumsum([0, *(len(tally.labels) for tally in tallies)])
+    firsts = np.cumsum([0, *(len(counts.labels) for counts in region_counts)])
 
     def together(name: str, *, how: np.ufunc = np.add, start: float = 0) -> np.ndarray:
-        parts = np.concatenate([getattr(tally, name) for tally in tallies])
+        parts = np.concatenate([getattr(counts, name) for counts in region_counts])
         whole = np.full((len(labels), *parts.shape[1:]), start, parts.dtype)
         how.at(whole, row, parts)
         return whole
 
     pixels, values = together("pixels"), together("values")
-    owners = np.concatenate([row[first + tally.owner] for first, tally in zip(firsts[:-1], tallies, strict=True)])
-    points = np.concatenate([tally.points for tally in tallies])
-    order = np.lexsort((*points.T[::-1], owners))
-    owner, points = owners[order], points[order]
+    labels_of = np.concatenate(
+        [row[first + counts.owner] for first, counts in zip(firsts[:-1], region_counts, strict=True)]
+    )
+    points = np.concatenate([counts.points for counts in region_counts])
+    order = np.lexsort((*points.T[::-1], labels_of))
+    owner, points = labels_of[order], points[order]
     corners = on_hull(owner, points)
-    pairs = np.concatenate([tally.pairs for tally in tallies])
-    return Tally(
-        dims=tallies[0].dims,
+    pairs = np.concatenate([counts.pairs for counts in region_counts])
+    return RegionCounts(
+        dims=region_counts[0].dims,
         labels=labels,
         pixels=pixels,
         sums=together("sums"),
@@ -114,7 +116,7 @@ def join(tallies: Sequence[Tally]) -> Tally:
         points=points[corners],
         pairs=unique_pairs(pairs),
         values=values,
-        spread=together("spread") + _between(tallies, row, values / pixels[:, None]),
+        spread=together("spread") + _between(region_counts, row, values / pixels[:, None]),
         low=together("low", how=np.minimum, start=np.inf),
         high=together("high", how=np.maximum, start=-np.inf),
         scores=together("scores"),
@@ -129,10 +131,12 @@ def unique_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return pairs[new]
 
 
-def _between(tallies: Sequence[Tally], row: NDArray[np.int32], means: NDArray[np.float64]) -> NDArray[np.float64]:
+def _between(
+    region_counts: Sequence[RegionCounts], row: NDArray[np.int32], means: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """What the means of regions add to the squared differences from the mean of the whole."""
-    pixels = np.concatenate([tally.pixels for tally in tallies])[:, None]
-    values = np.concatenate([tally.values for tally in tallies])
+    pixels = np.concatenate([counts.pixels for counts in region_counts])[:, None]
+    values = np.concatenate([counts.values for counts in region_counts])
     added = np.zeros_like(means)
     np.add.at(added, row, pixels * (values / pixels - means[row]) ** 2)
     return added
