@@ -220,4 +220,4 @@ def test_a_frame_of_objects_goes_on_from_the_tiles_it_has(place, tmp_path):
     left = int(lines[1].removeprefix("in.zarr: ").split()[0])
     assert 0 < left <= 6  # of 12
     assert files(tmp_path / "out.zarr") == files(tmp_path / "undisturbed" / "out.zarr")
-    assert not list(tmp_path.glob(".*.elevation map"))
+    assert not list(tmp_path.glob(".*.elevation"))

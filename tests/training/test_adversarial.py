@@ -149,7 +149,7 @@ def test_a_resumed_state_goes_on_to_the_same_bytes(tmp_path, drawn):
     steps(resumed, 2).save(tmp_path / "resumed")
     whole.save(tmp_path / "whole")
     expected, got = load_state(tmp_path / "whole")[0], load_state(tmp_path / "resumed")[0]
-    assert any(name.startswith("judge-optimizer.") for name in got)
+    assert any(name.startswith("discriminator-optimizer.") for name in got)
     assert any(name.startswith("discriminator.layers") for name in got)
     assert expected.keys() == got.keys()
     assert all(torch.equal(expected[name], got[name]) for name in expected)

@@ -12,6 +12,7 @@ from torch import nn
 
 from biounet.cli.train import describe, run_training
 from biounet.config import AugmentConfig, RunConfig
+from biounet.config.tasks import TASKS
 from biounet.core.errors import ConfigError, DatasetError, LabelError, ShapeError
 from biounet.core.geometry import Geometry
 from biounet.data import find_dataset
@@ -30,7 +31,7 @@ from biounet.models import OF_CLASSES
 from biounet.models.model_file import read_card
 from biounet.models.pix2pix import PatchGAN
 from biounet.training import adversarial as adversary
-from biounet.training.losses import IMAGE_LOSSES
+from biounet.training.losses import LOSSES
 from biounet.training.prepare import fit_to_data
 from biounet.training.validation import Validation
 
@@ -123,23 +124,23 @@ def test_what_is_to_be_learnt_must_be_there(tmp_path):
 # The mathematics
 
 
-@given(st.sampled_from(sorted(IMAGE_LOSSES)), st.booleans())
+@given(st.sampled_from(TASKS["images"].losses), st.booleans())
 def test_losses_of_images(name, weighted):
     chance = torch.Generator().manual_seed(0)
     truth = torch.randn(2, 3, 4, 5, generator=chance, dtype=torch.float64)
     truth[0, 1, 2] = torch.nan
     drawn = torch.randn(2, 3, 4, 5, generator=chance, dtype=torch.float64).requires_grad_()
     weight = torch.rand(2, 4, 5, generator=chance, dtype=torch.float64) if weighted else None
-    assert torch.autograd.gradcheck(lambda given: IMAGE_LOSSES[name](given, truth, weight), drawn)
-    IMAGE_LOSSES[name](drawn, truth, weight).backward()
+    assert torch.autograd.gradcheck(lambda given: LOSSES[name](given, truth, weight), drawn)
+    LOSSES[name](drawn, truth, weight).backward()
     assert not drawn.grad[0, 1, 2].any()
-    assert float(IMAGE_LOSSES[name](truth.nan_to_num(), truth, weight)) == 0
+    assert float(LOSSES[name](truth.nan_to_num(), truth, weight)) == 0
 
 
-@pytest.mark.parametrize("name", IMAGE_LOSSES)
+@pytest.mark.parametrize("name", TASKS["images"].losses)
 def test_classes_are_no_target_of_a_loss_of_images(name):
     with pytest.raises(ShapeError, match="must fit"):
-        IMAGE_LOSSES[name](torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), None)
+        LOSSES[name](torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64), None)
 
 
 def test_scores_of_a_stack_are_not_the_mean_of_those_of_its_images():

@@ -58,9 +58,9 @@ class Channels:
         from biounet.models.model_file import read_card
 
         card = read_card(member_files(model)[0])
-        if card.target == "image":
+        if not card.task.has_labels:
             raise ConfigError(f"{model} draws images, in which there are no probabilities; leave --model out")
-        return cls(model, card.model.classes, card.target == "classes")
+        return cls(model, card.model.classes, card.task.has_classes)
 
 
 def check_channels(frame: ObjectFrame, channels: Channels | None, *, first: bool) -> None:

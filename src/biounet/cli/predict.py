@@ -10,7 +10,6 @@ from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import ConfigError, MemoryBudgetError
 from biounet.core.memory import parse_bytes
-from biounet.data.targets import TARGETS
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
 from biounet.inference.output import name_outputs
@@ -73,10 +72,10 @@ def _check_table(
     if save != "labels":
         raise ConfigError(f"--table measures numbered objects, and --save is {save}; save labels, or leave --table out")
     file = member_files(model)[0]
-    target = read_card(file).target
-    if target == "image":
+    task = read_card(file).task
+    if not task.has_labels:
         raise ConfigError(f"{file} draws images, in which there are no numbered objects for --table; leave it out")
-    if target not in TARGETS:
+    if not task.numbered:
         raise ConfigError(
             f"{file} was trained on classes, so there are no numbered objects for --table; leave it out, and number "
             "the parts of the result by: biounet measure RESULT --split"

@@ -46,7 +46,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
-    yield coverage(data) if data.kind == "images" else f"labels: {data.kind}, {data.classes} classes; {coverage(data)}"
+    yield f"labels: {data.kind}, {data.classes} classes; {coverage(data)}" if data.task.has_labels else coverage(data)
     for name, reason in experiment.finalise().items():
         yield chosen(experiment.config, name, reason)
     config, net = experiment.config, build(experiment.config.model)
@@ -84,7 +84,7 @@ def chosen(config: RunConfig, name: str, reason: str) -> str:
 
 def coverage(data: TrainingSet) -> str:
     """How much of the training pixels each class holds, in words; or what images are to be drawn."""
-    if data.kind == "images":
+    if not data.task.has_labels:
         return f"targets: images of {data.classes} channel{'s' * (data.classes > 1)}"
     unknown, *shares = data.coverage
     parts = [f"class {number} {share:.1%}" for number, share in enumerate(shares[:LISTED])]

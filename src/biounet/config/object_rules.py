@@ -1,10 +1,11 @@
 """How objects are made of probabilities: a few numbers that are tuned on validation and kept in the model file."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from biounet.config.settings import Settings
+from biounet.config.tasks import TASKS
 
 __all__ = ["ObjectRules"]
 
@@ -21,7 +22,7 @@ class ObjectRules(Settings):
     True
     """
 
-    target: Literal["foreground", "border", "distance"] = "foreground"
+    target: str = "foreground"
     """What the classes mean. ``foreground``: background, object. ``border``: background, interior, border.
     ``distance``: background, then levels of distance from the rim of an object inwards."""
     foreground: Probability = 0.5
@@ -41,6 +42,13 @@ class ObjectRules(Settings):
     """Smaller objects are dropped."""
     largest_hole: Annotated[int, Field(ge=0)] | None = None
     """Holes in an object of up to this many pixels are filled; ``None``: all holes, 0: none."""
+
+    @field_validator("target")
+    @classmethod
+    def _target_of_objects(cls, given: str) -> str:
+        if given not in TASKS["objects"].targets:
+            raise ValueError(f"target must be one of {', '.join(TASKS['objects'].targets)}, got {given!r}")
+        return given
 
     @property
     def choosy(self) -> bool:

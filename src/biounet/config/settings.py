@@ -13,6 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+from biounet.config.tasks import TARGETS_OF_TASKS
+
 __all__ = ["AugmentConfig", "ModelConfig", "Settings", "TileConfig", "TrainConfig"]
 
 
@@ -36,7 +38,7 @@ Chosen = Literal[
     "augment.blur",
 ]
 """Settings that can follow from the images, see `biounet.training.auto_settings` and
-`biounet.training.prepare.FOR_IMAGES`, and from the minutes, see `biounet.training.auto_width`."""
+`biounet.config.tasks.TASKS`, and from the minutes, see `biounet.training.auto_width`."""
 
 UNPADDED = frozenset({"unet", "unet3d", "sliding-window"})
 """Architectures whose papers have unpadded convolutions."""
@@ -188,7 +190,7 @@ class TrainConfig(Settings):
     auto: tuple[Chosen, ...] = ()
     """Settings left to what the images say and what the machine can do; naming one by hand takes it off the list."""
     loss: str = "cross-entropy"
-    """A key of `LOSSES` in `biounet.training.losses`, or of `IMAGE_LOSSES` there where targets are images."""
+    """A key of `LOSSES` in `biounet.training.losses` that the task allows."""
     adversarial: NonNegativeFloat = 0.0
     """Weight, beside the loss, of looking true to a network that learns to tell; 0 turns it off, see
     `biounet.training.adversarial`."""
@@ -227,10 +229,18 @@ class TrainConfig(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     normalization: Literal["z-score", "percentile"] = "z-score"
     """How intensities are brought to one scale, see `biounet.data.normalize.NORMALIZATIONS`."""
-    target: Literal["auto", "paper", "classes", "foreground", "border", "distance", "image"] = "auto"
+    target: str = "auto"
     """What labels mean: class numbers, or objects, of which the network learns one of `biounet.data.targets.TARGETS`.
     ``image``: there are none, the network learns to draw images. ``auto`` decides by the layout; of objects it takes
     the distance, see docs/recipes.md, ``paper`` the foreground."""
+
+    @field_validator("target")
+    @classmethod
+    def _known_target(cls, given: str) -> str:
+        known = ("auto", "paper", *TARGETS_OF_TASKS)
+        if given not in known:
+            raise ValueError(f"target must be one of {', '.join(known)}, got {given!r}")
+        return given
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

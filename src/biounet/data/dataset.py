@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.config.tasks import TASKS, Task
 from biounet.core.errors import LabelError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data.cell_tracking import Reach, mark_around, mark_margin
-from biounet.data.label_files import Kind, counted_axis, fill_missing, merge_masks, read_labels, region, spatial_shape
+from biounet.data.label_files import counted_axis, fill_missing, merge_masks, read_labels, region, spatial_shape
 from biounet.io import fit_channels, open_lazily
 
 __all__ = [
@@ -45,7 +46,7 @@ class Pair:
     labels : one file, or several masks
     group : str
         Images of one stack or sequence share it: neighbours are too alike to validate on each other.
-    kind : classes, objects or images
+    kind : key of `biounet.config.tasks.TASKS`
         What the numbers of the labels mean; or that the label file is the image to draw.
     section : from 0
         Which time point of the file, or Z where there is no time; ``None`` is all of it.
@@ -78,7 +79,7 @@ class Pair:
     image: Path
     labels: tuple[Path, ...]
     group: str
-    kind: Kind = "classes"
+    kind: str = "classes"
     section: int | None = None
     rows: tuple[int, int] | None = None
     values: tuple[int, ...] = ()
@@ -92,6 +93,11 @@ class Pair:
     shape: tuple[int, ...] = ()
     spacing: tuple[float, ...] | None = None
     target_channels: int = 0
+
+    @property
+    def task(self) -> Task:
+        """What a network is trained for with it."""
+        return TASKS[self.kind]
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -149,7 +155,7 @@ def load(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
     """
     image = _read_image(pair, pair.image, pair.channels)
     measured = replace(pair, shape=image.shape)
-    if pair.kind == "images":
+    if not pair.task.has_labels:
         target = _read_image(pair, pair.labels[0], pair.target_channels)
         check_sizes(measured, target.shape[1:])
         return image, target
@@ -214,7 +220,7 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
 def has_labels(pair: Pair) -> bool:
     """Whether any pixel of an image, or of its rows, is labelled; those of an image to draw are."""
     parts = strips(pair) if pair.by_rows else [pair]
-    return pair.kind == "images" or any(bool((raw_labels(part)[0] >= 0).any()) for part in parts)
+    return not pair.task.has_labels or any(bool((raw_labels(part)[0] >= 0).any()) for part in parts)
 
 
 def strips(pair: Pair) -> list[Pair]:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.config.tasks import TASKS
 from biounet.core.errors import DatasetError, LabelError
 from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_missing, measure_reach
 from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers, strips
-from biounet.data.label_files import Kind, region, spatial_shape
+from biounet.data.label_files import region, spatial_shape
 from biounet.data.label_kind import MOST_GREYS, LabelStatistics, choose_kind, choose_values
 from biounet.data.layouts import LAYOUTS, file_pair
 from biounet.io import LazyImage, open_lazily, read
@@ -29,7 +30,7 @@ Labels = tuple[NDArray[np.int32], str | None]
 """Labels, and what had to be converted."""
 
 
-def find_dataset(path: Path | str, *, silver: bool = False, kind: Kind | None = None) -> Dataset:
+def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = None) -> Dataset:
     """Recognise a dataset and check that its files fit each other.
 
     Parameters
@@ -68,7 +69,7 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: Kind | None = 
     layout, pairs = _recognise(path, silver)
     pairs, channel_notes = _measure(pairs)
     name = Path(str(path).split(",")[0]).name
-    if pairs[0].kind == "images":
+    if not pairs[0].task.has_labels:
         pairs, target_notes = _measure_targets(pairs)
         return Dataset(name, layout, tuple(pairs), (*channel_notes, *target_notes))
     pairs = _measure_reach(pairs)
@@ -261,7 +262,7 @@ def _explain_truth(pairs: Sequence[Pair]) -> list[str]:
     return notes
 
 
-def _explain(kind: Kind, values: tuple[int, ...], census: Sequence[LabelStatistics], guessed: bool) -> list[str]:
+def _explain(kind: str, values: tuple[int, ...], census: Sequence[LabelStatistics], guessed: bool) -> list[str]:
     """Say what the labels were taken for."""
     notes = []
     if values:
@@ -269,13 +270,13 @@ def _explain(kind: Kind, values: tuple[int, ...], census: Sequence[LabelStatisti
         notes.append(f"label values {', '.join(map(str, values))} are read as classes {classes}")
     if guessed:
         pieces = sum(image.pieces for image in census)
-        meaning = "a class" if kind == "classes" else "one object"
-        other = "distance" if kind == "classes" else "classes"
+        other = next(task for task in TASKS.values() if task.has_labels and task.name != kind)
         notes.append(
-            f"each label number is taken for {meaning} ({pieces} pieces in all); train.target={other} says otherwise"
+            f"each label number is taken for {TASKS[kind].numbers} ({pieces} pieces in all); "
+            f"train.target={other.target} says otherwise"
         )
     divided = [(image.path.name, *each) for image in census for each in image.in_pieces]
-    if kind == "objects" and divided:
+    if TASKS[kind].numbered and divided:
         (name, number, pieces), images = divided[0], sum(bool(image.in_pieces) for image in census)
         notes.append(
             f"objects in several unconnected pieces: {len(divided)}, in {images} of {len(census)} images (number "

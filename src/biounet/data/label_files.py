@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from biounet.core.labels import IGNORE
 from biounet.io import LazyImage, open_lazily
 
 __all__ = [
-    "Kind",
     "counted_axis",
     "fill_missing",
     "merge_masks",
@@ -23,10 +22,6 @@ __all__ = [
     "region",
     "spatial_shape",
 ]
-
-
-Kind = Literal["classes", "objects", "images"]
-"""What the numbers of labels mean; or that images are to be drawn, and there are no labels."""
 
 
 def numbers_in(labels: NDArray[Any]) -> NDArray[Any]:

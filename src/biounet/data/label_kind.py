@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from biounet.config.tasks import TASKS
 from biounet.core.errors import LabelError
-from biounet.data.label_files import Kind, numbers_in
+from biounet.data.label_files import numbers_in
 
 __all__ = ["MOST_GREYS", "LabelStatistics", "choose_kind", "choose_values"]
 
@@ -115,7 +116,7 @@ class _Pieces:
         return numbers
 
 
-def choose_kind(census: Collection[LabelStatistics]) -> Kind:
+def choose_kind(census: Collection[LabelStatistics]) -> str:
     """Tell numbers of objects from numbers of classes.
 
     Notes
@@ -143,7 +144,7 @@ def choose_kind(census: Collection[LabelStatistics]) -> Kind:
     return "objects" if pieces <= allowed * numbers and not same else "classes"
 
 
-def choose_values(census: Collection[LabelStatistics], kind: Kind) -> tuple[int, ...]:
+def choose_values(census: Collection[LabelStatistics], kind: str) -> tuple[int, ...]:
     """Find the values that stand for class 0, 1, ...; empty where the numbers are the classes or objects.
 
     Raises
@@ -161,7 +162,7 @@ def choose_values(census: Collection[LabelStatistics], kind: Kind) -> tuple[int,
     if len(used) < 2:
         what = f"all labels are {used[0]}" if used else "all labels are unknown (negative)"
         raise LabelError(f"{first}: {what}, in every file; mark background as 0 and what is to be found as 1, 2, ...")
-    if kind == "objects" or used[-1] <= LARGEST_CLASS:
+    if TASKS[kind].numbered or used[-1] <= LARGEST_CLASS:
         return ()
     if len(used) > MOST_GREYS and choose_kind(census) == "objects":
         return ()  # numbers of objects, which somebody wants as classes

@@ -56,7 +56,7 @@ def choose_sample_device(data: TrainingSet, config: RunConfig, device: torch.dev
         Why it is the processor; else nothing.
     """
     weighted = bool(config.train.border_weight or config.train.class_balance)
-    others = 4 * data.classes if data.kind == "images" else 8 + 4 * weighted  # images to draw; labels and weights
+    others = 8 + 4 * weighted if data.task.has_labels else 4 * data.classes  # images to draw; labels and weights
     needed = sum(math.prod(image.shape[1:]) * (4 * image.shape[0] + others) for image in data.statistics)
     room = config.train.memory * free_bytes(device)
     if needed <= room:

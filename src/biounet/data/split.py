@@ -1,18 +1,17 @@
 """Holding images out for validation: never a neighbour of one that is trained on, always the same ones."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from pathlib import Path
-from types import MappingProxyType
 
+from biounet.config.tasks import TARGETS_OF_TASKS, task_of
 from biounet.core.errors import DatasetError, ShapeError
 from biounet.data.dataset import Dataset, Pair, has_labels
 from biounet.data.discover import find_dataset
 from biounet.data.subset import choose_validated
-from biounet.data.targets import TARGETS
 
 __all__ = ["DatasetSplit", "Split", "folds", "split", "split_dataset"]
 
@@ -136,10 +135,6 @@ def _split_rows(pair: Pair) -> Split:
     )
 
 
-OF_OBJECTS: Mapping[str, str] = MappingProxyType({"auto": "distance", "paper": "foreground"})
-"""Where the layout decides on the target: what is learnt of objects."""
-
-
 @dataclass(frozen=True)
 class DatasetSplit:
     """Images to train on and images held out, before any of them is read.
@@ -177,7 +172,8 @@ def split_dataset(
 
     Parameters and errors are those of `biounet.data.training_set.load_training_set`.
     """
-    find = partial(find_dataset, kind="classes" if target == "classes" else "objects" if target in TARGETS else None)
+    asked = TARGETS_OF_TASKS.get(target)
+    find = partial(find_dataset, kind=asked.name if asked and asked.has_labels else None)
     found = find(dataset, silver=silver)
     if not isinstance(validation, str):
         return DatasetSplit.of(found, found, split(found, validation), target=target, pixels=pixels)
@@ -187,12 +183,11 @@ def split_dataset(
 
 def _choose_target(dataset: Dataset, other: Dataset, target: str) -> str:
     """What is to be learnt: as asked for, if the datasets have it."""
-    kind = dataset.pairs[0].kind
-    if target in OF_OBJECTS:
-        target = {"images": "image", "objects": OF_OBJECTS[target], "classes": "classes"}[kind]
+    task = dataset.pairs[0].task
+    target = {"auto": task.target, "paper": task.paper_target}.get(target, target)
     for each in (dataset, other):
-        images = each.pairs[0].kind == "images"
-        if images != (target == "image"):
+        images = not each.pairs[0].task.has_labels
+        if images == task_of(target).has_labels:
             have, wanted = ("targets", "labels") if images else ("labels", "targets, one image to draw per image")
             raise DatasetError(f"{each.name} has {have}, train.target is {target}; it needs a folder {wanted}")
     return target

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.config.tasks import TASKS, Task, task_of
 from biounet.core.components import label_objects
 from biounet.data.annotated_image import AnnotatedImage, AnnotatedImageReader, statistics_of
 from biounet.data.normalize import Normalization
@@ -28,7 +29,7 @@ class TrainingSet:
     train: Sequence[AnnotatedImage]
     validation: Sequence[AnnotatedImage]
     kind: str
-    """``classes`` or ``objects``: what the annotations number; or ``images``, if they are images to draw."""
+    """A key of `biounet.config.tasks.TASKS`."""
     notes: Sequence[str]
     """What a person should know of how files were read and divided."""
     target: str = "classes"
@@ -37,6 +38,11 @@ class TrainingSet:
     """How all images were normalised, if with the statistics of the training set; else each by its own."""
     target_normalization: Normalization | None = None
     """How images to draw are normalised."""
+
+    @property
+    def task(self) -> Task:
+        """What the network is trained for."""
+        return TASKS[self.kind]
 
     @cached_property
     def statistics(self) -> tuple[ImageStatistics, ...]:
@@ -58,7 +64,7 @@ class TrainingSet:
     @cached_property
     def classes(self) -> int:
         """Number of classes to predict, background included; or of the channels of the images to draw."""
-        if self.kind == "images":
+        if not self.task.has_labels:
             return len(self.train[0].labels)
         statistics = (*self.statistics, *(item.statistics for item in self.validation))
         return max(least_classes(self.target), *(image.classes for image in statistics))
@@ -76,7 +82,7 @@ class TrainingSet:
 
     def objects(self, item: AnnotatedImage) -> NDArray[Any]:
         """Numbered objects of an item: as annotated, or the parts of the foreground that hang together."""
-        return item.labels if self.kind == "objects" else label_objects(item.target > 0).astype(np.int32)
+        return item.labels if self.task.numbered else label_objects(item.target > 0).astype(np.int32)
 
     @property
     def channels(self) -> int:
@@ -157,9 +163,9 @@ def read_split(dataset_split: DatasetSplit, normalization: Normalization, *, mem
     Parameters and errors are those of `load_training_set`.
     """
     target, train, held_out = dataset_split.target, dataset_split.train, dataset_split.held_out
-    if target == "image":
+    task = task_of(target)
+    if not task.has_labels:
         return _load_images(dataset_split, normalization)
-    kind = "classes" if target == "classes" else "objects"
     reader, said = (
         AnnotatedImageReader(normalization, target),
         fit_memory(train, held_out, memory=memory, target=target),
@@ -170,7 +176,7 @@ def read_split(dataset_split: DatasetSplit, normalization: Normalization, *, mem
     else:
         read = [reader.read(dataset_split.dataset, pair) for pair in train]
     validated = [reader.read(dataset_split.other, pair) for pair in held_out]
-    return TrainingSet(read, validated, kind, [*dataset_split.notes, *said], target)
+    return TrainingSet(read, validated, task.name, [*dataset_split.notes, *said], target)
 
 
 def _load_images(dataset_split: DatasetSplit, normalization: Normalization) -> TrainingSet:

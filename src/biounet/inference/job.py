@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from biounet.core.errors import ConfigError, ShapeError
 from biounet.data.normalize import Normalization, measure
 from biounet.inference.ensemble import Ensemble, joint_card, load_members
 from biounet.inference.overlap_tile import TileNet, Work, run_tiles
-from biounet.inference.tile_store import FrameRelief
+from biounet.inference.tile_store import TileStore
 from biounet.inference.tiles import Tile, TilePlan, read_mirrored
 from biounet.io import open_lazily
 from biounet.io.frames import frames_of
@@ -23,10 +23,7 @@ from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
 from biounet.segmentation import make_elevation, segment
 
-__all__ = ["Job", "OpenJob", "Predictor", "Save", "Sink", "Task"]
-
-
-Save = Literal["labels", "classes", "probabilities", "image", "attention"]
+__all__ = ["Job", "OpenJob", "Predictor", "Sink", "Task"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Job:
     models: tuple[Path, ...]
     input: Path
     axes: str | None = None
-    save: Save = "labels"
+    save: str = "labels"
     device: str = "auto"
     precision: str = "auto"
     tta: bool = False
@@ -92,19 +89,16 @@ class Job:
         ConfigError
             If what is asked for is nothing that such a model gives.
         """
-        target = card.target
-        if self.link and (self.save != "labels" or target in ("classes", "image") or card.model.dims != 2):
+        task, target = card.task, card.target
+        if self.link and (self.save != "labels" or not task.numbered or card.model.dims != 2):
             raise ConfigError(
                 "the objects of sections are linked where a 2D network saves labels of objects; this one has "
                 f"{card.model.dims} axes and target {target}, to save are {self.save}; leave link out"
             )
-        if self.save == "attention":
-            return self
-        if (self.save == "image" and target != "image") or (
-            self.save in ("classes", "probabilities") and target == "image"
-        ):
-            raise ConfigError(f"the model has learnt target {target}, it cannot save {self.save}; leave --save away")
-        return replace(self, save="image") if target == "image" else self
+        save = task.output if self.save == "labels" else self.save
+        if save not in task.outputs:
+            raise ConfigError(f"the model has learnt target {target}, it cannot save {save}; leave --save away")
+        return replace(self, save=save)
 
 
 class Predictor:
@@ -182,7 +176,7 @@ class OpenJob:
     @property
     def save_objects(self) -> bool:
         """Whether objects are to be numbered: then tiles deliver an elevation map, see `make_elevation`."""
-        return self.job.save == "labels" and self.card.target != "classes"
+        return self.job.save == "labels" and self.card.task.numbered
 
     @property
     def saves_floats(self) -> bool:
@@ -225,13 +219,13 @@ class OpenJob:
         """Where the pixels of a region of a frame belong in an output with these axes."""
         return self.frames[frame].place(axes, box, self.channels)
 
-    def elevation(self, folder: Path, frame: int) -> FrameRelief:
+    def elevation(self, folder: Path, frame: int) -> TileStore:
         """What tiles deliver of a frame whose objects are to be numbered."""
-        return FrameRelief(folder, frame, self.tiles)
+        return TileStore(folder, frame, self.tiles)
 
-    def foreground(self, folder: Path, frame: int) -> FrameRelief:
+    def foreground(self, folder: Path, frame: int) -> TileStore:
         """How probable the foreground is, which tiles deliver, too, if the confidence of objects is wanted."""
-        return FrameRelief(folder / "foreground", frame, self.tiles, np.float32)
+        return TileStore(folder / "foreground", frame, self.tiles, np.float32)
 
     def keep(self, folder: Path, task: Task, pixels: NDArray[Any]) -> None:
         """Put what a task delivers of such a frame where `elevation` and `foreground` read it."""

@@ -108,19 +108,19 @@ class Model:
         ConfigError, ShapeError
             If the network draws images; if there are no objects or sections to link.
         """
-        if self.card.target == "image":
+        if not self.card.task.has_labels:
             raise ConfigError("the model draws images, which have no labels; use predict")
-        if link and self.card.target == "classes":
+        if link and not self.card.task.numbered:
             raise ConfigError("the model was trained on classes, there are no objects to link; leave link out")
         probabilities = self.predict(image, tile=tile, tta=tta)
-        if self.card.target == "classes":
+        if not self.card.task.numbered:
             decide = partial(segment, target="classes", threshold=self.card.threshold)
         else:
             decide = partial(segment_objects, rules=self.card.object_rules)
         if probabilities.ndim - 1 > self.card.model.dims:  # sections of a stack
             sections = np.stack([decide(section) for section in np.moveaxis(probabilities, 1, 0)])
             number = link_slices if link else number_apart
-            return sections if self.card.target == "classes" else number(sections)
+            return number(sections) if self.card.task.numbered else sections
         if link:
             raise ShapeError(f"there are no sections to link, got an image of shape {image.shape}; leave link out")
         return decide(probabilities)

@@ -16,7 +16,7 @@ from biounet.core.atomic_files import sayable
 from biounet.core.boxes import Box, Reader
 from biounet.core.errors import ImageError, OutputError
 from biounet.data import images_in
-from biounet.inference.job import OpenJob, Save, Task
+from biounet.inference.job import OpenJob, Task
 from biounet.inference.record import write_record
 from biounet.inference.slice_store import Section
 from biounet.inference.tile_store import KeptSums
@@ -35,7 +35,7 @@ FRAME, MASK = re.compile(r"t(\d+)\.tif"), re.compile(r"mask\d+\.tif")
 """Names of images and results of the Cell Tracking Challenge."""
 
 
-def name_outputs(inputs: Sequence[Path], out: Path, *, save: Save = "labels") -> list[tuple[Path, Path]]:
+def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> list[tuple[Path, Path]]:
     """Pair every image with the file that its result goes to.
 
     Parameters
@@ -131,7 +131,7 @@ class Result:
         self._chunk = tuple(chunk)
         self._output: LazyOutput
         self.path: Path | None = None
-        self._reliefs = path.absolute().with_name(f".{path.name}.elevation map")
+        self._elevations = path.absolute().with_name(f".{path.name}.elevation")
         if format_of(path) is ome_zarr:
             sizes = dict(zip(job.spatial_axes, chunk, strict=True))
             chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
@@ -141,17 +141,17 @@ class Result:
                 overwrite=overwrite, resume=resume,
             )  # fmt: skip
             write_record(path, job)
-            self.path = self._reliefs if self._objects else path.absolute()
+            self.path = self._elevations if self._objects else path.absolute()
         else:
             _check_png(path, job)
             self._output = create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite)
         self._sums = KeptSums.beside(path)
         if self._objects:
             if not resume or self.path is None:
-                shutil.rmtree(self._reliefs, ignore_errors=True)
+                shutil.rmtree(self._elevations, ignore_errors=True)
                 self._sums.forget()
             with sayable(path):
-                self._reliefs.mkdir(parents=True, exist_ok=True)
+                self._elevations.mkdir(parents=True, exist_ok=True)
 
     @property
     def left(self) -> int:
@@ -173,18 +173,18 @@ class Result:
 
     def _number(self, frame: int) -> None:
         """Make the objects of a frame whose elevation map is complete, region by region."""
-        elevation, rules = self._job.elevation(self._reliefs, frame), self._job.card.object_rules
+        elevation, rules = self._job.elevation(self._elevations, frame), self._job.card.object_rules
         region = region_size(elevation.shape, NUMBERING, multiple=self._chunk)
         regions = Regions(elevation.shape, region)
         boxes = [regions.box(index) for index in regions]
-        foreground = self._job.foreground(self._reliefs, frame) if self._job.job.confidence else None
+        foreground = self._job.foreground(self._elevations, frame) if self._job.job.confidence else None
         writer = _FrameWriter(self._output, lambda box: self._place(frame, box), self._name, self._most, foreground)
         z = dict(self._job.frames[frame].position).get("Z")
 
         def done(box: Box) -> bool:
             return foreground is None and self._holds(self._place(frame, box))
 
-        with TemporaryDirectory(dir=self._reliefs) as seeds:
+        with TemporaryDirectory(dir=self._elevations) as seeds:
             keep = ArrayFolder(Path(seeds))
             if z is None:
                 label_out_of_core(elevation, writer, rules, region=region, keep=keep, done=done)
@@ -202,14 +202,14 @@ class Result:
 
     def _sections(self) -> Path:
         """Folder for objects of sections."""
-        folder = self._reliefs / "sections"
+        folder = self._elevations / "sections"
         folder.mkdir(exist_ok=True)
         return folder
 
     def store(self, task: Task, pixels: NDArray[Any]) -> None:
         """Put the pixels (C, *spatial) of a task where they belong."""
         if self._objects:
-            self._job.keep(self._reliefs, task, pixels)
+            self._job.keep(self._elevations, task, pixels)
         else:
             box = self._place(task.frame, self._job.tile(task).output)
             self._output.write(box, np.ascontiguousarray(pixels).reshape(box.shape))
@@ -224,7 +224,7 @@ class Result:
 
     def _holds_tile(self, frame: int, index: tuple[int, ...]) -> bool:
         if self._objects:
-            return self._job.kept(self._reliefs, frame, index) or self._holds(self._whole(frame))
+            return self._job.kept(self._elevations, frame, index) or self._holds(self._whole(frame))
         return self._holds(self._place(frame, self._job.tiles.tile(index).output))
 
     def _holds(self, box: Box) -> bool:
@@ -237,7 +237,7 @@ class Result:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._output.__exit__(kind, *error)
         if self._objects and (kind is None or self.path is None):  # else another run goes on with it
-            shutil.rmtree(self._reliefs, ignore_errors=True)
+            shutil.rmtree(self._elevations, ignore_errors=True)
         if kind is not None and self.path is None:
             self._sums.forget()
 

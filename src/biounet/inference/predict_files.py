@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Protocol
 
+from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import ConfigError
 from biounet.inference.ensemble import member_files
-from biounet.inference.job import Job, OpenJob, Predictor, Save, Sink, Task
+from biounet.inference.job import Job, OpenJob, Predictor, Sink, Task
 from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
 from biounet.inference.output import NUMBERING, Result, name_outputs
 from biounet.inference.record import read_record
@@ -39,7 +40,7 @@ def predict_files(
     *,
     others: Sequence[Path] = (),
     depth: int | None = None,
-    save: Save = "labels",
+    save: str = "labels",
     link: bool = False,
     confidence: bool = False,
     memory: int = 4 * 2**30,
@@ -111,8 +112,8 @@ def predict_files(
     BiounetError
         One line each, see `biounet.core.errors`.
     """
-    if save not in get_args(Save):
-        raise ConfigError(f"what to save must be one of {', '.join(get_args(Save))}, got {save!r}")
+    if save not in OUTPUTS:
+        raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
     pairs = name_outputs(inputs, out, save=save)
     for _, path in pairs:
         check_absent(path, overwrite=overwrite or resume)

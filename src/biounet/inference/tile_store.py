@@ -14,11 +14,11 @@ from biounet.core.boxes import Box
 from biounet.inference.tiles import TilePlan
 from biounet.measurement import ForegroundSums
 
-__all__ = ["FrameRelief", "KeptSums"]
+__all__ = ["KeptSums", "TileStore"]
 
 
 @dataclass(frozen=True)
-class FrameRelief:
+class TileStore:
     """The elevation map of one frame: a `biounet.core.boxes.Reader` of what was put there tile by tile.
 
     Parameters
@@ -35,7 +35,7 @@ class FrameRelief:
     >>> from biounet.core.geometry import Geometry
     >>> tiles = TilePlan((1, 5), (1, 3), Geometry((1, 1), (0, 0), (0, 0), padded=True))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     elevation = FrameRelief(Path(folder), 0, tiles)
+    ...     elevation = TileStore(Path(folder), 0, tiles)
     ...     elevation.put((0, 0), np.array([[1, 2, 3]], np.uint8))
     ...     elevation.put((0, 1), np.array([[4, 5]], np.uint8))
     ...     elevation.read(Box((0, 2), (1, 4)))

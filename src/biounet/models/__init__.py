@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from biounet.config import ModelConfig
+from biounet.config.tasks import Task
 from biounet.core.errors import ConfigError
 from biounet.core.geometry import Geometry
 from biounet.models.attention import attention_unet
@@ -18,6 +19,7 @@ from biounet.models.downsampled import Downsampled
 from biounet.models.fcn import FCN
 from biounet.models.inception import inception_unet
 from biounet.models.pix2pix import Pix2Pix
+from biounet.models.receptive_field import nearest_sizes, valid_output_size
 from biounet.models.recurrent import recurrent_residual_unet
 from biounet.models.residual import residual_unet
 from biounet.models.sliding_window import sliding_window
@@ -25,7 +27,15 @@ from biounet.models.ternausnet import TernausNet
 from biounet.models.unet import UNet, unet3d
 from biounet.models.unetpp import UNetPlusPlus
 
-__all__ = ["MODELS", "OF_CLASSES", "build", "check_targets", "geometry_of"]
+__all__ = [
+    "MODELS",
+    "OF_CLASSES",
+    "build",
+    "check_task",
+    "geometry_of",
+    "nearest_sizes",
+    "valid_output_size",
+]
 
 MODELS: Mapping[str, Callable[[ModelConfig], nn.Module]] = MappingProxyType(
     {
@@ -109,13 +119,13 @@ def _make(config: ModelConfig) -> nn.Module:
         return Downsampled(net, config.coarse) if config.coarse > 1 else net
 
 
-def check_targets(name: str, images: bool) -> None:
-    """Refuse an architecture that cannot learn the targets.
+def check_task(name: str, task: Task) -> None:
+    """Refuse an architecture that cannot learn the task.
 
     Raises
     ------
     ConfigError
         If images are to be drawn, and it is one of `OF_CLASSES`.
     """
-    if images and name in OF_CLASSES:
+    if not task.has_labels and name in OF_CLASSES:
         raise ConfigError(f"{name} learns classes, the targets are images; try --model unet or pix2pix")

@@ -8,16 +8,17 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 import biounet
 from biounet.config import ModelConfig, Settings
 from biounet.config.object_rules import ObjectRules
+from biounet.config.tasks import TARGETS_OF_TASKS, Task, task_of
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ModelFileError
 from biounet.data.normalize import Normalization
@@ -39,7 +40,7 @@ class ModelCard(Settings):
     model: ModelConfig
     normalization: Normalization
     """How images are brought to the range the network was trained on."""
-    target: Literal["classes", "foreground", "border", "distance", "image"] = "classes"
+    target: str = "classes"
     """What the network learnt: class numbers, of objects one of `biounet.data.targets.TARGETS`, or to draw images."""
     target_normalization: Normalization | None = None
     """How images to draw were brought to the range that the network was trained on; ``None`` where it learnt labels."""
@@ -56,6 +57,18 @@ class ModelCard(Settings):
     """Passes in which scores are smoothed before that, see `biounet.inference.smoothing`."""
     training: Mapping[str, Any] = Field(default_factory=dict)
     """Settings, data and scores of the run that made the weights."""
+
+    @field_validator("target")
+    @classmethod
+    def _known_target(cls, given: str) -> str:
+        if given not in TARGETS_OF_TASKS:
+            raise ValueError(f"target must be one of {', '.join(TARGETS_OF_TASKS)}, got {given!r}")
+        return given
+
+    @property
+    def task(self) -> Task:
+        """What the network was trained for."""
+        return task_of(self.target)
 
     @property
     def after_scores(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ __all__ = ["found_with", "labelled_pixels", "pictures_of", "without_levels"]
 def report(experiment: TrainingRun, *, finished: bool, stopped: str = "", again: str = "") -> dict[str, str]:
     """Write the report of a run as it stands; return what looks wrong with it. See `write_report`."""
     validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
-    drawn, objects = (experiment.data.kind == kind for kind in ("images", "objects"))
+    drawn, objects = not experiment.data.task.has_labels, experiment.data.task.numbered
     names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
     confusion = validation.confusion if len(validation.confusion) and not drawn else None
     findings = health(log, confusion, class_names=names)

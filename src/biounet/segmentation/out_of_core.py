@@ -93,7 +93,7 @@ class _Objects:
         regions: Regions,
         keep: MutableMapping[Index, NDArray[np.uint32]] | None,
     ) -> None:
-        self._relief, self._rules, self.regions, self._grown = elevation, rules, regions, keep
+        self._elevation, self._rules, self.regions, self._grown = elevation, rules, regions, keep
         self._chosen: dict[Index, NDArray[np.bool_]] = {}
         self._unseeded: dict[Index, NDArray[np.bool_]] = {}
         self._seeds: dict[Index, NDArray[np.uint32]] = {}
@@ -252,9 +252,9 @@ class _Objects:
 
     def _read(self, box: Box, *, around: int = 0) -> NDArray[np.uint8]:
         """Read a region with pixels around it: one is of the image, those beyond it and outside of the image are 0."""
-        near = box.grown((min(around, 1),) * len(box.start), self._relief.shape)
+        near = box.grown((min(around, 1),) * len(box.start), self._elevation.shape)
         sides = zip(box.start, near.start, box.stop, near.stop, strict=True)
-        return np.pad(self._relief.read(near), [(around - (a - b), around - (d - c)) for a, b, c, d in sides])
+        return np.pad(self._elevation.read(near), [(around - (a - b), around - (d - c)) for a, b, c, d in sides])
 
     def _places(self, index: Index, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
         """Turn places in a region, counted row by row, into places in the image."""

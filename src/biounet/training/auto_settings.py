@@ -102,10 +102,10 @@ class Fingerprint:
             extents, close = Extents(), list[bool]()
             for item, rows in data.bands(number):
                 spacings.add(item.spacing)
-                if data.kind == "objects" or data.classes == 2:
+                if data.task.numbered or data.classes == 2:
                     objects = data.objects(item)
                     close.append(touching(objects, gap=CLOSE))
-                    if data.kind == "objects":
+                    if data.task.numbered:
                         extents.add(objects[..., rows, :])
             near += [any(close)] if close else []
             lengths += extents.longest_sides()
@@ -162,7 +162,7 @@ def choose_normalization(config: RunConfig, data: TrainingSet) -> tuple[RunConfi
     name = "train.normalization"
     if name not in config.train.auto:
         return config, {}
-    if data.kind == "images":
+    if not data.task.has_labels:
         return config.updated({name: "z-score"}), {name: "the default where there are images to draw"}
     extents = [image.extent for image in data.statistics]
     outshone = sum(extent < OUTSHONE for extent in extents)

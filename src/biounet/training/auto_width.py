@@ -9,12 +9,12 @@ from lightning_fabric import Fabric
 from torch.autograd.graph import saved_tensors_hooks
 
 from biounet.config import RunConfig
+from biounet.config.tasks import TASKS
 from biounet.core.errors import TrainingError
 from biounet.core.memory import machine_bytes
 from biounet.data.patches import Batch
 from biounet.models import build
 from biounet.training.distributed import all_reduce_min, alone, broadcast, local_size
-from biounet.training.losses import IMAGE_LOSSES
 from biounet.training.step import State, train_step
 
 __all__ = ["LARGEST_BATCH", "WIDTHS", "choose_batch", "choose_width", "fit_minutes", "seconds_per_step"]
@@ -100,7 +100,7 @@ def _measured(config: RunConfig, size: Sequence[int], share: int, fabric: Fabric
         images = torch.zeros(share, config.model.in_channels, *size, device=fabric.device)
         with torch.no_grad():
             spatial = state.net.eval()(images[:1]).shape[2:]
-        if config.train.loss in IMAGE_LOSSES:
+        if config.train.loss in TASKS["images"].losses:
             labels = torch.zeros(share, config.model.classes, *spatial, device=fabric.device)
         else:
             labels = torch.zeros(share, *spatial, dtype=torch.int64, device=fabric.device)

@@ -62,7 +62,7 @@ def fold_data(
     if any(labelled <= {pair.name for pair in split.validation} for split in splits):
         raise LabelError(UNLABELLED)
     parts = (dataset_split.anew(split, pixels=pixels) for split in splits)
-    if data.kind == "images" or isinstance(data.train, LazySequence):
+    if not data.task.has_labels or isinstance(data.train, LazySequence):
         return (read_split(part, normalization, memory=memory) for part in parts)
     reader = AnnotatedImageReader(normalization, data.target)
     return (_of_fold(part, data, reader) for part in parts)

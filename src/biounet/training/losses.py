@@ -3,7 +3,7 @@
 Each of `LOSSES` takes ``logits`` (N, C, ...) before the soft-max, ``target`` (N, ...) int64 with class numbers,
 negative where nobody knows, and ``weight`` (N, ...) at least 0, or None for 1 everywhere. Each returns
 a scalar in at least float32, also under autocast. With no known pixel in the batch, the loss and its
-gradient are 0. `IMAGE_LOSSES` are the same of images: ``target`` has the shape of ``logits``, and NaN where
+gradient are 0. ``l1`` and ``l2`` are the same of images: ``target`` has the shape of ``logits``, and NaN where
 nobody knows.
 """
 
@@ -13,9 +13,10 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from biounet.config.tasks import Task
 from biounet.core.errors import ConfigError, ShapeError
 
-__all__ = ["IMAGE_LOSSES", "LOSSES", "check_loss", "cross_entropy", "cross_entropy_dice", "dice", "focal", "l1", "l2"]
+__all__ = ["LOSSES", "check_loss", "cross_entropy", "cross_entropy_dice", "dice", "focal", "l1", "l2"]
 
 
 def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
@@ -159,25 +160,28 @@ def _dice(logs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = MappingProxyType(
-    {"cross-entropy": cross_entropy, "dice": dice, "cross-entropy+dice": cross_entropy_dice, "focal": focal}
+    {
+        "cross-entropy": cross_entropy,
+        "dice": dice,
+        "cross-entropy+dice": cross_entropy_dice,
+        "focal": focal,
+        "l1": l1,
+        "l2": l2,
+    }
 )
-"""Name of a loss -> function of logits, target and weight."""
-
-IMAGE_LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = MappingProxyType({"l1": l1, "l2": l2})
-"""The same of images."""
+"""Name of a loss -> function of logits (or a drawn image), target and weight; a `Task` says which fit it."""
 
 
-def check_loss(name: str, images: bool) -> None:
-    """Refuse a loss that is not one for the targets.
+def check_loss(name: str, task: Task) -> None:
+    """Refuse a loss that does not fit the task.
 
     Raises
     ------
     ConfigError
-        If it is not in `IMAGE_LOSSES`, where images are to be drawn, or not in `LOSSES`, where classes are.
+        If the task does not list it.
     """
-    wanted = IMAGE_LOSSES if images else LOSSES
-    if name not in wanted:
+    if name not in task.losses:
         raise ConfigError(
-            f"train.loss must be one of {', '.join(wanted)} for such targets, got {name!r}; "
-            f"try --set train.loss={next(iter(wanted))}"
+            f"train.loss must be one of {', '.join(task.losses)} for such targets, got {name!r}; "
+            f"try --set train.loss={task.losses[0]}"
         )

@@ -1,8 +1,6 @@
 """From a dataset and settings to what training begins with: split, normalised, complete."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from biounet.config import RunConfig, TrainConfig
@@ -14,28 +12,13 @@ from biounet.data.training_set import TrainingSet, read_split
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import local_size
-from biounet.training.losses import IMAGE_LOSSES, LOSSES, check_loss
+from biounet.training.losses import LOSSES, check_loss
 
-__all__ = ["FOR_IMAGES", "check_settings", "fit_to_data", "prepare", "prepare_split", "split_by_settings"]
-
-
-FOR_IMAGES: Mapping[str, Any] = MappingProxyType(
-    {
-        "train.loss": "l1",
-        "train.class_balance": False,
-        "train.border_weight": 0.0,
-        "augment.brightness": 0.0,
-        "augment.contrast": 1.0,
-        "augment.gamma": 1.0,
-        "augment.noise": 0.0,
-        "augment.blur": 0.0,
-    }
-)
-"""Settings left open in ``train.auto`` where targets are images: other light would ask for another target."""
+__all__ = ["check_settings", "fit_to_data", "prepare", "prepare_split", "split_by_settings"]
 
 
 def fit_to_data(config: RunConfig, data: TrainingSet) -> RunConfig:
-    """Complete the settings with what the data say: dimensions, channels, classes; of images also `FOR_IMAGES`.
+    """Complete the settings with what the data say: dimensions, channels, classes; and with what follows from the task.
 
     Raises
     ------
@@ -48,19 +31,17 @@ def fit_to_data(config: RunConfig, data: TrainingSet) -> RunConfig:
             given = getattr(config.model, name)
             raise ConfigError(f"model.{name} is set to {given}, the images and labels have {value}; leave it out")
     changes: dict[str, Any] = {f"model.{name}": value for name, value in facts.items()}
-    if data.kind == "images":
-        changes |= {name: value for name, value in FOR_IMAGES.items() if name in config.train.auto}
+    changes |= {name: value for name, value in data.task.settings.items() if name in config.train.auto}
     config = config.updated(changes)
-    check_loss(config.train.loss, data.kind == "images")
+    check_loss(config.train.loss, data.task)
     return config
 
 
 def check_settings(settings: RunConfig) -> None:
     """Refuse, before any image is read, what no image puts right: names, networks, weights to begin with."""
     check_model(settings.model)
-    if settings.train.loss not in (*LOSSES, *IMAGE_LOSSES):
-        known = ", ".join((*LOSSES, *IMAGE_LOSSES))
-        raise ConfigError(f"train.loss must be one of {known}, got {settings.train.loss!r}")
+    if settings.train.loss not in LOSSES:
+        raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}, got {settings.train.loss!r}")
 
 
 def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:

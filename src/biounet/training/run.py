@@ -11,7 +11,6 @@ from functools import cached_property
 from itertools import takewhile
 from math import inf
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size
 from biounet.data.sample_cache import choose_sample_device, store_samples, to_samples
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
-from biounet.models import check_targets, geometry_of
+from biounet.models import check_task, geometry_of
 from biounet.models.device import choose_precision
 from biounet.models.model_file import ModelCard, load_network, save_network
 from biounet.models.pretrained import check_model
@@ -58,9 +57,6 @@ BATCHES = 16
 
 SEARCHING = 0.1
 """Largest share of the minutes that is kept for the search for rules; it goes on as long as minutes are left."""
-
-OF_DISTANCE = MappingProxyType({"seed": 0.6, "peak": 0.7})
-"""Shares of the highest level of distance that seeds begin at, and have to reach, unless images tell otherwise."""
 
 PREPARED = "prepared"
 """Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
@@ -97,8 +93,8 @@ class TrainingRun:
     """How far the probabilities of the trained network are from what is true; known when the run is at its end."""
 
     def __post_init__(self) -> None:
-        check_loss(self.config.train.loss, self.data.kind == "images")
-        check_targets(self.config.model.name, self.data.kind == "images")
+        check_loss(self.config.train.loss, self.data.task)
+        check_task(self.config.model.name, self.data.task)
         if not self.data.counts[1:].any():
             raise LabelError(UNLABELLED)
 
@@ -106,8 +102,8 @@ class TrainingRun:
     def validation(self) -> Validation:
         """Scores of the held-out images; where gaps weigh more, telling objects apart counts too."""
         precision = choose_precision(self.config.train.precision, self.fabric.device)
-        apart = self.data.kind == "classes" and self.config.train.border_weight > 0 and self.config.model.classes == 2
-        numbered = self.data.kind == "objects"
+        apart = self.data.task.has_classes and self.config.train.border_weight > 0 and self.config.model.classes == 2
+        numbered = self.data.task.numbered
         seen, pixels = (
             choose_tuning_images(self.data, self.config.train.minutes) if numbered and self.is_main_process else ((), 0)
         )
@@ -125,8 +121,7 @@ class TrainingRun:
     @property
     def _first_rules(self) -> ObjectRules:
         """Rules that the search for better ones begins with."""
-        rules = ObjectRules(target=self.data.target)  # type: ignore[arg-type]
-        return rules.model_copy(update=OF_DISTANCE) if rules.target == "distance" else rules
+        return ObjectRules(target=self.data.target, **self.data.task.first_rules.get(self.data.target, {}))
 
     @property
     def is_main_process(self) -> bool:
@@ -216,7 +211,7 @@ class TrainingRun:
     @property
     def _learns_from_held_out(self) -> bool:
         """Whether the held-out images tell more than which network is best."""
-        return self.validation.has_labels and self.data.kind != "images"
+        return self.validation.has_labels and self.data.task.has_labels
 
     def _finalising(self, last: Validation, share: float = 1.0) -> tuple[float, float]:
         """Seconds of what must, and of what may follow the last step, as a validation of a share of all tells."""
@@ -305,7 +300,7 @@ class TrainingRun:
             model=self.config.model,
             normalization=self.data.normalization or self.normalization,
             target_normalization=self.data.target_normalization,
-            target=self.data.target,  # type: ignore[arg-type]
+            target=self.data.target,
             rules=self.validation.rules,
             training={
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),

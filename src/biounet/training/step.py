@@ -20,7 +20,7 @@ from biounet.training.adversarial import Adversary
 from biounet.training.checkpoint import load_state, save_state
 from biounet.training.distributed import all_gather
 from biounet.training.distributed_layers import drop_by_sample, seed_dropout, share_batch_norm
-from biounet.training.losses import IMAGE_LOSSES, LOSSES
+from biounet.training.losses import LOSSES
 from biounet.training.optimizer import average_weights, learning_rate, make_optimizer
 
 __all__ = ["State", "train_step"]
@@ -102,8 +102,8 @@ class State:
 
     @property
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        of_judge = {} if self.adversary is None else {"judge-optimizer": self.adversary.optimizer}
-        return {"optimizer": self.optimizer, **of_judge}
+        of_discriminator = {} if self.adversary is None else {"discriminator-optimizer": self.adversary.optimizer}
+        return {"optimizer": self.optimizer, **of_discriminator}
 
 
 def _resume_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
@@ -216,7 +216,7 @@ def _whole_loss(logits: Tensor, batch: Batch, state: State, config: TrainConfig,
     if logits.ndim > batch.image.ndim:  # (N, classes, heads, *spatial): every head is to learn the same
         labels = _for_each(logits, labels)
         weights = None if weights is None else _for_each(logits, weights)
-    loss = (LOSSES.get(config.loss) or IMAGE_LOSSES[config.loss])(logits, labels, weights)
+    loss = LOSSES[config.loss](logits, labels, weights)
     if state.adversary is None:
         return loss
     return loss + state.adversary.generator_loss(batch.image, logits, batch.labels, fabric)
