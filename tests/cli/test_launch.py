@@ -48,7 +48,7 @@ def test_bad_input_is_said_by_the_first_alone(capfd):
 
 def started_as_a_command(text: str) -> subprocess.Popen[str]:
     """Start two processes as `biounet train --devices 2` does."""
-    code = f"import sys; from biounet.cli.launch import run_ranks; sys.exit(run_ranks(2, {script(text)!r}))"
+    code = f"import sys; from biounet.cli.launch import run_processes; sys.exit(run_processes(2, {script(text)!r}))"
     return subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stderr=subprocess.PIPE, text=True)
 
 
@@ -93,7 +93,7 @@ assert started()
 open({str(tmp_path)!r} + f"/{{os.getpid()}}", "w")
 time.sleep(600)
 """
-    code = f"import sys; from biounet.cli.launch import run_ranks; sys.exit(run_ranks(2, {script(text)!r}))"
+    code = f"import sys; from biounet.cli.launch import run_processes; sys.exit(run_processes(2, {script(text)!r}))"
     process = subprocess.Popen([sys.executable, "-c", code])
     while len(list(tmp_path.iterdir())) < 2:
         time.sleep(0.02)
