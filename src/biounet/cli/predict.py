@@ -10,9 +10,9 @@ from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import ConfigError, MemoryBudgetError
 from biounet.core.memory import parse_bytes
+from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
-from biounet.inference.output import name_outputs
 from biounet.inference.predict_files import predict_files, run_here
 from biounet.models.model_file import read_card
 

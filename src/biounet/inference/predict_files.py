@@ -9,10 +9,11 @@ from typing import Protocol
 from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import ConfigError
+from biounet.data.results import name_outputs
 from biounet.inference.ensemble import member_files
 from biounet.inference.job import Job, OpenJob, Predictor, Sink, Task
 from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
-from biounet.inference.output import NUMBERING, Result, name_outputs
+from biounet.inference.output import NUMBERING, Result
 from biounet.inference.record import read_record
 from biounet.inference.verify import largest_difference
 from biounet.io import load_libraries
