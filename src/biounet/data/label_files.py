@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import LabelError
 from biounet.core.labels import IGNORE
-from biounet.io import LazyImage, open_lazily
+from biounet.io import LazyImage, format_of, open_lazily
 
 __all__ = [
     "counted_axis",
@@ -88,8 +88,9 @@ def read_labels(
     LabelError
         If it holds colours, fractions, numbers above 2^31 - 1, or is a JPEG, which changes labels.
     """
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        raise LabelError(f"{path}: JPEG changes label numbers; save the labels as .png or .tif")
+    form = format_of(path)
+    if not form.exact:
+        raise LabelError(f"{path}: {form.name} changes label numbers; save the labels as .png or .tif")
     with open_lazily(path, labels=True) as file:
         box = region(file, section, rows)
         array, axes = file.read(box), file.axes

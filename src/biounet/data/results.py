@@ -9,7 +9,7 @@ import numpy as np
 
 from biounet.core.errors import ImageError, OutputError
 from biounet.data.layouts import images_in
-from biounet.io import FORMATS, plain_name
+from biounet.io import format_of, is_folder_of_images, is_image, plain_name, suffixes
 
 __all__ = ["label_type", "name_outputs"]
 
@@ -25,7 +25,7 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     ----------
     inputs : images, folders of images, or datasets, see `biounet.data.images_in`
     out : Path
-        A file if its suffix is that of an image, else a folder in which results have the names of their images. In a
+        A file if its name is that of an image, else a folder in which results have the names of their images. In a
         folder such as ``01_RES``, labels of frames of the Cell Tracking Challenge have the names that it wants.
     save : what is written
 
@@ -44,14 +44,14 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     ['01_RES/mask007.tif']
     """
     images = [path for given in inputs for path in _images_in(given)]
-    if out.suffix.lower() in FORMATS or out.parent.name == "labels":  # labels of an OME-Zarr image need no suffix
+    if is_image(out):
         if len(images) > 1:
             raise OutputError(f"{out} is one file, there are {len(images)} images; give a folder as --out")
         pairs = [(images[0], out)]
     elif save == "labels" and _is_challenge(out) and all(FRAME.fullmatch(path.name) for path in images):
         pairs = [(path, out / FRAME.sub(r"mask\1.tif", path.name)) for path in images]
     else:
-        pairs = [(path, out / f"{plain_name(path)}{_suffix(path)}") for path in images]
+        pairs = [(path, out / f"{plain_name(path)}{format_of(path).result}") for path in images]
     taken: dict[Path, Path] = {}
     for path, target in pairs:
         if target in taken:
@@ -78,14 +78,9 @@ def _is_challenge(folder: Path) -> bool:
 
 def _images_in(given: Path) -> list[Path]:
     """The images that an input stands for: itself, or those of a folder or dataset."""
-    if not given.is_dir() or given.suffix.lower() in FORMATS:
+    if not is_folder_of_images(given):
         return [given]
     found = images_in(given)
     if not found:
-        raise ImageError(f"{given} holds no images; give files, folders or datasets of {', '.join(FORMATS)}")
+        raise ImageError(f"{given} holds no images; give files, folders or datasets of {', '.join(suffixes())}")
     return list(found)
-
-
-def _suffix(path: Path) -> str:
-    """Stores stay stores, all else becomes TIFF."""
-    return ".zarr" if path.suffix.lower() == ".zarr" else ".tif"

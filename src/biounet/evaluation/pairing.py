@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from biounet.core.errors import DatasetError
-from biounet.io import image_files, images_by_name
+from biounet.io import image_files, images_by_name, is_folder_of_images
 
 __all__ = ["FilePair", "pair_files"]
 
@@ -69,19 +69,14 @@ def pair_files(result: Path, truth: Path) -> list[FilePair]:
     truth = _inside(truth, result)
     if (truth / "SEG").is_dir() or (truth / "TRA").is_dir():
         return list(_frames(result, truth))
-    if _is_folder(result) != _is_folder(truth):
-        folder, file = (result, truth) if _is_folder(result) else (truth, result)
+    if is_folder_of_images(result) != is_folder_of_images(truth):
+        folder, file = (result, truth) if is_folder_of_images(result) else (truth, result)
         raise DatasetError(f"{folder} is a folder, {file} a file; give two files or two folders")
-    if not _is_folder(truth):
+    if not is_folder_of_images(truth):
         return [FilePair(result.name, result, (truth,))]
     cases = _masks_of_cases(truth)
     truths = cases or {stem: (path,) for stem, path in images_by_name(truth).items()}
     return [replace(pair, masks=bool(cases)) for pair in _by_stem(images_by_name(result), truths, truth)]
-
-
-def _is_folder(path: Path) -> bool:
-    """Whether a path is a folder of images; OME-Zarr is an image."""
-    return path.is_dir() and path.suffix.lower() != ".zarr"
 
 
 def _inside(truth: Path, result: Path) -> Path:
@@ -114,7 +109,7 @@ def _by_stem(results: Mapping[str, Path], truths: Mapping[str, tuple[Path, ...]]
 
 def _frames(result: Path, truth: Path) -> Iterator[FilePair]:
     """Pair frames of the Cell Tracking Challenge by number."""
-    if not _is_folder(result):
+    if not is_folder_of_images(result):
         raise DatasetError(f"{result} is a file, {truth} a sequence; give the folder of its frames")
     frames = _frames_by_number(result)
     for folder, kind in ((truth / "SEG", "man_seg"), (truth / "TRA", "man_track")):

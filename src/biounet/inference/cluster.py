@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from biounet.core.errors import ClusterError, need
 from biounet.inference.job import Job, OpenJob, Predictor, Sink, Task
-from biounet.io import ome_zarr
+from biounet.io import attach
 
 __all__ = ["Cluster", "join_scheduler", "local_workers"]
 
@@ -125,7 +125,7 @@ class _Work:
         with ONE_AT_A_TIME:
             job = _open_here(self.job, self.step, self.crowd)
             results: dict[Task, NDArray[Any]] = {}
-            output = None if self.path is None or job.save_objects else ome_zarr.attach(self.path)
+            output = None if self.path is None or job.save_objects else attach(self.path)
 
             def store(task: Task, pixels: NDArray[Any]) -> None:
                 if self.path is None:

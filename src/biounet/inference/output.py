@@ -19,7 +19,7 @@ from biounet.inference.job import OpenJob, Task
 from biounet.inference.record import write_record
 from biounet.inference.slice_store import Section
 from biounet.inference.tile_store import KeptSums
-from biounet.io import LazyOutput, create, format_of, ome_zarr
+from biounet.io import LazyOutput, ResumableOutput, create, format_of
 from biounet.measurement import ForegroundSums
 from biounet.segmentation import label_out_of_core, region_size
 from biounet.segmentation.regions import Regions
@@ -34,8 +34,8 @@ NUMBERING = 128 * 2**20
 class Result:
     """The result of a job on its way into a file.
 
-    Only an OME-Zarr store can be resumed: it keeps whole chunks, each of which lies in one tile. Beside them it
-    keeps `RECORD`, which tells how they were made; so what is added later is made in the same way.
+    Only some formats can be resumed, see `biounet.io.Format`: these keep whole chunks, each of which lies in one tile.
+    Beside them lies `RECORD`, which tells how they were made; so what is added later is made in the same way.
 
     Parameters
     ----------
@@ -63,19 +63,15 @@ class Result:
         self._output: LazyOutput
         self.path: Path | None = None
         self._elevations = path.absolute().with_name(f".{path.name}.elevation")
-        if format_of(path) is ome_zarr:
-            sizes = dict(zip(job.spatial_axes, chunk, strict=True))
-            chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
-            labels = not job.saves_floats
-            self._output = ome_zarr.create(
-                path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, chunks=chunks, labels=labels,
-                overwrite=overwrite, resume=resume,
-            )  # fmt: skip
+        sizes = dict(zip(job.spatial_axes, chunk, strict=True))
+        chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
+        self._output = create(
+            path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, chunks=chunks, labels=not job.saves_floats,
+            overwrite=overwrite, resume=resume,
+        )  # fmt: skip
+        if format_of(path).resumable:
             write_record(path, job)
             self.path = self._elevations if self._objects else path.absolute()
-        else:
-            _check_png(path, job)
-            self._output = create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite)
         self._sums = KeptSums.beside(path)
         if self._objects:
             if not resume or self.path is None:
@@ -159,7 +155,7 @@ class Result:
         return self._holds(self._place(frame, self._job.tiles.tile(index).output))
 
     def _holds(self, box: Box) -> bool:
-        return isinstance(self._output, ome_zarr.ZarrOutput) and self._output.holds(box)
+        return isinstance(self._output, ResumableOutput) and self._output.holds(box)
 
     def __enter__(self) -> Self:
         self._output.__enter__()
@@ -196,9 +192,3 @@ class _FrameWriter:
         self.output.write(placed, array.reshape(placed.shape))
         if self.foreground is not None:
             self.sums.append(ForegroundSums.of(array, self.foreground.read(box)))
-
-
-def _check_png(path: Path, job: OpenJob) -> None:
-    """Refuse at once what could not be written at the end."""
-    if path.suffix.lower() == ".png" and (job.axes != "YX" or job.saves_floats):
-        raise OutputError(f"{path}: PNG holds labels YX, not {job.job.save} {job.axes}; save it as .tif")
