@@ -31,6 +31,8 @@ SIZES = {"T": 2, "C": 3, "Z": 4, "Y": 20, "X": 30}
 STEPS = {"Z": 0.75, "Y": 0.25, "X": 0.5}
 WRITTEN = [form for form in FORMATS.values() if form.write is not None]
 HELD = [(form, holds, dtype) for form in WRITTEN for holds in form.holds for dtype in holds.dtypes]
+READ_ONLY = {"JPEG": lambda path, pixels: PIL.Image.fromarray(pixels).save(path)}
+"""Name of a format that is only read -> another program that writes it."""
 SUFFIXES = [(form, suffix) for form in FORMATS.values() for suffix in form.suffixes]
 
 
@@ -123,9 +125,10 @@ def test_what_a_format_cannot_hold_is_refused_before_anything_is_written(tmp_pat
 def test_a_torn_file_is_an_error(tmp_path, form, suffix):
     path, pixels = tmp_path / f"a{suffix}", np.random.default_rng(0).integers(0, 255, (64, 48)).astype(np.uint8)
     if form.write is None:
-        PIL.Image.fromarray(pixels).save(path)
+        READ_ONLY[form.name](path, pixels)
     else:
         write(path, Image(pixels, "YX"))
+    assert read(path).array.shape == (64, 48)
     if form.is_folder:
         shutil.rmtree(path / "0")
     else:

@@ -1,4 +1,4 @@
-"""What lies beside labels: images and probabilities of the same name or number, and what their channels are."""
+"""Pair files: labels with the images and probabilities of the same name or number, and what their channels are."""
 
 import re
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from biounet.core.errors import ConfigError, DatasetError, ShapeError
 from biounet.io import image_files, is_folder_of_images, plain_name
 from biounet.measurement.frames import ObjectFrame
 
-__all__ = ["Channels", "MeasuredFiles", "check_channels", "files_beside"]
+__all__ = ["Channels", "MeasuredFiles", "check_channels", "pair_files"]
 
 
 MeasuredFiles = tuple[Path, Path | None, Path | None]
 """Labels, image and probabilities."""
 
 
-def files_beside(labels: Path, image: Path | None, probabilities: Path | None) -> list[MeasuredFiles]:
+def pair_files(labels: Path, image: Path | None, probabilities: Path | None) -> list[MeasuredFiles]:
     """Label files, each with the files of the same name, or else of the same number, in the other folders."""
     files = image_files(labels) if is_folder_of_images(labels) else (labels,)
     if not files:
@@ -29,7 +29,7 @@ def files_beside(labels: Path, image: Path | None, probabilities: Path | None) -
 
 @dataclass(frozen=True)
 class Channels:
-    """What a model says of the channels of its probabilities.
+    """Channels of the probabilities of a model.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def check_channels(frame: ObjectFrame, channels: Channels | None, *, first: bool
     have = frame.probabilities.shape[0]
     if channels is not None and have != channels.count and (have, channels.count) != (1, 2):
         raise ShapeError(
-            f"the probabilities beside {frame.name} have {have} channels, {channels.model} gives {channels.count}; "
+            f"the probabilities of {frame.name} have {have} channels, {channels.model} gives {channels.count}; "
             "give the model that they were predicted with"
         )
     if channels is None and have > 2 and first:

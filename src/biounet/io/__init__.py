@@ -64,14 +64,14 @@ def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = Fal
     path : Path
         A file or an OME-Zarr folder.
     axes : str
-        What the axes of the file are, in its own order, where it does not tell, e.g. ``"TYX"``.
+        What the axes of the file are, in its own order, where it does not name them, e.g. ``"TYX"``.
     labels : bool
         The file holds labels: palette entries are read as their numbers, not as colours.
 
     Raises
     ------
     ImageError
-        If it cannot be read, or its axes cannot be told. The same for each region that is read later,
+        If it cannot be read, or does not name its axes. The same for each region that is read later,
         also if that holds NaN or infinity.
     """
     path = Path(path)

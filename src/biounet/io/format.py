@@ -1,4 +1,4 @@
-"""What an image format is: names of its files, functions that read and write them, and the pixels that it can hold."""
+"""Image formats: names of their files, functions that read and write them, and images that they can hold."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

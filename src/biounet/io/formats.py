@@ -1,4 +1,4 @@
-"""The table of image formats, and what names of files say: which format, which image, which folder."""
+"""The table of image formats, and questions about names of files: of which format, an image or a folder of images."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an image is: pixels, the names of their axes and the size of a pixel; read whole or by region."""
+"""Images: pixels with the names of their axes and the size of a pixel, whole or by region."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -214,7 +214,7 @@ def name_axes(stored: str, wanted: str | None, name: str) -> str:
     Raises
     ------
     ImageError
-        If they cannot be told, or what the user says does not fit.
+        If the file does not name them, or what the user says does not fit.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; the store itself tells how far a run came."""
+"""OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; chunks that are there show how far a run came."""
 
 from collections.abc import Sequence
 from pathlib import Path
