@@ -1,4 +1,4 @@
-"""Label files to integers: what is unambiguous is converted and said, all else is refused by name."""
+"""Label files as integers: unambiguous ones are converted, with a note; others are refused by name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +45,7 @@ def counted_axis(axes: str, section: int | None) -> str:
 
 
 def region(image: LazyImage, section: int | None, rows: tuple[int, int] | None) -> Box:
-    """The part of a file that is wanted, see `counted_axis`."""
+    """Box of a section and of rows in a file, see `counted_axis`."""
     start, stop = [0] * len(image.shape), list(image.shape)
     if rows is not None:
         start[-2], stop[-2] = rows

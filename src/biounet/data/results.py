@@ -1,6 +1,5 @@
-"""Names of results: where the result of each image goes, and the type of numbers that its readers expect."""
+"""Names of results: the file that the result of each image goes to, and the number type that a challenge expects."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from biounet.core.errors import ImageError, OutputError
-from biounet.data.layouts import images_in
+from biounet.data.layouts import LAYOUTS, images_in
 from biounet.io import format_of, is_folder_of_images, is_image, plain_name, suffixes
 
 __all__ = ["label_type", "name_outputs"]
 
-
-FRAME, MASK = re.compile(r"t(\d+)\.tif"), re.compile(r"mask\d+\.tif")
-"""Names of images and results of the Cell Tracking Challenge."""
+_NAMES = tuple(layout.names for layout in LAYOUTS.values() if layout.names is not None)
+"""Names of results that challenges want."""
 
 
 def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> list[tuple[Path, Path]]:
@@ -48,10 +46,8 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
         if len(images) > 1:
             raise OutputError(f"{out} is one file, there are {len(images)} images; give a folder as --out")
         pairs = [(images[0], out)]
-    elif save == "labels" and _is_challenge(out) and all(FRAME.fullmatch(path.name) for path in images):
-        pairs = [(path, out / FRAME.sub(r"mask\1.tif", path.name)) for path in images]
     else:
-        pairs = [(path, out / f"{plain_name(path)}{format_of(path).result}") for path in images]
+        pairs = [(path, out / name) for path, name in zip(images, _names(images, out, save), strict=True)]
     taken: dict[Path, Path] = {}
     for path, target in pairs:
         if target in taken:
@@ -63,17 +59,22 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
 
 
 def label_type(path: Path, usual: np.dtype[Any]) -> np.dtype[Any]:
-    """Type of the numbers in a result of labels: the usual one, or what the Cell Tracking Challenge expects.
+    """Type of the numbers in a result of labels: the usual one, or what the programs of a challenge expect.
 
     >>> label_type(Path("01_RES/mask007.tif"), np.dtype("uint32"))
     dtype('uint16')
     """
-    return np.dtype(np.uint16) if MASK.fullmatch(path.name) and _is_challenge(path.parent) else usual
+    dtypes = (names.dtype for names in _NAMES if names.fit(path))
+    return np.dtype(next(dtypes, usual))
 
 
-def _is_challenge(folder: Path) -> bool:
-    """Whether the Cell Tracking Challenge looks for results in a folder of this name."""
-    return folder.name.endswith("_RES")
+def _names(images: Sequence[Path], out: Path, save: str) -> list[str]:
+    """Names of results in a folder: those that a challenge gives to all of them, or those of the images."""
+    for names in _NAMES if save == "labels" else ():
+        given = [names.of(image, out) for image in images]
+        if None not in given:
+            return [str(name) for name in given]
+    return [f"{plain_name(image)}{format_of(image).result}" for image in images]
 
 
 def _images_in(given: Path) -> list[Path]:
