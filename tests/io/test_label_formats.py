@@ -10,7 +10,7 @@ from biounet.core.errors import LabelError, OutputError
 from biounet.io import Image
 from biounet.io.label_formats import LABEL_FORMATS, label_format_of
 
-SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
+SIZES = st.tuples(st.integers(2, 9), st.integers(1, 9), st.integers(1, 9))
 LARGEST = st.sampled_from([1, 3, 255, 256, 65_535, 65_536, 2**31 - 1])
 
 
