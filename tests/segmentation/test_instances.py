@@ -10,23 +10,19 @@ from hypothesis.extra import numpy as arrays
 from scipy.ndimage import binary_fill_holes, label
 
 from biounet.config.object_rules import ObjectRules
-from biounet.core.boxes import ArrayReader, Box
 from biounet.core.components import label_objects
-from biounet.core.errors import ImageError, LabelError, ShapeError
+from biounet.core.errors import ImageError, ShapeError
 from biounet.segmentation import (
-    ReliefReader,
     drop_small,
     fill_holes,
     label_elevation,
     make_elevation,
-    number_in_order,
     segment_objects,
-    separate_pieces,
     watershed,
 )
 
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=3, max_side=8)
-RELIEFS = arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 0, 1, 30, 60, 128, 255]))
+ELEVATIONS = arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 0, 1, 30, 60, 128, 255]))
 
 
 def around(place, shape):
@@ -54,19 +50,19 @@ def cheapest_ways(elevation, seeds):
     return best
 
 
-@given(RELIEFS)
+@given(ELEVATIONS)
 def test_each_pixel_belongs_to_the_seed_with_the_cheapest_way(elevation):
     seeds = label_objects(elevation >= 128)
     assert (watershed(elevation, seeds) == cheapest_ways(elevation, seeds)).all()
 
 
-@given(RELIEFS, st.booleans())
+@given(ELEVATIONS, st.booleans())
 def test_objects_hang_together_and_are_numbered_by_their_first_pixels(elevation, keep):
     labels = label_elevation(elevation, ObjectRules(second_seed=0.0 if keep else None, largest_hole=0))
     numbers, first = np.unique(labels[labels > 0], return_index=True)
     assert numbers.tolist() == list(range(1, len(numbers) + 1))
     assert (np.diff(first) > 0).all()
-    assert len(separate_pieces(labels)[1]) == 0
+    assert label_objects(labels).max(initial=0) == labels.max(initial=0)
     if keep:
         assert ((labels > 0) == (elevation > 0)).all()
 
@@ -162,27 +158,15 @@ def test_more_objects_than_16_bits_count():
     elevation = np.zeros((600, 600), np.uint8)
     elevation[::2, ::2] = 200
     assert label_elevation(elevation, ObjectRules()).max() == 90_000
-    assert number_in_order(np.arange(100_000, dtype=np.uint32)[::-1].reshape(1, -1))[0, -2] == 99_999
-
-
-def test_pieces_are_said_and_separated():
-    labels = np.array([[7, 7, 0, 7], [0, 0, -1, 0], [3, 0, 0, 0]])
-    pieces, several = separate_pieces(labels)
-    assert pieces.tolist() == [[1, 1, 0, 2], [0, 0, 0, 0], [3, 0, 0, 0]]
-    assert several.tolist() == [7]
-    with pytest.raises(LabelError, match="float"):
-        separate_pieces(labels.astype(float))
 
 
 @pytest.mark.parametrize(("target", "classes"), [("foreground", 2), ("border", 3), ("distance", 9)])
-def test_a_relief_is_the_same_by_region(target, classes):
+def test_an_elevation_map_is_the_same_by_region(target, classes):
     scores = np.random.default_rng(0).normal(size=(classes, 13, 11)).astype(np.float32)
     probabilities = np.exp(scores) / np.exp(scores).sum(axis=0)
     rules = ObjectRules(target=target, foreground=0.8)
     whole = make_elevation(probabilities, rules)
-    reader = ReliefReader(ArrayReader(probabilities), rules)
-    assert reader.shape == whole.shape
-    assert (reader.read(Box((2, 3), (9, 11))) == whole[2:9, 3:11]).all()
+    assert (make_elevation(probabilities[:, 2:9, 3:11], rules) == whole[2:9, 3:11]).all()
     assert ((whole > 0) == (probabilities[0] < 0.2)).mean() > 0.99
     assert 0 < (whole > 0).mean() < 1
 

@@ -9,6 +9,7 @@ from numba import njit
 
 from biounet.core.components import dense_numbers
 from biounet.core.errors import LabelError, ShapeError
+from biounet.core.labels import check_labels
 from biounet.data.targets import separate_touching, touching
 
 __all__ = ["balance_classes", "border_weights", "class_weights", "separate_touching", "touching", "weight_map"]
@@ -110,7 +111,7 @@ def class_weights(labels: np.ndarray | Iterable[np.ndarray], *, classes: int | N
     """
     counts = np.zeros(classes or 0, dtype=np.int64)
     for array in [labels] if isinstance(labels, np.ndarray) else labels:
-        _check_labels(array)
+        check_labels(array)
         more = np.bincount(array[array >= 0].ravel(), minlength=len(counts))
         if classes is not None and len(more) > classes:
             raise LabelError(f"class numbers must be below {classes}, got {len(more) - 1}; number the classes from 0")
@@ -173,7 +174,7 @@ def weight_map(
     >>> weight_map((cells > 0).astype(int), objects=cells).round(2)     # 5/8, and 5/2 + 9.23
     array([[ 0.62,  0.62, 11.73,  0.62,  0.62]], dtype=float32)
     """
-    _check_labels(target)
+    check_labels(target)
     balance = class_weights(target) if balance is None else np.asarray(balance, dtype=np.float32)
     weights: np.ndarray = np.where(target >= 0, balance[np.maximum(target, 0)], np.float32(0))
     if objects is not None:
@@ -183,12 +184,6 @@ def weight_map(
         border = border_weights(apart, w0=w0, sigma=sigma, spacing=spacing)
         np.add(weights, border, out=weights, where=target >= 0)
     return weights
-
-
-def _check_labels(labels: np.ndarray) -> None:
-    """Refuse what cannot be numbers of cells or classes."""
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the cells first")
 
 
 def _two_nearest(labels: np.ndarray, steps: Sequence[float], reach: float) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
-from biounet.evaluation.fragments import Pieces
+from biounet.evaluation.fragments import Fragments
 from biounet.evaluation.image_pairs import score_drawn
 from biounet.evaluation.pairing import FilePair, pair_files
 from biounet.evaluation.reading import Case, read_case
@@ -85,7 +85,7 @@ def evaluate(
     counts: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     notes: dict[str, None] = {}
-    pieces = Pieces()
+    fragments = Fragments()
     for index, (pair, part) in enumerate(zip(pairs, parts, strict=True)):
         case = read_case(pair, sections=sections, spacing=spacing)
         chosen = chosen or _suitable(case, pair)
@@ -97,8 +97,8 @@ def evaluate(
             if progress is not None:
                 progress((index + share) / len(pairs))
         if pair.role != "markers" and not set(OF_OBJECTS).isdisjoint(wanted):
-            pieces.look(case)
-    notes |= dict.fromkeys(pieces.notes())
+            fragments.add(case)
+    notes |= dict.fromkeys(fragments.notes())
     for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None

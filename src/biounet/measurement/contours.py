@@ -5,7 +5,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from biounet.core.components import number_pieces
-from biounet.core.errors import ShapeError
 from biounet.core.labels import check_labels
 
 __all__ = ["outline_polygons"]
@@ -40,9 +39,7 @@ def outline_polygons(labels: np.ndarray) -> dict[int, NDArray[np.int64]]:
     >>> outline_polygons(np.array([[0, 4, 4]]))[4].tolist()
     [[0, 1], [0, 3], [1, 3], [1, 1]]
     """
-    check_labels(labels)
-    if labels.ndim != 2:
-        raise ShapeError(f"outlines are those of planes, axes YX, got shape {labels.shape}; give section by section")
+    check_labels(labels, masks=True, axes=("YX",))
     pieces, names = number_pieces(labels)
     sizes = np.bincount(pieces.ravel(), minlength=len(names))
     order = np.lexsort((np.arange(len(names)), -sizes, names))

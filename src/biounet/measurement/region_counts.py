@@ -58,7 +58,7 @@ def count_region(
     >>> counts.labels, counts.pixels, counts.values.ravel(), counts.pairs.tolist()
     (array([4, 9]), array([2, 1]), array([4., 7.]), [[4, 9], [9, 4]])
     """
-    check_labels(labels)
+    check_labels(labels, masks=True, axes=("YX", "ZYX"))
     shares = fit_channels_first(probabilities, labels, "probabilities")
     if shares is not None and not by_class:
         shares = foreground(shares)

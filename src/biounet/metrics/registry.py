@@ -23,7 +23,7 @@ from biounet.metrics.objects import (
     object_errors,
     panoptic,
 )
-from biounet.metrics.overlap import ClassScores, confusion, mask_counts, share
+from biounet.metrics.overlap import ClassScores, confusion, dice_per_class, mask_counts, share
 from biounet.metrics.partition import adapted_rand, variation_of_information
 from biounet.metrics.surface_distance import hausdorff95, mean_surface_distance
 from biounet.metrics.thresholds import Sweep
@@ -130,7 +130,7 @@ def _score_classes(counts: Sequence[NDArray[np.int64]]) -> dict[str, float]:
     scores = ClassScores(total)
     named = {"class_accuracy": scores.accuracy, "mean_iou": scores.mean_iou, "mean_dice": scores.mean_dice}
     named |= {f"iou_{number}": float(value) for number, value in enumerate(scores.iou)}
-    return named | {f"dice_{number}": float(value) for number, value in enumerate(scores.dice)}
+    return named | dice_per_class(total)
 
 
 ERRORS = tuple(field.name for field in fields(ObjectErrors))

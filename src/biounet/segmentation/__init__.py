@@ -12,14 +12,12 @@ Objects are made in steps, each of which has the same result on a whole image as
 
 from biounet.config.object_rules import ObjectRules
 from biounet.core.components import label_objects
-from biounet.segmentation.elevation import ReliefReader, make_elevation
+from biounet.segmentation.elevation import make_elevation
 from biounet.segmentation.holes import fill_holes
 from biounet.segmentation.instances import (
     drop_small,
     label_elevation,
-    number_in_order,
     segment_objects,
-    separate_pieces,
 )
 from biounet.segmentation.out_of_core import label_out_of_core
 from biounet.segmentation.regions import region_size
@@ -32,7 +30,6 @@ __all__ = [
     "LEAST_OVERLAP",
     "ObjectRules",
     "Overlaps",
-    "ReliefReader",
     "drop_small",
     "fill_holes",
     "label_elevation",
@@ -41,12 +38,10 @@ __all__ = [
     "link_slices",
     "make_elevation",
     "number_apart",
-    "number_in_order",
     "region_size",
     "score_objects",
     "segment",
     "segment_objects",
-    "separate_pieces",
     "stack_numbers",
     "tune_rules",
     "watershed",

@@ -4,17 +4,15 @@ Each pixel of it follows from the probabilities of that pixel alone. So an eleva
 that of the whole image.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biounet.config.object_rules import ObjectRules
-from biounet.core.boxes import Box, Reader
 from biounet.core.errors import ImageError, ShapeError
 
-__all__ = ["ReliefReader", "foreground_and_heights", "make_elevation", "seed_level"]
+__all__ = ["foreground_and_heights", "make_elevation", "seed_level"]
 
 
 HIGHEST = 255
@@ -82,30 +80,6 @@ def seed_level(seed: float) -> int:
     (128, 1)
     """
     return 1 + int(_steps(np.float32(seed)))
-
-
-@dataclass(frozen=True)
-class ReliefReader:
-    """Probabilities as their elevation map, read by region.
-
-    Parameters
-    ----------
-    probabilities : Reader, axes C(Z)YX
-    rules : ObjectRules
-    """
-
-    probabilities: Reader
-    rules: ObjectRules
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Pixels per spatial axis."""
-        return self.probabilities.shape[1:]
-
-    def read(self, box: Box) -> NDArray[np.uint8]:
-        """Return the elevation map of a region, spatial axes only."""
-        every = Box((0, *box.start), (self.probabilities.shape[0], *box.stop))
-        return make_elevation(self.probabilities.read(every), self.rules)
 
 
 def _mean_level(levels: NDArray[Any]) -> NDArray[np.float32]:

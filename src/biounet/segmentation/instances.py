@@ -7,8 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from biounet.config.object_rules import ObjectRules
-from biounet.core.components import label_objects
-from biounet.core.errors import LabelError
+from biounet.core.components import label_objects, number_objects
 from biounet.segmentation.elevation import make_elevation, seed_level
 from biounet.segmentation.holes import fill_holes
 from biounet.segmentation.watershed import watershed
@@ -18,10 +17,8 @@ __all__ = [
     "drop_small",
     "has_markers",
     "label_elevation",
-    "number_in_order",
     "object_sizes",
     "segment_objects",
-    "separate_pieces",
 ]
 
 
@@ -79,7 +76,7 @@ def label_elevation(elevation: NDArray[np.uint8], rules: ObjectRules) -> NDArray
     objects = drop_small(objects, least=rules.least_pixels)
     if rules.largest_hole != 0:
         objects = fill_holes(objects, largest=rules.largest_hole)
-    return number_in_order(objects)
+    return number_objects(objects)[0].view(np.uint32)
 
 
 def drop_small(labels: NDArray[np.uint32], *, least: int) -> NDArray[np.uint32]:
@@ -92,47 +89,6 @@ def drop_small(labels: NDArray[np.uint32], *, least: int) -> NDArray[np.uint32]:
         return labels
     keep = object_sizes(labels).sizes >= least
     return labels * keep[labels]
-
-
-def number_in_order(labels: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Number objects 1..N in the order of their first pixels, row by row.
-
-    >>> number_in_order(np.array([[0, 7, 7, 3]], np.uint32))
-    array([[0, 1, 1, 2]], dtype=uint32)
-    """
-    return object_sizes(labels).order()[labels]
-
-
-def separate_pieces(labels: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any]]:
-    """Give the pieces of objects that do not hang together numbers of their own.
-
-    Parameters
-    ----------
-    labels : (Y, X) or (Z, Y, X), integers
-        0 is background; what is negative is unknown and becomes background.
-
-    Returns
-    -------
-    uint32 of the shape of `labels`
-        Pieces, which hang together by the sides of their pixels, numbered in the order of their first pixels.
-    sorted integers
-        The numbers in `labels` that were of several pieces.
-
-    Raises
-    ------
-    LabelError
-        If labels are not integers.
-
-    Examples
-    --------
-    >>> separate_pieces(np.array([[5, 0, 5, 3]]))
-    (array([[1, 0, 2, 3]], dtype=uint32), array([5]))
-    """
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
-    pieces = label_objects(np.maximum(labels, 0))
-    objects, counts = np.unique(labels.reshape(-1)[object_sizes(pieces).firsts[1:]], return_counts=True)
-    return pieces, objects[counts > 1]
 
 
 class ObjectSizes:

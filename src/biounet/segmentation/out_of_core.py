@@ -38,7 +38,7 @@ def label_out_of_core(
     Parameters
     ----------
     elevation : Reader, axes (Z)YX, uint8
-        See `biounet.segmentation.make_elevation`, or `ReliefReader` for one on probabilities. Read several times.
+        See `biounet.segmentation.make_elevation`. Read several times.
     writer : Writer, axes (Z)YX
         Gets uint32 numbers, each region once.
     rules : ObjectRules

@@ -6,8 +6,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.errors import ConfigError, LabelError, ShapeError
-from biounet.segmentation.instances import number_in_order
+from biounet.core.components import number_objects
+from biounet.core.errors import ConfigError
+from biounet.core.labels import check_labels
 
 __all__ = ["LEAST_OVERLAP", "Overlaps", "link_slices", "number_apart", "stack_numbers"]
 
@@ -49,13 +50,13 @@ def link_slices(labels: NDArray[Any], *, least_overlap: float = LEAST_OVERLAP) -
     >>> int(link_slices(sections, least_overlap=0.5).max())
     3
     """
-    _check(labels)
+    check_labels(labels, name="sections of labels", axes=("ZYX",))
     if not 0 < least_overlap <= 1:
         raise ConfigError(f"least_overlap must be a share above 0, got {least_overlap}; 0.25 is a good start")
     linked = np.zeros(labels.shape, np.uint32)
     count = 0
     for z, section in enumerate(labels):
-        own = _in_order(section)
+        own, _ = number_objects(section)
         partners = Overlaps.of(linked[z - 1], own).partners(least_overlap) if z else None
         numbers = stack_numbers(int(own.max(initial=0)), count, partners=partners)
         linked[z] = numbers[own]
@@ -87,11 +88,11 @@ def number_apart(labels: NDArray[Any]) -> NDArray[np.uint32]:
     array([[1, 1, 0, 2],
            [0, 3, 3, 0]], dtype=uint32)
     """
-    _check(labels)
+    check_labels(labels, name="sections of labels", axes=("ZYX",))
     apart = np.zeros(labels.shape, np.uint32)
     count = 0
     for z, section in enumerate(labels):
-        own = _in_order(section)
+        own, _ = number_objects(section)
         numbers = stack_numbers(int(own.max(initial=0)), count)
         apart[z] = numbers[own]
         count += len(numbers) - 1
@@ -182,17 +183,3 @@ class Overlaps:
         sizes = np.zeros(len(numbers), np.int64)
         np.add.at(sizes, which, self._pixels)
         return sizes[which]
-
-
-def _check(labels: NDArray[Any]) -> None:
-    """Refuse what are no sections of labels."""
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
-    if labels.ndim != 3:
-        raise ShapeError(f"sections must have axes ZYX, got {labels.ndim} axes; stack them first")
-
-
-def _in_order(section: NDArray[Any]) -> NDArray[np.uint32]:
-    """Numbers 1..n in the order of first pixels, of any labels (Y, X)."""
-    _, dense = np.unique(np.append(np.maximum(section, 0), section.dtype.type(0)), return_inverse=True)
-    return number_in_order(dense[:-1].reshape(section.shape).astype(np.uint32))

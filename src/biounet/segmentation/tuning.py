@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.config.object_rules import ObjectRules
-from biounet.core.errors import ConfigError, DatasetError, LabelError, ShapeError
-from biounet.core.labels import IGNORE
+from biounet.core.errors import ConfigError, DatasetError, ShapeError
+from biounet.core.labels import IGNORE, check_labels
 from biounet.data.subset import Crop, spread_crops
 from biounet.metrics import IOU_THRESHOLDS, Detection, Matching, detection, match_objects
 from biounet.metrics.cell_tracking import reference_jaccards
@@ -262,8 +262,7 @@ def _check(labels: Sequence[NDArray[Any]], metric: str) -> None:
     if metric not in get_args(Score):
         raise ConfigError(f"the metric must be one of {', '.join(get_args(Score))}, got {metric!r}")
     for truth in labels:
-        if truth.dtype.kind not in "iu":
-            raise LabelError(f"labels must be integers, got {truth.dtype}; number the objects first")
+        check_labels(truth)
     if not any((truth > 0).any() for truth in labels):
         raise DatasetError("rules are tuned on annotated objects, and there are none; hold out images with objects")
 
