@@ -13,8 +13,6 @@ from biounet.config.object_rules import ObjectRules
 from biounet.core.components import label_objects
 from biounet.core.errors import ImageError, ShapeError
 from biounet.segmentation import (
-    drop_small,
-    fill_holes,
     label_elevation,
     make_elevation,
     segment_objects,
@@ -121,19 +119,22 @@ def test_holes_of_one_object_are_those_of_scipy(mask):
     every, count = label(mask)
     for number in range(1, count + 1):
         alone = every == number
-        assert ((fill_holes(alone.astype(np.uint32)) > 0) == binary_fill_holes(alone)).all()
+        elevation = np.where(alone, np.uint8(200), np.uint8(0))
+        assert ((label_elevation(elevation, ObjectRules()) > 0) == binary_fill_holes(alone)).all()
 
 
 def test_a_hole_between_two_objects_stays():
-    labels = np.array([[1, 1, 1], [1, 0, 2], [2, 2, 2]], np.uint32)
-    assert (fill_holes(labels) == labels).all()
+    elevation = np.array([[200, 200, 200], [200, 0, 100], [200, 200, 200]], np.uint8)
+    assert (label_elevation(elevation, ObjectRules()) > 0).all()
+    two = np.array([[200, 200, 100], [200, 0, 200], [100, 200, 200]], np.uint8)
+    assert label_elevation(two, ObjectRules()).tolist() == [[1, 1, 1], [1, 0, 2], [1, 2, 2]]
 
 
 def test_holes_have_a_largest_size():
-    ring = np.ones((3, 5), np.uint32)
+    ring = np.full((3, 5), 200, np.uint8)
     ring[1, 1:3] = 0
-    assert fill_holes(ring, largest=2).all()
-    assert (fill_holes(ring, largest=1) == ring).all()
+    assert label_elevation(ring, ObjectRules(largest_hole=2)).all()
+    assert ((label_elevation(ring, ObjectRules(largest_hole=1)) > 0) == (ring > 0)).all()
 
 
 def test_small_objects_go_before_holes_are_filled():
@@ -141,7 +142,6 @@ def test_small_objects_go_before_holes_are_filled():
     elevation[1:4, 1:4] = 0
     elevation[2, 2] = 200
     assert (label_elevation(elevation, ObjectRules(least_pixels=2)) == 1).all()
-    assert drop_small(np.array([[1, 2, 2]], np.uint32), least=2).tolist() == [[0, 2, 2]]
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (1, 1)])

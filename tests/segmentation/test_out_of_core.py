@@ -12,7 +12,7 @@ from biounet.core.boxes import ArrayReader, ArrayWriter
 from biounet.core.components import label_objects
 from biounet.core.errors import MemoryBudgetError, ShapeError
 from biounet.segmentation import label_elevation, label_out_of_core, region_size
-from biounet.segmentation.regions import BYTES_PER_PIXEL, Pieces, Regions
+from biounet.segmentation.regions import BYTES_PER_PIXEL, RegionPieces, Regions
 
 RULES = st.builds(
     ObjectRules,
@@ -63,7 +63,7 @@ def test_regions_give_the_numbers_of_the_whole_image(drawn, rules):
 @given(arrays.arrays(bool, (9, 7)), st.integers(2, 9), st.integers(2, 7))
 def test_pieces_join_to_the_components_of_the_whole_mask(mask, height, width):
     regions = Regions(mask.shape, (height, width))
-    pieces, found = Pieces(regions), np.zeros(mask.shape, int)
+    pieces, found = RegionPieces(regions), np.zeros(mask.shape, int)
     parts = {index: label_objects(mask[regions.box(index).slices]) for index in regions}
     for index, part in parts.items():
         pieces.add(index, part)
