@@ -1,4 +1,4 @@
-"""Outlines of objects as polygons along the edges of pixels."""
+"""Contours of objects as polygons along the edges of pixels."""
 
 import numpy as np
 from numba import njit
@@ -11,7 +11,7 @@ __all__ = ["outline_polygons"]
 
 
 def outline_polygons(labels: np.ndarray) -> dict[int, NDArray[np.int64]]:
-    """Trace the outline of the largest piece of every object.
+    """Contour of the largest piece of every object, as a polygon.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ def outline_polygons(labels: np.ndarray) -> dict[int, NDArray[np.int64]]:
     -------
     label -> (K, 2), int64, ascending labels
         Y, X of the corners, clockwise from the top left one. Pixel (y, x) covers y..y + 1, x..x + 1, as in ImageJ;
-        corners lie between pixels. Holes are filled. Pixels that meet at a corner hang together: there the polygon
+        corners lie between pixels. Holes are filled. Pixels that meet at a corner are connected: there the polygon
         touches itself.
 
     Raises
     ------
     LabelError, ShapeError
-        If it is no label image of a plane.
+        If the array is no label image of a plane.
 
     Notes
     -----
@@ -55,7 +55,7 @@ def outline_polygons(labels: np.ndarray) -> dict[int, NDArray[np.int64]]:
 
 @njit(cache=True, nogil=True)
 def _trace(framed, wanted):  # type: ignore[no-untyped-def]
-    """Follow the outer edge of each wanted piece, which stays on the right: (K, 3), its number, Y, X of corners."""
+    """Numbers, Y and X of the corners of each wanted piece, (K, 3), from a walk with the piece on the right."""
     # Steps east, south, west, north; the pixels ahead on the left and on the right of a corner, in that order.
     step_y, step_x = (0, 1, 0, -1), (1, 0, -1, 0)
     left_y, left_x = (-1, 0, 0, -1), (0, 0, -1, -1)

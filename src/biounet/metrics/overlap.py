@@ -197,7 +197,7 @@ class ClassScores:
 
 
 def class_scores(truth: np.ndarray, result: np.ndarray, *, classes: int | None = None) -> ClassScores:
-    """Accuracy, IoU and Dice of each class and their means; see `confusion` for what is taken.
+    """Accuracy, IoU and Dice of each class and their means; see `confusion` for the parameters.
 
     >>> scores = class_scores(np.array([0, 1, 1, 1]), np.array([0, 1, 1, 0]))
     >>> scores.iou.round(4), round(scores.mean_iou, 4), scores.accuracy

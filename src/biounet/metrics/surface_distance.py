@@ -127,7 +127,7 @@ def _distance_to(surface: NDArray[np.bool_], steps: NDArray[np.float64]) -> NDAr
 
 
 def _percentile_95(distances: NDArray[np.float64]) -> float:
-    """95th percentile; 0 of nothing, and infinite where all are, which NumPy cannot interpolate."""
+    """95th percentile; 0 without distances, and infinite where they are, which NumPy cannot interpolate."""
     if not distances.size:
         return 0.0
     return float(np.percentile(distances, 95)) if np.isfinite(distances).all() else np.inf

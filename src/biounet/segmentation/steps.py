@@ -48,7 +48,7 @@ def find_seeds(image: RegionLabels, rules: ObjectRules) -> None:
 
 
 def grow_seeds(image: RegionLabels, rules: ObjectRules) -> None:
-    """Watershed: seeds grow over the foreground, region by region until nothing changes at faces."""
+    """Watershed: seeds that grow over the foreground, region by region until nothing changes at faces."""
     seeds, counts = image.seeds, {}
     waiting = set(image.regions)
     while waiting:
@@ -77,7 +77,7 @@ def grow_seeds(image: RegionLabels, rules: ObjectRules) -> None:
 
 
 def drop_small(image: RegionLabels, rules: ObjectRules) -> None:
-    """Objects of too few pixels become background."""
+    """Small objects, which become background."""
     small = image.sizes.sizes < rules.least_pixels
     image.sizes.sizes[small], image.numbers[small] = 0, 0
 
