@@ -26,12 +26,12 @@ ELEVATIONS = arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 0, 1, 
 def around(place, shape):
     for axis in range(len(shape)):
         for step in (-1, 1):
-            near = (*place[:axis], place[axis] + step, *place[axis + 1 :])
-            if 0 <= near[axis] < shape[axis]:
-                yield near
+            neighbour = (*place[:axis], place[axis] + step, *place[axis + 1 :])
+            if 0 <= neighbour[axis] < shape[axis]:
+                yield neighbour
 
 
-def cheapest_ways(elevation, seeds):
+def cheapest_paths(elevation, seeds):
     """The definition of `watershed`, pixel by pixel, with one priority queue."""
     best = np.zeros(elevation.shape, np.uint32)
     queue = [(0, int(seeds[place]), place) for place in zip(*np.nonzero(seeds), strict=True)]
@@ -41,17 +41,17 @@ def cheapest_ways(elevation, seeds):
         if best[place]:
             continue
         best[place] = number
-        for near in around(place, elevation.shape):
-            if elevation[near] and not best[near]:
-                climb = max(0, int(elevation[near]) - int(elevation[place]))
-                heapq.heappush(queue, (cost + 1 + climb, number, near))
+        for neighbour in around(place, elevation.shape):
+            if elevation[neighbour] and not best[neighbour]:
+                climb = max(0, int(elevation[neighbour]) - int(elevation[place]))
+                heapq.heappush(queue, (cost + 1 + climb, number, neighbour))
     return best
 
 
 @given(ELEVATIONS)
-def test_each_pixel_belongs_to_the_seed_with_the_cheapest_way(elevation):
+def test_each_pixel_belongs_to_the_seed_with_the_cheapest_path(elevation):
     seeds = label_objects(elevation >= 128)
-    assert (watershed(elevation, seeds) == cheapest_ways(elevation, seeds)).all()
+    assert (watershed(elevation, seeds) == cheapest_paths(elevation, seeds)).all()
 
 
 @given(ELEVATIONS, st.booleans())

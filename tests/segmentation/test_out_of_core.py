@@ -102,6 +102,11 @@ def test_regions_that_were_written_before_are_left_alone():
     assert labels.tolist() == [[0] * 4] * 2 + [[1] * 4] * 2
 
 
+def test_an_image_without_pixels_has_no_objects():
+    assert in_regions(np.zeros((0, 9), np.uint8), ObjectRules(), (4, 4)).shape == (0, 9)
+    assert label_elevation(np.zeros((0, 9), np.uint8), ObjectRules()).shape == (0, 9)
+
+
 def test_what_is_kept_changes_nothing():
     elevation = np.random.default_rng(0).integers(0, 256, (20, 20)).astype(np.uint8)
     labels = np.zeros(elevation.shape, np.uint32)

@@ -65,6 +65,8 @@ def label_out_of_core(
     """
     if len(region) != len(elevation.shape) or min(region) < 1:
         raise ShapeError(f"region needs {len(elevation.shape)} sizes of at least 1 pixel, got {tuple(region)}")
+    if 0 in elevation.shape:
+        return 0
     image = RegionLabels(elevation, Regions(elevation.shape, tuple(region)), keep=keep)
     for step in STEPS.values():
         step(image, rules)

@@ -1,7 +1,6 @@
 """Labels of an image that is cut into regions: what the steps of a segmentation read, decide and leave behind."""
 
 from collections.abc import Callable, MutableMapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,38 +10,14 @@ from biounet.core.boxes import Reader
 from biounet.segmentation.object_sizes import ObjectSizes
 from biounet.segmentation.regions import Index, RegionPieces, Regions
 
-__all__ = ["ANY", "FAR", "FIRST", "LAST", "SUM", "Merge", "RegionLabels"]
-
-
-FAR = np.iinfo(np.int64).max
-"""A first pixel beyond every pixel."""
-
-Merge = Callable[[NDArray[np.int64], NDArray[Any]], NDArray[Any]]
-"""Component of each piece, a value of each piece -> a value of each component."""
-
-
-def _merge_by(ufunc: np.ufunc, *, start: Callable[[np.dtype[Any]], Any]) -> Merge:
-    """Merge of the values of pieces by a function of two values."""
-
-    def merge(component: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
-        merged = np.full(int(component.max(initial=-1)) + 1, start(values.dtype), values.dtype)
-        ufunc.at(merged, component, values)
-        return merged
-
-    return merge
-
-
-SUM = _merge_by(np.add, start=lambda dtype: 0)
-ANY = _merge_by(np.logical_or, start=lambda dtype: False)
-FIRST = _merge_by(np.minimum, start=lambda dtype: np.iinfo(dtype).max)
-LAST = _merge_by(np.maximum, start=lambda dtype: 0)
+__all__ = ["RegionLabels"]
 
 
 class RegionLabels:
     """Labels of an image that steps find region by region; an image in memory is a single region.
 
     Only faces of regions and tables of objects are held. The pixels of a region are read and computed again whenever
-    a step needs them. A single region is computed once.
+    a step needs them. The pixels of a single region are computed once.
 
     Parameters
     ----------
@@ -71,7 +46,7 @@ class RegionLabels:
     ...     return label_objects(image.elevation(index) == 0)
     >>> def pixels(index, labels):
     ...     return [np.bincount(labels.ravel())[1:]]
-    >>> image.decide(pieces, pixels, [SUM], lambda pixels: pixels > 1)          # two pieces of 1 pixel are one of 2
+    >>> image.decide(pieces, pixels, [np.add], lambda pixels: pixels > 1)          # two pieces of 1 pixel are one of 2
     {(0, 0): array([False,  True]), (0, 1): array([False,  True])}
     """
 
@@ -99,14 +74,17 @@ class RegionLabels:
         return np.pad(self._elevation.read(outer), [(2 - (a - b), 2 - (d - c)) for a, b, c, d in sides])
 
     def once(self, compute: Callable[[Index], NDArray[Any]]) -> Callable[[Index], NDArray[Any]]:
-        """A function of regions whose result is held where the image is a single region."""
-        return cache(compute) if self.regions.single else compute
+        """A function of regions, or its result for the single region, computed here and now."""
+        if not self.regions.single:
+            return compute
+        array = compute((0,) * len(self.regions.shape))
+        return lambda index: array
 
     def decide(
         self,
         pieces: Callable[[Index], NDArray[np.uint32]],
         measure: Callable[[Index, NDArray[np.uint32]], Sequence[NDArray[Any]]],
-        merges: Sequence[Merge],
+        merges: Sequence[np.ufunc],
         decision: Callable[..., NDArray[Any]],
     ) -> dict[Index, NDArray[Any]]:
         """A decision about each connected piece of a mask, the same as on the whole image.
@@ -117,8 +95,8 @@ class RegionLabels:
             Its connected pieces, numbered from 1.
         measure : function of a region and its pieces
             One or more measures, each with a value per piece.
-        merges : one per measure
-            How the values of pieces in several regions become that of the whole piece.
+        merges : one function of two values per measure, such as ``np.add``
+            Merges the values of a piece that lies in several regions.
         decision : function of the merged measures
             Its values, one per whole piece.
 
@@ -126,19 +104,27 @@ class RegionLabels:
         -------
         region -> value of each of its pieces, after that of no piece, 0
         """
+        if self.regions.single:  # pieces end within the region, so nothing is merged
+            index = (0,) * len(self.regions.shape)
+            values = decision(*measure(index, pieces(index)))
+            return {index: np.append(values.dtype.type(0), values)}
         joined, measured = RegionPieces(self.regions), []
         for index in self.regions:
             labels = pieces(index)
             joined.add(index, labels)
             measured.append(measure(index, labels))
         component = joined.join()
-        columns = (np.concatenate(column) for column in zip(*measured, strict=True))
-        decided = decision(*(merge(component, column) for merge, column in zip(merges, columns, strict=True)))
-        values = decided[component]
+        order = np.argsort(component, kind="stable")
+        starts = np.flatnonzero(np.diff(component[order], prepend=-1))
+        columns = (np.concatenate(column)[order] for column in zip(*measured, strict=True))
+        merged = (merge.reduceat(column, starts) for merge, column in zip(merges, columns, strict=True))
+        values = decision(*merged)[component]
         return {index: np.append(values.dtype.type(0), values[joined.of(index)]) for index in self.regions}
 
     def first_pixels(self, index: Index, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
         """Places in the image, counted row by row, of places in a region."""
+        if self.regions.single:
+            return pixels
         box = self.regions.box(index)
         inside = np.unravel_index(pixels, box.shape)
         places = [at + start for at, start in zip(inside, box.start, strict=True)]

@@ -14,7 +14,7 @@ from biounet.core.components import label_objects
 from biounet.segmentation.elevation import seed_level
 from biounet.segmentation.holes import OUTSIDE, measure_holes, surrounding
 from biounet.segmentation.object_sizes import ObjectSizes, has_markers, object_sizes
-from biounet.segmentation.region_labels import ANY, FIRST, LAST, SUM, RegionLabels
+from biounet.segmentation.region_labels import RegionLabels
 from biounet.segmentation.regions import Index
 from biounet.segmentation.watershed import FAR, labels_of, spread
 
@@ -41,7 +41,7 @@ def find_seeds(image: RegionLabels, rules: ObjectRules) -> None:
     def first_pixel(index: Index, labels: NDArray[np.uint32]) -> list[NDArray[np.int64]]:
         return [image.first_pixels(index, object_sizes(labels).firsts[1:])]
 
-    numbers = image.decide(pieces, first_pixel, [FIRST], _ranks)
+    numbers = image.decide(pieces, first_pixel, [np.minimum], _ranks)
     image.seeds = image.once(lambda index: numbers[index][pieces(index)])
     count = max((int(table.max()) for table in numbers.values()), default=0)
     image.numbers = np.arange(count + 1, dtype=np.uint32)
@@ -104,7 +104,8 @@ def fill_holes(image: RegionLabels, rules: ObjectRules) -> None:
             framed[(*inner[:axis], -1 if side else 0, *inner[axis + 1 :])] = beyond
         return measure_holes(pieces, framed)
 
-    fillings = image.decide(background, measure, [SUM, FIRST, LAST], partial(surrounding, largest=rules.largest_hole))
+    decision = partial(surrounding, largest=rules.largest_hole)
+    fillings = image.decide(background, measure, [np.add, np.minimum, np.maximum], decision)
     image.seeds = image.once(lambda index: objects(index) + fillings[index][background(index)])
 
 
@@ -131,7 +132,7 @@ def _large_and_high(image: RegionLabels, seeds: Mask, rules: ObjectRules) -> Mas
     chosen = image.decide(
         pieces,
         lambda index, labels: (object_sizes(labels).sizes[1:], has_markers(labels, high(index))),
-        [SUM, ANY],
+        [np.add, np.logical_or],
         lambda pixels, has_peak: has_peak & (pixels >= rules.least_seed),
     )
     return image.once(lambda index: chosen[index][pieces(index)])
@@ -141,7 +142,7 @@ def _with_second(image: RegionLabels, seeds: Mask, second: Mask) -> Mask:
     """Mask of the seeds and of the pieces of a second mask in which there is no seed."""
     pieces = image.once(lambda index: label_objects(second(index)))
     without_seed = image.decide(
-        pieces, lambda index, labels: [has_markers(labels, seeds(index))], [ANY], np.logical_not
+        pieces, lambda index, labels: [has_markers(labels, seeds(index))], [np.logical_or], np.logical_not
     )
     return image.once(lambda index: seeds(index) | without_seed[index][pieces(index)])
 
