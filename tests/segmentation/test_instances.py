@@ -55,7 +55,7 @@ def test_each_pixel_belongs_to_the_seed_with_the_cheapest_path(elevation):
 
 
 @given(ELEVATIONS, st.booleans())
-def test_objects_hang_together_and_are_numbered_by_their_first_pixels(elevation, keep):
+def test_objects_are_connected_and_numbered_by_their_first_pixels(elevation, keep):
     labels = label_elevation(elevation, ObjectRules(second_seed=0.0 if keep else None, largest_hole=0))
     numbers, first = np.unique(labels[labels > 0], return_index=True)
     assert numbers.tolist() == list(range(1, len(numbers) + 1))
@@ -178,7 +178,7 @@ def test_the_foreground_alone_will_do():
     assert segment_objects(both, ObjectRules()).tolist() == [[0, 1, 1, 0]]
 
 
-def test_wrong_probabilities_are_said():
+def test_wrong_probabilities_are_refused():
     with pytest.raises(ShapeError, match="target border has 3 classes, got 2"):
         make_elevation(np.zeros((2, 4, 4), np.float32), ObjectRules(target="border"))
     with pytest.raises(ShapeError, match="3 or more"):

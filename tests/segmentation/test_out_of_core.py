@@ -107,7 +107,7 @@ def test_an_image_without_pixels_has_no_objects():
     assert label_elevation(np.zeros((0, 9), np.uint8), ObjectRules()).shape == (0, 9)
 
 
-def test_what_is_kept_changes_nothing():
+def test_storing_grown_seeds_changes_nothing():
     elevation = np.random.default_rng(0).integers(0, 256, (20, 20)).astype(np.uint8)
     labels = np.zeros(elevation.shape, np.uint32)
     reader, writer = ArrayReader(elevation), ArrayWriter(labels)
@@ -115,7 +115,7 @@ def test_what_is_kept_changes_nothing():
     assert (labels == label_elevation(elevation, ObjectRules())).all()
 
 
-def test_a_wrong_region_is_said():
+def test_a_wrong_region_is_refused():
     reader, writer = ArrayReader(np.zeros((4, 4), np.uint8)), ArrayWriter(np.zeros((4, 4), np.uint32))
     with pytest.raises(ShapeError, match="2 sizes"):
         label_out_of_core(reader, writer, ObjectRules(), region=(2,))
