@@ -29,17 +29,17 @@ RULES = ObjectRules(target="distance", least_pixels=20)
 UNITS = {"MiB": 2**20, "GiB": 2**30}
 
 
-def draw_relief(path, size):
+def draw_elevation(path, size):
     """Write the elevation map of cells on a jittered lattice, most of which touch others, strip by strip."""
     elevation = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(size, size))
     x = np.arange(size)
     for row in range(-(-size // PITCH)):
         y = np.arange(row * PITCH, min((row + 1) * PITCH, size))
         depth = np.zeros((len(y), size), np.float32)
-        for near in (row - 1, row, row + 1):  # cells of the rows above and below reach into this one
-            rng = np.random.default_rng(near + 1)
+        for other in (row - 1, row, row + 1):  # cells of the rows above and below reach into this one
+            rng = np.random.default_rng(other + 1)
             columns = np.arange(size // PITCH + 1)
-            middle_y = (near + 0.5) * PITCH + rng.uniform(-3, 3, len(columns))
+            middle_y = (other + 0.5) * PITCH + rng.uniform(-3, 3, len(columns))
             middle_x = (columns + 0.5) * PITCH + rng.uniform(-3, 3, len(columns))
             radius = rng.uniform(0.4, 0.58, len(columns)) * PITCH
             for shift in (-1, 0, 1):
@@ -125,7 +125,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         elevation, one, other = (Path(folder, f"{name}.npy") for name in ("elevation", "whole", "regions"))
         for size in given.sizes:
-            draw_relief(elevation, size)
+            draw_elevation(elevation, size)
             row = measure("whole", elevation, one, budget)
             row["objects"] = int(np.load(one, mmap_mode="r").max())
             report["rows"].append({"size": size, **row, "seconds_per_megapixel": row["seconds"] / size**2 * 1e6})
@@ -136,7 +136,7 @@ def main():
 
 def compare(elevation, one, other, size, budget):
     """Label an image both ways."""
-    draw_relief(elevation, size)
+    draw_elevation(elevation, size)
     whole, regions = measure("whole", elevation, one, budget), measure("regions", elevation, other, budget)
     same = all(
         np.array_equal(a, b) for a, b in zip(np.load(one, mmap_mode="r"), np.load(other, mmap_mode="r"), strict=True)

@@ -107,7 +107,7 @@ def test_objects_come_back_from_their_own_target(target):
         assert (labels == cells).all()
 
 
-def test_wrong_options_are_said():
+def test_wrong_options_are_refused():
     labels = np.ones((3, 3), int)
     with pytest.raises(ConfigError, match="at least 1 pixel"):
         interior_border(labels, border_width=0)

@@ -10,34 +10,28 @@ from hypothesis.extra import numpy as arrays
 from scipy.ndimage import binary_fill_holes, label
 
 from biounet.config.object_rules import ObjectRules
-from biounet.core.boxes import ArrayReader, Box
 from biounet.core.components import label_objects
-from biounet.core.errors import ImageError, LabelError, ShapeError
+from biounet.core.errors import ImageError, ShapeError
 from biounet.segmentation import (
-    ReliefReader,
-    drop_small,
-    fill_holes,
     label_elevation,
     make_elevation,
-    number_in_order,
     segment_objects,
-    separate_pieces,
     watershed,
 )
 
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=3, max_side=8)
-RELIEFS = arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 0, 1, 30, 60, 128, 255]))
+ELEVATIONS = arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 0, 1, 30, 60, 128, 255]))
 
 
 def around(place, shape):
     for axis in range(len(shape)):
         for step in (-1, 1):
-            near = (*place[:axis], place[axis] + step, *place[axis + 1 :])
-            if 0 <= near[axis] < shape[axis]:
-                yield near
+            neighbour = (*place[:axis], place[axis] + step, *place[axis + 1 :])
+            if 0 <= neighbour[axis] < shape[axis]:
+                yield neighbour
 
 
-def cheapest_ways(elevation, seeds):
+def cheapest_paths(elevation, seeds):
     """The definition of `watershed`, pixel by pixel, with one priority queue."""
     best = np.zeros(elevation.shape, np.uint32)
     queue = [(0, int(seeds[place]), place) for place in zip(*np.nonzero(seeds), strict=True)]
@@ -47,26 +41,26 @@ def cheapest_ways(elevation, seeds):
         if best[place]:
             continue
         best[place] = number
-        for near in around(place, elevation.shape):
-            if elevation[near] and not best[near]:
-                climb = max(0, int(elevation[near]) - int(elevation[place]))
-                heapq.heappush(queue, (cost + 1 + climb, number, near))
+        for neighbour in around(place, elevation.shape):
+            if elevation[neighbour] and not best[neighbour]:
+                climb = max(0, int(elevation[neighbour]) - int(elevation[place]))
+                heapq.heappush(queue, (cost + 1 + climb, number, neighbour))
     return best
 
 
-@given(RELIEFS)
-def test_each_pixel_belongs_to_the_seed_with_the_cheapest_way(elevation):
+@given(ELEVATIONS)
+def test_each_pixel_belongs_to_the_seed_with_the_cheapest_path(elevation):
     seeds = label_objects(elevation >= 128)
-    assert (watershed(elevation, seeds) == cheapest_ways(elevation, seeds)).all()
+    assert (watershed(elevation, seeds) == cheapest_paths(elevation, seeds)).all()
 
 
-@given(RELIEFS, st.booleans())
-def test_objects_hang_together_and_are_numbered_by_their_first_pixels(elevation, keep):
+@given(ELEVATIONS, st.booleans())
+def test_objects_are_connected_and_numbered_by_their_first_pixels(elevation, keep):
     labels = label_elevation(elevation, ObjectRules(second_seed=0.0 if keep else None, largest_hole=0))
     numbers, first = np.unique(labels[labels > 0], return_index=True)
     assert numbers.tolist() == list(range(1, len(numbers) + 1))
     assert (np.diff(first) > 0).all()
-    assert len(separate_pieces(labels)[1]) == 0
+    assert label_objects(labels).max(initial=0) == labels.max(initial=0)
     if keep:
         assert ((labels > 0) == (elevation > 0)).all()
 
@@ -125,19 +119,22 @@ def test_holes_of_one_object_are_those_of_scipy(mask):
     every, count = label(mask)
     for number in range(1, count + 1):
         alone = every == number
-        assert ((fill_holes(alone.astype(np.uint32)) > 0) == binary_fill_holes(alone)).all()
+        elevation = np.where(alone, np.uint8(200), np.uint8(0))
+        assert ((label_elevation(elevation, ObjectRules()) > 0) == binary_fill_holes(alone)).all()
 
 
 def test_a_hole_between_two_objects_stays():
-    labels = np.array([[1, 1, 1], [1, 0, 2], [2, 2, 2]], np.uint32)
-    assert (fill_holes(labels) == labels).all()
+    elevation = np.array([[200, 200, 200], [200, 0, 100], [200, 200, 200]], np.uint8)
+    assert (label_elevation(elevation, ObjectRules()) > 0).all()
+    two = np.array([[200, 200, 100], [200, 0, 200], [100, 200, 200]], np.uint8)
+    assert label_elevation(two, ObjectRules()).tolist() == [[1, 1, 1], [1, 0, 2], [1, 2, 2]]
 
 
 def test_holes_have_a_largest_size():
-    ring = np.ones((3, 5), np.uint32)
+    ring = np.full((3, 5), 200, np.uint8)
     ring[1, 1:3] = 0
-    assert fill_holes(ring, largest=2).all()
-    assert (fill_holes(ring, largest=1) == ring).all()
+    assert label_elevation(ring, ObjectRules(largest_hole=2)).all()
+    assert ((label_elevation(ring, ObjectRules(largest_hole=1)) > 0) == (ring > 0)).all()
 
 
 def test_small_objects_go_before_holes_are_filled():
@@ -145,7 +142,6 @@ def test_small_objects_go_before_holes_are_filled():
     elevation[1:4, 1:4] = 0
     elevation[2, 2] = 200
     assert (label_elevation(elevation, ObjectRules(least_pixels=2)) == 1).all()
-    assert drop_small(np.array([[1, 2, 2]], np.uint32), least=2).tolist() == [[0, 2, 2]]
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5), (1, 1)])
@@ -162,27 +158,15 @@ def test_more_objects_than_16_bits_count():
     elevation = np.zeros((600, 600), np.uint8)
     elevation[::2, ::2] = 200
     assert label_elevation(elevation, ObjectRules()).max() == 90_000
-    assert number_in_order(np.arange(100_000, dtype=np.uint32)[::-1].reshape(1, -1))[0, -2] == 99_999
-
-
-def test_pieces_are_said_and_separated():
-    labels = np.array([[7, 7, 0, 7], [0, 0, -1, 0], [3, 0, 0, 0]])
-    pieces, several = separate_pieces(labels)
-    assert pieces.tolist() == [[1, 1, 0, 2], [0, 0, 0, 0], [3, 0, 0, 0]]
-    assert several.tolist() == [7]
-    with pytest.raises(LabelError, match="float"):
-        separate_pieces(labels.astype(float))
 
 
 @pytest.mark.parametrize(("target", "classes"), [("foreground", 2), ("border", 3), ("distance", 9)])
-def test_a_relief_is_the_same_by_region(target, classes):
+def test_an_elevation_map_is_the_same_by_region(target, classes):
     scores = np.random.default_rng(0).normal(size=(classes, 13, 11)).astype(np.float32)
     probabilities = np.exp(scores) / np.exp(scores).sum(axis=0)
     rules = ObjectRules(target=target, foreground=0.8)
     whole = make_elevation(probabilities, rules)
-    reader = ReliefReader(ArrayReader(probabilities), rules)
-    assert reader.shape == whole.shape
-    assert (reader.read(Box((2, 3), (9, 11))) == whole[2:9, 3:11]).all()
+    assert (make_elevation(probabilities[:, 2:9, 3:11], rules) == whole[2:9, 3:11]).all()
     assert ((whole > 0) == (probabilities[0] < 0.2)).mean() > 0.99
     assert 0 < (whole > 0).mean() < 1
 
@@ -194,7 +178,7 @@ def test_the_foreground_alone_will_do():
     assert segment_objects(both, ObjectRules()).tolist() == [[0, 1, 1, 0]]
 
 
-def test_wrong_probabilities_are_said():
+def test_wrong_probabilities_are_refused():
     with pytest.raises(ShapeError, match="target border has 3 classes, got 2"):
         make_elevation(np.zeros((2, 4, 4), np.float32), ObjectRules(target="border"))
     with pytest.raises(ShapeError, match="3 or more"):

@@ -12,7 +12,7 @@ from biounet.core.boxes import ArrayReader, ArrayWriter
 from biounet.core.components import label_objects
 from biounet.core.errors import MemoryBudgetError, ShapeError
 from biounet.segmentation import label_elevation, label_out_of_core, region_size
-from biounet.segmentation.regions import BYTES_PER_PIXEL, Pieces, Regions
+from biounet.segmentation.regions import BYTES_PER_PIXEL, RegionPieces, Regions
 
 RULES = st.builds(
     ObjectRules,
@@ -63,7 +63,7 @@ def test_regions_give_the_numbers_of_the_whole_image(drawn, rules):
 @given(arrays.arrays(bool, (9, 7)), st.integers(2, 9), st.integers(2, 7))
 def test_pieces_join_to_the_components_of_the_whole_mask(mask, height, width):
     regions = Regions(mask.shape, (height, width))
-    pieces, found = Pieces(regions), np.zeros(mask.shape, int)
+    pieces, found = RegionPieces(regions), np.zeros(mask.shape, int)
     parts = {index: label_objects(mask[regions.box(index).slices]) for index in regions}
     for index, part in parts.items():
         pieces.add(index, part)
@@ -102,7 +102,12 @@ def test_regions_that_were_written_before_are_left_alone():
     assert labels.tolist() == [[0] * 4] * 2 + [[1] * 4] * 2
 
 
-def test_what_is_kept_changes_nothing():
+def test_an_image_without_pixels_has_no_objects():
+    assert in_regions(np.zeros((0, 9), np.uint8), ObjectRules(), (4, 4)).shape == (0, 9)
+    assert label_elevation(np.zeros((0, 9), np.uint8), ObjectRules()).shape == (0, 9)
+
+
+def test_storing_grown_seeds_changes_nothing():
     elevation = np.random.default_rng(0).integers(0, 256, (20, 20)).astype(np.uint8)
     labels = np.zeros(elevation.shape, np.uint32)
     reader, writer = ArrayReader(elevation), ArrayWriter(labels)
@@ -110,7 +115,7 @@ def test_what_is_kept_changes_nothing():
     assert (labels == label_elevation(elevation, ObjectRules())).all()
 
 
-def test_a_wrong_region_is_said():
+def test_a_wrong_region_is_refused():
     reader, writer = ArrayReader(np.zeros((4, 4), np.uint8)), ArrayWriter(np.zeros((4, 4), np.uint32))
     with pytest.raises(ShapeError, match="2 sizes"):
         label_out_of_core(reader, writer, ObjectRules(), region=(2,))

@@ -64,7 +64,7 @@ def test_numbers_apart_are_in_one_section_and_keep_its_objects(sections):
     assert ((apart > 0) == (sections > 0)).all()
 
 
-def test_wrong_input_is_said():
+def test_wrong_input_is_refused():
     with pytest.raises(LabelError, match="integers"):
         link_slices(np.zeros((2, 3, 3)))
     with pytest.raises(ShapeError, match="ZYX"):

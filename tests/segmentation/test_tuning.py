@@ -89,7 +89,7 @@ def test_scores_by_hand():
     assert score_objects([half, perfect], metric="seg") == pytest.approx((3 / 4 + 0 + 2) / 4)
 
 
-def test_wrong_input_is_said():
+def test_wrong_input_is_refused():
     probabilities, cells = drawn_cells(0)
     rules = ObjectRules(target="border")
     with pytest.raises(ConfigError, match="ap"):

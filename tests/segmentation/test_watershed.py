@@ -25,7 +25,7 @@ def test_of_more_classes_the_most_probable_wins():
     assert segment(probabilities, target="foreground").tolist() == [[0, 1, 1]]
 
 
-def test_objects_hang_together_by_sides_not_corners():
+def test_objects_are_connected_by_sides_not_corners():
     mask = np.array([[1, 1, 0], [0, 0, 1], [1, 0, 1]], bool)
     assert label_objects(mask).tolist() == [[1, 1, 0], [0, 0, 2], [3, 0, 2]]
     assert label_objects(np.array([[[1, 0]], [[0, 1]]], bool)).max() == 2
@@ -46,6 +46,6 @@ def test_many_classes_have_room():
     assert segment(probabilities, target="classes").tolist() == [[299]]
 
 
-def test_wrong_axes_are_said():
+def test_wrong_axes_are_refused():
     with pytest.raises(ShapeError, match="axes C"):
         segment(np.zeros((2, 3), np.float32), target="classes")

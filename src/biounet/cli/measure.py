@@ -242,7 +242,7 @@ class _Task:
     def _labels(self, frame: ObjectFrame) -> NDArray[Any]:
         labels: NDArray[Any] = _whole(frame.labels)[0]
         try:
-            check_labels(labels)
+            check_labels(labels, masks=True, axes=("YX", "ZYX"))
             return split_objects(labels) if self.split else labels
         except LabelError as error:
             raise LabelError(f"{frame.name}: {error}") from error

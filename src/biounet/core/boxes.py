@@ -1,4 +1,4 @@
-"""Regions, and what is read and written by region."""
+"""Boxes of pixels, and images that are read and written box by box."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ __all__ = ["ArrayReader", "ArrayWriter", "Box", "Reader", "Writer", "covering_bo
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangular region: ``start`` included, ``stop`` excluded, one number per axis.
+    """A rectangular region of an image: ``start`` included, ``stop`` excluded, one number per axis.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class Box:
         return math.prod(self.shape)
 
     def relative_to(self, origin: Sequence[int]) -> Self:
-        """Return the same region in coordinates that begin at `origin`.
+        """The same region in coordinates that begin at `origin`.
 
         >>> Box((5,), (9,)).relative_to((4,))
         Box(start=(1,), stop=(5,))
@@ -51,7 +51,7 @@ class Box:
         )
 
     def grown(self, margin: Sequence[int], shape: Sequence[int]) -> Self:
-        """Return the region with a margin on every side, as far as an image of this shape reaches.
+        """The region with a margin on every side, as far as an image of this shape reaches.
 
         >>> Box((0, 4), (2, 6)).grown((1, 3), (8, 8))
         Box(start=(0, 1), stop=(3, 8))
@@ -107,67 +107,67 @@ class ArrayWriter:
         self.array[box.slices] = array
 
 
-def covering_boxes(there: NDArray[np.bool_], margin: Sequence[float]) -> list[Box]:
-    """Boxes without overlap that hold all that is there, for work that needs a margin around each.
+def covering_boxes(mask: NDArray[np.bool_], margin: Sequence[float]) -> list[Box]:
+    """Boxes without overlap around the true elements of a mask, for work that reads a margin around each box.
 
     Parameters
     ----------
-    there : any axes
-    margin : in elements of `there`, one number per axis
-        What must be read on each side of a box, as far as it lies inside of the array.
+    mask : any axes, bool
+    margin : in elements of `mask`, one number per axis
+        Read on each side of a box, as far as the array reaches.
 
     Returns
     -------
     list of Box
-        None where nothing is there. All of it is in one box; boxes are cut in two as long as that is less to read.
+        None where nothing is true. Boxes are cut in two as long as that leaves less to read.
 
     Examples
     --------
-    >>> there = np.array([[1, 0, 0, 0, 0, 1]], bool)
-    >>> covering_boxes(there, (0, 1))               # reads 2 and 2 in place of 6
+    >>> mask = np.array([[1, 0, 0, 0, 0, 1]], bool)
+    >>> covering_boxes(mask, (0, 1))               # reads 2 and 2 in place of 6
     [Box(start=(0, 0), stop=(1, 1)), Box(start=(0, 5), stop=(1, 6))]
-    >>> covering_boxes(there, (0, 2))               # 3 and 3 are no less
+    >>> covering_boxes(mask, (0, 2))               # 3 and 3 are no less
     [Box(start=(0, 0), stop=(1, 6))]
     """
-    whole = Box((0,) * there.ndim, there.shape)
+    whole = Box((0,) * mask.ndim, mask.shape)
 
     def read(box: Box) -> float:
-        sides = zip(box.start, box.stop, there.shape, margin, strict=True)
+        sides = zip(box.start, box.stop, mask.shape, margin, strict=True)
         return math.prod(float(min(stop + more, size) - max(start - more, 0)) for start, stop, size, more in sides)
 
-    found, left = [], [_shrunk(there, whole)] if there.any() else []
-    while left:
-        box = left.pop()
-        halves = min(_cuts(there, box), key=lambda pair: sum(map(read, pair)), default=[box])
+    found, waiting = [], [_shrunk(mask, whole)] if mask.any() else []
+    while waiting:
+        box = waiting.pop()
+        halves = min(_cuts(mask, box), key=lambda pair: sum(map(read, pair)), default=[box])
         if sum(map(read, halves)) < read(box):
-            left += reversed(halves)
+            waiting += reversed(halves)
         else:
             found.append(box)
     return found
 
 
-def _shrunk(there: NDArray[np.bool_], box: Box) -> Box:
-    """The smallest box around all that is there in a box."""
-    axes = range(there.ndim)
-    inside = there[box.slices]
-    held = [np.flatnonzero(inside.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
+def _shrunk(mask: NDArray[np.bool_], box: Box) -> Box:
+    """The smallest box around the true elements in a box."""
+    axes = range(mask.ndim)
+    inside = mask[box.slices]
+    places = [np.flatnonzero(inside.any(axis=tuple(other for other in axes if other != axis))) for axis in axes]
     return Box(
-        tuple(start + int(places[0]) for start, places in zip(box.start, held, strict=True)),
-        tuple(start + int(places[-1]) + 1 for start, places in zip(box.start, held, strict=True)),
+        tuple(start + int(found[0]) for start, found in zip(box.start, places, strict=True)),
+        tuple(start + int(found[-1]) + 1 for start, found in zip(box.start, places, strict=True)),
     )
 
 
-def _cuts(there: NDArray[np.bool_], box: Box) -> Iterator[list[Box]]:
-    """All ways to cut a box in two; its first and last element along every axis hold something."""
+def _cuts(mask: NDArray[np.bool_], box: Box) -> Iterator[list[Box]]:
+    """Pairs of boxes that a box can be cut into, each shrunk to its true elements."""
     for axis, (start, stop) in enumerate(zip(box.start, box.stop, strict=True)):
         for at in range(start + 1, stop):
             end, begin = list(box.stop), list(box.start)
             end[axis] = begin[axis] = at
-            yield [_shrunk(there, Box(box.start, tuple(end))), _shrunk(there, Box(tuple(begin), box.stop))]
+            yield [_shrunk(mask, Box(box.start, tuple(end))), _shrunk(mask, Box(tuple(begin), box.stop))]
 
 
 def face(array: NDArray[Any], axis: int, side: int) -> NDArray[Any]:
-    """Return the outermost pixels of an array on one side.
+    """The outermost pixels of an array on one side.
 
     >>> face(np.array([[1, 2], [3, 4]]), 1, 0)
     array([1, 3])

@@ -13,78 +13,96 @@ from biounet.core.labels import IGNORE, check_labels
 __all__ = ["dense_numbers", "in_pieces", "label_objects", "number_objects", "number_pieces", "split_objects"]
 
 
-def dense_numbers(labels: NDArray[Any]) -> NDArray[np.int32]:
-    """Numbers of objects as int32, 0 for background and unknown; other numbers where they are too large.
-
-    >>> dense_numbers(np.array([0, 2, -1, 5_000_000_000, 2]))
-    array([0, 1, 0, 2, 1], dtype=int32)
-    """
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
-    objects = np.maximum(labels, 0)
-    if objects.max(initial=0) > labels.size:
-        objects = np.unique(np.append(objects, objects.dtype.type(0)), return_inverse=True)[1][:-1].reshape(
-            labels.shape
-        )
-    return np.ascontiguousarray(objects, np.int32)
-
-
-def label_objects(mask: NDArray[Any]) -> NDArray[np.uint32]:
-    """Number the parts of a mask that hang together by the sides of their pixels.
+def label_objects(mask: NDArray[Any], *, corners: bool = False) -> NDArray[np.uint32]:
+    """Connected components of a mask, numbered in the order of their first pixels.
 
     Parameters
     ----------
     mask : (Y, X) or (Z, Y, X), bool or integers
-        Of integers, pixels with different numbers never hang together; 0 is background.
+        0 is background. Pixels with different numbers are never connected.
+    corners : bool
+        Whether pixels that meet at an edge or a corner are connected, too; else only pixels that share a side are.
 
     Returns
     -------
     uint32 of the shape of `mask`
-        0 is background, objects count from 1 in the order of their first pixels, row by row.
+        0 is background, components count from 1, row by row.
 
     Examples
     --------
     >>> label_objects(np.array([[True, False], [False, True]]))
     array([[1, 0], [0, 2]], dtype=uint32)
+    >>> label_objects(np.array([[True, False], [False, True]]), corners=True)
+    array([[1, 0], [0, 1]], dtype=uint32)
     """
-    faces = 4 if mask.ndim == 2 else 6
-    objects: NDArray[np.uint32] = cc3d.connected_components(mask, connectivity=faces, out_dtype=np.uint32)
+    connectivity = {(2, False): 4, (2, True): 8, (3, False): 6, (3, True): 26}[mask.ndim, corners]
+    numbers = np.ascontiguousarray(mask)
+    if corners and numbers.dtype == bool:
+        numbers = numbers.view(np.uint8)  # cc3d 4.1 invents objects in truth values of a single row
+    objects: NDArray[np.uint32] = cc3d.connected_components(numbers, connectivity=connectivity, out_dtype=np.uint32)
     return objects
 
 
-def number_objects(labels: np.ndarray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number objects 1, 2, ... without gaps.
+def number_objects(labels: np.ndarray, *, background: bool = False) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Labels renumbered without gaps in the order of their first pixels, with a table of the old labels.
 
     Parameters
     ----------
-    labels : any shape, integers
-        Negative is IGNORE.
+    labels : any shape, integers or bool
+        0 is background, negative is IGNORE.
+    background : bool
+        Whether the background is numbered like an object.
 
     Returns
     -------
     numbers : int32 of the shape of `labels`
-        0 is background and IGNORE.
-    names : (N + 1,), int64
-        The label of each number, 0 first.
+        Objects count from 1, and 0 is background and IGNORE. With `background` all labels count from 0, and IGNORE
+        is -1.
+    names : (N,), int64
+        The label of each number from 0 on.
+
+    Notes
+    -----
+    Cost: one pass over the pixels; a sort as well where labels are much larger than the number of pixels.
 
     Examples
     --------
     >>> number_objects(np.array([0, 70_000, -1, 5, 70_000]))
     (array([0, 1, 0, 2, 1], dtype=int32), array([    0, 70000,     5]))
+    >>> number_objects(np.array([7, 0, -1, 7]), background=True)
+    (array([ 0,  1, -1,  0], dtype=int32), array([7, 0]))
     """
-    top = int(labels.max(initial=0))
-    if top <= min(4 * labels.size + 2**20, np.iinfo(np.int32).max):
-        numbers, names = _first_seen(labels.ravel().astype(np.int32, copy=False), top)
+    flat = labels.ravel()
+    first = 0 if background else 1
+    if int(flat.max(initial=0)) <= min(4 * flat.size + 2**20, np.iinfo(np.int32).max):
+        small = np.maximum(flat, IGNORE) if flat.dtype.kind == "i" and flat.dtype.itemsize > 4 else flat
+        numbers, names = _renumber(small.astype(np.int32, copy=False), int(flat.max(initial=0)), first)
     else:
-        names, numbers = np.unique(
-            np.append(np.where(labels > 0, labels, 0), labels.dtype.type(0)), return_inverse=True
-        )
-        numbers, names = numbers[:-1].astype(np.int32), names.astype(np.int64)
+        values, ranks = np.unique(np.maximum(flat, IGNORE) if flat.dtype.kind == "i" else flat, return_inverse=True)
+        lower = np.searchsorted(values, first) - first  # so that the first label that is numbered becomes `first`
+        numbers, rank_of = _renumber((ranks - lower).astype(np.int32), len(values), first)
+        names = values.astype(np.int64)[rank_of + lower]
+        names[:first] = 0
     return numbers.reshape(labels.shape), names
 
 
+def dense_numbers(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Numbers of objects as int32 in the order of their labels; 0 for background and unknown pixels.
+
+    Labels no larger than the number of pixels are kept.
+
+    >>> dense_numbers(np.array([0, 2, -1, 5_000_000_000, 3]))
+    array([0, 1, 0, 3, 2], dtype=int32)
+    """
+    check_labels(labels)
+    if labels.max(initial=0) <= labels.size:
+        return np.ascontiguousarray(np.maximum(labels, 0), np.int32)
+    numbers, names = number_objects(labels)
+    return np.argsort(np.argsort(names)).astype(np.int32)[numbers]
+
+
 def in_pieces(labels: np.ndarray) -> dict[int, int]:
-    """Find the objects that are in several pieces.
+    """Number of pieces of each object that is in several.
 
     Parameters
     ----------
@@ -93,7 +111,7 @@ def in_pieces(labels: np.ndarray) -> dict[int, int]:
     Returns
     -------
     label of each object in more than one piece -> number of its pieces
-        Pixels that meet at a corner hang together.
+        Pixels that meet at a corner are connected.
 
     Examples
     --------
@@ -106,7 +124,7 @@ def in_pieces(labels: np.ndarray) -> dict[int, int]:
 
 
 def split_objects(labels: np.ndarray) -> NDArray[np.int32]:
-    """Give every piece of an object a number of its own.
+    """Labels in which every connected piece of an object has a number of its own.
 
     Parameters
     ----------
@@ -115,8 +133,8 @@ def split_objects(labels: np.ndarray) -> NDArray[np.int32]:
     Returns
     -------
     int32 of the shape of `labels`
-        The first piece of an object (in the order of pixels) keeps its number, the others are numbered on from the
-        largest one. IGNORE stays.
+        The first piece of an object (in the order of pixels) keeps its number. The other pieces get numbers above
+        the largest one. IGNORE stays.
 
     Raises
     ------
@@ -128,7 +146,7 @@ def split_objects(labels: np.ndarray) -> NDArray[np.int32]:
     >>> split_objects(np.array([[3, 0, 3, 7, -1]]))
     array([[ 3,  0,  8,  7, -1]], dtype=int32)
     """
-    check_labels(labels)
+    check_labels(labels, masks=True, axes=("YX", "ZYX"))
     pieces, names = number_pieces(labels)
     _, first = np.unique(names, return_index=True)
     later = np.ones(len(names), bool)
@@ -142,32 +160,32 @@ def split_objects(labels: np.ndarray) -> NDArray[np.int32]:
 
 
 def number_pieces(labels: np.ndarray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number the pieces of objects in the order of their first pixel, and name the object that each is of.
+    """Connected pieces of objects, numbered in the order of their first pixels, and the label of each piece.
 
     >>> number_pieces(np.array([[3, 0, 3, 7]]))
     (array([[1, 0, 2, 3]], dtype=int32), array([0, 3, 3, 7]))
     """
     numbers, names = number_objects(labels)
-    connectivity = 8 if labels.ndim == 2 else 26
-    pieces, _ = number_objects(cc3d.connected_components(numbers, connectivity=connectivity, out_dtype=np.uint32))
+    pieces = label_objects(numbers, corners=True).view(np.int32)
     of_piece = np.zeros(int(pieces.max(initial=0)) + 1, np.int64)
     of_piece[pieces.ravel()] = numbers.ravel()
     return pieces, names[of_piece]
 
 
 @njit(cache=True, nogil=True)
-def _first_seen(labels, top):  # type: ignore[no-untyped-def]
-    """Number labels 1..top by their first pixel; all others become 0."""
+def _renumber(labels, top, first):  # type: ignore[no-untyped-def]
+    """Number the labels `first`..top from `first` on by their first pixel; all others become `first` - 1."""
+    before = 1 - first  # the table holds numbers from 1 on, as fresh memory holds zeros
     number_of = np.zeros(top + 1, np.int32)
     names = np.zeros(min(top, labels.size) + 1, np.int64)
-    numbers = np.zeros(labels.size, np.int32)
-    found = 0
+    numbers = np.full(labels.size, first - 1, np.int32)
+    found = first
     for pixel in range(labels.size):
         label = labels[pixel]
-        if label > 0:
+        if label >= first:
             if number_of[label] == 0:
-                found += 1
-                number_of[label] = found
+                number_of[label] = found + before
                 names[found] = label
-            numbers[pixel] = number_of[label]
-    return numbers, names[: found + 1].copy()
+                found += 1
+            numbers[pixel] = number_of[label] - before
+    return numbers, names[:found].copy()

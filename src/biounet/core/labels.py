@@ -1,4 +1,6 @@
-"""Label images: IGNORE, what a label image must be, and pixels of a class."""
+"""Label images: the label of unknown pixels, and the check that an array is a label image."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,22 +10,40 @@ __all__ = ["IGNORE", "check_labels"]
 
 
 IGNORE = -1
-"""The label of pixels nobody knows: never trained on, never scored. Any negative label means the same."""
+"""The label of unknown pixels, which are never trained on and never scored. Any negative label means the same."""
 
 
-def check_labels(labels: np.ndarray) -> None:
-    """Refuse what is no label image of one frame.
+def check_labels(
+    labels: np.ndarray, *, name: str = "labels", masks: bool = False, axes: Sequence[str] | None = None
+) -> None:
+    """Check of a label image: an error if an array is none.
+
+    Parameters
+    ----------
+    labels : any shape
+    name : str
+        What the message calls the array.
+    masks : bool
+        Whether truth values will do, too.
+    axes : for example ``("YX", "ZYX")``, or None
+        The axes that the array may have; None: any.
 
     Raises
     ------
     LabelError
-        If the numbers are not integers, or do not fit 63 bits.
+        If the labels are not integers, or do not fit 63 bits.
     ShapeError
-        If the axes are not YX or ZYX.
+        If the array has another number of axes.
+
+    Examples
+    --------
+    >>> check_labels(np.array([0.5]))
+    Traceback (most recent call last):
+    biounet.core.errors.LabelError: labels must be integers, got float64; threshold or number the objects first
     """
-    if labels.dtype.kind not in "iub":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
+    if labels.dtype.kind not in ("iub" if masks else "iu"):
+        raise LabelError(f"{name} must be integers, got {labels.dtype}; threshold or number the objects first")
     if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
         raise LabelError(f"label {labels.max()} does not fit 63 bits; renumber the labels from 1")
-    if labels.ndim not in (2, 3):
-        raise ShapeError(f"labels must have axes YX or ZYX, got shape {labels.shape}; measure frame by frame")
+    if axes is not None and labels.ndim not in map(len, axes):
+        raise ShapeError(f"{name} must have axes {' or '.join(axes)}, got shape {labels.shape}; take frame by frame")

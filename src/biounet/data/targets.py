@@ -1,4 +1,4 @@
-"""What a network learns of objects that touch: classes that keep them apart, made of their numbers."""
+"""Targets: the classes that a network learns in place of numbered objects, and that separate objects that touch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -27,10 +27,10 @@ __all__ = [
 
 
 MOST_LEVELS = 126
-"""Levels of distance, so that they fit into a byte with IGNORE."""
+"""Most levels of distance, so that the classes and IGNORE fit a byte."""
 
 TOUCHING = np.repeat([[0, 1, 2]], 8, axis=1)
-"""Background and two objects that touch: of these, each target makes all of its classes."""
+"""Background and two objects that touch: an image in which every target has all of its classes."""
 
 
 def interior_border(
@@ -50,7 +50,7 @@ def interior_border(
     Returns
     -------
     int8 of the shape of `labels`
-        IGNORE where labels are negative. Every object keeps some interior: what of it lies deepest.
+        IGNORE where labels are negative. Every object has some interior, at least its deepest pixels.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def interior_border(
 
     Notes
     -----
-    What lies outside of the image is no border. What is unknown is not part of the object.
+    The edge of the image makes no border. Unknown pixels are not part of any object.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def interior_border(
 
 
 def relative_distance(labels: NDArray[Any], *, spacing: float | Sequence[float] = 1.0) -> NDArray[np.float32]:
-    """How deep in its object each pixel lies: 1 at the deepest, 0 in the background.
+    """Relative depth of each pixel in its object: 1 at the deepest pixel, 0 in the background.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def relative_distance(labels: NDArray[Any], *, spacing: float | Sequence[float] 
 
     Notes
     -----
-    What lies outside of the image is not seen; an object that fills the image is at 1 everywhere.
+    The edge of the image counts for no border; an object that fills the image is at 1 everywhere.
     Cost: linear in pixels, whatever the number of objects.
 
     Examples
@@ -152,7 +152,7 @@ def distance_levels(
     """
     if not 2 <= levels <= MOST_LEVELS:
         raise ConfigError(f"distance needs 2 to {MOST_LEVELS} levels, got {levels}; 8 are enough")
-    # What is n/K after rounding must not become level n + 1.
+    # A depth of n/K must not become level n + 1 by rounding.
     steps: NDArray[np.float32] = np.ceil(relative_distance(labels, spacing=spacing) * levels - 1e-4)
     return np.maximum(steps, IGNORE).astype(np.int8)
 
@@ -199,13 +199,13 @@ def separate_touching(labels: np.ndarray, *, width: int = 1) -> np.ndarray:
 
 
 def set_apart(objects: NDArray[Any], classes: NDArray[Any], *, target: str) -> NDArray[Any]:
-    """Numbered objects without what their classes call a border or a rim, so that there is a gap where they touch.
+    """Numbered objects without their border or rim, so that there is a gap where objects touch.
 
     Parameters
     ----------
     objects : (Y, X) or (Z, Y, X), integers
     classes : of the shape of `objects`, integers
-        As the target makes them of the objects.
+        The classes of the target.
     target : a key of `TARGETS`, or any other name for classes that are no objects
         Of ``distance`` the outer quarter of an object is rim.
 
@@ -225,7 +225,7 @@ def set_apart(objects: NDArray[Any], classes: NDArray[Any], *, target: str) -> N
 
 
 def least_classes(target: str) -> int:
-    """Number of classes that a target can make, whether some images have them or not; of annotated classes 2.
+    """Number of classes of a target; 2 for annotated classes.
 
     >>> least_classes("border"), least_classes("classes")
     (3, 2)
@@ -234,7 +234,7 @@ def least_classes(target: str) -> int:
 
 
 def _give_interior(classes: NDArray[np.int8], objects: NDArray[Any]) -> None:
-    """Make interior of the deepest pixels of objects that are all border; in place."""
+    """Turn the deepest pixels of objects that are all border into interior; in place."""
     number = int(objects.max(initial=0)) + 1
     border = np.bincount(objects[classes == 2], minlength=number) > 0
     bare = border & (np.bincount(objects[classes == 1], minlength=number) == 0)
@@ -244,7 +244,7 @@ def _give_interior(classes: NDArray[np.int8], objects: NDArray[Any]) -> None:
 
 
 def _depth(objects: NDArray[np.int32], spacing: float | Sequence[float]) -> NDArray[np.float32]:
-    """Distance of each pixel to the nearest of another number; 0 in the background."""
+    """Distance of each pixel to the nearest pixel of another number; 0 in the background."""
     steps = np.full(objects.ndim, spacing) if np.ndim(spacing) == 0 else np.asarray(spacing)
     if len(steps) != objects.ndim or not (steps > 0).all():
         raise ConfigError(f"spacing must be positive, one number or one per axis of {objects.shape}, got {spacing}")
@@ -260,4 +260,4 @@ TARGETS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = MappingProxyType
         "distance": distance_levels,
     }
 )
-"""Target of `biounet.config.object_rules.ObjectRules` -> function that makes its classes of numbered objects."""
+"""Target of `biounet.config.object_rules.ObjectRules` -> function from numbered objects to its classes."""

@@ -1,4 +1,4 @@
-"""What each pixel is worth in training."""
+"""Weight maps: the weight of each pixel in the loss."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +9,7 @@ from numba import njit
 
 from biounet.core.components import dense_numbers
 from biounet.core.errors import LabelError, ShapeError
+from biounet.core.labels import check_labels
 from biounet.data.targets import separate_touching, touching
 
 __all__ = ["balance_classes", "border_weights", "class_weights", "separate_touching", "touching", "weight_map"]
@@ -21,7 +22,7 @@ NEGLIGIBLE = 1e-6
 def border_weights(
     labels: np.ndarray, *, w0: float = 10.0, sigma: float = 5.0, spacing: float | Sequence[float] = 1.0
 ) -> np.ndarray:
-    """Weights that make a network learn the thin background between touching cells.
+    """Border weights of the U-Net paper, which make a network learn the thin background between touching cells.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def border_weights(
 
 
 def class_weights(labels: np.ndarray | Iterable[np.ndarray], *, classes: int | None = None) -> np.ndarray:
-    """Weights that make all classes count the same, however rare: w_c of the U-Net paper.
+    """Class weights w_c of the U-Net paper, with which all classes count the same, however rare.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def class_weights(labels: np.ndarray | Iterable[np.ndarray], *, classes: int | N
     """
     counts = np.zeros(classes or 0, dtype=np.int64)
     for array in [labels] if isinstance(labels, np.ndarray) else labels:
-        _check_labels(array)
+        check_labels(array)
         more = np.bincount(array[array >= 0].ravel(), minlength=len(counts))
         if classes is not None and len(more) > classes:
             raise LabelError(f"class numbers must be below {classes}, got {len(more) - 1}; number the classes from 0")
@@ -120,7 +121,7 @@ def class_weights(labels: np.ndarray | Iterable[np.ndarray], *, classes: int | N
 
 
 def balance_classes(counts: np.ndarray) -> np.ndarray:
-    """What `class_weights` gives, from the pixels of each class, (classes,) integers.
+    """Class weights from the number of pixels of each class, (classes,) integers; see `class_weights`.
 
     >>> balance_classes(np.array([3, 1]))
     array([0.6666667, 2.       ], dtype=float32)
@@ -140,15 +141,15 @@ def weight_map(
     sigma: float = 5.0,
     spacing: float | Sequence[float] = 1.0,
 ) -> np.ndarray:
-    """The full weight map of the U-Net paper: class weights plus border weights.
+    """Weight map of the U-Net paper: class weights plus border weights.
 
     Parameters
     ----------
     target : (Y, X) or (Z, Y, X), integers
         Class numbers from 0; negative is unknown.
     objects : of the shape of `target`, integers, or None
-        Number of the object that each pixel is of, 0 background; None: no border weights. What the
-        target calls background, as `separate_touching` does, is so here too.
+        Number of the object of each pixel, 0 background; None: no border weights. Background of the
+        target, such as the ridge of `separate_touching`, is background here, too.
     balance : (classes,), or None
         Weight of each class; None: `class_weights` of this target. Take those of the training set.
     w0, sigma, spacing : as in `border_weights`
@@ -173,7 +174,7 @@ def weight_map(
     >>> weight_map((cells > 0).astype(int), objects=cells).round(2)     # 5/8, and 5/2 + 9.23
     array([[ 0.62,  0.62, 11.73,  0.62,  0.62]], dtype=float32)
     """
-    _check_labels(target)
+    check_labels(target)
     balance = class_weights(target) if balance is None else np.asarray(balance, dtype=np.float32)
     weights: np.ndarray = np.where(target >= 0, balance[np.maximum(target, 0)], np.float32(0))
     if objects is not None:
@@ -185,18 +186,12 @@ def weight_map(
     return weights
 
 
-def _check_labels(labels: np.ndarray) -> None:
-    """Refuse what cannot be numbers of cells or classes."""
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the cells first")
-
-
 def _two_nearest(labels: np.ndarray, steps: Sequence[float], reach: float) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances of background pixels to the two nearest cells, no higher than that of `reach`."""
+    """Squared distances of background pixels to the two nearest cells, at most ``reach**2``."""
     found = [np.full(labels.shape, value, kind) for value, kind in ((0, np.int32), (reach**2, np.float32)) * 2]
     _scan_lines(_lines(dense_numbers(labels)), *map(_lines, found), steps[-1])
     for axis, step in enumerate(steps[:-1]):
-        # Pixels of cells are asked by other pixels what is near them, but along the last axis not any more.
+        # Later axes read the nearest cells of pixels on cells, too; after the last axis nobody does.
         wanted = np.ones(labels.shape, bool) if axis < labels.ndim - 2 else labels == 0
         found = [np.ascontiguousarray(np.moveaxis(array, axis, -1)) for array in found]
         _search_lines(*map(_lines, found), _lines(np.ascontiguousarray(np.moveaxis(wanted, axis, -1))), step)
@@ -205,12 +200,12 @@ def _two_nearest(labels: np.ndarray, steps: Sequence[float], reach: float) -> tu
 
 
 def _lines(array: np.ndarray) -> np.ndarray:
-    """View as (lines, pixels)."""
+    """The array as (lines, pixels)."""
     return array.reshape(-1, array.shape[-1])
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile to machine code, kept on disk where there is a place for it."""
+    """Compile to machine code, stored on disk where there is a folder for it."""
     try:
         return njit(nogil=True, cache=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:
@@ -268,8 +263,8 @@ def _search_lines(
                 far = np.float32((away * step) ** 2)
                 if far >= best[3] or not wanted[line, x]:
                     break
-                for near in (x - away, x + away):
-                    if 0 <= near < size:
-                        best = _nearer(*best, cells_1[near], squares_1[near] + far)
-                        best = _nearer(*best, cells_2[near], squares_2[near] + far)
+                for neighbour in (x - away, x + away):
+                    if 0 <= neighbour < size:
+                        best = _nearer(*best, cells_1[neighbour], squares_1[neighbour] + far)
+                        best = _nearer(*best, cells_2[neighbour], squares_2[neighbour] + far)
             first[line, x], d1[line, x], second[line, x], d2[line, x] = best

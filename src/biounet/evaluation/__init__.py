@@ -1,4 +1,4 @@
-"""Two files or folders to one table of scores."""
+"""Evaluation: a table of scores from a file or folder of results and one of the truth."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
-from biounet.evaluation.fragments import Pieces
+from biounet.evaluation.fragments import Fragments
 from biounet.evaluation.image_pairs import score_drawn
 from biounet.evaluation.pairing import FilePair, pair_files
 from biounet.evaluation.reading import Case, read_case
@@ -38,7 +38,7 @@ def evaluate(
     groups: Mapping[str, str] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
-    """Compare results with the truth.
+    """Scores of results against the truth, of all images together and of each.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def evaluate(
     counts: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     notes: dict[str, None] = {}
-    pieces = Pieces()
+    fragments = Fragments()
     for index, (pair, part) in enumerate(zip(pairs, parts, strict=True)):
         case = read_case(pair, sections=sections, spacing=spacing)
         chosen = chosen or _suitable(case, pair)
@@ -97,8 +97,8 @@ def evaluate(
             if progress is not None:
                 progress((index + share) / len(pairs))
         if pair.role != "markers" and not set(OF_OBJECTS).isdisjoint(wanted):
-            pieces.look(case)
-    notes |= dict.fromkeys(pieces.notes())
+            fragments.add(case)
+    notes |= dict.fromkeys(fragments.notes())
     for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None
@@ -106,7 +106,7 @@ def evaluate(
 
 
 def metric_groups(metrics: Sequence[str]) -> tuple[str, ...]:
-    """Resolve names of metrics to keys of `biounet.metrics.METRICS`, each once.
+    """Keys of `biounet.metrics.METRICS` for names of metrics and of `ALIASES`, each once.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def metric_groups(metrics: Sequence[str]) -> tuple[str, ...]:
 
 
 def _suitable(case: Case, pair: FilePair) -> tuple[str, ...]:
-    """Groups that suit the data where nobody chose."""
+    """Metrics that suit the data, where the caller named none."""
     if pair.role != "all":
         return ("seg", "det")
     if case.result.dtype.kind == "f":
@@ -139,12 +139,12 @@ def _suitable(case: Case, pair: FilePair) -> tuple[str, ...]:
 
 
 def _serves(pair: FilePair, group: str) -> bool:
-    """Whether the truth of a pair is good for a group: markers for DET alone, an incomplete truth for all but DET."""
+    """Whether the truth of a pair suits a metric: markers suit DET alone, an incomplete truth suits all but DET."""
     return pair.role == "all" or (pair.role == "markers") == (group == "det")
 
 
 def _count(case: Case, groups: Sequence[str], notes: dict[str, None]) -> Iterator[tuple[float, str, str, Any]]:
-    """Count image by image for each group: share done, group, name of the image, count."""
+    """Counts of each image and metric: share done, metric, name of the image, count."""
     try:
         scaled = None
         if "isbi2012" in groups or ("overlap" in groups and case.result.dtype.kind == "f"):
@@ -168,7 +168,7 @@ def _pool(
     notes: Mapping[str, None],
     truth: Path,
 ) -> Scores:
-    """Score all images together, and those of each part."""
+    """Scores of all images together, of each subgroup, and of each image."""
     if not counts:
         raise DatasetError(f"{'; '.join(notes)}; nothing is left to score in {truth}")
     scores: dict[str, float] = {}

@@ -1,35 +1,35 @@
-"""Objects whose pixels do not hang together: each is scored as one, and that is said."""
+"""Objects in several pieces, each of which is scored as one object, and the note about them."""
 
 from dataclasses import dataclass, field
 
 from biounet.core.components import in_pieces
 from biounet.evaluation.reading import Case
 
-__all__ = ["Pieces"]
+__all__ = ["Fragments"]
 
 
 @dataclass
-class Pieces:
-    """Which images have objects in several pieces.
+class Fragments:
+    """Objects in several pieces, image by image.
 
     Attributes
     ----------
-    found : truth or result -> name of the file, and frame -> label of such an object -> number of its pieces
+    found : "truth" or "result" -> name of file and frame -> label of an object in several pieces -> how many pieces
 
     Examples
     --------
     >>> import numpy as np
-    >>> pieces = Pieces()
+    >>> fragments = Fragments()
     >>> truth, result = np.array([[3, 0, 3, 7]]), np.array([[3, 3, 3, 7]])
-    >>> pieces.look(Case("a.tif", "truth.tif", truth, result, "YX", 0, (1.0, 1.0), ()))
-    >>> pieces.notes()
+    >>> fragments.add(Case("a.tif", "truth.tif", truth, result, "YX", 0, (1.0, 1.0), ()))
+    >>> fragments.notes()
     ('1 object of the truth is in several pieces (3 of truth.tif in 2); each is scored as one',)
     """
 
     found: dict[str, dict[str, dict[int, int]]] = field(default_factory=lambda: {"truth": {}, "result": {}})
 
-    def look(self, case: Case) -> None:
-        """Look at the frames of a pair of label files."""
+    def add(self, case: Case) -> None:
+        """Search the frames of a pair of label files."""
         for name, truth, result in case.images(case.result, planar=False):
             frame = name.removeprefix(case.name)
             for what, file, labels in (("truth", case.truth_name, truth), ("result", case.name, result)):
@@ -37,7 +37,7 @@ class Pieces:
                     self.found[what][file + frame] = broken
 
     def notes(self) -> tuple[str, ...]:
-        """Say how many there are, and name one."""
+        """A note each for truth and result: how many such objects, and one of them by name."""
         said = []
         for what, images in self.found.items():
             count = sum(map(len, images.values()))

@@ -1,4 +1,4 @@
-"""Drawn images against true ones."""
+"""Scores of predicted images against true images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,14 +20,14 @@ def score_drawn(
     sections: slice | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
-    """Score drawn images: of all together, as if they were one, of each part, and of each.
+    """Scores of predicted images: of all together, as if they were one, of each subgroup, and of each image.
 
     Parameters
     ----------
     pairs : of files with images of any axes and number types
-    parts : what each pair is of; "" is none
+    parts : subgroup of each pair; "" is none
     sections : slice
-        Which frames, or sections of a file without, of the truth and of a result that has all are compared.
+        The frames that are compared; of a file without frames, the sections.
     progress : called with the share that is done, from 0 to 1
 
     Raises
@@ -63,7 +63,7 @@ def score_drawn(
 
 
 def _without_single_channel(image: Image) -> Image:
-    """Drop a channel axis that tells nothing."""
+    """Drop an axis of a single channel."""
     at = image.axes.find("C")
     if at < 0 or image.array.shape[at] > 1:
         return image

@@ -1,4 +1,4 @@
-"""The table of scores, as JSON and as CSV."""
+"""Scores of an evaluation, as JSON and as CSV."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ class Scores:
     sweeps : name to `biounet.metrics.Sweep`
         Scores of all images at every threshold, where there are thresholds.
     notes : tuple[str, ...]
-        What a person should know of how the files were read.
+        Remarks on how the files were read.
     groups : name of a group to name to value
         Pooled over the images of each group; empty where nobody asked for groups.
     """
@@ -38,14 +38,14 @@ class Scores:
 
 
 def to_json(scores: Scores) -> dict[str, Any]:
-    """Return what ``--json`` writes; what is undefined or infinite becomes ``None``, as JSON has neither.
+    """Scores as the document that ``--json`` writes; undefined and infinite scores are ``None``.
 
     Returns
     -------
     ``{"scores": {name: value}, "images": [{"name": ..., name: value}], "thresholds": {name: {...}}}``
         ``thresholds`` holds, for each score with thresholds, ``threshold``, ``value`` and its parts as lists,
-        and ``best_threshold``; it is left out where there are none. So are ``groups`` (``{group: {name: value}}``)
-        and ``notes``.
+        and ``best_threshold``. It is left out where there are none, and so are ``groups``
+        (``{group: {name: value}}``) and ``notes``.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def to_json(scores: Scores) -> dict[str, Any]:
 
 
 def to_csv(scores: Scores) -> str:
-    """Return the table of images, a row each; empty where a score is undefined or not of that image.
+    """Scores of each image as a table, a row per image; a cell is empty where a score is undefined.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Kinds of images that are scored apart, too: from a table, or by whether they are in colour."""
+"""Subgroups of images that are also scored by themselves: from a table, or grey images and colour images."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ __all__ = ["groups_of", "read_groups"]
 
 
 def read_groups(source: Path) -> dict[str, str]:
-    r"""Find out which image is of which group.
+    r"""Group of each image, from a table or from the images.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ def read_groups(source: Path) -> dict[str, str]:
 
 
 def groups_of(pairs: Sequence[FilePair], groups: Mapping[str, str]) -> list[str]:
-    """Name the group of each pair of files; groups may tell of more images.
+    """Group of each pair of files; `groups` may name more images.
 
     Raises
     ------
     ConfigError
-        If a result is of none.
+        If a result has no group.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def groups_of(pairs: Sequence[FilePair], groups: Mapping[str, str]) -> list[str]
 
 
 def _read_table(path: Path) -> dict[str, str]:
-    """Read the columns of a CSV file."""
+    """Name and group of each row of a CSV file."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             rows = list(csv.DictReader(stream))

@@ -1,4 +1,4 @@
-"""Measurements of objects: label images in, a table out; whole or region by region."""
+"""Measurements of the objects of a label image, as a table; in memory or region by region."""
 
 from biounet.core.components import in_pieces, split_objects
 from biounet.core.labels import check_labels

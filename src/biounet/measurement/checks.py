@@ -1,4 +1,4 @@
-"""Label images that can be measured: checked, numbered without gaps, and in one piece per object."""
+"""Axes and channels of the images and probabilities that objects are measured in."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ __all__ = ["fit_channels_first", "foreground"]
 
 
 def fit_channels_first(array: np.ndarray | None, labels: np.ndarray, what: str) -> np.ndarray | None:
-    """View what is measured in objects as (C, *spatial).
+    """Image or probabilities with the axis of channels first, (C, *spatial).
 
     Raises
     ------
     ShapeError
-        If it does not have the size of the labels.
+        If the array does not have the size of the labels.
 
     Examples
     --------
@@ -29,7 +29,7 @@ def fit_channels_first(array: np.ndarray | None, labels: np.ndarray, what: str) 
 
 
 def foreground(probabilities: np.ndarray) -> np.ndarray:
-    """Probability that a pixel is of any object: of all that a network tells apart, only the first is background.
+    """Probability of the foreground: of all classes but the first.
 
     Parameters
     ----------

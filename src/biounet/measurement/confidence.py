@@ -1,4 +1,4 @@
-"""How probable the foreground is in objects, added up while they get their numbers."""
+"""Confidence of objects: sums of the probability of the foreground, which add up over regions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ __all__ = ["ForegroundSums"]
 
 @dataclass(frozen=True, eq=False)
 class ForegroundSums:
-    """Sums of the probability of the foreground in N objects, or in the parts of them that lie in a region.
+    """Sums of the probability of the foreground in N objects, or in their pixels in a region.
 
-    DatasetSplit by the pixels of an object they are its confidence, see `biounet.measurement.measure_objects`.
+    Divided by the pixels of an object, its sum is its confidence, see `biounet.measurement.measure_objects`.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class ForegroundSums:
 
     Examples
     --------
-    >>> left = ForegroundSums.of(np.array([[7, 7, 0]]), np.array([[1.0, 0.5, 0.1]]))
-    >>> right = ForegroundSums.of(np.array([[7, 3]]), np.array([[0.75, 0.5]]))
-    >>> both = ForegroundSums.joined([left, right])
+    >>> first = ForegroundSums.of(np.array([[7, 7, 0]]), np.array([[1.0, 0.5, 0.1]]))
+    >>> second = ForegroundSums.of(np.array([[7, 3]]), np.array([[0.75, 0.5]]))
+    >>> both = ForegroundSums.joined([first, second])
     >>> both.labels, both.sums
     (array([3, 7]), array([0.5 , 2.25]))
     >>> both.at(np.array([7]))
@@ -39,7 +39,7 @@ class ForegroundSums:
 
     @classmethod
     def of(cls, labels: np.ndarray, foreground: np.ndarray) -> "ForegroundSums":
-        """Add up probabilities of the shape of the labels."""
+        """Sums of probabilities of the shape of the labels."""
         numbers, names = number_objects(labels)
         sums = np.bincount(numbers.ravel(), foreground.ravel(), len(names)).astype(np.float64)
         order = np.argsort(names[1:])
@@ -47,11 +47,11 @@ class ForegroundSums:
 
     @classmethod
     def joined(cls, parts: Sequence["ForegroundSums"]) -> "ForegroundSums":
-        """Add up the sums of regions or sections that do not overlap; at least one."""
+        """Sums of one or more regions or sections that do not overlap."""
         labels, place = np.unique(np.concatenate([part.labels for part in parts]), return_inverse=True)
         sums = np.bincount(place, np.concatenate([part.sums for part in parts]), len(labels))
         return cls(labels, sums.astype(np.float64))
 
     def at(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the sums of some of the objects."""
+        """Sums of some of the objects."""
         return self.sums[np.searchsorted(self.labels, labels)]

@@ -1,18 +1,17 @@
-"""Outlines of objects as polygons along the edges of pixels."""
+"""Contours of objects as polygons along the edges of pixels."""
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from biounet.core.components import number_pieces
-from biounet.core.errors import ShapeError
 from biounet.core.labels import check_labels
 
 __all__ = ["outline_polygons"]
 
 
 def outline_polygons(labels: np.ndarray) -> dict[int, NDArray[np.int64]]:
-    """Trace the outline of the largest piece of every object.
+    """Contour of the largest piece of every object, as a polygon.
 
     Parameters
     ----------
@@ -23,13 +22,13 @@ def outline_polygons(labels: np.ndarray) -> dict[int, NDArray[np.int64]]:
     -------
     label -> (K, 2), int64, ascending labels
         Y, X of the corners, clockwise from the top left one. Pixel (y, x) covers y..y + 1, x..x + 1, as in ImageJ;
-        corners lie between pixels. Holes are filled. Pixels that meet at a corner hang together: there the polygon
+        corners lie between pixels. Holes are filled. Pixels that meet at a corner are connected: there the polygon
         touches itself.
 
     Raises
     ------
     LabelError, ShapeError
-        If it is no label image of a plane.
+        If the array is no label image of a plane.
 
     Notes
     -----
@@ -40,9 +39,7 @@ def outline_polygons(labels: np.ndarray) -> dict[int, NDArray[np.int64]]:
     >>> outline_polygons(np.array([[0, 4, 4]]))[4].tolist()
     [[0, 1], [0, 3], [1, 3], [1, 1]]
     """
-    check_labels(labels)
-    if labels.ndim != 2:
-        raise ShapeError(f"outlines are those of planes, axes YX, got shape {labels.shape}; give section by section")
+    check_labels(labels, masks=True, axes=("YX",))
     pieces, names = number_pieces(labels)
     sizes = np.bincount(pieces.ravel(), minlength=len(names))
     order = np.lexsort((np.arange(len(names)), -sizes, names))
@@ -58,7 +55,7 @@ def outline_polygons(labels: np.ndarray) -> dict[int, NDArray[np.int64]]:
 
 @njit(cache=True, nogil=True)
 def _trace(framed, wanted):  # type: ignore[no-untyped-def]
-    """Follow the outer edge of each wanted piece, which stays on the right: (K, 3), its number, Y, X of corners."""
+    """Numbers, Y and X of the corners of each wanted piece, (K, 3), from a walk with the piece on the right."""
     # Steps east, south, west, north; the pixels ahead on the left and on the right of a corner, in that order.
     step_y, step_x = (0, 1, 0, -1), (1, 0, -1, 0)
     left_y, left_x = (-1, 0, 0, -1), (0, 0, -1, -1)

@@ -14,7 +14,7 @@ FAR = 2**60
 
 @njit(cache=True, nogil=True)
 def row_ends(numbers, count):  # type: ignore[no-untyped-def]
-    """Find the ends of the runs of pixels of each object: no other pixel can be a corner of its convex hull.
+    """Ends of the runs of pixels of each object; no other pixel can be a corner of the convex hull.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def row_ends(numbers, count):  # type: ignore[no-untyped-def]
 
     Returns
     -------
-    owner : (P,), int32
+    objects : (P,), int32
         The object of each end, ascending.
     points : (P, 3), int32
         Z, Y, X, ascending for each object.
@@ -32,7 +32,7 @@ def row_ends(numbers, count):  # type: ignore[no-untyped-def]
     for fill in (False, True):
         if fill:
             place = np.cumsum(sizes)[:-1].copy()
-            owner, points = np.empty(sizes.sum(), np.int32), np.empty((sizes.sum(), 3), np.int32)
+            objects, points = np.empty(sizes.sum(), np.int32), np.empty((sizes.sum(), 3), np.int32)
         for z in range(numbers.shape[0]):
             for y in range(numbers.shape[1]):
                 last = numbers.shape[2] - 1
@@ -42,23 +42,23 @@ def row_ends(numbers, count):  # type: ignore[no-untyped-def]
                     if number == 0 or inside:
                         continue
                     if fill:
-                        owner[place[number]] = number
+                        objects[place[number]] = number
                         points[place[number]] = (z, y, x)
                         place[number] += 1
                     else:
                         sizes[number + 1] += 1
-    return owner, points
+    return objects, points
 
 
 @njit(cache=True, nogil=True)
-def on_hull(owner, points):  # type: ignore[no-untyped-def]
-    """Tell which points are corners of the convex hull of the pixels of one object in one section.
+def on_hull(objects, points):  # type: ignore[no-untyped-def]
+    """Mask of the points that are corners of the convex hull of one object in one section.
 
     Parameters
     ----------
-    owner : (P,), int32
+    objects : (P,), int32
     points : (P, 3), int32
-        Z, Y, X; sorted by owner, then Z, Y and X.
+        Z, Y, X; sorted by object, then Z, Y and X.
 
     Returns
     -------
@@ -68,12 +68,12 @@ def on_hull(owner, points):  # type: ignore[no-untyped-def]
     -----
     Source: the monotone chain of Andrew 1979, which takes points that are sorted.
     """
-    keep = np.zeros(owner.size, np.bool_)
-    stack = np.empty(owner.size, np.int64)
+    keep = np.zeros(objects.size, np.bool_)
+    stack = np.empty(objects.size, np.int64)
     first = 0
-    while first < owner.size:
+    while first < objects.size:
         stop = first + 1
-        while stop < owner.size and owner[stop] == owner[first] and points[stop, 0] == points[first, 0]:
+        while stop < objects.size and objects[stop] == objects[first] and points[stop, 0] == points[first, 0]:
             stop += 1
         for side in (1, -1):
             height = 0
@@ -94,12 +94,12 @@ def on_hull(owner, points):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def hull_pixels(owner, points, count):  # type: ignore[no-untyped-def]
-    """Count the pixels of the convex hull of each object of a plane.
+def hull_pixels(objects, points, count):  # type: ignore[no-untyped-def]
+    """Pixels of the convex hull of each object of a plane.
 
     Parameters
     ----------
-    owner : (P,), int32
+    objects : (P,), int32
         Objects 0..count - 1, ascending.
     points : (P, 3), int32
         Z, Y, X of the corners of hulls.
@@ -115,9 +115,9 @@ def hull_pixels(owner, points, count):  # type: ignore[no-untyped-def]
     """
     pixels = np.zeros(count, np.int64)
     first = 0
-    while first < owner.size:
+    while first < objects.size:
         stop = first + 1
-        while stop < owner.size and owner[stop] == owner[first]:
+        while stop < objects.size and objects[stop] == objects[first]:
             stop += 1
         ys = points[first:stop, 1]
         top = ys.min()
@@ -128,7 +128,7 @@ def hull_pixels(owner, points, count):  # type: ignore[no-untyped-def]
             for step, reach in ((-1, 0), (0, 1), (1, 0)):
                 low[row + step] = min(low[row + step], 2 * x - reach)
                 high[row + step] = min(high[row + step], -2 * x - reach)
-        pixels[owner[first]] = (1 - _first_columns(low) - _first_columns(high)).sum()
+        pixels[objects[first]] = (1 - _first_columns(low) - _first_columns(high)).sum()
         first = stop
     return pixels
 
@@ -160,8 +160,8 @@ def _first_columns(low):  # type: ignore[no-untyped-def]
     return columns
 
 
-def hull_voxels(owner: NDArray[np.int32], points: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Count the voxels of the convex hull of each object of a volume; see `hull_pixels`.
+def hull_voxels(objects: NDArray[np.int32], points: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """Voxels of the convex hull of each object of a volume; see `hull_pixels`.
 
     Notes
     -----
@@ -169,8 +169,8 @@ def hull_voxels(owner: NDArray[np.int32], points: NDArray[np.int32], count: int)
     """
     voxels = np.zeros(count, np.int64)
     sides = np.concatenate([np.eye(3), -np.eye(3)]) / 2
-    starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    for first, stop in zip(starts, np.append(starts, len(owner))[1:], strict=False):
+    starts = np.flatnonzero(np.diff(objects, prepend=-1))
+    for first, stop in zip(starts, np.append(starts, len(objects))[1:], strict=False):
         middle = points[first:stop]
         start, end = middle.min(axis=0), middle.max(axis=0)
         hull = ConvexHull(((middle - start)[:, None] + sides).reshape(-1, 3))
@@ -184,5 +184,5 @@ def hull_voxels(owner: NDArray[np.int32], points: NDArray[np.int32], count: int)
         lower = np.where(slope < -1e-12, bounds, -np.inf).max(axis=-1)
         outside = ((np.abs(slope) <= 1e-12) & (rest < 0)).any(axis=-1)
         inside = np.where(outside, 0, np.floor(upper) - np.ceil(lower) + 1)
-        voxels[owner[first]] = np.maximum(inside, 0).sum()
+        voxels[objects[first]] = np.maximum(inside, 0).sum()
     return voxels

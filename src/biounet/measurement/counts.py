@@ -1,4 +1,4 @@
-"""What is counted of the objects in a region; the counts of regions add up to those of the image."""
+"""Region counts: sums over the pixels of each object in a region, which add up to those of the image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ __all__ = ["RegionCounts", "join"]
 
 @dataclass(frozen=True, eq=False)
 class RegionCounts:
-    """Counts of N objects, of the part of them that lies in a region.
+    """Sums over the pixels of N objects in a region: sizes, positions, neighbours, intensities.
 
-    Positions are those in the whole image, in pixels, along Z, Y and X; the Z of a plane is 0.
+    Positions are given in the whole image, in pixels, along Z, Y and X; the Z of a plane is 0.
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class RegionCounts:
         The box around the pixels.
     crossings : (N, K), int64
         Pairs of neighbours along each direction of which one is in the object and the other not.
-    owner : (P,), int32
-        Index of the object that each of `points` is of, ascending.
+    point_objects : (P,), int32
+        Index of the object of each of `points`, ascending.
     points : (P, 3), int32
         Corners of the convex hull of each object in each section, ascending for each object.
     pairs : (M, 2), int64
@@ -52,7 +52,7 @@ class RegionCounts:
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
     crossings: NDArray[np.int64]
-    owner: NDArray[np.int32]
+    point_objects: NDArray[np.int32]
     points: NDArray[np.int32]
     pairs: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -63,7 +63,7 @@ class RegionCounts:
 
 
 def join(region_counts: Sequence[RegionCounts]) -> RegionCounts:
-    """Add up the counts of regions that do not overlap.
+    """Counts of an image, or of a part of it, from those of regions that do not overlap.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def join(region_counts: Sequence[RegionCounts]) -> RegionCounts:
     Examples
     --------
     >>> from biounet.measurement.region_counts import count_region
-    >>> left, right = count_region(np.array([[5, 5]])), count_region(np.array([[5, 0]]), origin=(0, 2))
-    >>> whole = join([left, right])
+    >>> first, second = count_region(np.array([[5, 5]])), count_region(np.array([[5, 0]]), origin=(0, 2))
+    >>> whole = join([first, second])
     >>> whole.labels, whole.pixels, whole.sums[:, 2]
     (array([5]), array([3]), array([3.]))
     """
@@ -95,13 +95,13 @@ def join(region_counts: Sequence[RegionCounts]) -> RegionCounts:
         return whole
 
     pixels, values = together("pixels"), together("values")
-    labels_of = np.concatenate(
-        [row[first + counts.owner] for first, counts in zip(firsts[:-1], region_counts, strict=True)]
+    point_objects = np.concatenate(
+        [row[first + counts.point_objects] for first, counts in zip(firsts[:-1], region_counts, strict=True)]
     )
     points = np.concatenate([counts.points for counts in region_counts])
-    order = np.lexsort((*points.T[::-1], labels_of))
-    owner, points = labels_of[order], points[order]
-    corners = on_hull(owner, points)
+    order = np.lexsort((*points.T[::-1], point_objects))
+    point_objects, points = point_objects[order], points[order]
+    corners = on_hull(point_objects, points)
     pairs = np.concatenate([counts.pairs for counts in region_counts])
     return RegionCounts(
         dims=region_counts[0].dims,
@@ -112,7 +112,7 @@ def join(region_counts: Sequence[RegionCounts]) -> RegionCounts:
         start=together("start", how=np.minimum, start=np.iinfo(np.int64).max),
         stop=together("stop", how=np.maximum),
         crossings=together("crossings"),
-        owner=owner[corners],
+        point_objects=point_objects[corners],
         points=points[corners],
         pairs=unique_pairs(pairs),
         values=values,
@@ -124,7 +124,7 @@ def join(region_counts: Sequence[RegionCounts]) -> RegionCounts:
 
 
 def unique_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sort pairs, and keep each once."""
+    """Pairs without repetition, ascending."""
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     new = np.ones(len(pairs), bool)
     new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
@@ -134,7 +134,7 @@ def unique_pairs(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
 def _between(
     region_counts: Sequence[RegionCounts], row: NDArray[np.int32], means: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What the means of regions add to the squared differences from the mean of the whole."""
+    """Squared differences between the means of regions and the mean of the whole, for each object."""
     pixels = np.concatenate([counts.pixels for counts in region_counts])[:, None]
     values = np.concatenate([counts.values for counts in region_counts])
     added = np.zeros_like(means)

@@ -17,11 +17,11 @@ __all__ = ["counts_of", "empty_table", "place_of", "write_tables"]
 
 
 AXIS_NAMES = {"T": "frame", "Z": "section"}
-"""What the columns are called that tell where in a file a frame stands."""
+"""Axis of a file -> name of the column with the place of a frame on it."""
 
 
 def place_of(frame: FrameTable | ObjectFrame) -> dict[str, object]:
-    """Name a frame, as the first columns of all tables do.
+    """File, time point and section of a frame: the first columns of its rows.
 
     >>> place_of(FrameTable("a.tif", (("T", 3),), 100, {}))
     {'image': 'a.tif', 'frame': 3}
@@ -30,7 +30,7 @@ def place_of(frame: FrameTable | ObjectFrame) -> dict[str, object]:
 
 
 def counts_of(frame: FrameTable) -> dict[str, object]:
-    """Sum up the objects of a frame: a row of ``counts.csv``.
+    """Number and mean properties of the objects of a frame: a row of ``counts.csv``.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def counts_of(frame: FrameTable) -> dict[str, object]:
 
 
 def empty_table(frame: ObjectFrame, *, by_class: bool = False) -> FrameTable:
-    """The table that a frame would have if no object were in it: its columns, without looking at pixels.
+    """Table of a frame without objects, which has the columns of the frame; no pixel is read.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ def empty_table(frame: ObjectFrame, *, by_class: bool = False) -> FrameTable:
 def write_tables(
     frames: Iterable[FrameTable], folder: Path, *, kinds: Iterable[FrameTable] = (), overwrite: bool = False
 ) -> int:
-    """Write ``objects.csv``, a row per object, and ``counts.csv``, a row per frame, as the frames come.
+    """Files ``objects.csv``, with a row per object, and ``counts.csv``, with a row per frame; the number of objects.
 
     Parameters
     ----------
     frames : of one file or of several
     folder : Path
         Made if it is missing.
-    kinds : tables that have all columns together, such as `empty_table` of each file
+    kinds : tables that have all columns together, for example `empty_table` of each file
         For frames of which a pixel size is known for some only, or that differ in channels or axes: cells are empty
         in columns that a frame has not. All are looked at before the first frame. If there are none, the first frame
         has all columns.
@@ -142,7 +142,7 @@ def _headings(kinds: Iterable[FrameTable]) -> tuple[list[str], list[str]]:
 
 
 def _add_names(names: list[str], more: Iterable[str]) -> None:
-    """Put names where they stand among others: a, b and a, c become a, c, b."""
+    """Insert names behind the names before them: a, b and a, c become a, c, b."""
     place = 0
     for name in more:
         if name not in names:
@@ -163,7 +163,7 @@ def _rows(frame: FrameTable, columns: Sequence[str]) -> Iterator[tuple[object, .
 
 
 def _check_columns(frame: FrameTable, columns: Sequence[str]) -> None:
-    """Refuse rows that have no place under the heading."""
+    """Refuse rows with columns that the heading does not have."""
     other = sorted({*place_of(frame), *frame.table} - set(columns))
     if other:
         raise ConfigError(
@@ -173,7 +173,7 @@ def _check_columns(frame: FrameTable, columns: Sequence[str]) -> None:
 
 
 def _text(value: object) -> object:
-    """What stands in a cell."""
+    """Text of a cell."""
     if isinstance(value, bool):
         return int(value)
     return f"{value:.9g}" if isinstance(value, float) else value

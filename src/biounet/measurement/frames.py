@@ -29,7 +29,7 @@ REGION = 40 * 2048**2
 
 @dataclass(frozen=True)
 class ObjectFrame:
-    """Labels of one frame of a file, with what is measured in them: each a `biounet.core.boxes.Reader`.
+    """Labels of one frame of a file, with the image and the probabilities that are measured in its objects.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class ObjectFrame:
 
 @dataclass(frozen=True)
 class FrameTable:
-    """The objects of one frame.
+    """Table of the objects of one frame.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class FrameTable:
 
 @dataclass(frozen=True)
 class _Converted:
-    """A frame of a file, of which every region is checked and converted as it is read."""
+    """A frame of a file whose pixels are checked and converted when they are read."""
 
     frame: Frame
     convert: Callable[[NDArray[Any], str], NDArray[Any]]
@@ -85,7 +85,7 @@ class _Converted:
 
 
 def _as_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Labels: numbers must be whole."""
+    """Labels as integers; an error if a number is not whole."""
     if array.dtype.kind != "f":
         return array
     whole = np.abs(array) <= 2**53
@@ -99,7 +99,7 @@ def _as_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _as_probabilities(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Probabilities: integers are shares of their largest number."""
+    """Probabilities from numbers of a file; integers are divided by the largest of their type."""
     if array.dtype.kind in "iu":
         return array / np.float32(np.iinfo(array.dtype).max)
     if array.size and not 0 <= array.min() <= array.max() <= 1 + 1e-6:
@@ -121,7 +121,7 @@ def open_frames(
     by_section: bool = False,
     files: ExitStack,
 ) -> list[ObjectFrame]:
-    """Open a label image, and what is measured in its objects, frame by frame.
+    """Frames of a label image, each with the image and the probabilities that are measured in its objects.
 
     Parameters
     ----------
@@ -146,15 +146,15 @@ def open_frames(
     source = files.enter_context(open_lazily(labels, axes=axes, labels=True))
     dims = 2 if by_section or "Z" not in source.axes else 3
     frames = frames_of(source, dims=dims, channels=1, name=labels.name)
-    beside: list[Sequence[Frame | None]] = []
+    others: list[Sequence[Frame | None]] = []
     spacing = source.spacing
     shared = axes if axes and "C" not in axes else None
     for path, own, wanted in ((image, image_axes or shared, channels), (probabilities, shared, None)):
         if path is None:
-            beside.append([None] * len(frames))
+            others.append([None] * len(frames))
             continue
         other = files.enter_context(open_lazily(path, axes=own))
-        beside.append(_fitting(other, frames, path, wanted))
+        others.append(_fitting(other, frames, path, wanted))
         spacing = spacing or other.spacing
     return [
         ObjectFrame(
@@ -165,7 +165,7 @@ def open_frames(
             shares and _Converted(shares, _as_probabilities),
             spacing[-dims:] if spacing else None,
         )
-        for frame, pixels, shares in zip(frames, *beside, strict=True)
+        for frame, pixels, shares in zip(frames, *others, strict=True)
     ]
 
 
@@ -183,14 +183,14 @@ def _fitting(other: LazyImage, frames: Sequence[Frame], path: Path, channels: in
 
 
 def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = REGION) -> FrameTable:
-    """Measure the objects of a frame, region by region, so that its size does not matter.
+    """Table of the objects of a frame of any size, measured region by region.
 
     Parameters
     ----------
     frame : ObjectFrame
     by_class : as for `biounet.measurement.measure_objects`
     memory : bytes
-        For what is read at a time.
+        For one region.
 
     Raises
     ------
@@ -218,7 +218,7 @@ def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = R
             )
         )
         while len(region_counts) > 1 and len(region_counts[-2].labels) <= 2 * len(region_counts[-1].labels):
-            region_counts[-2:] = [join(region_counts[-2:])]  # like with like, so that no object is joined too often
+            region_counts[-2:] = [join(region_counts[-2:])]  # joins of like sizes, so that no object is joined often
     counts = join(region_counts)
     if frame.sums is not None:
         counts = replace(counts, scores=frame.sums.at(counts.labels)[:, np.newaxis])

@@ -1,4 +1,4 @@
-"""Outlines of objects as regions of interest of ImageJ and Fiji, in one zip file."""
+"""Contours of objects as regions of interest of ImageJ and Fiji, in one zip file."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,11 +14,11 @@ __all__ = ["write_rois"]
 
 
 LARGEST = 32_767
-"""LabelIndex in a region of interest are numbers of 16 bits with a sign."""
+"""Coordinates in a region of interest are numbers of 16 bits with a sign."""
 
 
 def write_rois(path: Path, sections: Iterable[tuple[np.ndarray, dict[str, int]]], *, overwrite: bool = False) -> int:
-    """Write a polygon for each object that the ROI Manager of ImageJ and Fiji opens.
+    """Zip file with a polygon for each object, for the ROI Manager of ImageJ and Fiji, and the number of polygons.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A picture of an image with the outlines and numbers of its objects."""
+"""Overlay: an image with the contours and numbers of its objects."""
 
 import numpy as np
 import PIL.Image
@@ -15,7 +15,7 @@ __all__ = ["draw_objects"]
 COLOURS = np.array(
     [(255, 215, 0), (0, 229, 255), (255, 64, 129), (118, 255, 3), (255, 145, 0), (179, 136, 255)], np.uint8
 )
-"""Objects take turns, so that those that touch can be told apart."""
+"""Colours that objects get in turn, so that objects that touch differ."""
 
 LARGEST = 4096
 """Pixels per side beyond which an image is not enlarged; beyond twice as many it is shown smaller."""
@@ -24,11 +24,11 @@ FONT = 12
 """Height of digits in pixels of the picture."""
 
 ROOM = 40
-"""So wide should half of the objects be in the picture, for their numbers to have room."""
+"""Median width of objects in the picture, for their numbers to have room."""
 
 
 def draw_objects(image: np.ndarray | None, labels: np.ndarray, *, numbers: bool = True) -> NDArray[np.uint8]:
-    """Draw the outlines of objects over an image, and their numbers.
+    """Picture of an image with the contours and numbers of its objects.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def draw_objects(image: np.ndarray | None, labels: np.ndarray, *, numbers: bool 
     ground = _as_colours(np.zeros(labels.shape, np.uint8) if image is None else image)
     table = measure_objects(labels)
     zoom = _zoom(table["equivalent_diameter_px"], max(labels.shape))
-    step = -(-max(labels.shape) // (2 * LARGEST))  # of what is too large, every step-th pixel is shown
+    step = -(-max(labels.shape) // (2 * LARGEST))  # of an image that is too large, every step-th pixel is shown
     ground, labels = (array[::step, ::step].repeat(zoom, axis=0).repeat(zoom, axis=1) for array in (ground, labels))
     picture = np.where(_inner_edges(labels)[..., None], COLOURS[labels % len(COLOURS)], ground)
     picture[labels < 0] = picture[labels < 0] // 2 + 48
@@ -68,7 +68,7 @@ def draw_objects(image: np.ndarray | None, labels: np.ndarray, *, numbers: bool 
 
 
 def _write_numbers(picture: NDArray[np.uint8], table: Table, scale: float) -> NDArray[np.uint8]:
-    """Write the numbers of objects that have room for them; those at the edge keep theirs inside."""
+    """The picture with the numbers of objects that are large enough; numbers stay inside the picture."""
     canvas = PIL.Image.fromarray(picture)
     pen, font = PIL.ImageDraw.Draw(canvas), PIL.ImageFont.load_default(FONT)
     columns = ("label", "centroid_x", "centroid_y", "equivalent_diameter_px")
@@ -85,7 +85,7 @@ def _write_numbers(picture: NDArray[np.uint8], table: Table, scale: float) -> ND
 
 
 def _as_colours(image: np.ndarray) -> NDArray[np.uint8]:
-    """View as (Y, X, 3), 8 bits."""
+    """The image as colours, (Y, X, 3), 8 bits."""
     if image.ndim == 3 and len(image) == 3 and image.dtype == np.uint8:
         return np.moveaxis(image, 0, -1)
     grey = (image[0] if image.ndim == 3 else image).astype(np.float32)
@@ -95,13 +95,13 @@ def _as_colours(image: np.ndarray) -> NDArray[np.uint8]:
 
 
 def _zoom(widths: NDArray[np.float64], side: int) -> int:
-    """How many times larger an image is shown."""
+    """Factor by which an image is enlarged."""
     wanted = np.ceil(ROOM / np.median(widths)) if widths.size else 1
     return int(np.clip(wanted, 1, max(1, LARGEST // side)))
 
 
 def _inner_edges(labels: np.ndarray) -> NDArray[np.bool_]:
-    """Pixels of objects beside a pixel that is not of them."""
+    """Mask of the pixels of objects with a neighbour of another label."""
     edges = np.zeros(labels.shape, bool)
     for axis in (0, 1):
         changes = np.diff(labels, axis=axis) != 0

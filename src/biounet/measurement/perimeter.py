@@ -1,4 +1,4 @@
-"""Length of outlines and area of surfaces, from how often lines of pixels cross them."""
+"""Perimeter and surface of objects by the formula of Crofton."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -11,7 +11,7 @@ __all__ = ["boundary_sizes", "directions"]
 
 
 def directions(dims: int) -> NDArray[np.int64]:
-    """List the steps to half of the neighbours of a pixel: the other half lies opposite.
+    """Steps to half of the neighbours of a pixel; the other half lies opposite.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def directions(dims: int) -> NDArray[np.int64]:
 
 
 def boundary_sizes(crossings: np.ndarray, spacing: Sequence[float]) -> NDArray[np.float64]:
-    """Estimate perimeters of plane objects, or surfaces of objects in volumes.
+    """Perimeters of objects in a plane, or surfaces of objects in a volume.
 
     Parameters
     ----------
@@ -75,6 +75,6 @@ def _shares_of_circle(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _shares_of_sphere(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same in space, for steps of length 1."""
+    """Share of all directions in space that are nearest to each step of length 1."""
     areas = SphericalVoronoi(np.concatenate([steps, -steps])).calculate_areas()
     return np.asarray(areas[: len(steps)] / (2 * np.pi))

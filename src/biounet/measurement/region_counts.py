@@ -1,4 +1,4 @@
-"""The pixels of a region, visited once: all that is counted of objects."""
+"""Counts of the objects in a region, from one pass over its pixels."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def count_region(
     core: Box | None = None,
     origin: Sequence[int] | None = None,
 ) -> RegionCounts:
-    """Count what there is to measure of the objects in a region.
+    """Counts of the objects in a region: sizes, positions, neighbours, intensities, probabilities.
 
     Parameters
     ----------
@@ -38,15 +38,15 @@ def count_region(
     by_class : bool
         Count each class apart; else all but the first are foreground.
     core : Box
-        The part of `labels` that is counted; all of it if not given. Around it one pixel must be there, except at
-        the edge of the image: what is not there counts as background.
+        The part of `labels` that is counted; all of it if not given. One pixel around it must be given, except at
+        the edge of the image, where background is assumed.
     origin : pixels per axis
         Where the first pixel of `labels` lies in the image.
 
     Raises
     ------
     LabelError, ShapeError
-        If these are no labels, or the arrays do not fit each other.
+        If `labels` are none, or the arrays do not fit each other.
 
     Notes
     -----
@@ -58,7 +58,7 @@ def count_region(
     >>> counts.labels, counts.pixels, counts.values.ravel(), counts.pairs.tolist()
     (array([4, 9]), array([2, 1]), array([4., 7.]), [[4, 9], [9, 4]])
     """
-    check_labels(labels)
+    check_labels(labels, masks=True, axes=("YX", "ZYX"))
     shares = fit_channels_first(probabilities, labels, "probabilities")
     if shares is not None and not by_class:
         shares = foreground(shares)
@@ -70,22 +70,22 @@ def count_region(
     inner = framed[1:-1, 1:-1, 1:-1]
     count = len(names) - 1
     pixels, sums, products, start, stop, crossings, pairs = _scan(framed, directions(labels.ndim), count, shift)
-    owner, points = row_ends(inner, count)
-    corners = on_hull(owner, points)
+    objects, points = row_ends(inner, count)
+    corners = on_hull(objects, points)
     intensities, scores = (_blocks(array, core) for array in channels)
     statistics = np.array([_measure(inner, channel, pixels) for channel in intensities]).reshape(-1, 4, count + 1)
     values, spread, low, high = statistics.transpose(1, 2, 0)
     numbers = inner.ravel()
     totals = [np.bincount(numbers, channel.ravel(), count + 1) for channel in scores]
-    # Objects that only reach into the frame are not of this region; the others are put in the order of their labels.
+    # Objects without a pixel in the region lie in the frame alone; the others are sorted by label.
     here = np.flatnonzero(pixels)
     here = here[np.argsort(names[here])]
     rank = np.full(count + 1, -1, np.int32)
     rank[here] = np.arange(len(here), dtype=np.int32)
-    order = np.argsort(rank[owner[corners]], kind="stable")
+    order = np.argsort(rank[objects[corners]], kind="stable")
     return RegionCounts(
         labels.ndim, names[here], pixels[here], sums[here], products[here], start[here], stop[here], crossings[here],
-        owner=rank[owner[corners]][order],
+        point_objects=rank[objects[corners]][order],
         points=points[corners][order] + shift.astype(np.int32),
         pairs=unique_pairs(names[pairs]),
         values=values[here], spread=spread[here], low=low[here], high=high[here],
@@ -94,7 +94,7 @@ def count_region(
 
 
 def _frame(labels: np.ndarray, core: Box) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number the objects of a region and the pixels around it: (Z + 2, Y + 2, X + 2), 0 where there are none."""
+    """Numbers of the objects of a region and of one pixel around it, (Z + 2, Y + 2, X + 2); 0 beyond the image."""
     around = core.grown((1,) * labels.ndim, labels.shape)
     numbers, names = number_objects(labels[around.slices])
     framed = np.zeros([size + 2 for size in core.shape], np.int32)

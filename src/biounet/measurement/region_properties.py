@@ -1,4 +1,4 @@
-"""From counts to the table of measurements: a column per measure, a row per object."""
+"""Region properties: a table with a row per object and a column per measure."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def measure_objects(
     by_class: bool = False,
     spacing: Sequence[float] | None = None,
 ) -> Table:
-    """Measure every object of a label image.
+    """Properties of every object of a label image: size, position, shape, intensity, confidence, neighbours.
 
     Parameters
     ----------
@@ -35,13 +35,12 @@ def measure_objects(
     image : (C, Y, X) or (C, Z, Y, X), or without the channel axis
         Intensities are measured in each channel.
     probabilities : (classes, Y, X) or (classes, Z, Y, X), in [0, 1], or of the foreground only, without that axis
-        Whatever a network tells apart in the foreground (interior and border, levels of distance), class 0 is
-        background.
+        Class 0 is background; all others are foreground (interior and border, or levels of distance).
     by_class : bool
         Of more than two classes, an object has one: the most probable inside of it, class 0 left out. Not for
         networks that learnt objects, whose classes are parts of each object.
     spacing : micrometres per pixel, one number per axis of `labels`
-        Lengths are in pixels if it is not known.
+        None: lengths are in pixels.
 
     Returns
     -------
@@ -73,7 +72,7 @@ def measure_objects(
 
 
 def table_of(counts: RegionCounts, *, shape: Sequence[int], spacing: Sequence[float] | None = None) -> Table:
-    """Turn the counts of all regions of an image into its table.
+    """Properties of every object from the counts of all regions of an image.
 
     Parameters
     ----------
@@ -114,7 +113,7 @@ def table_of(counts: RegionCounts, *, shape: Sequence[int], spacing: Sequence[fl
 
 
 def _shapes(counts: RegionCounts, steps: NDArray[np.float64], unit: str) -> Table:
-    """Measure the ellipse with the same second moments, and the share of the convex hull."""
+    """Axes and eccentricity of the ellipse with the same second moments, and solidity."""
     dims = counts.dims
     zero, count = counts.start.astype(np.float64), counts.pixels[:, None]
     sums = counts.sums - count * zero  # positions from the first corner of the box, so that no digits are lost
@@ -124,7 +123,7 @@ def _shapes(counts: RegionCounts, steps: NDArray[np.float64], unit: str) -> Tabl
     variances = (squares / count[..., None] - mean[:, :, None] * mean[:, None])[:, -dims:, -dims:]
     principal = np.linalg.eigvalsh(variances * np.outer(steps, steps)).clip(min=0)
     least, most = principal[:, 0], principal[:, -1]
-    hull = (hull_pixels if dims == 2 else hull_voxels)(counts.owner, counts.points, len(counts.labels))
+    hull = (hull_pixels if dims == 2 else hull_voxels)(counts.point_objects, counts.points, len(counts.labels))
     return {
         f"major_axis_{unit}": 2 * np.sqrt((dims + 2) * most),
         f"minor_axis_{unit}": 2 * np.sqrt((dims + 2) * least),
@@ -150,7 +149,7 @@ def _intensities(counts: RegionCounts) -> Table:
 
 
 def _confidences(counts: RegionCounts) -> Table:
-    """Mean probability of the foreground in each object; where classes were counted, of its class, and which."""
+    """Mean probability of the foreground in each object; of several classes, the most probable and its mean."""
     means = counts.scores / counts.pixels[:, None]
     classes = means.shape[1]
     if classes == 0:
@@ -162,7 +161,7 @@ def _confidences(counts: RegionCounts) -> Table:
 
 
 def _places(counts: RegionCounts, shape: Sequence[int]) -> Table:
-    """Who touches whom, and who touches the edge of the image."""
+    """Neighbours of each object, and whether it touches the edge of the image."""
     starts = np.searchsorted(counts.pairs[:, 0], counts.labels)
     stops = np.searchsorted(counts.pairs[:, 0], counts.labels, side="right")
     others = counts.pairs[:, 1].astype(str)

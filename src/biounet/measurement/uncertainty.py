@@ -1,4 +1,4 @@
-"""Where a model is least sure: the regions most worth annotating next."""
+"""Uncertainty of a model: entropy, and the regions most worth annotating next."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -15,7 +15,7 @@ __all__ = ["entropy", "uncertain_regions"]
 
 
 def entropy(probabilities: np.ndarray) -> NDArray[np.float32]:
-    """Say how undecided each pixel is.
+    """Entropy of the class of each pixel, as a share of the largest possible entropy.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def entropy(probabilities: np.ndarray) -> NDArray[np.float32]:
 def uncertain_regions(
     probabilities: np.ndarray, *, size: Sequence[int], count: int, by_class: bool = False
 ) -> list[tuple[Box, float]]:
-    """Pick the regions that are most worth annotating next.
+    """Regions of largest mean entropy, which are most worth annotating next.
 
     Parameters
     ----------
@@ -104,20 +104,22 @@ def uncertain_regions(
 
 
 def _best_first(means: NDArray[np.float64], window: Sequence[int], count: int) -> list[tuple[int, ...]]:
-    """Take the best position, then the best of those that are left; `means` is used up."""
+    """Positions of windows, best first, none of which overlap; `means` is overwritten."""
     starts: list[tuple[int, ...]] = []
     while len(starts) < count and means.max() >= 0:
         start = tuple(int(index) for index in np.unravel_index(means.argmax(), means.shape))
         starts.append(start)
-        near = (slice(max(first - width + 1, 0), first + width) for first, width in zip(start, window, strict=True))
-        means[tuple(near)] = -1
+        overlapping = (
+            slice(max(first - width + 1, 0), first + width) for first, width in zip(start, window, strict=True)
+        )
+        means[tuple(overlapping)] = -1
     return starts
 
 
 def _one_per_part(
     means: NDArray[np.float64], window: Sequence[int], sizes: Sequence[int], fit: Sequence[int]
 ) -> Iterator[tuple[int, ...]]:
-    """Divide an image into as many parts along each axis as regions fit, and take the best position in each."""
+    """Best position in each of as many equal parts of an image as regions fit along each axis."""
     for part in np.ndindex(*fit):
         first = [index * size // parts for index, size, parts in zip(part, sizes, fit, strict=True)]
         stop = [(index + 1) * size // parts for index, size, parts in zip(part, sizes, fit, strict=True)]

@@ -1,4 +1,4 @@
-"""The scores of the field, exact and without torch: truth first, result second, numbers out."""
+"""Metrics of segmentations: functions of a truth and a result that return numbers."""
 
 from biounet.metrics.cell_tracking import det, seg
 from biounet.metrics.checks import EightBitWarning

@@ -57,7 +57,7 @@ def reference_jaccards(matching: Matching) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class DetectionCosts:
-    """What DET counts: operations that turn the objects of the result into those of the reference."""
+    """Operations that turn the objects of a result into those of the reference, as DET counts them."""
 
     splits: int
     missed: int
@@ -106,7 +106,7 @@ def det(truth: np.ndarray, result: np.ndarray) -> float:
 
 
 def detection_costs(matching: Matching) -> DetectionCosts:
-    """Count splits to make, missed and false objects of one frame; see `det`.
+    """Numbers of splits to make, and of missed and false objects, of one frame; see `det`.
 
     >>> detection_costs(match_objects(np.array([1, 0, 2, 0]), np.array([1, 1, 1, 2])))
     DetectionCosts(splits=1, missed=0, false=1, reference=2)

@@ -1,4 +1,4 @@
-"""What the metrics accept: label images, masks and probabilities, checked before anything is counted."""
+"""Checks of the label images, masks and probabilities that metrics compare."""
 
 import warnings
 
@@ -6,23 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import ImageError, LabelError, ShapeError
+from biounet.core.labels import check_labels
 
-__all__ = ["EightBitWarning", "as_probabilities", "check_labels", "check_shapes", "known_pixels"]
+__all__ = ["EightBitWarning", "as_probabilities", "check_pair", "check_shapes", "known_pixels"]
 
 
 class EightBitWarning(UserWarning):
     """Probabilities came as 8-bit numbers and were divided by 255."""
 
 
-def check_labels(truth: np.ndarray, result: np.ndarray) -> None:
-    """Refuse a pair of label images that cannot be compared pixel by pixel.
+def check_pair(truth: np.ndarray, result: np.ndarray) -> None:
+    """Check of a truth and a result: an error if the two are no label images of one shape.
 
     Parameters
     ----------
     truth : any shape, integers or bool
         Negative is IGNORE.
     result : the shape of `truth`, integers or bool
-        Nothing negative: a result says something of every pixel.
+        Nothing negative: a result has a label for every pixel.
 
     Raises
     ------
@@ -33,22 +34,19 @@ def check_labels(truth: np.ndarray, result: np.ndarray) -> None:
 
     Examples
     --------
-    >>> check_labels(np.array([0, 1]), np.array([0.0, 1.0]))
+    >>> check_pair(np.array([0, 1]), np.array([0.0, 1.0]))
     Traceback (most recent call last):
     biounet.core.errors.LabelError: result labels must be integers, got float64; threshold or number the objects first
     """
-    for name, labels in (("truth", truth), ("result", result)):
-        if labels.dtype.kind not in "biu":
-            raise LabelError(
-                f"{name} labels must be integers, got {labels.dtype}; threshold or number the objects first"
-            )
+    check_labels(truth, name="truth labels", masks=True)
+    check_labels(result, name="result labels", masks=True)
     check_shapes(truth, result)
     if result.dtype.kind == "i" and result.min() < 0:
         raise LabelError(f"result labels must not be negative, got {result.min()}; only the truth may hold IGNORE")
 
 
 def as_probabilities(image: np.ndarray) -> NDArray[np.float32]:
-    """Return probabilities as float32, as image files hold them; masks and 8-bit numbers are taken too.
+    """Probabilities as float32, from floating point numbers, masks or 8-bit numbers.
 
     Parameters
     ----------
@@ -87,7 +85,7 @@ def as_probabilities(image: np.ndarray) -> NDArray[np.float32]:
 
 
 def check_shapes(truth: np.ndarray, result: np.ndarray) -> None:
-    """Refuse arrays of different shapes, and empty ones.
+    """Check of two arrays: an error if their shapes differ, or if they are empty.
 
     >>> check_shapes(np.zeros((2, 3)), np.zeros((3, 2)))
     Traceback (most recent call last):
@@ -102,7 +100,7 @@ def check_shapes(truth: np.ndarray, result: np.ndarray) -> None:
 
 
 def known_pixels(truth: np.ndarray) -> NDArray[np.bool_]:
-    """Where the truth is not IGNORE.
+    """Mask of the pixels that are not IGNORE in the truth.
 
     >>> known_pixels(np.array([3, 0, -1]))
     array([ True,  True, False])

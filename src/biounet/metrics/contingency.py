@@ -1,4 +1,4 @@
-"""The contingency table: counted once, scored by everything that compares two label images."""
+"""The contingency table of two label images, from which the scores of objects and partitions follow."""
 
 from dataclasses import dataclass
 
@@ -6,22 +6,23 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from biounet.core.components import number_objects
 from biounet.core.labels import IGNORE
-from biounet.metrics.checks import check_labels, known_pixels
+from biounet.metrics.checks import check_pair, known_pixels
 
-__all__ = ["Groups", "OverlapTable", "count_overlaps", "group_pixels", "overlap_table"]
+__all__ = ["OverlapTable", "PixelsByLabel", "count_overlaps", "overlap_table", "pixels_by_label"]
 
 
 @dataclass(frozen=True)
-class Groups:
-    """The pixels of a label image, label by label: what a truth is turned into to be compared many times.
+class PixelsByLabel:
+    """Pixels of a label image sorted by label, to compare one label image with many others.
 
     Attributes
     ----------
     labels : (I,), int64
         Labels in the order of their first pixel. IGNORE is not among them.
     start : (I + 1,), int64
-        Group i is ``pixels[start[i] : start[i + 1]]``.
+        The pixels of label i are ``pixels[start[i] : start[i + 1]]``.
     pixels : (K,), int64
         Flat indices.
     """
@@ -33,10 +34,10 @@ class Groups:
 
 @dataclass(frozen=True)
 class OverlapTable:
-    """How many pixels carry label i in the truth and label j in the result, for pairs that occur.
+    """Contingency table of two label images: pixels with label i in the truth and label j in the result.
 
-    Labels are numbered 0, 1, ... by their first pixel, so that no score depends on how objects
-    were numbered. Pixels that are IGNORE in the truth are not in the table.
+    The table is sparse: it has a row for each pair of labels that occurs. Labels are numbered 0, 1, ... by their first
+    pixel, so that no score depends on the numbers of objects. Pixels that are IGNORE in the truth are left out.
 
     Attributes
     ----------
@@ -67,14 +68,14 @@ class OverlapTable:
         return _sums(self.result, self.pixels, len(self.result_labels))
 
     def select(self, pairs: NDArray[np.bool_]) -> "OverlapTable":
-        """Return the table of some of the pairs; labels keep their numbers."""
+        """The table of some of the pairs; labels keep their numbers."""
         return OverlapTable(
             self.truth_labels, self.result_labels, self.truth[pairs], self.result[pairs], self.pixels[pairs]
         )
 
 
 def overlap_table(truth: np.ndarray, result: np.ndarray) -> OverlapTable:
-    """Count the pixels of every pair of labels of two label images.
+    """Contingency table of two label images: the pixels of every pair of labels.
 
     Parameters
     ----------
@@ -98,29 +99,29 @@ def overlap_table(truth: np.ndarray, result: np.ndarray) -> OverlapTable:
     >>> table.truth_labels[table.truth], table.result_labels[table.result], table.pixels
     (array([7, 7, 0]), array([5, 0, 0]), array([1, 1, 1]))
     """
-    check_labels(truth, result)
+    check_pair(truth, result)
     known = known_pixels(truth)
     if not known.all():
         result = np.where(known, result.astype(np.int64), IGNORE)
-    return count_overlaps(group_pixels(truth), *_number(result))
+    return count_overlaps(pixels_by_label(truth), *number_objects(result, background=True))
 
 
-def group_pixels(labels: np.ndarray) -> Groups:
-    """Sort the pixels of a label image by label, in linear time.
+def pixels_by_label(labels: np.ndarray) -> PixelsByLabel:
+    """Pixels of a label image sorted by label, in linear time.
 
-    >>> group_pixels(np.array([7, 0, 7, -1]))
-    Groups(labels=array([7, 0]), start=array([0, 2, 3]), pixels=array([0, 2, 1]))
+    >>> pixels_by_label(np.array([7, 0, 7, -1]))
+    PixelsByLabel(labels=array([7, 0]), start=array([0, 2, 3]), pixels=array([0, 2, 1]))
     """
-    numbers, names = _number(labels)
-    return Groups(names, *_sort_pixels(numbers, len(names)))
+    numbers, names = number_objects(labels, background=True)
+    return PixelsByLabel(names, *_sort_pixels(numbers.ravel(), len(names)))
 
 
-def count_overlaps(truth: Groups, result: NDArray[np.int32], labels: NDArray[np.int64]) -> OverlapTable:
-    """Count the pixels of every pair of a truth label and a number of the result.
+def count_overlaps(truth: PixelsByLabel, result: NDArray[np.int32], labels: NDArray[np.int64]) -> OverlapTable:
+    """Contingency table of a truth whose pixels are sorted by label, and of a result numbered from 0.
 
     Parameters
     ----------
-    truth : Groups
+    truth : PixelsByLabel
     result : any shape, int32
         Numbers 0..J - 1.
     labels : (J,), int64
@@ -128,52 +129,20 @@ def count_overlaps(truth: Groups, result: NDArray[np.int32], labels: NDArray[np.
 
     Examples
     --------
-    >>> count_overlaps(group_pixels(np.array([7, 0, 7])), np.array([1, 1, 0], np.int32), np.array([0, 5])).pixels
+    >>> count_overlaps(pixels_by_label(np.array([7, 0, 7])), np.array([1, 1, 0], np.int32), np.array([0, 5])).pixels
     array([1, 1, 1])
     """
     return OverlapTable(truth.labels, labels, *_count_pairs(truth.start, truth.pixels, result.ravel(), len(labels)))
 
 
-def _sums(groups: NDArray[np.int64], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Sum the values of each group, exactly up to 2**53."""
-    return np.bincount(groups, values, size).astype(np.int64)
-
-
-def _number(labels: np.ndarray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number labels by their first pixel, -1 for IGNORE: flat image of numbers, label of each number."""
-    if labels.dtype.kind == "i":
-        labels = np.maximum(labels, -1)
-    top = int(labels.max())
-    if top <= 4 * labels.size:
-        flat, names = _first_seen(labels.ravel().astype(np.int32), top)
-        return flat, names
-    values, ranks = np.unique(labels, return_inverse=True)
-    negative = np.count_nonzero(values < 0)
-    numbers, order = _first_seen((ranks.ravel() - negative).astype(np.int32), len(values))
-    return numbers, values[order + negative].astype(np.int64)
-
-
-@njit(cache=True)
-def _first_seen(labels, top):  # type: ignore[no-untyped-def]
-    """Number labels 0..top by their first pixel; negative ones become -1."""
-    number_of = np.full(top + 1, -1, np.int32)
-    label_of = np.empty(top + 1, np.int64)
-    numbers = np.full(labels.size, -1, np.int32)
-    found = 0
-    for pixel in range(labels.size):
-        label = labels[pixel]
-        if label >= 0:
-            if number_of[label] < 0:
-                number_of[label] = found
-                label_of[found] = label
-                found += 1
-            numbers[pixel] = number_of[label]
-    return numbers, label_of[:found].copy()
+def _sums(labels: NDArray[np.int64], pixels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Pixels of each label, exact up to 2**53."""
+    return np.bincount(labels, pixels, size).astype(np.int64)
 
 
 @njit(cache=True)
 def _sort_pixels(numbers, size):  # type: ignore[no-untyped-def]
-    """Start of each group and the pixels of all groups; negative numbers are left out."""
+    """First place of each number, and pixels sorted by number; negative numbers are left out."""
     start = np.zeros(size + 1, np.int64)
     for number in numbers:
         if number >= 0:
@@ -192,7 +161,7 @@ def _sort_pixels(numbers, size):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _count_pairs(start, pixels, result, size):  # type: ignore[no-untyped-def]
-    """Count the numbers of the result within each group of pixels."""
+    """Numbers of the truth and of the result, and pixels, of each pair that occurs."""
     pair_of = np.full(size, -1, np.int64)
     rows, columns, counts = [[np.int64(0) for _ in range(0)] for _ in range(3)]  # empty, but typed
     for row in range(start.size - 1):

@@ -1,4 +1,4 @@
-"""How far a drawn image is from the true one: counted image by image, scored for any number of images."""
+"""Errors of a predicted image against the true one: MAE, RMSE, PSNR and R2 of any number of images."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ __all__ = ["ImageErrors", "image_errors", "image_scores"]
 
 @dataclass(frozen=True)
 class ImageErrors:
-    """Sums over the pixels, all channels, of an image.
+    """Sums of errors and of the truth over the pixels of an image, all channels together.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class ImageErrors:
 
 
 def image_errors(truth: np.ndarray, result: np.ndarray) -> ImageErrors:
-    """Count how far a drawn image is from the true one.
+    """Sums of the errors of a predicted image against the true one.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def image_errors(truth: np.ndarray, result: np.ndarray) -> ImageErrors:
 
 
 def image_scores(counts: Sequence[ImageErrors]) -> dict[str, float]:
-    """Score images together, as if they were one.
+    """MAE, RMSE, PSNR and R2 of some images together, as if they were one.
 
     Parameters
     ----------

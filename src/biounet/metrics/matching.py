@@ -1,4 +1,4 @@
-"""One matching of the objects of two label images, which all object scores share."""
+"""Overlaps of the objects of two label images, from which all object scores follow."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ __all__ = ["Matching", "match_objects"]
 
 @dataclass(frozen=True)
 class Matching:
-    """Objects of a truth and of a result, and the pixels that they share; what all object scores need.
+    """Objects of a truth and of a result, and the pixels that each pair shares.
 
     Objects are numbered from 0 by their first pixel. IGNORE pixels count for nobody.
 
@@ -59,13 +59,13 @@ class Matching:
 
 
 def match_objects(truth: np.ndarray, result: np.ndarray) -> Matching:
-    """Find all objects and overlaps of two label images, once for all scores.
+    """Objects and overlaps of two label images, counted once for all scores.
 
     Parameters
     ----------
     truth : (Y, X) or (Z, Y, X) or any, integers
-        0 is background, every object has its own positive number, negative is IGNORE: those pixels are
-        taken away from the objects of both images.
+        0 is background, every object has its own positive number, negative is IGNORE: such pixels
+        belong to no object in either image.
     result : the shape of `truth`, integers
 
     Raises

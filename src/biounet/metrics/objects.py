@@ -1,4 +1,4 @@
-"""Scores of segmented objects: found, missed, split, merged, and how well they overlap."""
+"""Scores of segmented objects: average precision, panoptic quality, AJI, splits and merges."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,9 @@ IOU_THRESHOLDS: tuple[float, ...] = tuple(step / 20 for step in range(10, 20))
 
 @dataclass(frozen=True)
 class Detection:
-    """Objects found, invented and missed at one IoU threshold; each share is 1 where nothing could be wrong.
+    """Numbers of true positive, false positive and false negative objects at one IoU threshold.
+
+    Each share is 1 where there are no objects that it counts.
 
     >>> Detection(true_positives=2, false_positives=1, false_negatives=1).average_precision
     0.5
@@ -39,7 +41,7 @@ class Detection:
     false_negatives: int
 
     def __add__(self, other: "Detection") -> "Detection":
-        """Count the objects of two images together."""
+        """The objects of two images together."""
         return Detection(
             self.true_positives + other.true_positives,
             self.false_positives + other.false_positives,
@@ -68,7 +70,7 @@ class Detection:
 
 
 def detection(matching: Matching, *, threshold: float = 0.5) -> Detection:
-    """Count objects found, invented and missed; precision, recall, F1 and AP follow.
+    """True positive, false positive and false negative objects, from which precision, recall, F1 and AP follow.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ class Panoptic:
     iou_sum : no unit
         Sum of the IoU of the pairs found.
     found : Detection
-        Pairs with an IoU above 0.5, and what is in none.
+        Pairs with an IoU above 0.5, and objects in none of them.
     """
 
     iou_sum: float
@@ -223,7 +225,7 @@ def aggregated_jaccard(matching: Matching) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class ObjectErrors:
-    """How many objects are split, merged, missed or false (spurious); see `object_errors`."""
+    """Numbers of split, merged, missed and false (spurious) objects; see `object_errors`."""
 
     splits: int
     merges: int
@@ -232,7 +234,7 @@ class ObjectErrors:
 
 
 def object_errors(matching: Matching) -> ObjectErrors:
-    """Count what went wrong with objects, the way one would by eye.
+    """Numbers of split, merged, missed and false objects, counted the way a person does by eye.
 
     Notes
     -----

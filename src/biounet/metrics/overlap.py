@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import LabelError
-from biounet.metrics.checks import check_labels, known_pixels
-from biounet.metrics.contingency import overlap_table
+from biounet.metrics.checks import check_pair, known_pixels
 
 __all__ = [
     "ClassScores",
     "accuracy",
     "class_scores",
     "confusion",
-    "count_confusion",
     "dice",
     "dice_of_foreground",
     "dice_per_class",
@@ -24,13 +22,17 @@ __all__ = [
 ]
 
 
+MOST_CLASSES = 1000
+"""Labels from here on are taken for objects, as nobody has that many classes."""
+
+
 def mask_counts(truth: np.ndarray, result: np.ndarray) -> NDArray[np.int64]:
-    """Pixels of foreground in both, in the truth, in the result, and pixels altogether, without IGNORE.
+    """Pixels of the foreground in both masks, in the truth, in the result, and all known pixels.
 
     >>> mask_counts(np.array([1, 1, 0, -1]), np.array([1, 0, 0, 1]))
     array([1, 2, 1, 3])
     """
-    check_labels(truth, result)
+    check_pair(truth, result)
     known = known_pixels(truth)
     inside, found = truth > 0, (result > 0) & known
     return np.array([np.count_nonzero(array) for array in (inside & found, inside, found, known)])
@@ -142,13 +144,17 @@ def confusion(truth: np.ndarray, result: np.ndarray, *, classes: int | None = No
     array([[1, 0],
            [1, 1]])
     """
-    table = overlap_table(truth, result)
-    largest = max(table.truth_labels.max(initial=0), table.result_labels.max(initial=0))
-    if largest >= (classes or 1000):
-        raise LabelError(f"classes must be below {classes or 1000}, got {largest}; objects are scored by match_objects")
-    matrix = np.zeros((classes or largest + 1,) * 2, np.int64)
-    matrix[table.truth_labels[table.truth], table.result_labels[table.result]] = table.pixels
-    return matrix
+    check_pair(truth, result)
+    known = known_pixels(truth)
+    of_truth, of_result = truth[known], result[known]
+    largest = int(max(of_truth.max(initial=0), of_result.max(initial=0)))
+    if largest >= (classes or MOST_CLASSES):
+        raise LabelError(
+            f"classes must be below {classes or MOST_CLASSES}, got {largest}; objects are scored by match_objects"
+        )
+    size = classes or largest + 1
+    pairs = of_truth.astype(np.int64) * size + of_result.astype(np.int64)
+    return np.bincount(pairs, minlength=size**2).reshape(size, size)
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,7 @@ class ClassScores:
 
 
 def class_scores(truth: np.ndarray, result: np.ndarray, *, classes: int | None = None) -> ClassScores:
-    """Accuracy, IoU and Dice of each class and their means; see `confusion` for what is taken.
+    """Accuracy, IoU and Dice of each class and their means; see `confusion` for the parameters.
 
     >>> scores = class_scores(np.array([0, 1, 1, 1]), np.array([0, 1, 1, 0]))
     >>> scores.iou.round(4), round(scores.mean_iou, 4), scores.accuracy
@@ -201,7 +207,7 @@ def class_scores(truth: np.ndarray, result: np.ndarray, *, classes: int | None =
 
 
 def share(part: float, whole: float) -> float:
-    """Part of a whole; 1 where there is nothing, as nothing is wrong.
+    """Part of a whole; 1 where the whole is 0, as nothing is wrong there.
 
     >>> share(1, 4), share(0, 0)
     (0.25, 1.0)
@@ -218,20 +224,8 @@ def _mean(scores: NDArray[np.float64]) -> float:
     return float(defined.mean()) if defined.size else 1.0
 
 
-def count_confusion(truth: NDArray[np.int64], result: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Count pixels of each true class (row) that were given each class (column); unknown ones are left out.
-
-    >>> count_confusion(np.array([0, 1, 1, -1]), np.array([0, 0, 1, 1]), 2)
-    array([[1, 0],
-           [1, 1]])
-    """
-    known = truth >= 0
-    pairs = truth[known] * classes + result[known]
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-
-
 def dice_of_foreground(confusion: NDArray[np.int64]) -> float:
-    """Dice of all classes but the first together; 1 where there are none.
+    """Dice coefficient of all classes but the first together; 1 where they are in neither image.
 
     >>> dice_of_foreground(np.array([[1, 0], [1, 1]]))                  # of 2 pixels one was found: 2 / (2 + 1)
     0.6666666666666666
@@ -241,12 +235,9 @@ def dice_of_foreground(confusion: NDArray[np.int64]) -> float:
 
 
 def dice_per_class(confusion: NDArray[np.int64]) -> dict[str, float]:
-    """Dice of each class from counts; not a number for a class that is neither there nor given.
+    """Dice coefficient of each class of a confusion matrix; NaN for a class in neither image.
 
     >>> dice_per_class(np.array([[2, 0, 0], [1, 1, 0], [0, 0, 0]]))
     {'dice_0': 0.8, 'dice_1': 0.6666666666666666, 'dice_2': nan}
     """
-    both = confusion.sum(0) + confusion.sum(1)
-    dice = np.full(len(both), np.nan)
-    np.divide(2 * np.diag(confusion), both, out=dice, where=both > 0)
-    return {f"dice_{number}": float(value) for number, value in enumerate(dice)}
+    return {f"dice_{number}": float(value) for number, value in enumerate(ClassScores(confusion).dice)}

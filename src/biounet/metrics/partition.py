@@ -1,4 +1,4 @@
-"""How two partitions of an image agree: adapted Rand error and variation of information, with their parts."""
+"""Agreement of two partitions of an image: adapted Rand error and variation of information, with their parts."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ __all__ = ["SplitMerge", "adapted_rand", "variation_of_information"]
 
 @dataclass(frozen=True)
 class SplitMerge:
-    """A score of a partition with what splits and what mergers contribute."""
+    """A score of a partition, with the parts due to splits and to mergers."""
 
     value: float
     split: float
@@ -97,11 +97,11 @@ def variation_of_information(truth: np.ndarray, result: np.ndarray, *, backgroun
 
 
 def _foreground(table: OverlapTable, background: bool) -> OverlapTable:
-    """Leave out the background of the truth, or keep it."""
+    """The table with or without the background of the truth."""
     return table if background else table.select(table.truth_labels[table.truth] != 0)
 
 
 def _bits(pixels: NDArray[np.int64]) -> float:
-    """Entropy of a partition into so many pixels."""
+    """Entropy of a partition, in bits, from the pixels of its parts."""
     shares = pixels[pixels > 0] / max(pixels.sum(), 1)
     return float(-(shares * np.log2(shares)).sum())

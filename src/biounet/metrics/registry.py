@@ -1,4 +1,4 @@
-"""`METRICS`: groups of scores, each counted image by image and scored for any number of images."""
+"""`METRICS`: the table of metrics, each of which counts image by image and scores any number of images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -23,7 +23,7 @@ from biounet.metrics.objects import (
     object_errors,
     panoptic,
 )
-from biounet.metrics.overlap import ClassScores, confusion, mask_counts, share
+from biounet.metrics.overlap import ClassScores, confusion, dice_per_class, mask_counts, share
 from biounet.metrics.partition import adapted_rand, variation_of_information
 from biounet.metrics.surface_distance import hausdorff95, mean_surface_distance
 from biounet.metrics.thresholds import Sweep
@@ -32,17 +32,17 @@ __all__ = ["METRICS", "MetricGroup"]
 
 
 Count = Callable[[np.ndarray, np.ndarray, Sequence[float]], Any]
-"""Truth, result, micrometres per pixel and axis -> what one image adds to the scores."""
+"""Truth, result, micrometres per pixel and axis -> counts of one image."""
 
 
 @dataclass(frozen=True)
 class MetricGroup:
-    """Scores that share one count.
+    """Metrics that share one count per image.
 
     Attributes
     ----------
     count : from truth, result and spacing of one image
-        What `score` needs to know of it.
+        The numbers from which `score` follows; they add up over images.
     score : from the counts of some images
         Name to value; NaN where a score is undefined.
     sweep : from the counts of some images
@@ -74,7 +74,7 @@ def _sweep_isbi(counts: Sequence[list[SectionCounts]]) -> dict[str, Sweep]:
 
 
 def _score_isbi(counts: Sequence[list[SectionCounts]]) -> dict[str, float]:
-    """The five numbers of the leaderboard, then what they are made of."""
+    """The five scores of the leaderboard, then their parts."""
     sweeps = _sweep_isbi(counts)
     scores = {name: sweep.best for name, sweep in sweeps.items()}
     for name in ("rand_error", "v_rand", "v_info"):
@@ -86,14 +86,14 @@ def _score_isbi(counts: Sequence[list[SectionCounts]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _MaskCounts:
-    """Pixels of foreground; of probabilities also those at every threshold."""
+    """Pixels of the foreground, and for probabilities at every threshold."""
 
     pixels: NDArray[np.int64]
     at_thresholds: list[tuple[NDArray[np.int64], int]]
 
 
 def _count_overlap(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) -> _MaskCounts:
-    """Foreground is what is above 0 in labels, above 0.5 in probabilities."""
+    """Counts of the foreground: labels above 0, probabilities above 0.5."""
     if result.dtype.kind != "f":
         return _MaskCounts(mask_counts(truth, result), [])
     parts = [(pixel_counts(section), section.pixels) for section in sections(truth, result)]
@@ -106,7 +106,7 @@ def _sweep_overlap(counts: Sequence[_MaskCounts]) -> dict[str, Sweep]:
 
 
 def _score_overlap(counts: Sequence[_MaskCounts]) -> dict[str, float]:
-    """Of the pixels of all images together."""
+    """Scores of the pixels of all images together."""
     both, truth, found, known = np.sum([count.pixels for count in counts], axis=0)
     scores = {
         "iou": share(both, truth + found - both),
@@ -123,14 +123,14 @@ def _count_classes(truth: np.ndarray, result: np.ndarray, spacing: Sequence[floa
 
 
 def _score_classes(counts: Sequence[NDArray[np.int64]]) -> dict[str, float]:
-    """Of the pixels of all images together."""
+    """Scores of the pixels of all images together."""
     total = np.zeros((max(map(len, counts)),) * 2, np.int64)
     for matrix in counts:
         total[: len(matrix), : len(matrix)] += matrix
     scores = ClassScores(total)
     named = {"class_accuracy": scores.accuracy, "mean_iou": scores.mean_iou, "mean_dice": scores.mean_dice}
     named |= {f"iou_{number}": float(value) for number, value in enumerate(scores.iou)}
-    return named | {f"dice_{number}": float(value) for number, value in enumerate(scores.dice)}
+    return named | dice_per_class(total)
 
 
 ERRORS = tuple(field.name for field in fields(ObjectErrors))
@@ -148,7 +148,7 @@ def _count_objects(truth: np.ndarray, result: np.ndarray, spacing: Sequence[floa
 
 
 def _detections(counts: Sequence[NDArray[np.float64]]) -> list[Detection]:
-    """Objects found at each IoU threshold in all images together."""
+    """Detections at each IoU threshold in all images together."""
     total = np.sum(counts, axis=0).astype(int)
     return [Detection(int(n), int(total[1] - n), int(total[0] - n)) for n in total[len(OBJECT_COLUMNS) :]]
 
@@ -159,7 +159,7 @@ def _sweep_objects(counts: Sequence[NDArray[np.float64]]) -> dict[str, Sweep]:
 
 
 def _score_objects(counts: Sequence[NDArray[np.float64]]) -> dict[str, float]:
-    """Of the objects of all images together."""
+    """Scores of the objects of all images together."""
     total = dict(zip(OBJECT_COLUMNS, np.sum(counts, axis=0).tolist(), strict=False))
     found = _detections(counts)
     pairs = int(total["pairs"])
@@ -183,7 +183,7 @@ def _score_objects(counts: Sequence[NDArray[np.float64]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _SegCounts:
-    """Jaccard index of each reference object, objects found, and what went wrong."""
+    """Jaccard index of each reference object, number of objects found, and errors."""
 
     jaccards: NDArray[np.float64]
     found: int
@@ -196,7 +196,7 @@ def _count_seg(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) 
 
 
 def _score_seg(counts: Sequence[_SegCounts]) -> dict[str, float]:
-    """The mean over the reference objects of all frames, and the mistakes in all of them."""
+    """SEG over the reference objects of all frames, and the errors in all of them."""
     jaccards = np.concatenate([count.jaccards for count in counts])
     nothing = np.nan if any(count.found for count in counts) else 1.0
     mean = float(jaccards.mean()) if jaccards.size else nothing
@@ -208,7 +208,7 @@ def _count_det(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) 
 
 
 def _score_det(counts: Sequence[DetectionCosts]) -> dict[str, float]:
-    """Of the operations of all frames together."""
+    """DET of the operations in all frames together."""
     total = DetectionCosts(*np.sum([astuple(costs) for costs in counts], axis=0).tolist())
     operations = {"det_merges": total.splits, "det_missed": total.missed, "det_false": total.false}  # merged: to split
     return {"det": total.score} | {name: float(count) for name, count in operations.items()}
@@ -236,7 +236,7 @@ def _count_distance(truth: np.ndarray, result: np.ndarray, spacing: Sequence[flo
 
 
 def _mean_scores(counts: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean over the images where a score is defined; NaN if it is nowhere."""
+    """Mean of each score over the images where it is defined; NaN if it is defined for none."""
     columns = {name: np.array([count[name] for count in counts]) for name in counts[0]}
     defined = {name: values[~np.isnan(values)] for name, values in columns.items()}
     return {name: float(values.mean()) if values.size else np.nan for name, values in defined.items()}
@@ -254,4 +254,4 @@ METRICS: Mapping[str, MetricGroup] = MappingProxyType(
         "distance": MetricGroup(_count_distance, _mean_scores),
     }
 )
-"""Name of a group, as ``--metrics`` takes it -> how it is counted and scored."""
+"""Name of a group of metrics, as ``--metrics`` takes it -> its count and its scores."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from biounet.core.errors import ShapeError
-from biounet.metrics.checks import check_labels, known_pixels
+from biounet.metrics.checks import check_pair, known_pixels
 
 __all__ = ["hausdorff95", "mean_surface_distance", "surface_distances"]
 
@@ -109,7 +109,7 @@ def surface_distances(
     >>> surface_distances(np.array([1, 1, 0, 0]), np.array([0, 0, 0, 1]))
     (array([3., 2.]), array([2.]))
     """
-    check_labels(truth, result)
+    check_pair(truth, result)
     steps = np.atleast_1d(np.asarray(spacing, float))
     if steps.size not in (1, truth.ndim) or not (steps > 0).all():
         raise ShapeError(f"spacing must be one positive number or one per axis of {truth.shape}, got {spacing}")
@@ -127,7 +127,7 @@ def _distance_to(surface: NDArray[np.bool_], steps: NDArray[np.float64]) -> NDAr
 
 
 def _percentile_95(distances: NDArray[np.float64]) -> float:
-    """95th percentile; 0 of nothing, and infinite where all are, which NumPy cannot interpolate."""
+    """95th percentile; 0 without distances, and infinite where they are, which NumPy cannot interpolate."""
     if not distances.size:
         return 0.0
     return float(np.percentile(distances, 95)) if np.isfinite(distances).all() else np.inf

@@ -1,4 +1,4 @@
-"""Scores over the thresholds of the ISBI 2012 challenge, and the best of them."""
+"""Scores at the thresholds of the ISBI 2012 challenge, and the best score."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Sweep:
         A pixel is interior if its probability is strictly above.
     better : "min" for errors, "max" for scores
     parts : name to (T,) float64
-        What the score is made of, such as its split and merge parts.
+        Parts of the score at each threshold, such as those of splits and merges.
 
     Examples
     --------

@@ -1,28 +1,18 @@
-"""From probabilities to labels.
+"""Segmentation: from the probabilities of a network to numbered objects.
 
-Objects are made in steps, each of which has the same result on a whole image as on its regions:
-
-* `make_elevation`: what the network says of a pixel becomes one byte, pixel by pixel.
-* Seeds are the pieces of the elevation map above a threshold; they grow until they meet (`watershed`).
-* Small objects are dropped, holes filled (`drop_small`, `fill_holes`), and numbers put in order.
-
-`segment_objects` does it in memory, `label_out_of_core` region by region; `tune_rules` finds the thresholds.
-`link_slices` makes objects of a volume of those of its sections.
+An elevation map holds a byte per pixel, which follows from the probabilities of that pixel (`make_elevation`). The
+steps in `STEPS` turn it into labels: seeds, watershed, small objects dropped, numbers in order, holes filled.
+`segment_objects` runs them in memory, `label_out_of_core` region by region, with the same result. `tune_rules` searches
+for the best thresholds. `link_slices` joins the objects of z-slices to objects of the volume.
 """
 
 from biounet.config.object_rules import ObjectRules
 from biounet.core.components import label_objects
-from biounet.segmentation.elevation import ReliefReader, make_elevation
-from biounet.segmentation.holes import fill_holes
-from biounet.segmentation.instances import (
-    drop_small,
-    label_elevation,
-    number_in_order,
-    segment_objects,
-    separate_pieces,
-)
+from biounet.segmentation.elevation import make_elevation
+from biounet.segmentation.instances import label_elevation, segment_objects
 from biounet.segmentation.out_of_core import label_out_of_core
 from biounet.segmentation.regions import region_size
+from biounet.segmentation.steps import STEPS
 from biounet.segmentation.stitching import LEAST_OVERLAP, Overlaps, link_slices, number_apart, stack_numbers
 from biounet.segmentation.threshold import segment
 from biounet.segmentation.tuning import score_objects, tune_rules
@@ -30,23 +20,19 @@ from biounet.segmentation.watershed import watershed
 
 __all__ = [
     "LEAST_OVERLAP",
+    "STEPS",
     "ObjectRules",
     "Overlaps",
-    "ReliefReader",
-    "drop_small",
-    "fill_holes",
     "label_elevation",
     "label_objects",
     "label_out_of_core",
     "link_slices",
     "make_elevation",
     "number_apart",
-    "number_in_order",
     "region_size",
     "score_objects",
     "segment",
     "segment_objects",
-    "separate_pieces",
     "stack_numbers",
     "tune_rules",
     "watershed",

@@ -1,35 +1,32 @@
-"""The elevation map of an image: one byte per pixel that holds all that objects are made from.
+"""The elevation map of an image: one byte per pixel, how far inside an object it lies.
 
-Each pixel of it follows from the probabilities of that pixel alone. So an elevation map that was made tile by tile is
-that of the whole image.
+Each pixel of the map follows from the probabilities of that pixel alone. So tiles give the map of the whole image.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biounet.config.object_rules import ObjectRules
-from biounet.core.boxes import Box, Reader
 from biounet.core.errors import ImageError, ShapeError
 
-__all__ = ["ReliefReader", "foreground_and_heights", "make_elevation", "seed_level"]
+__all__ = ["foreground_and_heights", "make_elevation", "seed_level"]
 
 
 HIGHEST = 255
-"""The elevation map of what is surely inside of an object; the foreground has 1 and more."""
+"""The elevation of pixels that are surely inside of an object; the foreground has 1 and more."""
 
 
 def make_elevation(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[np.uint8]:
-    """How far inside an object each pixel is, as a byte.
+    """Elevation map: a byte per pixel that tells how far inside an object the pixel lies.
 
     Parameters
     ----------
     probabilities : (classes, Y, X) or (classes, Z, Y, X), floating point in [0, 1]
         Of two classes the foreground alone may be given, as it is stored.
     rules : ObjectRules
-        Its `target` tells what the classes are, its `foreground` where objects end.
+        Its `target` names the classes, its `foreground` is the threshold of the foreground.
 
     Returns
     -------
@@ -61,7 +58,7 @@ def make_elevation(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[n
 def foreground_and_heights(
     probabilities: NDArray[Any], rules: ObjectRules
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """What an elevation map is cut from: the probability of not being background, and the heights before the cut.
+    """Probability of the foreground, and the elevation that each pixel has where it is foreground.
 
     >>> foreground_and_heights(np.array([[[0.5]], [[0.5]], [[0.0]]]), ObjectRules(target="distance"))   # 1 + 254 / 4
     (array([[0.5]], dtype=float32), array([[65]], dtype=uint8))
@@ -76,7 +73,7 @@ def foreground_and_heights(
 
 
 def seed_level(seed: float) -> int:
-    """Least elevation map of a seed, at least that of the foreground.
+    """Least elevation of a seed, at least that of the foreground.
 
     >>> seed_level(0.5), seed_level(0.0)
     (128, 1)
@@ -84,32 +81,8 @@ def seed_level(seed: float) -> int:
     return 1 + int(_steps(np.float32(seed)))
 
 
-@dataclass(frozen=True)
-class ReliefReader:
-    """Probabilities as their elevation map, read by region.
-
-    Parameters
-    ----------
-    probabilities : Reader, axes C(Z)YX
-    rules : ObjectRules
-    """
-
-    probabilities: Reader
-    rules: ObjectRules
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Pixels per spatial axis."""
-        return self.probabilities.shape[1:]
-
-    def read(self, box: Box) -> NDArray[np.uint8]:
-        """Return the elevation map of a region, spatial axes only."""
-        every = Box((0, *box.start), (self.probabilities.shape[0], *box.stop))
-        return make_elevation(self.probabilities.read(every), self.rules)
-
-
 def _mean_level(levels: NDArray[Any]) -> NDArray[np.float32]:
-    """Mean of the levels 1..K, divided by K; added up in one order, so that tiles agree to the bit."""
+    """Mean of the levels 1..K, divided by K, added up in one order so that tiles agree to the bit."""
     mean = np.zeros(levels.shape[1:], np.float32)
     for number, probability in enumerate(levels, start=1):
         mean += probability.astype(np.float32) * np.float32(number / len(levels))
@@ -117,12 +90,12 @@ def _mean_level(levels: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _steps(inside: Any) -> Any:
-    """0..1 in 254 steps."""
+    """Values in 0..1 as 254 steps."""
     return np.rint(np.clip(inside, 0, 1) * np.float32(HIGHEST - 1))
 
 
 def _check(probabilities: NDArray[Any], rules: ObjectRules) -> None:
-    """Refuse what are no probabilities of the classes of the target."""
+    """Refuse arrays that are no probabilities of the classes of the target."""
     if probabilities.ndim not in (3, 4):
         raise ShapeError(f"probabilities must have axes C(Z)YX, got {probabilities.ndim} axes; add the axis of classes")
     if probabilities.dtype.kind != "f":

@@ -1,32 +1,22 @@
-"""Objects of an image in memory: seeds, growth, small ones dropped, holes filled, numbers in order."""
+"""Objects of an image in memory."""
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from biounet.config.object_rules import ObjectRules
-from biounet.core.components import label_objects
-from biounet.core.errors import LabelError
-from biounet.segmentation.elevation import make_elevation, seed_level
-from biounet.segmentation.holes import fill_holes
-from biounet.segmentation.watershed import watershed
+from biounet.core.boxes import ArrayReader
+from biounet.segmentation.elevation import make_elevation
+from biounet.segmentation.region_labels import RegionLabels
+from biounet.segmentation.regions import Regions
+from biounet.segmentation.steps import STEPS
 
-__all__ = [
-    "ObjectSizes",
-    "drop_small",
-    "has_markers",
-    "label_elevation",
-    "number_in_order",
-    "object_sizes",
-    "segment_objects",
-    "separate_pieces",
-]
+__all__ = ["label_elevation", "segment_objects"]
 
 
 def segment_objects(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[np.uint32]:
-    """Make numbered objects of probabilities.
+    """Instance segmentation: numbered objects from the probabilities of a network.
 
     Parameters
     ----------
@@ -36,16 +26,17 @@ def segment_objects(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[
     Returns
     -------
     uint32 of the spatial shape
-        0 is background; objects are numbered 1..N in the order of their first pixels. Each hangs together by the
-        sides of its pixels.
+        0 is background; objects are numbered 1..N in the order of their first pixels. Each is connected by the sides
+        of its pixels.
 
     Raises
     ------
     ShapeError, ImageError
-        If these are no probabilities of the classes that `rules` name.
+        If the array holds no probabilities of the classes that `rules` name.
 
     Notes
     -----
+    The steps are those of `biounet.segmentation.STEPS`, in their order.
     Cost: linear in pixels, whatever the number of objects.
 
     Examples
@@ -60,123 +51,14 @@ def segment_objects(probabilities: NDArray[Any], rules: ObjectRules) -> NDArray[
 
 
 def label_elevation(elevation: NDArray[np.uint8], rules: ObjectRules) -> NDArray[np.uint32]:
-    """Make numbered objects of an elevation map; see `segment_objects` and `make_elevation`.
+    """Instance segmentation of an elevation map; see `segment_objects` and `make_elevation`.
 
     >>> label_elevation(np.array([[1, 200, 9, 10, 200]], np.uint8), ObjectRules())
     array([[1, 1, 1, 2, 2]], dtype=uint32)
     """
-    seeds = elevation >= seed_level(rules.seed)
-    if rules.choosy:
-        pieces = label_objects(seeds)
-        large = object_sizes(pieces).sizes[1:] >= rules.least_seed
-        seeds = np.append(False, large & has_markers(pieces, elevation >= seed_level(rules.peak)))[pieces]
-    if rules.second_seed is not None:
-        pieces = label_objects(elevation >= seed_level(rules.second_seed))
-        seeds |= ~np.append(True, has_markers(pieces, seeds))[pieces]
-    objects = label_objects(seeds)
-    if rules.grow:
-        objects = watershed(elevation, objects)
-    objects = drop_small(objects, least=rules.least_pixels)
-    if rules.largest_hole != 0:
-        objects = fill_holes(objects, largest=rules.largest_hole)
-    return number_in_order(objects)
-
-
-def drop_small(labels: NDArray[np.uint32], *, least: int) -> NDArray[np.uint32]:
-    """Make background of objects of fewer than `least` pixels; the others keep their numbers.
-
-    >>> drop_small(np.array([[1, 1, 0, 2]], np.uint32), least=2)
-    array([[1, 1, 0, 0]], dtype=uint32)
-    """
-    if least <= 1:
-        return labels
-    keep = object_sizes(labels).sizes >= least
-    return labels * keep[labels]
-
-
-def number_in_order(labels: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Number objects 1..N in the order of their first pixels, row by row.
-
-    >>> number_in_order(np.array([[0, 7, 7, 3]], np.uint32))
-    array([[0, 1, 1, 2]], dtype=uint32)
-    """
-    return object_sizes(labels).order()[labels]
-
-
-def separate_pieces(labels: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[Any]]:
-    """Give the pieces of objects that do not hang together numbers of their own.
-
-    Parameters
-    ----------
-    labels : (Y, X) or (Z, Y, X), integers
-        0 is background; what is negative is unknown and becomes background.
-
-    Returns
-    -------
-    uint32 of the shape of `labels`
-        Pieces, which hang together by the sides of their pixels, numbered in the order of their first pixels.
-    sorted integers
-        The numbers in `labels` that were of several pieces.
-
-    Raises
-    ------
-    LabelError
-        If labels are not integers.
-
-    Examples
-    --------
-    >>> separate_pieces(np.array([[5, 0, 5, 3]]))
-    (array([[1, 0, 2, 3]], dtype=uint32), array([5]))
-    """
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
-    pieces = label_objects(np.maximum(labels, 0))
-    objects, counts = np.unique(labels.reshape(-1)[object_sizes(pieces).firsts[1:]], return_counts=True)
-    return pieces, objects[counts > 1]
-
-
-class ObjectSizes:
-    """Pixels of each number of a label image, and where each comes first; the number 0 included."""
-
-    def __init__(self, sizes: NDArray[np.int64], firsts: NDArray[np.int64]) -> None:
-        self.sizes, self.firsts = sizes, firsts
-
-    def order(self) -> NDArray[np.uint32]:
-        """Table of dense numbers in the order of first pixels; 0, and what has no pixel, becomes 0."""
-        there = np.flatnonzero(self.sizes[1:]) + 1
-        table = np.zeros(len(self.sizes), np.uint32)
-        table[there[np.argsort(self.firsts[there], kind="stable")]] = np.arange(1, len(there) + 1)
-        return table
-
-
-def object_sizes(labels: NDArray[np.uint32]) -> ObjectSizes:
-    """Count the pixels of each number, and find the first of each in raster order.
-
-    >>> object_sizes(np.array([[0, 2, 2, 0]], np.uint32)).sizes
-    array([2, 0, 2])
-    """
-    number = int(labels.max(initial=0)) + 1
-    sizes, firsts = np.zeros(number, np.int64), np.zeros(number, np.int64)
-    _count(labels.reshape(-1), sizes, firsts)
-    return ObjectSizes(sizes, firsts)
-
-
-def has_markers(pieces: NDArray[np.uint32], marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether each of the pieces 1..n holds a marked pixel.
-
-    >>> has_markers(np.array([1, 1, 0, 2], np.uint32), np.array([False, True, True, False]))
-    array([ True, False])
-    """
-    marked = np.zeros(int(pieces.max(initial=0)) + 1, bool)
-    marked[pieces[marks]] = True
-    return marked[1:]
-
-
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _count(labels: NDArray[np.uint32], sizes: NDArray[np.int64], firsts: NDArray[np.int64]) -> None:
-    """Add up pixels; the first of a number is where its count is still zero."""
-    for pixel in range(len(labels)):
-        number = labels[pixel]
-        if sizes[number] == 0:
-            firsts[number] = pixel
-        sizes[number] += 1
+    if not elevation.size:
+        return np.zeros(elevation.shape, np.uint32)
+    image = RegionLabels(ArrayReader(elevation), Regions(elevation.shape, elevation.shape), keep={})
+    for step in STEPS.values():
+        step(image, rules)
+    return image.labels((0,) * elevation.ndim)

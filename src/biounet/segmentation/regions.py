@@ -1,4 +1,4 @@
-"""An image cut into regions, and what goes on from one to the next."""
+"""Regions of an image, and connected pieces that cross the faces between them."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -14,19 +14,19 @@ from scipy.sparse.csgraph import connected_components
 from biounet.core.boxes import Box, face
 from biounet.core.errors import MemoryBudgetError
 
-__all__ = ["Index", "Pieces", "Regions", "region_size"]
+__all__ = ["Index", "RegionPieces", "Regions", "region_size"]
 
 
 Index = tuple[int, ...]
 """Place of a region in the grid of regions."""
 
 BYTES_PER_PIXEL = 40
-"""What is held at a time for a pixel of a region, as measured by benchmarks/segment_objects.py."""
+"""Memory for a pixel of a region, as measured by benchmarks/segment_objects.py."""
 
 
 @dataclass(frozen=True)
 class Regions:
-    """How an image is cut.
+    """Regions that an image is cut into.
 
     Parameters
     ----------
@@ -49,14 +49,19 @@ class Regions:
         counts = (math.ceil(size / step) for size, step in zip(self.shape, self.size, strict=True))
         return product(*(range(count) for count in counts))
 
+    @property
+    def single(self) -> bool:
+        """Whether the image is one region."""
+        return all(size <= step for size, step in zip(self.shape, self.size, strict=True))
+
     def box(self, index: Index) -> Box:
-        """Where a region lies."""
+        """Box of a region in the image."""
         start = tuple(at * step for at, step in zip(index, self.size, strict=True))
         stop = tuple(min(zero + step, size) for zero, step, size in zip(start, self.size, self.shape, strict=True))
         return Box(start, stop)
 
     def faces(self, index: Index) -> Iterator[tuple[int, int, Index]]:
-        """Axis and side (0 or 1) of each face inside the image, with the region beyond it."""
+        """Axis, side (0 or 1) and neighbouring region of each face of a region inside the image."""
         box = self.box(index)
         for axis, size in enumerate(self.shape):
             for side, inside in ((0, box.start[axis] > 0), (1, box.stop[axis] < size)):
@@ -70,7 +75,7 @@ def region_size(shape: Sequence[int], memory: int, *, multiple: Sequence[int] | 
     Parameters
     ----------
     shape : pixels per spatial axis of the image
-    memory : bytes for one region; what is kept of faces and objects comes on top
+    memory : bytes for one region; faces and tables of objects come on top
     multiple : pixels per axis that regions are multiples of, chunks for instance
 
     Raises
@@ -100,12 +105,12 @@ def region_size(shape: Sequence[int], memory: int, *, multiple: Sequence[int] | 
     return tuple(size)
 
 
-class Pieces:
-    """Parts of a mask that were numbered region by region, joined where they go on beyond a face.
+class RegionPieces:
+    """Connected pieces of a mask that is numbered region by region, joined across the faces of regions.
 
     Examples
     --------
-    >>> pieces = Pieces(Regions((4,), (2,)))
+    >>> pieces = RegionPieces(Regions((4,), (2,)))
     >>> pieces.add((0,), np.array([1, 2]))
     >>> pieces.add((1,), np.array([1, 0]))
     >>> pieces.join(), pieces.of((1,))
@@ -120,7 +125,7 @@ class Pieces:
         self._pairs: list[NDArray[np.int64]] = [np.empty((2, 0), np.int64)]
 
     def add(self, index: Index, labels: NDArray[Any]) -> None:
-        """Take the pieces 1..n of a region; 0 is none."""
+        """Add the pieces 1..n of a region; 0 is background."""
         first = self._count
         self._count += int(labels.max(initial=0))
         self._slices[index] = slice(first, self._count)
@@ -135,14 +140,14 @@ class Pieces:
                 self._pairs.append(np.unique(np.stack([mine[both], theirs[both]]) - 1, axis=1))
 
     def of(self, index: Index) -> slice:
-        """Which of all pieces those of a region are."""
+        """Places of the pieces of a region among all pieces."""
         return self._slices[index]
 
     def join(self) -> NDArray[np.int64]:
-        """Tell the component, from 0, of each piece."""
+        """Component of each piece, from 0; joined pieces have one component."""
         pairs = np.concatenate(self._pairs, axis=1)
+        if pairs.size == 0:
+            return np.arange(self._count)
         graph = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(self._count, self._count))
-        if self._count == 0:
-            return np.empty(0, np.int64)
         component: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
         return component

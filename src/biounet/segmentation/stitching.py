@@ -1,4 +1,4 @@
-"""Objects of the sections of a stack: linked to objects in three dimensions, or numbered apart."""
+"""Stitching: objects of the sections of a stack, linked to objects of the volume or numbered apart."""
 
 from collections.abc import Iterable
 from typing import Any, Self
@@ -6,8 +6,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.errors import ConfigError, LabelError, ShapeError
-from biounet.segmentation.instances import number_in_order
+from biounet.core.components import number_objects
+from biounet.core.errors import ConfigError
+from biounet.core.labels import check_labels
 
 __all__ = ["LEAST_OVERLAP", "Overlaps", "link_slices", "number_apart", "stack_numbers"]
 
@@ -16,16 +17,16 @@ LEAST_OVERLAP = 0.25
 """IoU from which objects of neighbouring sections are one."""
 
 BITS = np.uint64(32)
-"""Of a key of two numbers, the upper one is shifted by so many."""
+"""Bits that the upper number is shifted by in a pair of numbers."""
 
 
 def link_slices(labels: NDArray[Any], *, least_overlap: float = LEAST_OVERLAP) -> NDArray[np.uint32]:
-    """Give one number to the objects of neighbouring sections that lie over each other.
+    """Labels of a volume from labels of its sections: objects that lie over each other get one number.
 
     Parameters
     ----------
     labels : (Z, Y, X), integers
-        Sections that were numbered each for itself; 0 is background, what is negative becomes background.
+        Labels of each section by itself; 0 is background, and IGNORE becomes background.
     least_overlap : IoU in (0, 1]
         Two objects are one if they overlap by this much, and neither overlaps more with another of that section.
 
@@ -37,7 +38,7 @@ def link_slices(labels: NDArray[Any], *, least_overlap: float = LEAST_OVERLAP) -
     Raises
     ------
     LabelError, ShapeError, ConfigError
-        If these are no sections of labels, or the overlap is no share.
+        If the array is no stack of labels, or the overlap is no share.
 
     Examples
     --------
@@ -49,13 +50,13 @@ def link_slices(labels: NDArray[Any], *, least_overlap: float = LEAST_OVERLAP) -
     >>> int(link_slices(sections, least_overlap=0.5).max())
     3
     """
-    _check(labels)
+    check_labels(labels, name="sections of labels", axes=("ZYX",))
     if not 0 < least_overlap <= 1:
         raise ConfigError(f"least_overlap must be a share above 0, got {least_overlap}; 0.25 is a good start")
     linked = np.zeros(labels.shape, np.uint32)
     count = 0
     for z, section in enumerate(labels):
-        own = _in_order(section)
+        own, _ = number_objects(section)
         partners = Overlaps.of(linked[z - 1], own).partners(least_overlap) if z else None
         numbers = stack_numbers(int(own.max(initial=0)), count, partners=partners)
         linked[z] = numbers[own]
@@ -64,7 +65,7 @@ def link_slices(labels: NDArray[Any], *, least_overlap: float = LEAST_OVERLAP) -
 
 
 def number_apart(labels: NDArray[Any]) -> NDArray[np.uint32]:
-    """Give the objects of each section numbers that no other section has.
+    """Labels of a stack whose sections have no number in common.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def number_apart(labels: NDArray[Any]) -> NDArray[np.uint32]:
     Raises
     ------
     LabelError, ShapeError
-        If these are no sections of labels.
+        If the array is no stack of labels.
 
     Examples
     --------
@@ -87,11 +88,11 @@ def number_apart(labels: NDArray[Any]) -> NDArray[np.uint32]:
     array([[1, 1, 0, 2],
            [0, 3, 3, 0]], dtype=uint32)
     """
-    _check(labels)
+    check_labels(labels, name="sections of labels", axes=("ZYX",))
     apart = np.zeros(labels.shape, np.uint32)
     count = 0
     for z, section in enumerate(labels):
-        own = _in_order(section)
+        own, _ = number_objects(section)
         numbers = stack_numbers(int(own.max(initial=0)), count)
         apart[z] = numbers[own]
         count += len(numbers) - 1
@@ -101,7 +102,7 @@ def number_apart(labels: NDArray[Any]) -> NDArray[np.uint32]:
 def stack_numbers(
     objects: int, count: int, *, partners: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 ) -> NDArray[np.uint32]:
-    """Number the objects of a section after those of the sections above.
+    """Number in a stack of each object of a section, after the numbers of the sections above.
 
     Parameters
     ----------
@@ -132,41 +133,43 @@ def stack_numbers(
 
 
 class Overlaps:
-    """How many pixels two objects share, for all objects of two neighbouring sections; counts of regions add up.
+    """Shared pixels of every pair of objects of two neighbouring sections; counts of regions add up.
 
     Examples
     --------
     >>> above, below = np.array([[7, 7, 0, 4]]), np.array([[0, 1, 1, 0]])
-    >>> left, right = (Overlaps.of(above[:, part], below[:, part]) for part in (slice(2), slice(2, 4)))
-    >>> Overlaps.joined([left, right]).partners(0.25)                                # 1 of 3 pixels
+    >>> first, second = (Overlaps.of(above[:, part], below[:, part]) for part in (slice(2), slice(2, 4)))
+    >>> Overlaps.joined([first, second]).partners(0.25)                                # 1 of 3 pixels
     (array([7]), array([1]))
     """
 
-    def __init__(self, keys: NDArray[np.uint64], pixels: NDArray[np.int64]) -> None:
-        self._keys, which = np.unique(keys, return_inverse=True)
-        self._pixels = np.zeros(len(self._keys), np.int64)
+    def __init__(self, pairs: NDArray[np.uint64], pixels: NDArray[np.int64]) -> None:
+        self._pairs, which = np.unique(pairs, return_inverse=True)
+        self._pixels = np.zeros(len(self._pairs), np.int64)
         np.add.at(self._pixels, which, pixels)
 
     @classmethod
     def of(cls, above: NDArray[Any], below: NDArray[Any]) -> Self:
-        """Count in a region: labels (Y, X) of two sections, 0 is background, numbers have 32 bits."""
-        keys = (above.astype(np.uint64) << BITS | below.astype(np.uint64)).reshape(-1)
-        first = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])  # sorting runs is far less work
-        return cls(keys[first], np.diff(first, append=len(keys)))
+        """Overlaps in a region of two sections, (Y, X): 0 is background, numbers have 32 bits."""
+        pairs = (above.astype(np.uint64) << BITS | below.astype(np.uint64)).reshape(-1)
+        first = np.flatnonzero(np.append(True, pairs[1:] != pairs[:-1])[: len(pairs)])  # sorting runs is far less work
+        return cls(pairs[first], np.diff(first, append=len(pairs)))
 
     @classmethod
     def joined(cls, regions: Iterable[Self]) -> Self:
-        """Add up regions; there must be one at least."""
-        tables = [(region._keys, region._pixels) for region in regions]
-        keys, pixels = (np.concatenate(columns) for columns in zip(*tables, strict=True))
-        return cls(keys, pixels)
+        """Sum of the overlaps of regions, of one at least."""
+        tables = [(region._pairs, region._pixels) for region in regions]
+        pairs, pixels = (np.concatenate(columns) for columns in zip(*tables, strict=True))
+        return cls(pairs, pixels)
 
     def partners(self, least: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers above and below of objects, each the best of the other, of which the IoU is at least `least`.
+        """Numbers above and below of pairs of objects, each the best overlap of the other, IoU at least `least`.
 
-        Of equal overlaps the one of the lower numbers is taken.
+        Of equal overlaps that of the lower numbers counts.
         """
-        above, below = ((self._keys >> shift & np.uint64(2**32 - 1)).astype(np.int64) for shift in (BITS, np.uint64(0)))
+        above, below = (
+            (self._pairs >> shift & np.uint64(2**32 - 1)).astype(np.int64) for shift in (BITS, np.uint64(0))
+        )
         union = self._sizes(above) + self._sizes(below) - self._pixels
         iou = self._pixels / union
         good = np.flatnonzero((above > 0) & (below > 0) & (iou >= least))
@@ -177,22 +180,8 @@ class Overlaps:
         return above[best], below[best]
 
     def _sizes(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Pixels of the object that stands in each row."""
+        """Pixels of the object of each row."""
         _, which = np.unique(numbers, return_inverse=True)
         sizes = np.zeros(len(numbers), np.int64)
         np.add.at(sizes, which, self._pixels)
         return sizes[which]
-
-
-def _check(labels: NDArray[Any]) -> None:
-    """Refuse what are no sections of labels."""
-    if labels.dtype.kind not in "iu":
-        raise LabelError(f"labels must be integers, got {labels.dtype}; number the objects first")
-    if labels.ndim != 3:
-        raise ShapeError(f"sections must have axes ZYX, got {labels.ndim} axes; stack them first")
-
-
-def _in_order(section: NDArray[Any]) -> NDArray[np.uint32]:
-    """Numbers 1..n in the order of first pixels, of any labels (Y, X)."""
-    _, dense = np.unique(np.append(np.maximum(section, 0), section.dtype.type(0)), return_inverse=True)
-    return number_in_order(dense[:-1].reshape(section.shape).astype(np.uint32))

@@ -1,4 +1,4 @@
-"""What each pixel is, and which pixels hang together."""
+"""Semantic segmentation: the class of each pixel, and connected components of the foreground."""
 
 from typing import Any, Literal
 
@@ -14,14 +14,14 @@ __all__ = ["segment"]
 def segment(
     probabilities: NDArray[np.float32], *, target: Literal["classes", "foreground"], threshold: float = 0.5
 ) -> NDArray[Any]:
-    """Decide what each pixel is.
+    """Class of each pixel, or connected components of the foreground.
 
     Parameters
     ----------
     probabilities : (classes, Y, X) or (classes, Z, Y, X), in [0, 1]
     target
-        ``classes``: the number of the most probable class. ``foreground``: objects of all that is not class 0,
-        see `label_objects`.
+        ``classes``: the number of the most probable class. ``foreground``: connected components of all
+        classes but 0, see `label_objects`.
     threshold : probability
         With two classes a pixel is foreground above it. With more, the most probable class wins.
 

@@ -1,4 +1,4 @@
-"""The rules that make the best objects of validation images."""
+"""Search of the thresholds and sizes that give the best objects of validation images."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.config.object_rules import ObjectRules
-from biounet.core.errors import ConfigError, DatasetError, LabelError, ShapeError
-from biounet.core.labels import IGNORE
+from biounet.core.errors import ConfigError, DatasetError, ShapeError
+from biounet.core.labels import IGNORE, check_labels
 from biounet.data.subset import Crop, spread_crops
 from biounet.metrics import IOU_THRESHOLDS, Detection, Matching, detection, match_objects
 from biounet.metrics.cell_tracking import reference_jaccards
@@ -28,7 +28,7 @@ __all__ = ["SCORES", "Score", "score_objects", "tune_rules"]
 Score = Literal["seg", "ap"]
 
 COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
-"""Thresholds, those in the middle first: they win where others are no better."""
+"""Thresholds that are tried; the first of equals wins, so the middle comes first."""
 
 HIGH = (0.5, 0.6, 0.7, 0.8)
 SECOND = (0.2, 0.3, 0.4)
@@ -43,15 +43,15 @@ NOISE = 0.5
 """Standard errors over images by which rules must be better than those before."""
 
 THREADS = 4
-"""Images that objects are made of at a time: most of it lets go of the lock of Python."""
+"""Threads, each with an image of its own; numba and cc3d run without the lock of Python."""
 
 LARGE = 8
-"""How many usual objects lie side by side in the parts of large images, at least."""
+"""Least side of the parts of large images, in median diameters of objects."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What objects of an image, or of a part of it, are made of, and compared with, at any thresholds."""
+    """Elevation before the threshold, and annotated objects, of an image or of a part of it."""
 
     crop: Crop
     foreground: NDArray[np.float32]
@@ -60,12 +60,12 @@ class Part:
 
     @classmethod
     def of(cls, crop: Crop, probabilities: NDArray[Any], truth: NDArray[Any], rules: ObjectRules) -> "Part":
-        """Take a part of an image; annotated objects that it cuts become unknown."""
+        """Part of an image; annotated objects that it cuts become unknown."""
         known = crop.without_cut(crop.of(truth), IGNORE)
         return cls(crop, *foreground_and_heights(crop.of(probabilities), rules), known)
 
     def match(self, rules: ObjectRules) -> Matching:
-        """Compare the objects that rules make with the annotated ones; those that are cut are left out."""
+        """Matching of the objects that rules make and the annotated ones, without objects that are cut."""
         elevation = np.where(self.foreground > rules.foreground, self.heights, 0)
         return match_objects(self.truth, self.crop.without_cut(label_elevation(elevation, rules), 0))
 
@@ -80,33 +80,33 @@ def tune_rules(
     deadline: float = inf,
     pixels: float = inf,
 ) -> tuple[ObjectRules, float]:
-    """Choose thresholds by the objects that they make of validation images.
+    """Rules whose objects score best on validation images, and their score.
 
     Parameters
     ----------
     probabilities : (classes, *spatial) each
-        Of images that the network was not trained on, if there are enough of them. Five bytes are kept of each pixel,
-        whatever the number of classes: the images may come one by one.
+        Of images that the network was not trained on, if there are enough of them. They take five bytes per
+        pixel for any number of classes, so the images may come one by one.
     labels : (*spatial) integers each
         Their objects; 0 is background, negative is IGNORE, which is not scored.
     rules : ObjectRules
-        Tells the target; where to begin; and what is not tuned: `grow` and `largest_hole`.
+        The target, where the search begins, and `grow` and `largest_hole`, which are not tuned.
     metric : "seg" or "ap"
         See `score_objects`.
     quick : bool
         Try no more than five pairs of thresholds, and no peak: enough to compare two networks.
     deadline : seconds of `time.monotonic`
-        From then on no more than these are tried.
-    pixels : on which objects are made and compared
-        Where images have more, on parts of them, see `biounet.data.subset.spread_crops`.
+        From then on no more than the candidates of `quick` are tried.
+    pixels : float
+        Most pixels to make objects on. Of larger images parts are used, see `biounet.data.subset.spread_crops`.
 
     Returns
     -------
     ObjectRules
         Best in `foreground`, `seed`, `second_seed`, `least_seed`, `least_pixels` and `peak`, found one after the
         other: on a coarse grid of both thresholds, on a fine one around the best, on one of both levels of seeds,
-        then sizes, then peaks. What makes no difference, or too little to be told from chance, stays as it was. The
-        same input gives the same rules.
+        then sizes, then peaks. Values that make no difference, or one that may be chance, stay as they were.
+        The same input gives the same rules.
     float
         Their score, in [0, 1].
 
@@ -156,7 +156,7 @@ def tune_rules(
 
 
 def score_objects(matchings: Sequence[Matching], *, metric: Score) -> float:
-    """Score the objects of several images together.
+    """Score of the objects of several images together.
 
     Parameters
     ----------
@@ -195,32 +195,32 @@ SCORES: Mapping[str, Callable[[Sequence[Matching]], float]] = MappingProxyType(
 
 
 def _standard_error(differences: NDArray[np.float64]) -> float:
-    """Of the mean of some differences; of a single one nothing is known, and 0 taken."""
+    """Standard error of the mean of some differences; 0 for a single one."""
     return float(differences.std(ddof=1) / np.sqrt(len(differences))) if len(differences) > 1 else 0.0
 
 
 def _coarse(rules: ObjectRules, *, tried: Sequence[float] = COARSE) -> Iterator[ObjectRules]:
-    """Both thresholds on a coarse grid; seeds in the foreground alone lie above its threshold."""
+    """Rules with both thresholds on a coarse grid; with two classes the threshold of seeds is no lower."""
     for foreground, seed in sorted(product(tried, tried), key=lambda pair: sum(map(tried.index, pair))):
         if rules.target != "foreground" or seed >= foreground:
             yield rules.model_copy(update={"foreground": foreground, "seed": seed})
 
 
 def _flat(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """No peak: a network that has just begun is nowhere sure enough to reach one."""
+    """Rules without a peak, which a network that has just begun to learn does not reach."""
     if rules.peak > 0:
         yield rules.model_copy(update={"peak": 0.0})
 
 
 def _few(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """One threshold a step lower or higher than the middle."""
+    """Rules with one threshold a step lower or higher than the middle."""
     for candidate in _coarse(rules, tried=COARSE[:3]):
         if COARSE[0] in (candidate.foreground, candidate.seed):
             yield candidate
 
 
 def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """Each threshold a little lower or higher."""
+    """Rules with one threshold a little lower or higher."""
     for name in ("foreground", "seed"):
         for shift in (-FINE, FINE):
             value = round(getattr(rules, name) + shift, 3)
@@ -229,21 +229,21 @@ def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:
 
 
 def _second(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """Higher seeds, and lower ones for objects that have none of these."""
+    """Rules with higher seeds, and with lower ones for objects without a high one."""
     lower = (None, 0.0) if rules.target == "foreground" else (None, 0.0, *SECOND)
     for seed, second in product((rules.seed, *HIGH), lower):
         yield rules.model_copy(update={"seed": seed, "second_seed": second})
 
 
 def _peaks(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """Seeds that must somewhere be higher, which may reach further down for it."""
+    """Rules with lower seeds that must reach a peak."""
     for seed, peak in product((rules.seed, *LOW), PEAKS):
         if peak == 0 or peak > seed:
             yield rules.model_copy(update={"seed": seed, "peak": peak})
 
 
 def _sizes(median: float, name: str) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
-    """Least sizes in shares of the median size of annotated objects."""
+    """Rules with least sizes in shares of the median size of annotated objects."""
 
     def candidates(rules: ObjectRules) -> Iterator[ObjectRules]:
         for share in SHARES_OF_SIZE[name]:
@@ -253,17 +253,16 @@ def _sizes(median: float, name: str) -> Callable[[ObjectRules], Iterator[ObjectR
 
 
 def _median_size(labels: Sequence[NDArray[Any]]) -> float:
-    """Pixels of a usual annotated object."""
+    """Median size of annotated objects, in pixels."""
     return float(np.median(np.concatenate([np.unique(truth[truth > 0], return_counts=True)[1] for truth in labels])))
 
 
 def _check(labels: Sequence[NDArray[Any]], metric: str) -> None:
-    """Refuse what cannot be scored."""
+    """Refuse labels without objects, and unknown metrics."""
     if metric not in get_args(Score):
         raise ConfigError(f"the metric must be one of {', '.join(get_args(Score))}, got {metric!r}")
     for truth in labels:
-        if truth.dtype.kind not in "iu":
-            raise LabelError(f"labels must be integers, got {truth.dtype}; number the objects first")
+        check_labels(truth)
     if not any((truth > 0).any() for truth in labels):
         raise DatasetError("rules are tuned on annotated objects, and there are none; hold out images with objects")
 

@@ -22,7 +22,7 @@ from biounet.inference.overlap_tile import predict_array
 from biounet.inference.smoothing import fit_smoothing, smooth_probabilities
 from biounet.metrics import Matching, adapted_rand, detection, match_objects, object_errors
 from biounet.metrics.image_quality import image_errors, image_scores
-from biounet.metrics.overlap import count_confusion, dice_of_foreground, dice_per_class
+from biounet.metrics.overlap import confusion, dice_of_foreground, dice_per_class
 from biounet.segmentation import score_objects, segment_objects, tune_rules
 
 __all__ = ["Validation"]
@@ -242,7 +242,7 @@ class Validation:
         self.found = [numbers.astype(np.min_scalar_type(numbers.max(initial=0))) for numbers in objects]
         pairs = [(item.labels, numbers) for item, numbers in zip(self.items, self.found, strict=True)]
         self.each = [score_each(match_objects(*pair)) for pair in pairs]
-        covered = (count_confusion(np.sign(truth), np.sign(numbers), 2) for truth, numbers in pairs)
+        covered = (confusion(np.sign(truth), np.sign(numbers), classes=2) for truth, numbers in pairs)
         self.confusion = np.sum(list(covered), axis=0)
 
     def _at_best_threshold(self) -> dict[str, float]:
@@ -258,7 +258,7 @@ class Validation:
             for given in self.probabilities
         ]
         counts = [
-            count_confusion(item.target, result, len(given))
+            confusion(item.target, result, classes=len(given))
             for item, result, given in zip(self.items, results, self.probabilities, strict=True)
         ]
         self.each = [dice_per_class(count) for count in counts]

@@ -16,7 +16,7 @@ __all__ = ["RandVariant", "rand_error", "rand_scores", "v_info", "v_info_scores"
 
 
 RandVariant = Literal["2015", "2014", "2012", "classic"]
-"""How `rand_error` counts pairs of pixels."""
+"""Name of a way to count pairs of pixels, see `rand_error`."""
 
 Counts = NDArray[np.float64]
 """(T, 3), one row per threshold: pairs together in both, in the truth, in the result."""
@@ -266,7 +266,7 @@ def _sum_p_log_p(shares: NDArray[np.float64]) -> float:
 
 
 def _known_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over sections of what is not NaN; NaN where all are."""
+    """Mean over the sections with a defined value; NaN where there is none."""
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis=0)
     mean: NDArray[np.float64] = total / np.where(known.any(axis=0), known.sum(axis=0), np.nan)

@@ -108,7 +108,7 @@ def isbi2012(truth: np.ndarray, probabilities: np.ndarray, *, variant: RandVaria
 
 @dataclass(frozen=True)
 class SectionCounts:
-    """What one section adds to the scores of a stack; one row per threshold in each array."""
+    """Counts of one section that add up to the scores of a stack; one row per threshold in each array."""
 
     pixels: int
     interior: NDArray[np.int64]
@@ -119,7 +119,7 @@ class SectionCounts:
 
 
 def count_section(section: Section, *, variant: RandVariant = "2015") -> SectionCounts:
-    """Count everything that the five scores need of one section."""
+    """Counts of one section for all five scores."""
     thinned = cell_tables(section, thin=True)
     return SectionCounts(
         pixels=section.pixels,
@@ -132,7 +132,7 @@ def count_section(section: Section, *, variant: RandVariant = "2015") -> Section
 
 
 def pool_sections(counts: Sequence[SectionCounts], *, variant: RandVariant = "2015") -> Mapping[str, Sweep]:
-    """Score a stack by the counts of its sections: the five names of `isbi2012` to their sweeps."""
+    """The five scores of a stack at every threshold, from the counts of its sections."""
     pixels = [section.pixels for section in counts]
     return {
         "pixel_error": pool_pixels([section.interior for section in counts], pixels),

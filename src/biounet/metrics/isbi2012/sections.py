@@ -1,16 +1,17 @@
-"""Sections of a membrane stack, checked, and turned the way the ISBI 2012 challenge visits them."""
+"""Sections of a membrane stack, in the order of pixels of the ISBI 2012 challenge."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.errors import LabelError, ShapeError
+from biounet.core.components import label_objects
+from biounet.core.errors import ShapeError
+from biounet.core.labels import check_labels
 from biounet.metrics.checks import as_probabilities, check_shapes, known_pixels
-from biounet.metrics.contingency import Groups, group_pixels
+from biounet.metrics.contingency import PixelsByLabel, pixels_by_label
 
 __all__ = ["Section", "components", "framed", "sections"]
 
@@ -37,9 +38,9 @@ class Section:
     probability: NDArray[np.float64]
 
     @cached_property
-    def cells(self) -> Groups:
+    def cells(self) -> PixelsByLabel:
         """Pixels of the truth cells, the 4-connected components of the interior, and of the membrane."""
-        return group_pixels(np.where(self.known, components(self.interior), -1))
+        return pixels_by_label(np.where(self.known, components(self.interior), -1))
 
     @property
     def pixels(self) -> int:
@@ -52,7 +53,7 @@ class Section:
 
 
 def sections(truth: np.ndarray, probabilities: np.ndarray) -> Iterator[Section]:
-    """Cut a stack into checked sections.
+    """Sections of a stack, each a truth with its probabilities.
 
     Parameters
     ----------
@@ -72,8 +73,7 @@ def sections(truth: np.ndarray, probabilities: np.ndarray) -> Iterator[Section]:
     [(4, 3), (4, 3)]
     """
     truth, probabilities = np.asarray(truth), np.asarray(probabilities)
-    if truth.dtype.kind not in "biu":
-        raise LabelError(f"truth must be integers or bool, got {truth.dtype}; positive is the interior of cells")
+    check_labels(truth, name="the truth", masks=True)
     check_shapes(truth, probabilities)
     if truth.ndim not in (2, 3):
         raise ShapeError(f"sections must have axes YX or NYX, got shape {truth.shape}; pass one channel")
@@ -83,18 +83,17 @@ def sections(truth: np.ndarray, probabilities: np.ndarray) -> Iterator[Section]:
 
 
 def components(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Number the 4-connected components of a mask from 1; 0 outside.
+    """4-connected components of a mask, numbered from 1; 0 outside.
 
     >>> components(np.array([[True, False], [False, True]]))
     array([[1, 0],
            [0, 2]], dtype=int32)
     """
-    labels: NDArray[np.int32] = cc3d.connected_components(mask, connectivity=4, out_dtype=np.uint32).view(np.int32)
-    return labels
+    return label_objects(mask).view(np.int32)
 
 
 def framed(image: np.ndarray, value: int) -> np.ndarray:
-    """Surround a section with a frame of one pixel.
+    """A section with a frame of one pixel around it.
 
     >>> framed(np.array([[5]]), -1).tolist()
     [[-1, -1, -1], [-1, 5, -1], [-1, -1, -1]]
@@ -105,7 +104,7 @@ def framed(image: np.ndarray, value: int) -> np.ndarray:
 
 
 def _section(truth: np.ndarray, probability: NDArray[np.float32]) -> Section:
-    """Turn one section, (Y, X), so that x comes first, and blank what is IGNORE."""
+    """One section, (Y, X), with x first; the probability is 0 where the truth is IGNORE."""
     turned = np.ascontiguousarray(truth.T)
     known = known_pixels(turned)
     return Section(turned > 0, known, np.where(known, probability.T, 0.0).astype(np.float64))

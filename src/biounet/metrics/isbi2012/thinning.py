@@ -14,7 +14,7 @@ LINE, FRAME, MASK, QUEUED = 0, -1, -2, -3
 
 
 def thin_borders(cells: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Grow the cells of a section into its membranes until only lines are left.
+    """Cells of a section, grown into its membranes until only lines remain.
 
     Parameters
     ----------

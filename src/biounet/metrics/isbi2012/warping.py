@@ -1,4 +1,4 @@
-"""Warping error of the ISBI 2012 challenge: move borders without changing topology, count what is left."""
+"""Warping error of the ISBI 2012 challenge: pixels that differ after borders are moved without a change of topology."""
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
@@ -14,7 +14,7 @@ __all__ = ["KINDS", "simple_points", "warping_error", "warping_scores"]
 
 
 KINDS = ("merges", "splits", "hole_additions", "hole_deletions", "object_additions", "object_deletions")
-"""What a wrong pixel that cannot be warped away does to the cells of the truth."""
+"""Effects on the cells of the truth of a wrong pixel that cannot be warped away."""
 MERGE, SPLIT, HOLE_ADDITION, HOLE_DELETION, OBJECT_ADDITION, OBJECT_DELETION = range(6)
 
 RING = ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
@@ -76,7 +76,7 @@ def warping_scores(truth: np.ndarray, probabilities: np.ndarray, *, radius: int 
 
 
 def simple_points() -> NDArray[np.bool_]:
-    """Which neighbourhoods let their centre flip without a change of topology, (256,).
+    """Mask of the neighbourhoods whose centre may flip without a change of topology, (256,).
 
     Bit k of the index is neighbour k, in turn around the centre and starting with a direct one. Cells are
     4-connected, membranes 8-connected: those centres may flip whose connectivity number is 1, the sum of
@@ -107,7 +107,7 @@ def pool_warping(counts: Sequence[NDArray[np.int64]], pixels: Sequence[int]) -> 
 
 
 def _count(section: Section, threshold: float, radius: int | None) -> NDArray[np.int64]:
-    """Warp the truth of one section to the result at one threshold; count the kinds of what remains."""
+    """Numbers of wrong pixels of each kind that remain when the truth of a section is warped to the result."""
     truth = framed(section.interior.view(np.uint8), 0)
     x, y = np.nonzero(section.interior != section.above(threshold))
     sureness = np.abs(section.probability[x, y] - threshold).astype(np.float32)
