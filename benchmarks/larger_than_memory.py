@@ -24,7 +24,7 @@ import torch
 from biounet.core.boxes import Box
 from biounet.core.memory import machine_bytes
 from biounet.data import Pair
-from biounet.data.out_of_core import bytes_to_make
+from biounet.data.out_of_core import bytes_to_prepare
 from biounet.io import Image, create, write
 from biounet.models.model_file import load_network
 
@@ -127,7 +127,7 @@ def one_image(place, given):
     return {
         "size": given.one,
         "pixels": given.one**2,
-        "whole_bytes": bytes_to_make(Pair("a", Path(), (), "a", shape=(1, given.one, given.one))),
+        "whole_bytes": bytes_to_prepare(Pair("a", Path(), (), "a", shape=(1, given.one, given.one))),
         "allowed_bytes": int(given.gib * 2**30),
         **rows,
         "beyond_small_bytes": rows["large"]["peak_bytes"] - rows["small"]["peak_bytes"],

@@ -12,15 +12,10 @@ from biounet.cli import folds as command
 from biounet.cli.folds import open_summary, run_folds
 from biounet.config import RunConfig
 from biounet.core.errors import LabelError, OutputError, TrainingError
-from biounet.data import dataset as reading
 from biounet.data.annotated_image import AnnotatedImage, AnnotatedImageReader
-from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import LazySequence
-from biounet.data.split import split_dataset
-from biounet.data.training_set import read_split
 from biounet.io import Image, write
 from biounet.models.model_file import read_card
-from biounet.training.cross_validation import fold_data, of_one_fold, read_folds
+from biounet.training.cross_validation import of_one_fold
 from biounet.training.validation import Validation
 
 TINY = {
@@ -95,12 +90,6 @@ def test_a_fold_that_would_hold_out_all_labels_is_refused_before_the_first_begin
     assert not (tmp_path / "run").exists()
 
 
-def test_minutes_are_those_of_all_folds():
-    settings = of_one_fold(RunConfig().updated({"train.minutes": 10}), 5)
-    assert (settings.train.minutes, settings.train.validation) == (2, 0)
-    assert of_one_fold(RunConfig().updated({"train.steps": 10}), 5).train.steps == 10
-
-
 def test_images_to_draw_have_folds_and_no_log_loss(tmp_path, capfd):
     rng = np.random.default_rng(0)
     for number in range(2):
@@ -113,34 +102,6 @@ def test_images_to_draw_have_folds_and_no_log_loss(tmp_path, capfd):
     assert "mae: mean" in said
     assert "log_loss" not in said
     assert [bool(row["psnr"]) for row in summary(tmp_path / "run")] == [True, True]
-
-
-def test_images_to_draw_are_normalised_by_those_that_a_fold_learns_from(tmp_path):
-    """Of two images and two folds each learns from one: the held-out one, brighter or darker, does not count."""
-    dataset = tmp_path / "data"
-    for number, brightness in enumerate((1, 100)):
-        image = brightness * np.arange(256, dtype=np.float32).reshape(16, 16)
-        write(dataset / "images" / f"{number}.tif", Image(image, "YX"))
-        write(dataset / "targets" / f"{number}.tif", Image(3 * image, "YX"))
-    dataset_split = split_dataset(dataset, validation=0.0)
-    data = read_split(dataset_split, Normalization())
-    for part, brightness in zip(fold_data(dataset_split, data, Normalization(), 2), (100, 1), strict=True):
-        assert part.normalization.offset == pytest.approx((127.5 * brightness,))
-        assert part.target_normalization.offset == pytest.approx((3 * 127.5 * brightness,))
-        assert part.train[0].image.mean() == pytest.approx(0, abs=1e-5)
-
-
-@pytest.mark.parametrize("folder", ["labels", "targets"])
-def test_of_a_fold_as_many_images_are_validated_on_as_the_settings_have_room_for(tmp_path, folder):
-    for number in range(4):
-        image = np.arange(256, dtype=np.uint16 if folder == "targets" else np.uint8).reshape(16, 16)
-        write(tmp_path / "images" / f"{number}.tif", Image(image, "YX"))
-        write(tmp_path / folder / f"{number}.tif", Image(image if folder == "targets" else image // 128, "YX"))
-    dataset_split = split_dataset(tmp_path, validation=0.0)
-    data = read_split(dataset_split, Normalization())
-    for part in fold_data(dataset_split, data, Normalization(), 2, pixels=300):
-        assert (len(part.train), len(part.validation)) == (2, 1)
-        assert sum("of 2 images held out, 1 are validated on" in note for note in part.notes) == 1
 
 
 @pytest.fixture
@@ -198,34 +159,3 @@ def test_a_fold_that_is_done_leaves_nothing_in_memory(tmp_path, monkeypatch, ali
     settings = of_one_fold(RunConfig.preset("default").updated(TINY), 2)
     run_folds(tmp_path / "data", tmp_path / "run", settings, count=2, device="cpu")
     assert held == [(4, 0), (4, 0)]
-
-
-@pytest.mark.parametrize("memory", [0, inf])
-def test_of_images_that_are_too_large_to_validate_on_parts_are(dataset, monkeypatch, memory):
-    """Of 16 x 16 pixels as many rows as have 64: two parts of two rows."""
-    monkeypatch.setattr("biounet.data.subset.WHOLE", 0)
-    monkeypatch.setattr("biounet.data.subset.PART_ROWS", 2)
-    dataset_split = split_dataset(dataset, validation=0.0)
-    data = read_split(dataset_split, Normalization(), memory=memory)
-    assert isinstance(data.train, LazySequence) == (memory == 0)
-    whole = {item.name: item for item in data.train}
-    for part in fold_data(dataset_split, data, Normalization(), 2, memory=memory, pixels=64):
-        assert [item.labels.shape for item in part.validation] == [(2, 16)] * 2
-        for item in part.validation:
-            name, rows = item.name.split(", rows ")
-            top = int(rows.split()[0])
-            np.testing.assert_array_equal(item.image, whole[name].image[:, top : top + 2])
-            assert name not in [image.name for image in part.train]
-
-
-@pytest.mark.parametrize("memory", [0, inf])
-def test_a_dataset_is_found_once_for_all_folds(dataset, tmp_path, monkeypatch, memory):
-    """Labels are read to count them, and with their images: by the one who reads all, and by each fold if it has to."""
-    read, read_labels = [], reading.read_labels
-    monkeypatch.setattr(
-        reading, "read_labels", lambda path, **how: (read.append(path.name), read_labels(path, **how))[1]
-    )
-    settings = of_one_fold(RunConfig.preset("default").updated({**TINY, "train.target": "classes"}), 2)
-    _, parts, *_ = read_folds(dataset, settings, 2, memory=memory)
-    assert len(list(parts)) == 2
-    assert [read.count(f"{number}.png") for number in range(4)] == [1 + 1 + (memory == 0)] * 4

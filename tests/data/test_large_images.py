@@ -11,17 +11,16 @@ import pytest
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
 from biounet.core.errors import ShapeError
-from biounet.data import Pair, subset
-from biounet.data import out_of_core as bands
-from biounet.data import sample_cache as stored_samples
+from biounet.data import Pair, sample_cache
 from biounet.data.annotated_image import AnnotatedImageReader
+from biounet.data.dataset import has_labels
 from biounet.data.hashes import image_hashes
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import LazySequence, fit_memory
-from biounet.data.subset import choose_parts, limit_pixels
-from biounet.data.training_set import load_training_set
+from biounet.data.out_of_core import StripSizes, fit_memory
+from biounet.data.split import split_dataset
+from biounet.data.subset import choose_strips, limit_pixels
+from biounet.data.training_set import load_training_set, read_split
 from biounet.io import Image, write
-from biounet.training import auto_settings as fingerprint
 from biounet.training import forecast
 from biounet.training import run as experiments
 from biounet.training.auto_settings import Fingerprint
@@ -50,7 +49,7 @@ def dataset(tmp_path):
 
 def experiment(dataset, folder, *, memory, target="classes"):
     data = load_training_set(dataset, Normalization(), validation=1 / 4, target=target, memory=memory)
-    assert isinstance(data.train, LazySequence) == (memory == 0)
+    assert data.in_memory == (memory > 0)
     config = fit_to_data(RunConfig.preset("default").updated(TINY | WEIGHED), data)
     return TrainingRun(config, data, Normalization(), folder, make_fabric("cpu", "float32"))
 
@@ -78,7 +77,7 @@ def test_files_stay_for_a_run_that_goes_on(dataset, tmp_path):
 
 
 def test_a_forecast_counts_the_files_and_leaves_none(dataset, tmp_path, monkeypatch):
-    run, now, store = experiment(dataset, tmp_path / "run", memory=0), [100.0], stored_samples.store_samples
+    run, now, store = experiment(dataset, tmp_path / "run", memory=0), [100.0], sample_cache.prepare_samples
 
     def storing(*given, **options):
         now[0] += 7
@@ -86,21 +85,20 @@ def test_a_forecast_counts_the_files_and_leaves_none(dataset, tmp_path, monkeypa
 
     for module, name in ((experiments, "monotonic"), (forecast, "perf_counter")):
         monkeypatch.setattr(module, "time", SimpleNamespace(**{name: lambda: now[0]}))
-    monkeypatch.setattr(experiments, "store_samples", storing)
+    monkeypatch.setattr(experiments, "prepare_samples", storing)
     run.began = 98.0
     assert run.forecast().begin_seconds == pytest.approx(2 + 3 * 7)  # of three images
     assert not (tmp_path / "run").exists()
 
 
-def test_settings_are_the_same_whether_memory_holds_the_images_or_not(dataset, monkeypatch):
+def test_settings_are_the_same_whether_memory_holds_the_images_or_not(dataset):
     here, there = (
         load_training_set(dataset, Normalization(), validation=1 / 4, target="foreground", memory=memory)
         for memory in (inf, 0)
     )
     whole = Fingerprint.of(here)
-    monkeypatch.setattr(fingerprint, "MEASURED", 2)  # of three images 0 and 1
-    some = Fingerprint.of(there)
-    assert some == Fingerprint.of(here)
+    some = Fingerprint.of(there, images=2)  # of three images 0 and 1
+    assert some == Fingerprint.of(here, images=2)
     assert (some.median, some.shares, some.unknown) == (whole.median, whole.shares, whole.unknown)
     two = replace(here, train=[here.train[0], here.train[1]])
     assert some.objects == Fingerprint.of(two).objects < whole.objects
@@ -192,32 +190,29 @@ def test_what_is_held_out_is_a_matter_of_the_settings_not_of_the_memory(dataset,
 LARGE = Pair("a", Path("a.tif"), (), "a", shape=(1, 60_000, 60_000), rows=(45_000, 60_000))
 
 
-def test_of_large_images_only_parts_are_validated_on():
-    """Of 2**26 pixels in rows of 60,000 there are 1118 rows: two parts of 559."""
-    chosen, (note,) = choose_parts([LARGE], most=2**26, labelled=lambda _: True)
-    assert [part.rows[1] - part.rows[0] for part in chosen] == [559, 559]
-    assert all(45_000 <= first < last <= 60_000 for first, last in (part.rows for part in chosen))
+def test_of_large_images_only_strips_are_validated_on():
+    """Of 2**26 pixels in rows of 60,000 there are 1118 rows: two strips of 559."""
+    chosen, (note,) = choose_strips([LARGE], most=2**26, labelled=lambda _: True)
+    assert [strip.rows[1] - strip.rows[0] for strip in chosen] == [559, 559]
+    assert all(45_000 <= first < last <= 60_000 for first, last in (strip.rows for strip in chosen))
     assert note.startswith("of the rows held out 2 x 559 are validated on")
     assert limit_pixels(chosen, most=2**26) == (chosen, [])
     narrow = replace(LARGE, shape=(1, 60_000, 8192))
-    assert len(choose_parts([narrow, narrow], most=2**26, labelled=lambda _: True)[0]) == 4
-    assert choose_parts([LARGE, pairs(1)[0]], most=2**26, labelled=lambda _: True)[1] == []
-    assert choose_parts([narrow], most=2**27, labelled=lambda _: True) == ([narrow], [])
-    assert choose_parts([], most=2**26, labelled=lambda _: True) == ([], [])
+    assert len(choose_strips([narrow, narrow], most=2**26, labelled=lambda _: True)[0]) == 4
+    assert choose_strips([LARGE, pairs(1)[0]], most=2**26, labelled=lambda _: True)[1] == []
+    assert choose_strips([narrow], most=2**27, labelled=lambda _: True) == ([narrow], [])
+    assert choose_strips([], most=2**26, labelled=lambda _: True) == ([], [])
 
 
-def test_parts_with_labels_are_preferred():
-    chosen, _ = choose_parts([LARGE], most=2**26, labelled=lambda part: part.rows[0] <= 50_000 < part.rows[1])
-    (part,) = chosen
-    assert part.rows[0] <= 50_000 < part.rows[1]
-    assert len(choose_parts([LARGE], most=2**26, labelled=lambda _: False)[0]) == 2
+def test_strips_with_labels_are_preferred():
+    chosen, _ = choose_strips([LARGE], most=2**26, labelled=lambda strip: strip.rows[0] <= 50_000 < strip.rows[1])
+    (strip,) = chosen
+    assert strip.rows[0] <= 50_000 < strip.rows[1]
+    assert len(choose_strips([LARGE], most=2**26, labelled=lambda _: False)[0]) == 2
 
 
 @pytest.mark.parametrize("target", ["classes", "distance"])
-def test_a_run_on_one_large_image_is_the_one_of_a_machine_that_holds_it(tmp_path, monkeypatch, target):
-    monkeypatch.setattr(bands, "WHOLE", 0)
-    monkeypatch.setattr(subset, "WHOLE", 0)
-    monkeypatch.setattr(bands, "HALO", 16)
+def test_a_run_on_one_large_image_is_the_one_of_a_machine_that_holds_it(tmp_path, target):
     rng = np.random.default_rng(0)
     labels = np.kron(rng.integers(0, 2, (40, 5)) * np.arange(1, 201).reshape(40, 5), np.ones((6, 6), int))
     labels = np.minimum(labels, 1) if target == "classes" else labels
@@ -225,11 +220,13 @@ def test_a_run_on_one_large_image_is_the_one_of_a_machine_that_holds_it(tmp_path
     write(tmp_path / "a.tif", Image(rng.integers(0, 255, labels.shape).astype(np.uint8), "YX"))
     write(tmp_path / "b.tif", Image(labels.astype(np.int16), "YX"))
     models, settings = [], TINY | {"train.border_weight": 5.0, "train.border_sigma": 1.0}
+    whole = split_dataset(Path(f"{tmp_path}/a.tif,{tmp_path}/b.tif"), validation=0.25, target=target)
+    held_out, _ = choose_strips(whole.held_out, most=600, labelled=has_labels, undivided=0)
     for name, memory in (("here", inf), ("there", 0)):
-        files = Path(f"{tmp_path}/a.tif,{tmp_path}/b.tif")
-        how = {"validation": 0.25, "target": target, "memory": memory, "pixels": 600}
-        data = load_training_set(files, Normalization(), **how)
-        assert len(list(data.bands(0))) == (5 if memory == 0 else 1)
+        data = read_split(
+            replace(whole, held_out=held_out), Normalization(), memory=memory, sizes=StripSizes(undivided=0, halo=16)
+        )
+        assert len(list(data.train[0].strips())) == (5 if memory == 0 else 1)
         assert [item.target.size for item in data.validation] == [600]
         run = TrainingRun(
             fit_to_data(RunConfig.preset("default").updated(settings), data),

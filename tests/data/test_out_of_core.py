@@ -1,4 +1,4 @@
-"""An image that memory does not hold whole is made in bands, and becomes what it would have been."""
+"""An image that memory does not hold whole is read in strips, and gives the same sample as the whole image."""
 
 from dataclasses import replace
 from math import inf
@@ -10,25 +10,23 @@ import torch
 
 from biounet.config import RunConfig
 from biounet.core.labels import IGNORE
-from biounet.data import Pair, load, subset
-from biounet.data import annotated_image as items
-from biounet.data import out_of_core as bands
+from biounet.data import Pair, annotated_image, load
+from biounet.data.dataset import has_labels
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import band_rows, bytes_to_make, measure_whole, read_bands
-from biounet.data.sample_cache import store_samples, to_samples
+from biounet.data.out_of_core import StripSizes, bytes_to_prepare, measure_whole, read_strips, strip_rows
+from biounet.data.sample_cache import SampleFiles, SamplesOnDevice, prepare_samples
+from biounet.data.split import split_dataset
+from biounet.data.subset import choose_strips
 from biounet.data.synthetic import draw_cells
-from biounet.data.training_set import load_training_set
+from biounet.data.training_set import load_training_set, read_split
 from biounet.io import Image, write
 from biounet.training.auto_settings import Fingerprint
 
 WEIGHED = {"train.border_weight": 5.0, "train.border_sigma": 1.0, "train.class_balance": True}  # weights reach 5 pixels
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Images of any size are divided, into bands of 64 rows with those around them."""
-    monkeypatch.setattr(bands, "WHOLE", 0)
-    monkeypatch.setattr(bands, "HALO", 16)
+SMALL = StripSizes(undivided=0, halo=16)
+"""Images of any size are divided into strips of 64 rows, those around a strip included."""
 
 
 def save(folder, image, labels, axes):
@@ -39,7 +37,7 @@ def save(folder, image, labels, axes):
 
 
 def read(folder, target, memory):
-    return load_training_set(folder, Normalization(), validation=0.0, target=target, memory=memory)
+    return load_training_set(folder, Normalization(), validation=0.0, target=target, memory=memory, sizes=SMALL)
 
 
 def cells(size):
@@ -49,7 +47,7 @@ def cells(size):
 
 @pytest.mark.parametrize("target", ["classes", "foreground", "border", "distance"])
 @pytest.mark.parametrize("axes", ["YX", "CYX", "ZYX"])
-def test_bands_become_the_sample_of_the_whole(tmp_path, small, target, axes):
+def test_strips_become_the_sample_of_the_whole(tmp_path, target, axes):
     image, labels = cells((200, 60))
     labels = np.where(labels % 5 == 4, -1, np.minimum(labels, 2) if target == "classes" else labels).astype(np.int16)
     if axes == "CYX":
@@ -59,9 +57,9 @@ def test_bands_become_the_sample_of_the_whole(tmp_path, small, target, axes):
     save(tmp_path / "set", image, labels, axes)
     here, there = (read(tmp_path / "set", target, memory) for memory in (inf, 0))
     config = RunConfig.preset("default").updated(WEIGHED)
-    (whole,) = to_samples(here, config, torch.device("cpu"))
-    assert len(list(there.bands(0))) == 6  # of 48, 32, 32, ... rows
-    (stored,) = store_samples(there, config, tmp_path / "files")
+    (whole,) = prepare_samples(here, config, SamplesOnDevice(torch.device("cpu")))
+    assert len(list(there.train[0].strips())) == 6  # of 48, 32, 32, ... rows
+    (stored,) = prepare_samples(there, config, SampleFiles(tmp_path / "files", 1))
     for ours, theirs in zip(stored, whole, strict=True):
         assert torch.equal(ours.to(theirs.dtype), theirs)
     for ours, theirs in zip(there.statistics, here.statistics, strict=True):
@@ -71,10 +69,10 @@ def test_bands_become_the_sample_of_the_whole(tmp_path, small, target, axes):
 
 
 @pytest.mark.parametrize("target", ["classes", "distance"])
-def test_settings_follow_from_bands_as_from_the_whole(tmp_path, small, target):
+def test_settings_follow_from_strips_as_from_the_whole(tmp_path, target):
     image, labels = cells((200, 60))
     labels = np.minimum(labels, 1 if target == "classes" else 99)
-    labels[90:180, 40:45] = labels[90, 40] = 99 if target == "distance" else 1  # in bands only by parts
+    labels[90:180, 40:45] = labels[90, 40] = 99 if target == "distance" else 1  # in strips only by parts
     save(tmp_path, image, labels.astype(np.uint8), "YX")
     here, there = (Fingerprint.of(read(tmp_path, target, memory)) for memory in (inf, 0))
     assert (there.objects, there.diameter, there.touching) == (here.objects, here.diameter, here.touching)
@@ -82,7 +80,7 @@ def test_settings_follow_from_bands_as_from_the_whole(tmp_path, small, target):
     assert (there.median, there.smallest) == (here.median, here.smallest) == ((200, 60), (200, 60))
 
 
-def test_a_run_is_measured_on_one_band_that_has_labels(tmp_path, small):
+def test_a_run_is_measured_on_one_strip_that_has_labels(tmp_path):
     image, _ = cells((200, 30))
     labels = np.full((200, 30), -1, np.int16)
     labels[100:110, :20], labels[103, 3] = 1, 0
@@ -102,10 +100,10 @@ def test_a_run_is_measured_on_one_band_that_has_labels(tmp_path, small):
         (90, 200, [(0, 128), (80, 208), (160, 288), (240, 368), (336, 400)], [[1], [], [1], [], []]),
     ],
 )
-def test_more_is_read_around_objects_that_would_be_cut(small, first, last, read, cut):
-    """Of 128 rows 112 would be the first band; an object that reaches across its end leaves 96 of them.
+def test_more_is_read_around_objects_that_would_be_cut(first, last, read, cut):
+    """Of 128 rows 112 would be the first strip; an object that reaches across its end leaves 96 of them.
 
-    One of 110 rows is seen whole by the second band, of rows 96 to 191. Before and behind it is cut.
+    One of 110 rows is seen whole by the second strip, of rows 96 to 191. Before and behind it is cut.
     """
     labels, asked = np.zeros((400, 1), np.int32), []
     labels[first:last] = 1
@@ -115,30 +113,30 @@ def test_more_is_read_around_objects_that_would_be_cut(small, first, last, read,
         return labels[None, slice(*pair.rows)], labels[slice(*pair.rows)]
 
     pair = Pair("a", Path("a.tif"), (), "a", shape=(1, 400, 1))
-    found = list(read_bands(part, pair, 128, whole_objects=True))
-    np.testing.assert_array_equal(np.concatenate([band.labels[band.own] for band in found]), labels)
-    rows = [(len(band.labels), band.own.stop - band.own.start) for band in found]
+    found = list(read_strips(part, pair, 128, whole_objects=True, sizes=SMALL))
+    np.testing.assert_array_equal(np.concatenate([strip.labels[strip.own] for strip in found]), labels)
+    rows = [(len(strip.labels), strip.own.stop - strip.own.start) for strip in found]
     assert [total for total, _ in rows] == [last - first for first, last in read]
     assert set(read) <= set(asked)
     assert rows[0] == (128, 96)
-    assert [band.cut.tolist() for band in found] == cut
+    assert [strip.cut.tolist() for strip in found] == cut
     asked.clear()
-    assert [band.cut.size for band in read_bands(part, pair, 128, whole_objects=False)] == [0, 0, 0, 0]
+    assert [strip.cut.size for strip in read_strips(part, pair, 128, whole_objects=False, sizes=SMALL)] == [0, 0, 0, 0]
     assert asked == [(0, 128), (96, 224), (192, 320), (288, 400)]
 
 
-def test_objects_that_are_too_large_are_unknown_where_they_are_cut(tmp_path, small):
+def test_objects_that_are_too_large_are_unknown_where_they_are_cut(tmp_path):
     """Of 200 rows 64 are read at a time: an object of 100 rows is never seen whole, one of 10 is."""
     labels = np.zeros((200, 40), np.uint8)
     labels[50:150, 5:15], labels[90:100, 20:30], labels[10:20, 20:30] = 1, 2, 3
     save(tmp_path, labels, labels, "YX")
     here, there = (read(tmp_path, "distance", memory) for memory in (inf, 0))
-    found = np.concatenate([item.cropped(rows).target for item, rows in there.bands(0)])
+    found = np.concatenate([item.cropped(rows).target for item, rows in there.train[0].strips()])
     whole = here.train[0].target
     assert set(np.unique(found[labels == 1])) == {IGNORE}
     np.testing.assert_array_equal(found[labels != 1], whole[labels != 1])
     foreground = read(tmp_path, "foreground", 0)
-    assert all((item.target >= 0).all() for item, _ in foreground.bands(0))
+    assert all((item.target >= 0).all() for item, _ in foreground.train[0].strips())
 
 
 @pytest.mark.parametrize("axes", ["YX", "TYX", "ZYX"])
@@ -166,16 +164,15 @@ def test_so_are_those_of_rows_that_are_trained_on(tmp_path):
     np.testing.assert_array_equal(data.validation[0].image, normalised[:, 48:])
 
 
-def test_they_are_taken_once_however_many_parts_of_the_image_are_read(tmp_path, small, monkeypatch):
-    for name, value in {"WHOLE": 0, "PART_ROWS": 5}.items():
-        monkeypatch.setattr(subset, name, value)
+def test_they_are_taken_once_however_many_parts_of_the_image_are_read(tmp_path, monkeypatch):
     taken = []
-    monkeypatch.setattr(items, "measure_whole", lambda *given: taken.append(1) or measure_whole(*given))
+    monkeypatch.setattr(annotated_image, "measure_whole", lambda *given: taken.append(1) or measure_whole(*given))
     save(tmp_path, *cells((200, 60)), "YX")
-    how = {"validation": 1 / 4, "target": "distance", "memory": 0, "pixels": 20 * 60}
-    data = load_training_set(tmp_path, Normalization(), **how)
+    whole = split_dataset(tmp_path, validation=1 / 4, target="distance")
+    held_out, _ = choose_strips(whole.held_out, most=20 * 60, labelled=has_labels, rows=5, undivided=0)
+    data = read_split(replace(whole, held_out=held_out), Normalization(), memory=0, sizes=SMALL)
     assert len(data.validation) == 4
-    assert len(list(data.bands(0))) > 1
+    assert len(list(data.train[0].strips())) > 1
     assert len(data.statistics) == len(taken) == 1
 
 
@@ -183,17 +180,17 @@ def test_rows_by_hand():
     """A row of 8192 pixels takes 88 bytes per pixel; images of up to 2**24 pixels are never divided."""
     pair = Pair("a", Path("a.tif"), (), "a", shape=(1, 2049, 8192))
     needed = 2049 * 8192 * 88
-    assert bytes_to_make(pair) == needed
-    assert band_rows(pair, memory=needed) is None
-    assert band_rows(pair, memory=needed - 1) == 2048
-    assert band_rows(pair, memory=0) == 256
-    assert band_rows(replace(pair, rows=(0, 2048)), memory=-1) is None
+    assert bytes_to_prepare(pair) == needed
+    assert strip_rows(pair, memory=needed) is None
+    assert strip_rows(pair, memory=needed - 1) == 2048
+    assert strip_rows(pair, memory=0) == 256
+    assert strip_rows(replace(pair, rows=(0, 2048)), memory=-1) is None
 
 
-def test_a_part_of_an_image_stays_that_part(tmp_path, small):
+def test_a_part_of_an_image_stays_that_part(tmp_path):
     image, labels = cells((200, 30))
     folder = save(tmp_path, image, labels, "YX")
     pair = Pair("a", folder / "images" / "a.tif", (folder / "labels" / "a.tif",), "a", shape=(1, 200, 30))
-    found = list(read_bands(load, replace(pair, rows=(50, 180)), 64, whole_objects=False))
-    np.testing.assert_array_equal(np.concatenate([band.labels[band.own] for band in found]), labels[50:180])
+    found = list(read_strips(load, replace(pair, rows=(50, 180)), 64, whole_objects=False, sizes=SMALL))
+    np.testing.assert_array_equal(np.concatenate([strip.labels[strip.own] for strip in found]), labels[50:180])
     assert (found[0].own.start, found[-1].own.stop) == (0, len(found[-1].labels))

@@ -1,18 +1,15 @@
 """Parts of large images: as many as fit, all over the images, each with the objects that it holds as a whole."""
 
+from functools import partial
+
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from biounet.core.labels import IGNORE
 from biounet.data import subset as crops
-from biounet.data.subset import spread_crops
 
-
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
-    monkeypatch.setattr(crops, "LEAST", 16)
+spread_crops = partial(crops.spread_crops, least=16)
 
 
 def lattice(*shape):

@@ -9,11 +9,12 @@ from biounet.core.errors import ConfigError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
-from biounet.data.sample_cache import to_samples
+from biounet.data.sample_cache import SamplesOnDevice, prepare_samples
 from biounet.data.training_set import TrainingSet, load_training_set
 from biounet.io import Image, png, write
 from biounet.training.prepare import fit_to_data
 
+CPU = torch.device("cpu")
 TWO_CELLS = np.array([[1, 1, 0, 2, 2], [1, 1, 0, 2, 2]])
 
 
@@ -101,7 +102,7 @@ def test_coverage_counts_unknown_first():
 def test_weights_are_those_of_the_paper():
     data = TrainingSet([item(TWO_CELLS)], [], "objects", ())
     config = RunConfig().updated({"train.class_balance": False, "train.border_weight": 10.0})
-    (sample,) = to_samples(data, config, torch.device("cpu"))
+    (sample,) = prepare_samples(data, config, SamplesOnDevice(CPU))
     assert sample.weights[0, 2].item() == pytest.approx(1 + 10 * np.exp(-((1 + 1) ** 2) / 50), rel=1e-5)
     assert sample.weights[0, 0].item() == 1
 
@@ -109,14 +110,14 @@ def test_weights_are_those_of_the_paper():
 def test_where_labels_are_classes_the_parts_of_the_foreground_are_the_objects():
     membrane = np.array([[1, 1, 0, 1, 1]])
     data = TrainingSet([item(membrane, target=membrane)], [], "classes", ())
-    (sample,) = to_samples(data, RunConfig().updated({"train.class_balance": False}), torch.device("cpu"))
+    (sample,) = prepare_samples(data, RunConfig().updated({"train.class_balance": False}), SamplesOnDevice(CPU))
     assert sample.weights[0, 2].item() == pytest.approx(1 + 10 * np.exp(-((1 + 1) ** 2) / 50), rel=1e-5)
 
 
 def test_weights_balance_the_classes_of_the_whole_set():
     labels = np.array([[0, 0, 0, 1]])
     data = TrainingSet([item(labels, target=labels)], [], "classes", ())
-    (sample,) = to_samples(data, RunConfig().updated({"train.border_weight": 0.0}), torch.device("cpu"))
+    (sample,) = prepare_samples(data, RunConfig().updated({"train.border_weight": 0.0}), SamplesOnDevice(CPU))
     weights = sample.weights[0]
     assert 3 * weights[0] == pytest.approx(weights[3].item())
 
@@ -124,7 +125,7 @@ def test_weights_balance_the_classes_of_the_whole_set():
 def test_no_weights_are_kept_where_none_are_asked_for():
     data = TrainingSet([item(TWO_CELLS)], [], "classes", ())
     config = RunConfig().updated({"train.class_balance": False, "train.border_weight": 0.0})
-    assert to_samples(data, config, torch.device("cpu"))[0].weights is None
+    assert prepare_samples(data, config, SamplesOnDevice(CPU))[0].weights is None
 
 
 def test_objects_can_be_learnt_by_their_borders(tmp_path):

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import ConfigError, DatasetError, LabelError, ShapeError
+from biounet.data.subset import spread_crops
 from biounet.data.targets import interior_border
 from biounet.metrics import match_objects
 from biounet.segmentation import label_elevation, score_objects, segment_objects, tune_rules
@@ -44,7 +45,7 @@ def test_probabilities_may_come_one_by_one():
 
 
 def test_of_large_images_parts_are_enough(monkeypatch):
-    monkeypatch.setattr("biounet.data.subset.LEAST", 48**2)
+    monkeypatch.setitem(spread_crops.__kwdefaults__, "least", 48**2)
     seen = []
 
     def label(elevation, rules):

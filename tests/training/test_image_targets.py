@@ -19,7 +19,7 @@ from biounet.data import find_dataset
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.augment import Sample, bend
 from biounet.data.normalize import Normalization
-from biounet.data.sample_cache import to_samples
+from biounet.data.sample_cache import SamplesOnDevice, prepare_samples
 from biounet.data.training_set import load_training_set
 from biounet.evaluation import evaluate
 from biounet.inference.model import load_model
@@ -169,7 +169,8 @@ def test_images_and_targets_are_normalised_with_the_training_set(tmp_path):
     images = np.concatenate([item.image.ravel() for item in data.train])
     assert (images.mean(), images.std()) == (pytest.approx(0, abs=1e-5), pytest.approx(1, rel=1e-5))
     config = fit_to_data(RunConfig.preset("default"), data)
-    targets = torch.cat([sample.labels.flatten() for sample in to_samples(data, config, torch.device("cpu"))])
+    samples = prepare_samples(data, config, SamplesOnDevice(torch.device("cpu")))
+    targets = torch.cat([sample.labels.flatten() for sample in samples])
     assert (float(targets.mean()), float(targets.std())) == (pytest.approx(0, abs=1e-4), pytest.approx(1, rel=1e-3))
     assert data.train[0].labels.max() > 500
 

@@ -10,7 +10,7 @@ from torch import nn
 from biounet.config.object_rules import ObjectRules
 from biounet.core.geometry import Geometry
 from biounet.data.annotated_image import AnnotatedImage
-from biounet.data.out_of_core import LazySequence
+from biounet.data.subset import spread_crops
 from biounet.data.training_set import TrainingSet
 from biounet.training.tuning_images import LARGE, choose_tuning_images
 from biounet.training.validation import Validation
@@ -32,7 +32,7 @@ def data(train, *, held_out):
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
-    monkeypatch.setattr("biounet.data.subset.LEAST", 16)
+    monkeypatch.setitem(spread_crops.__kwdefaults__, "least", 16)
 
 
 def check_parts(parts, pixels, *, most):
@@ -58,21 +58,20 @@ def test_of_the_only_image_parts_are_seen_where_it_is_too_large():
     check_parts(*choose_tuning_images(few, None), most=128)
 
 
-def test_of_an_image_in_bands_the_first_that_has_objects_is_read():
+def test_of_an_image_in_strips_the_first_that_has_objects_is_read():
     asked = []
 
-    def bands(number):
+    def strips():
         for top, labelled in ((0, False), (20, True), (40, True)):
             asked.append(top)
-            band = item("a", rows=slice(top, top + 20))
+            strip = item("a", rows=slice(top, top + 20))
             yield (
-                (band if labelled else AnnotatedImage("a", band.image, 0 * band.labels, 0 * band.target)),
+                (strip if labelled else AnnotatedImage("a", strip.image, 0 * strip.labels, 0 * strip.target)),
                 slice(2, 18),
             )
 
-    image = SimpleNamespace(shape=(1, SIDE, SIDE), counts=np.array([0, SIDE**2 - 1024, 1024]), classes=2)
-    huge = data(LazySequence(["a"], None, bands=bands), held_out=[item("b", side=8)])
-    vars(huge)["statistics"] = (image,)
+    statistics = SimpleNamespace(shape=(1, SIDE, SIDE), counts=np.array([0, SIDE**2 - 1024, 1024]), classes=2)
+    huge = data([SimpleNamespace(strips=strips, statistics=statistics)], held_out=[item("b", side=8)])
     check_parts(*choose_tuning_images(huge, None), most=128)
     assert asked == [0, 20]
 
@@ -118,13 +117,16 @@ def test_rules_are_tuned_on_parts():
 
 def test_what_is_seen_is_read_once_where_memory_does_not_hold_it():
     read, held_out = [], [item("b", side=16)]
-    many = LazySequence(list("cdef"), lambda number: (read.append(number), item("cdef"[number], side=16))[1])
-    chosen = data(many, held_out=held_out)
-    vars(chosen)["statistics"] = tuple(item(name, side=16).statistics for name in many.names)
+    images = [item(name, side=16) for name in "cdef"]
+    files = [
+        SimpleNamespace(statistics=image.statistics, read=lambda image=image: (read.append(image.name), image)[1])
+        for image in images
+    ]
+    chosen = data(files, held_out=held_out)
     seen, pixels = choose_tuning_images(chosen, None)
     assert (len(seen), read) == (2, [])
     settled = Validation(
         held_out, torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=seen, seen_pixels=pixels
     )
     assert settled.finalise(Sure())[1]["rules"].foreground <= 0.95
-    assert read == [0, 2]
+    assert read == ["c", "e"]

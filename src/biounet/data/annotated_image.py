@@ -1,10 +1,10 @@
-"""One annotated image in memory, or a band of it: read, normalised, with what is to be predicted of it."""
+"""Annotated images, in memory or in files: read, normalised, with the target that a network learns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +12,49 @@ from numpy.typing import NDArray
 from biounet.core.labels import IGNORE
 from biounet.data.dataset import Dataset, Pair
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import LazySequence, measure_whole, read_bands
+from biounet.data.out_of_core import StripSizes, measure_whole, read_strips, strip_rows
 from biounet.data.statistics import ImageStatistics
 from biounet.data.targets import TARGETS
 
-__all__ = ["AnnotatedImage", "AnnotatedImageReader", "statistics_of"]
+__all__ = ["AnnotatedFile", "AnnotatedImage", "AnnotatedImageReader", "AnnotatedSource", "OnDemandImages"]
 
 
 OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
-"""Targets of which a part of an object does not tell what they are there."""
+"""Targets whose value at a pixel depends on the whole object that the pixel belongs to."""
+
+
+class AnnotatedSource(Protocol):
+    """An annotated image, wherever it lies: `AnnotatedImage` in memory, `AnnotatedFile` in files."""
+
+    @property
+    def name(self) -> str:
+        """Name of the image file, and of the section in a stack."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading the image costs nothing."""
+
+    @property
+    def statistics(self) -> ImageStatistics:
+        """Size, hashes and class counts of the image; computed once."""
+
+    def read(self) -> "AnnotatedImage":
+        """Return the whole image."""
+
+    def strips(self) -> Iterator[tuple["AnnotatedImage", slice]]:
+        """Return the image in strips from top to bottom.
+
+        A strip comes with rows around it. The slice tells which of its rows are its own: joined along Y, the own rows
+        of all strips are the image.
+        """
+
+    def within(self, memory: float) -> "AnnotatedSource":
+        """Return the same image in strips that take no more memory, in bytes."""
 
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """One annotated image in memory.
+    """One annotated image in memory, or a strip of one.
 
     name : of its file, and of its section in a stack
     image : (C, *spatial) float32, normalised
@@ -42,76 +71,160 @@ class AnnotatedImage:
     target: NDArray[np.int64]
     spacing: tuple[float, ...] | None = None
 
+    @property
+    def in_memory(self) -> bool:
+        """Always true."""
+        return True
+
     @cached_property
     def statistics(self) -> ImageStatistics:
-        """What is to be known of it when it is not in memory any more."""
+        """Size, hashes and class counts of the image."""
         return ImageStatistics.of(self.name, self.image, self.labels, self.target)
 
+    def read(self) -> "AnnotatedImage":
+        """Return the image itself."""
+        return self
+
+    def strips(self) -> Iterator[tuple["AnnotatedImage", slice]]:
+        """Return the image as a single strip."""
+        yield self, slice(None)
+
+    def within(self, memory: float) -> "AnnotatedImage":
+        """Return the image itself."""
+        return self
+
     def cropped(self, rows: slice) -> "AnnotatedImage":
-        """The same of some of its rows."""
+        """Return some rows of the image."""
         part = (..., rows, slice(None))
         return replace(self, image=self.image[part], labels=self.labels[part], target=self.target[part])
 
 
-def statistics_of(name: str, bands: Iterator[tuple[AnnotatedImage, slice]]) -> ImageStatistics:
-    """What there is to know of an image that comes in bands."""
-    own = (item.cropped(rows) for item, rows in bands)
-    return ImageStatistics.joined(name, ((part.image, part.labels, part.target) for part in own))
+@dataclass(frozen=True, eq=False)
+class AnnotatedFile:
+    """One annotated image in files: it is read whenever it is asked for, and not kept.
+
+    Parameters
+    ----------
+    reader : AnnotatedImageReader
+    dataset : Dataset
+    pair : Pair
+        The image and its labels.
+    rows : along Y
+        How many rows a strip has, the rows around it included. None: the whole image is one strip.
+    """
+
+    reader: "AnnotatedImageReader"
+    dataset: Dataset
+    pair: Pair
+    rows: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the image file, and of the section in a stack."""
+        return self.pair.name
+
+    @property
+    def in_memory(self) -> bool:
+        """Always false."""
+        return False
+
+    @cached_property
+    def statistics(self) -> ImageStatistics:
+        """Size, hashes and class counts of the image, which is read for them once."""
+        own = (strip.cropped(rows) for strip, rows in self.strips())
+        return ImageStatistics.joined(self.name, ((part.image, part.labels, part.target) for part in own))
+
+    def read(self) -> AnnotatedImage:
+        """Read the whole image."""
+        return self.reader.read(self.dataset, self.pair)
+
+    def strips(self) -> Iterator[tuple[AnnotatedImage, slice]]:
+        """Read the image in strips from top to bottom, each with the rows around it; the slice tells its own rows."""
+        if self.rows is None:
+            yield self.read(), slice(None)
+        else:
+            yield from self.reader.strips(self.dataset, self.pair, self.rows)
+
+    def within(self, memory: float) -> "AnnotatedFile":
+        """Return the same image in strips that take no more memory, in bytes; the image itself if it has such."""
+        rows = strip_rows(self.pair, memory=memory, sizes=self.reader.sizes)
+        return self if rows == self.rows else replace(self, rows=rows)
+
+
+class OnDemandImages(Sequence[AnnotatedImage]):
+    """Annotated images by number, each read whenever it is asked for.
+
+    Examples
+    --------
+    >>> labels = np.array([[0, 1]])
+    >>> images = OnDemandImages([AnnotatedImage(name, labels[None], labels, labels) for name in "abc"])
+    >>> images[-1].name, [image.name for image in images[1:]]
+    ('c', ['b', 'c'])
+    """
+
+    def __init__(self, sources: Sequence[AnnotatedSource]) -> None:
+        self._sources = sources
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @overload
+    def __getitem__(self, index: int) -> AnnotatedImage: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "OnDemandImages": ...
+
+    def __getitem__(self, index: int | slice) -> "AnnotatedImage | OnDemandImages":
+        """Read one image; or choose some, which reads none."""
+        if isinstance(index, slice):
+            return OnDemandImages(self._sources[index])
+        return self._sources[index].read()
 
 
 class AnnotatedImageReader:
-    """Reads annotated images; where they are read in parts, the statistics of each whole image are taken once.
+    """Reads annotated images; the intensity statistics of an image that is read in parts are measured once.
 
     Parameters
     ----------
     normalization : Normalization
-    target : one of `biounet.data.targets.TARGETS`, which objects become; or classes, which labels are
+    target : str
+        One of `biounet.data.targets.TARGETS`, computed from numbered objects; or ``classes``: labels are the target.
+    sizes : StripSizes
+        How images that are read in strips are divided.
     """
 
-    def __init__(self, normalization: Normalization, target: str) -> None:
-        self._normalization, self._target = normalization, target
-        self._of_whole: dict[tuple[Path, int | None, int], Normalization] = {}
+    def __init__(self, normalization: Normalization, target: str, *, sizes: StripSizes) -> None:
+        self._normalization, self._target, self.sizes = normalization, target, sizes
+        self._measured: dict[tuple[Path, int | None, int], Normalization] = {}
 
     def read(self, dataset: Dataset, pair: Pair) -> AnnotatedImage:
-        """Read one image, with the statistics of all of it if it is but some rows."""
-        normalization = self._normalization if pair.rows is None else self._measured(pair)
-        return self._made(pair, *dataset.load(pair), normalization)
+        """Read one image, or some rows of one, normalised by the statistics of the whole image."""
+        normalization = self._normalization if pair.rows is None else self._measure(pair)
+        return self._annotated(pair, *dataset.load(pair), normalization)
 
-    def on_demand(
-        self, dataset: Dataset, pairs: Sequence[Pair], rows: Sequence[int | None]
-    ) -> LazySequence[AnnotatedImage]:
-        """Images that are read when they are asked for, in bands of which so many rows are in memory at a time.
+    def strips(self, dataset: Dataset, pair: Pair, rows: int) -> Iterator[tuple[AnnotatedImage, slice]]:
+        """Read one image in strips of so many rows, the rows around a strip included.
 
-        What is made of an object that is cut by them, and by what is read around them, is unknown: there it would be
-        wrong.
+        The target of an object that reaches beyond these rows is unknown, if it depends on the whole object.
         """
+        whole_objects = self._target in OF_WHOLE_OBJECTS
+        for strip in read_strips(dataset.load, pair, rows, whole_objects=whole_objects, sizes=self.sizes):
+            item = self._annotated(pair, strip.image, strip.labels, self._measure(pair))
+            if strip.cut.size:
+                item.target[np.isin(item.labels, strip.cut)] = IGNORE
+            yield item, strip.own
 
-        def bands(number: int) -> Iterator[tuple[AnnotatedImage, slice]]:
-            pair, together = pairs[number], rows[number]
-            if together is None:
-                yield self.read(dataset, pair), slice(None)
-                return
-            for band in read_bands(dataset.load, pair, together, whole_objects=self._target in OF_WHOLE_OBJECTS):
-                item = self._made(pair, band.image, band.labels, self._measured(pair))
-                if band.cut.size:
-                    item.target[np.isin(item.labels, band.cut)] = IGNORE
-                yield item, band.own
-
-        return LazySequence(
-            [pair.name for pair in pairs], lambda number: self.read(dataset, pairs[number]), bands=bands
-        )
-
-    def _measured(self, pair: Pair) -> Normalization:
-        """Statistics of the whole image that a pair is of."""
+    def _measure(self, pair: Pair) -> Normalization:
+        """Measure the statistics of the whole image that a pair is some rows of."""
         image = pair.image, pair.section, pair.channels
-        if image not in self._of_whole:
-            self._of_whole[image] = measure_whole(pair, self._normalization)
-        return self._of_whole[image]
+        if image not in self._measured:
+            self._measured[image] = measure_whole(pair, self._normalization)
+        return self._measured[image]
 
-    def _made(
+    def _annotated(
         self, pair: Pair, image: NDArray[Any], labels: NDArray[Any], normalization: Normalization
     ) -> AnnotatedImage:
-        """Normalise an image. Objects become the classes of a target."""
+        """Normalise an image, and compute the target from its labels."""
         classes = np.maximum(TARGETS[self._target](labels) if self._target in TARGETS else labels, IGNORE)
         normalised = normalization.measured(image).apply(image)
         return AnnotatedImage(pair.name, normalised, labels, classes.astype(np.int64), pair.spacing)

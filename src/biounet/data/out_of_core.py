@@ -1,9 +1,9 @@
-"""Images that memory does not hold whole are read in bands along Y, each with what lies around it."""
+"""Images that memory does not hold whole: read in strips along Y, each with the rows around it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, TypeVar, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,38 +16,48 @@ from biounet.io import open_lazily
 from biounet.io.frames import Frame
 
 __all__ = [
-    "WHOLE",
-    "Band",
-    "LazySequence",
-    "band_rows",
-    "bytes_to_make",
+    "SIZES",
+    "Strip",
+    "StripSizes",
+    "bytes_to_prepare",
     "fit_memory",
     "measure_whole",
+    "memory_for_strips",
     "pixels_of",
-    "read_bands",
+    "read_strips",
     "row_pixels",
-    "rows_together",
+    "strip_rows",
 ]
 
 
-WHOLE = 2**24
-"""Pixels; images that have no more are never divided."""
-
-HALO = 64
-"""Rows around a band that are read with it at least: border weights of the paper reach 26 pixels."""
-
-MAKING = 80
-"""Bytes per pixel that target and weights take while they are made, beside 8 per channel for the image."""
+PREPARING = 80
+"""Bytes per pixel that target and weights take while they are computed, besides 8 per channel for the image."""
 
 
 @dataclass(frozen=True)
-class Band:
-    """Some rows of an image, read with those around them.
+class StripSizes:
+    """Which images are divided into strips, and how far strips overlap.
+
+    undivided : pixels; images that have no more are never divided
+    halo : rows around a strip that are read with it at least; border weights of the paper reach 26 pixels
+    """
+
+    undivided: int = 2**24
+    halo: int = 64
+
+
+SIZES = StripSizes()
+"""Sizes that training uses."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Some rows of an image, read with the rows around them.
 
     image : (C, *spatial), of the type in the file
     labels : (*spatial), integers
-    own : of the rows that were read, those of the band
-    cut : numbers of objects in the band that reach farther than what was read, or may do so
+    own : the rows of the strip, among the rows that were read
+    cut : numbers of objects in the strip that reach, or may reach, beyond the rows that were read
     """
 
     image: NDArray[Any]
@@ -56,35 +66,36 @@ class Band:
     cut: NDArray[Any]
 
 
-def bytes_to_make(pair: Pair) -> int:
-    """What an image takes while what training needs of it is made; 0 of one that is too small to be divided."""
+def bytes_to_prepare(pair: Pair, *, sizes: StripSizes = SIZES) -> int:
+    """Memory that an image takes while target and weights are computed; 0 if it is too small to be divided."""
     pixels = pixels_of(pair)
-    return pixels * _bytes_per_pixel(pair) if pixels > WHOLE else 0
+    return pixels * _bytes_per_pixel(pair) if pixels > sizes.undivided else 0
 
 
-def band_rows(pair: Pair, *, memory: float) -> int | None:
-    """How many rows of an image are read at a time, those around a band included; None if all of it.
+def strip_rows(pair: Pair, *, memory: float, sizes: StripSizes = SIZES) -> int | None:
+    """Rows of an image that are read at a time, those around a strip included; None if memory holds the whole image.
 
     Parameters
     ----------
     pair : Pair
-    memory : bytes that they may take; less than none, where others take too much
-        At least 256 rows are read, whatever they take.
+    memory : bytes that the rows may take
+        May be negative, where other images take too much. A strip has at least four halos of rows in any case.
+    sizes : StripSizes
 
     Examples
     --------
     >>> from pathlib import Path
     >>> pair = Pair("a", Path("a.tif"), (), "a", shape=(1, 60_000, 60_000))
-    >>> band_rows(pair, memory=8e9), band_rows(pair, memory=4e11)
+    >>> strip_rows(pair, memory=8e9), strip_rows(pair, memory=4e11)
     (1515, None)
     """
-    if bytes_to_make(pair) <= max(0, memory):
+    if bytes_to_prepare(pair, sizes=sizes) <= max(0, memory):
         return None
-    return max(4 * HALO, int(memory / (row_pixels(pair) * _bytes_per_pixel(pair))))
+    return max(4 * sizes.halo, int(memory / (row_pixels(pair) * _bytes_per_pixel(pair))))
 
 
 def pixels_of(pair: Pair) -> int:
-    """Pixels of an image, or of its rows, channels left out."""
+    """Pixels of an image, or of its rows, whatever the number of channels."""
     first, last = pair.extent
     return row_pixels(pair) * (last - first)
 
@@ -96,38 +107,44 @@ def row_pixels(pair: Pair) -> int:
 
 
 def _bytes_per_pixel(pair: Pair) -> int:
-    return MAKING + 8 * pair.channels
+    return PREPARING + 8 * pair.channels
 
 
-def read_bands(
-    load: Callable[[Pair], tuple[NDArray[Any], NDArray[Any]]], pair: Pair, rows: int, *, whole_objects: bool
-) -> Iterator[Band]:
-    """Read an image in bands that follow each other from top to bottom.
+def read_strips(
+    load: Callable[[Pair], tuple[NDArray[Any], NDArray[Any]]],
+    pair: Pair,
+    rows: int,
+    *,
+    whole_objects: bool,
+    sizes: StripSizes = SIZES,
+) -> Iterator[Strip]:
+    """Read an image in strips from top to bottom.
 
     Parameters
     ----------
-    load : (part of a pair) -> image and labels, as `biounet.data.load`
+    load : (some rows of a pair) -> image and labels, as `biounet.data.load`
     pair : Pair
-    rows : as `band_rows` says
+    rows : as `strip_rows` says
     whole_objects : bool
-        Whether what is made of an object depends on all of it. Then more is read around a band that would cut some,
-        up to a quarter of `rows` to each side; and what is read together stays as much, so that bands are smaller.
+        Whether the target at a pixel depends on the whole object. Then a strip that would cut objects gets a larger
+        halo, up to a quarter of `rows` to each side. No more rows are read together for it: the strip is smaller.
+    sizes : StripSizes
     """
     start, stop = pair.extent
-    top, halo = start, HALO
+    top, around = start, sizes.halo
     while top < stop:
-        first = max(start, top - halo)
+        first = max(start, top - around)
         last = min(stop, first + rows)
-        bottom = last if last == stop else last - halo
+        bottom = last if last == stop else last - around
         image, labels = load(replace(pair, rows=(first, last)))
         own = slice(top - first, bottom - first)
-        near = labels[..., max(0, own.start - halo // 2) : own.stop + halo // 2, :]
+        near = labels[..., max(0, own.start - around // 2) : own.stop + around // 2, :]
         edges = [labels[..., row, :] for row, cuts in ((0, first > start), (-1, last < stop)) if cuts and whole_objects]
-        if 8 * halo <= rows and _common(near, edges).size:
-            halo *= 2
+        if 8 * around <= rows and _common(near, edges).size:
+            around *= 2
             continue
-        yield Band(image, labels, own, _common(labels[..., own, :], edges))
-        top, halo = bottom, HALO
+        yield Strip(image, labels, own, _common(labels[..., own, :], edges))
+        top, around = bottom, sizes.halo
 
 
 def _common(labels: NDArray[Any], edges: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -137,14 +154,14 @@ def _common(labels: NDArray[Any], edges: Sequence[NDArray[Any]]) -> NDArray[Any]
 
 
 def measure_whole(pair: Pair, normalization: Normalization) -> Normalization:
-    """Take the statistics of the whole image that a pair is a section, or some rows of, without holding it.
+    """Intensity statistics of the whole image that a pair is a section, or some rows of; the image is not held.
 
-    They are those that prediction takes of the same image.
+    They are the statistics that prediction measures on the same image.
 
     Raises
     ------
     ImageError
-        If it cannot be read, or pixels are NaN or infinite.
+        If the image cannot be read, or pixels are NaN or infinite.
     """
     with open_lazily(pair.image) as file:
         counted = counted_axis(file.axes, pair.section)
@@ -152,91 +169,46 @@ def measure_whole(pair: Pair, normalization: Normalization) -> Normalization:
         return measure(Frame(position, file, pair.channels, pair.name), normalization)
 
 
-T = TypeVar("T", covariant=True)
+def fit_memory(
+    train: Sequence[Pair],
+    held_out: Sequence[Pair],
+    *,
+    memory: float,
+    target: str = "classes",
+    sizes: StripSizes = SIZES,
+) -> list[str]:
+    """Notes for people on what memory does not hold of the images of a training; none if it holds all.
 
-
-class LazySequence(Sequence[T]):
-    """Things with names, read anew each time they are asked for; nothing is kept.
-
-    Parameters
-    ----------
-    names : one per thing
-    read : (number of a thing) -> the thing
-    bands : (number of a thing) -> the thing in bands that follow each other along Y
-        Each with what lies around it, and which of its rows are those of the band. Without, all are read whole.
-
-    Examples
-    --------
-    >>> squares = LazySequence(["one", "two", "three"], lambda number: (number + 1) ** 2)
-    >>> squares[-1], list(squares[::2]), squares[1:].names, list(squares[1:].bands(0))
-    (9, [1, 9], ('two', 'three'), [(4, slice(None, None, None))])
-    """
-
-    def __init__(
-        self,
-        names: Sequence[str],
-        read: Callable[[int], T],
-        *,
-        bands: Callable[[int], Iterator[tuple[T, slice]]] | None = None,
-    ) -> None:
-        self.names = tuple(names)
-        self._read = read
-        self.bands = bands or (lambda number: iter([(read(number), slice(None))]))
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> "LazySequence[T]": ...
-
-    def __getitem__(self, index: int | slice) -> "T | LazySequence[T]":
-        """Read one thing; or choose some, which reads none."""
-        numbers = range(len(self))[index]
-        if isinstance(numbers, int):
-            return self._read(numbers)
-        return LazySequence(
-            [self.names[number] for number in numbers],
-            lambda number: self._read(numbers[number]),
-            bands=lambda number: self.bands(numbers[number]),
-        )
-
-
-def fit_memory(train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float, target: str = "classes") -> list[str]:
-    """See whether memory holds the images of a training, with what belongs to them.
-
-    Images take 4 bytes per pixel and channel, labels 4 and the target 8; those to train on 4 more for weights, those
-    held out 4 for the probability of each class. While that of a large image is made it takes more.
+    Images take 4 bytes per pixel and channel, labels 4 and the target 8. Images to train on take 4 more for weights,
+    images held out 4 for the probability of each class. A large image takes more while its target is computed.
 
     Parameters
     ----------
     train, held_out : images to train on, and to validate on
     memory : bytes that they may take
     target : what is learnt of labels
-        Tells the number of classes where labels are objects. Where they are classes, nobody knows it before all are
-        read, and 2 are taken: of C classes, those held out take 4 (C - 2) bytes per pixel more than is said.
-
-    Returns
-    -------
-    notes : what a person should know; none if memory holds all
+        Where labels are objects, it tells the number of classes. Where labels are classes, their number is known only
+        after all labels are read, and 2 are assumed: images held out with C classes take 4 (C - 2) bytes per pixel
+        more.
+    sizes : StripSizes
     """
     validated = _bytes_validated(held_out, target)
     needed = _bytes(train, 16) + validated
-    made = max(map(bytes_to_make, train), default=0)
-    if needed + made <= memory:
+    preparing = max((bytes_to_prepare(pair, sizes=sizes) for pair in train), default=0)
+    if needed + preparing <= memory:
         return []
     stored = _bytes(train, 6)  # target and weights: 2 + 4 bytes
     notes = [
-        f"the images take {(needed + made) / 2**30:.2f} GiB, and train.memory leaves them {memory / 2**30:.2f} GiB: "
-        f"patches are cut from files of up to {stored / 2**30:.2f} GiB, which are made once, in the folder of the run"
+        f"the images take {(needed + preparing) / 2**30:.2f} GiB, and train.memory leaves them "
+        f"{memory / 2**30:.2f} GiB: patches are cut from files of up to {stored / 2**30:.2f} GiB, which are made once, "
+        "in the folder of the run"
     ]
-    in_bands = [rows for rows in rows_together(train, held_out, memory=memory, target=target) if rows is not None]
-    if in_bands:
+    left = memory - validated
+    rows = [strip_rows(pair, memory=left, sizes=sizes) for pair in train]
+    if divided := [count for count in rows if count is not None]:
         notes.append(
-            f"{len(in_bands)} of {len(train)} images to train on have no room as a whole: no more than "
-            f"{max(in_bands)} rows of one are in memory at a time"
+            f"{len(divided)} of {len(train)} images to train on have no room as a whole: no more than "
+            f"{max(divided)} rows of one are in memory at a time"
         )
     if validated > memory:
         notes.append(
@@ -246,19 +218,16 @@ def fit_memory(train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float
     return notes
 
 
-def rows_together(
-    train: Sequence[Pair], held_out: Sequence[Pair], *, memory: float, target: str = "classes"
-) -> list[int | None]:
-    """Of each image to train on, how many rows are in memory at a time; None for all. Parameters as of `fit_memory`."""
-    left = memory - _bytes_validated(held_out, target)
-    return [band_rows(pair, memory=left) for pair in train]
+def memory_for_strips(held_out: Sequence[Pair], *, memory: float, target: str = "classes") -> float:
+    """Bytes that images held out, which stay in memory, leave for strips; parameters as of `fit_memory`."""
+    return memory - _bytes_validated(held_out, target)
 
 
 def _bytes_validated(held_out: Sequence[Pair], target: str) -> int:
-    """What images to validate on take, with the probabilities of their classes."""
+    """Bytes of images to validate on, with the probabilities of their classes."""
     return _bytes(held_out, 12 + 4 * least_classes(target))
 
 
 def _bytes(pairs: Sequence[Pair], others: int) -> int:
-    """What images take: float32 per channel, and so many other bytes per pixel."""
+    """Bytes of images: float32 per channel, and so many other bytes per pixel."""
     return sum(pixels_of(pair) * (4 * pair.channels + others) for pair in pairs)

@@ -1,17 +1,16 @@
-"""Where training samples are: on the device, in memory where that has no room, or in files where memory has none.
-
-Those in files are mapped only while a patch is cut from them.
-"""
+"""Training images with targets and weights, prepared for patches: on the device, in memory, or in mapped files."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from biounet.config import RunConfig
 from biounet.core.atomic_files import replacing
@@ -23,23 +22,35 @@ from biounet.data.targets import set_apart
 from biounet.data.training_set import TrainingSet
 from biounet.data.weight_maps import balance_classes, weight_map
 
-__all__ = ["StoredSamples", "choose_sample_device", "free_bytes", "store_samples", "to_sample", "to_samples"]
+__all__ = [
+    "SampleFiles",
+    "SampleStore",
+    "SamplesOnDevice",
+    "choose_sample_device",
+    "free_bytes",
+    "prepare_samples",
+    "sample_store",
+    "to_sample",
+]
 
 
 LABELS = np.int16
-"""Type of class numbers in a file; patches of them are int64 again."""
+"""Type of class numbers in a file; `biounet.data.patches.PatchSampler` makes int64 of them again."""
+
+Strips = Callable[[int], Iterable[Sample]]
+"""(number of a sample) -> its rows in strips from top to bottom, on the CPU."""
 
 
 def free_bytes(device: torch.device) -> float:
-    """Memory of a GPU that nobody uses; what torch keeps for the next tensors counts. Of a processor: infinite."""
+    """Memory of a GPU that is free, the part that torch keeps for its next tensors included; infinite for a CPU."""
     if device.type != "cuda":
         return math.inf
     free, _ = torch.cuda.mem_get_info(device)
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
-def choose_sample_device(data: TrainingSet, config: RunConfig, device: torch.device) -> tuple[torch.device, str]:
-    """Choose where the samples of images in memory are: on the device, if ``train.memory`` of it has room.
+def choose_sample_device(data: TrainingSet, config: RunConfig, device: torch.device) -> tuple[torch.device | None, str]:
+    """Where samples lie: on the device, if ``train.memory`` of it has room; or in memory; or in files.
 
     Parameters
     ----------
@@ -51,28 +62,86 @@ def choose_sample_device(data: TrainingSet, config: RunConfig, device: torch.dev
     Returns
     -------
     torch.device
-        That one, or the processor, which then cuts the patches.
+        `device`, or the CPU, which then cuts the patches. None: memory does not hold the images, samples lie in files.
     str
-        Why it is the processor; else nothing.
+        Why it is the CPU, although memory holds the images; otherwise empty.
     """
+    if not data.in_memory:
+        return None, ""
     weighted = bool(config.train.border_weight or config.train.class_balance)
     others = 8 + 4 * weighted if data.task.has_labels else 4 * data.classes  # images to draw; labels and weights
     needed = sum(math.prod(image.shape[1:]) * (4 * image.shape[0] + others) for image in data.statistics)
-    room = config.train.memory * free_bytes(device)
-    if needed <= room:
+    available = config.train.memory * free_bytes(device)
+    if needed <= available:
         return device, ""
-    taken = f"the images to train on take {needed / 2**30:.2f} GiB"
-    return torch.device("cpu"), f"{taken}, the GPU has {room / 2**30:.2f} GiB for them: the processor cuts the patches"
+    why = (
+        f"the images to train on take {needed / 2**30:.2f} GiB, the GPU has {available / 2**30:.2f} GiB for them: "
+        "the processor cuts the patches"
+    )
+    return torch.device("cpu"), why
+
+
+class SampleStore(Protocol):
+    """A place for samples, by number: `SamplesOnDevice` or `SampleFiles`."""
+
+    @property
+    def device(self) -> torch.device | None:
+        """Device of the tensors; None: they are mapped from files."""
+
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    def __getitem__(self, number: int, /) -> Sample:
+        """Return one sample."""
+
+    def prepare(self, rows: Sequence[int], strips: Strips, *, rank: int = 0, ranks: int = 1) -> None:
+        """Take the samples that are not there yet.
+
+        Parameters
+        ----------
+        rows : of each sample, along Y
+        strips : (number of a sample) -> its rows in strips from top to bottom, on the CPU
+        rank, ranks : which of several processes this is
+        """
+
+
+class SamplesOnDevice:
+    """Samples on a device, the CPU or a GPU, as whole tensors; every process has all of them.
+
+    Examples
+    --------
+    >>> store = SamplesOnDevice(torch.device("cpu"))
+    >>> store.prepare([1], lambda number: [Sample(torch.ones(1, 1, 2), torch.ones(1, 2, dtype=torch.int64))])
+    >>> len(store), store[0].image
+    (1, tensor([[[1., 1.]]]))
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._samples: list[Sample] = []
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, number: int) -> Sample:
+        return self._samples[number]
+
+    def prepare(self, rows: Sequence[int], strips: Strips, *, rank: int = 0, ranks: int = 1) -> None:
+        """Move the samples to the device; of an image in memory there is one strip."""
+        for number in range(len(self), len(rows)):
+            (sample,) = strips(number)
+            self._samples.append(_each(sample, lambda tensor: tensor.to(self.device)))
 
 
 class RowsFile:
-    """A NumPy file that is written row by row, whichever axes come before them.
+    """A NumPy file that is written in strips along Y, whichever axes come before Y.
 
     Parameters
     ----------
     path : Path
-    like : (..., Y, X), an array of the type, and with the other axes, of that in the file
-    rows : along Y
+    like : (..., Y, X)
+        The first strip; the array in the file has its type, and its size along all axes but Y.
+    rows : of the array in the file, along Y
     """
 
     def __init__(self, path: Path, like: NDArray[Any], rows: int) -> None:
@@ -83,14 +152,14 @@ class RowsFile:
         np.lib.format.write_array_header_1_0(self._stream, header)
         self._start = self._stream.tell()
 
-    def add(self, band: NDArray[Any]) -> None:
+    def add(self, strip: NDArray[Any]) -> None:
         """Write the next rows of every plane."""
-        planes = band.reshape(-1, *band.shape[-2:])
-        line = band.shape[-1] * band.dtype.itemsize
+        planes = strip.reshape(-1, *strip.shape[-2:])
+        line = strip.shape[-1] * strip.dtype.itemsize
         for number, plane in enumerate(planes):
             self._stream.seek(self._start + (number * self._rows + self._next) * line)
             self._stream.write(np.ascontiguousarray(plane).data)
-        self._next += band.shape[-2]
+        self._next += strip.shape[-2]
 
     def __enter__(self) -> Self:
         return self
@@ -99,8 +168,8 @@ class RowsFile:
         self._stream.close()
 
 
-class StoredSamples:
-    """Samples in a folder, one after the other, as `biounet.data.patches.PatchSampler` asks for them.
+class SampleFiles:
+    """Samples in files of a folder, mapped into memory while a patch is cut from them.
 
     Each sample is a folder of plain NumPy files: ``image.npy``, ``labels.npy`` and, where pixels do not all weigh the
     same, ``weights.npy``. It is absent or complete, whenever the process that writes it is killed.
@@ -113,13 +182,15 @@ class StoredSamples:
     Examples
     --------
     >>> import tempfile
-    >>> stored = StoredSamples(Path(tempfile.mkdtemp()), 1)
+    >>> stored = SampleFiles(Path(tempfile.mkdtemp()), 1)
     >>> rows = [Sample(torch.full((1, 1, 2), value), torch.ones(1, 2, dtype=torch.int64)) for value in (3.0, 4.0)]
     >>> stored.prepare([2], lambda number: rows)
     >>> stored[0].image[0], stored[0].labels[0], stored[0].weights
     (tensor([[3., 3.],
             [4., 4.]]), tensor([1, 1], dtype=torch.int16), None)
     """
+
+    device = None
 
     def __init__(self, folder: Path, count: int) -> None:
         self._folder = folder
@@ -132,24 +203,18 @@ class StoredSamples:
         """Map the arrays of a sample. Memory holds what was read of them until the tensors are gone."""
         if not 0 <= number < self._count:
             raise IndexError(number)
-        found = {path.stem: path for path in self._place(number).glob("*.npy")}
+        found = {path.stem: path for path in self._path(number).glob("*.npy")}
         if not {"image", "labels"} <= set(found):
-            raise TrainingError(f"{self._place(number)} is gone, which training reads; go on with --resume")
+            raise TrainingError(f"{self._path(number)} is gone, which training reads; go on with --resume")
         # Copy on write: torch wants arrays that can be written, and nothing is.
         tensors = {name: torch.from_numpy(np.load(path, mmap_mode="c")) for name, path in found.items()}
         return Sample(**tensors)
 
-    def prepare(
-        self, rows: Sequence[int], bands: Callable[[int], Iterable[Sample]], *, rank: int = 0, ranks: int = 1
-    ) -> None:
-        """Store the samples that are not there yet.
+    def prepare(self, rows: Sequence[int], strips: Strips, *, rank: int = 0, ranks: int = 1) -> None:
+        """Write the samples that are not there yet; of several processes each writes its share.
 
-        Parameters
-        ----------
-        rows : of each sample, along Y
-        bands : (number of a sample) -> its rows, in one band or more that follow each other, on the CPU
-            One after the other is asked for, and only that one is held.
-        rank, ranks : which of several processes this is; each stores its share
+        Only one strip is in memory at a time. A sample that is there must have been made from the same data and
+        settings.
 
         Raises
         ------
@@ -157,16 +222,16 @@ class StoredSamples:
             If the disk is full.
         """
         for number in range(rank, self._count, ranks):
-            if not self._place(number).exists():
-                self._store(number, rows[number], bands(number))
+            if not self._path(number).exists():
+                self._write(number, rows[number], strips(number))
 
-    def _store(self, number: int, rows: int, bands: Iterable[Sample]) -> None:
-        """Write the arrays of a sample, and then give them their name."""
-        with replacing(self._place(number)) as temporary, ExitStack() as stack:
+    def _write(self, number: int, rows: int, strips: Iterable[Sample]) -> None:
+        """Write the arrays of a sample into a temporary folder, and give it its name when it is complete."""
+        with replacing(self._path(number)) as temporary, ExitStack() as stack:
             temporary.mkdir()
             files: dict[str, RowsFile] = {}
-            for band in bands:
-                for name, tensor in band._asdict().items():
+            for strip in strips:
+                for name, tensor in strip._asdict().items():
                     if tensor is None:
                         continue
                     array = tensor.numpy()
@@ -175,48 +240,50 @@ class StoredSamples:
                         files[name] = stack.enter_context(RowsFile(temporary / f"{name}.npy", array, rows))
                     files[name].add(array)
 
-    def _place(self, number: int) -> Path:
+    def _path(self, number: int) -> Path:
         return self._folder / str(number)
 
 
-def store_samples(
-    data: TrainingSet, config: RunConfig, folder: Path, *, rank: int = 0, ranks: int = 1
-) -> StoredSamples:
-    """Store the training images with targets and weights, those that `biounet.data.training_set.to_sample` makes.
+def sample_store(device: torch.device | None, folder: Path, count: int) -> SampleStore:
+    """Place for so many samples: a device, or files in a folder where there is none (see `choose_sample_device`)."""
+    return SampleFiles(folder, count) if device is None else SamplesOnDevice(device)
+
+
+def prepare_samples(
+    data: TrainingSet, config: RunConfig, store: SampleStore, *, rank: int = 0, ranks: int = 1
+) -> SampleStore:
+    """Training images with targets and weights in a store, which is returned.
 
     Parameters
     ----------
     data : TrainingSet
-        Its images are asked for one by one, or band by band.
+        Its images are asked for one by one, or strip by strip.
     config : RunConfig
-    folder : Path
-        What is there stays: it must have been made of the same data and settings.
-    rank, ranks : which of several processes this is; each stores its share
+    store : SampleStore
+    rank, ranks : which of several processes this is
     """
-    kept = StoredSamples(folder, len(data.train))
 
-    def bands(number: int) -> Iterator[Sample]:
-        for item, rows in data.bands(number):
-            sample = to_sample(item, data, config, torch.device("cpu"))
-            own = {name: tensor[..., rows, :] for name, tensor in sample._asdict().items() if tensor is not None}
-            yield Sample(**own)
+    def strips(number: int) -> Iterator[Sample]:
+        for item, rows in data.train[number].strips():
+            sample = to_sample(item, data, config)
+            yield _each(sample, itemgetter((..., rows, slice(None))))
 
-    kept.prepare([image.shape[-2] for image in data.statistics], bands, rank=rank, ranks=ranks)
-    return kept
+    store.prepare([image.shape[-2] for image in data.statistics], strips, rank=rank, ranks=ranks)
+    return store
 
 
-def to_samples(data: TrainingSet, config: RunConfig, device: torch.device) -> list[Sample]:
-    """Move the training items to the device, see `to_sample`."""
-    return [to_sample(item, data, config, device) for item in data.train]
+def _each(sample: Sample, change: Callable[[Tensor], Tensor]) -> Sample:
+    """Change each tensor of a sample."""
+    return Sample(**{name: change(tensor) for name, tensor in sample._asdict().items() if tensor is not None})
 
 
-def to_sample(item: AnnotatedImage, data: TrainingSet, config: RunConfig, device: torch.device) -> Sample:
-    """Move an item, or a band of one, to the device, with its weight map (Ronneberger et al. 2015, equation 2).
+def to_sample(item: AnnotatedImage, data: TrainingSet, config: RunConfig) -> Sample:
+    """Tensors of an image, or of a strip of one, with its weight map (Ronneberger et al. 2015, equation 2).
 
-    `data` are those that it is of: they tell what the classes weigh.
+    `data` is the training set that the image belongs to: it tells what the classes weigh.
     """
     if data.target_normalization is not None:
-        return _image_sample(item, data.target_normalization, device)
+        return _image_sample(item, data.target_normalization)
     train, objects, weights = config.train, None, None
     if train.border_weight:
         objects = set_apart(data.objects(item), item.target, target=data.target)
@@ -225,12 +292,10 @@ def to_sample(item: AnnotatedImage, data: TrainingSet, config: RunConfig, device
         drawn = weight_map(
             item.target, objects=objects, balance=balance, w0=train.border_weight, sigma=train.border_sigma
         )
-        weights = torch.from_numpy(drawn).to(device)
-    image, target = torch.from_numpy(item.image), torch.from_numpy(item.target)
-    return Sample(image.to(device), target.to(device), weights)
+        weights = torch.from_numpy(drawn)
+    return Sample(torch.from_numpy(item.image), torch.from_numpy(item.target), weights)
 
 
-def _image_sample(item: AnnotatedImage, units: Normalization, device: torch.device) -> Sample:
-    """An image and the one to draw of it, normalised."""
-    image, target = torch.from_numpy(item.image), torch.from_numpy(units.apply(item.labels))
-    return Sample(image.to(device), target.to(device))
+def _image_sample(item: AnnotatedImage, units: Normalization) -> Sample:
+    """Tensors of an image and of the one to draw from it, normalised."""
+    return Sample(torch.from_numpy(item.image), torch.from_numpy(units.apply(item.labels)))

@@ -1,4 +1,4 @@
-"""Parts of large images that stand for the whole: spread evenly, and objects that they cut left out."""
+"""Crops of large images to validate or tune on, spread evenly, without the objects that they cut."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,21 +13,18 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box, face
 from biounet.core.labels import IGNORE
 from biounet.data.dataset import Pair
-from biounet.data.out_of_core import WHOLE, pixels_of, row_pixels
+from biounet.data.out_of_core import SIZES, pixels_of, row_pixels
 
-__all__ = ["Crop", "choose_parts", "choose_validated", "limit_pixels", "spread_crops"]
+__all__ = ["Crop", "choose_strips", "choose_validated", "limit_pixels", "spread_crops"]
 
-
-LEAST = 2**18
-"""Pixels of a part, at least, if images have as many: 512 x 512, or 64 x 64 x 64."""
 
 SPREAD = (0.6180, 0.8192, 0.7549, 0.5698)
-"""Steps of images, and along Z, Y and X; places where they add up to least, whole numbers aside, lie far apart."""
+"""Steps per image, and per crop along Z, Y and X: the sum of a crop's steps, modulo 1, is its place in the order."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of an image.
+    """A box inside an image, and the objects that its faces cut.
 
     Parameters
     ----------
@@ -49,13 +46,13 @@ class Crop:
     shape: tuple[int, ...]
 
     def of(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The part of an array (..., *spatial)."""
-        place: tuple[Any, ...] = (..., *self.box.slices)
-        part: NDArray[Any] = array[place]
-        return part
+        """View of an array (..., *spatial) inside the box."""
+        inside: tuple[Any, ...] = (..., *self.box.slices)
+        view: NDArray[Any] = array[inside]
+        return view
 
     def without_cut(self, labels: NDArray[Any], instead: int) -> NDArray[Any]:
-        """Put a number in place of the objects that go on, or may, beyond a face inside the image."""
+        """Labels with another number in place of objects that reach, or may reach, beyond the box."""
         cut = [face(labels, axis, side).reshape(-1) for axis, side in self._faces_inside()]
         if not cut:
             return labels
@@ -63,28 +60,30 @@ class Crop:
         return np.where(np.isin(labels, numbers[numbers > 0]), instead, labels.astype(np.int64))
 
     def _faces_inside(self) -> Iterator[tuple[int, int]]:
-        """Axis and side (0 or 1) of each face beyond which the image goes on."""
+        """Axis and side (0 or 1) of each face of the box that is no edge of the image."""
         for axis, (start, stop, size) in enumerate(zip(self.box.start, self.box.stop, self.shape, strict=True)):
             yield from ((axis, side) for side, goes_on in ((0, start > 0), (1, stop < size)) if goes_on)
 
 
-def spread_crops(labels: Sequence[NDArray[Any]], *, pixels: float, side: float) -> list[Crop]:
-    """Choose parts of images on which objects are compared.
+def spread_crops(labels: Sequence[NDArray[Any]], *, pixels: float, side: float, least: int = 2**18) -> list[Crop]:
+    """Crops of images on which objects are compared.
 
     Parameters
     ----------
     labels : (*spatial) integers each
         Negative is IGNORE.
-    pixels : most of all parts together
-    side : pixels along each axis of a part, at least, if images have as many
+    pixels : most of all crops together
+    side : pixels along each axis of a crop, at least, if images have as many
+    least : pixels of a crop, at least, if images have as many
+        The default is 512 x 512, or 64 x 64 x 64.
 
     Returns
     -------
     list of Crop
-        All images, if they have no more pixels. Else images are divided evenly into parts, of which those without any
-        known pixel are left out; small images are one part. Of the others as many as fit, in an order that spreads
-        over images and over each image (the additive recurrence of Roberts 2018); the first with a whole object comes
-        first. Whole images, if no part holds a whole object. The same input gives the same parts.
+        All images, if they have no more pixels. Otherwise images are divided evenly into crops, small images into one;
+        crops without any known pixel are left out. As many crops are chosen as fit, in an order that spreads over
+        images and over each image (the additive recurrence of Roberts 2018); the first with a whole object comes
+        first. Whole images, if no crop holds a whole object. The same input gives the same crops.
 
     Examples
     --------
@@ -95,8 +94,8 @@ def spread_crops(labels: Sequence[NDArray[Any]], *, pixels: float, side: float) 
     whole = [Crop(number, Box((0,) * one.ndim, one.shape), one.shape) for number, one in enumerate(labels)]
     if sum(one.size for one in labels) <= pixels:
         return whole
-    parts = (part for number, one in enumerate(labels) for part in _parts(number, one.shape, side))
-    crops = [crop for crop, _ in sorted(parts, key=itemgetter(1)) if (crop.of(labels[crop.image]) >= 0).any()]
+    every = (crop for number, one in enumerate(labels) for crop in _divide(number, one.shape, side, least))
+    crops = [crop for crop, _ in sorted(every, key=itemgetter(1)) if (crop.of(labels[crop.image]) >= 0).any()]
     first = next((crop for crop in crops if _holds_object(crop, labels[crop.image])), None)
     if first is None:
         return whole
@@ -108,54 +107,52 @@ def spread_crops(labels: Sequence[NDArray[Any]], *, pixels: float, side: float) 
     return sorted(chosen, key=lambda crop: (crop.image, crop.box.start))
 
 
-def _parts(number: int, shape: tuple[int, ...], side: float) -> Iterator[tuple[Crop, float]]:
-    """The parts of an image, each with its place in the order in which they are chosen."""
-    least = max(side, LEAST ** (1 / len(shape)))
-    counts = [max(1, int(size // least)) for size in shape]
+def _divide(number: int, shape: tuple[int, ...], side: float, least: int) -> Iterator[tuple[Crop, float]]:
+    """Crops that cover an image, each with its place in the order in which crops are chosen."""
+    shortest = max(side, least ** (1 / len(shape)))
+    counts = [max(1, int(size // shortest)) for size in shape]
     ends = [np.linspace(0, size, count + 1).astype(int).tolist() for size, count in zip(shape, counts, strict=True)]
     for index in product(*map(range, counts)):
         sides = [(end[at], end[at + 1]) for end, at in zip(ends, index, strict=True)]
         start, stop = zip(*sides, strict=True)
-        place = (number, *(0,) * (3 - len(shape)), *index)
-        key = sum(step * at for step, at in zip(SPREAD, place, strict=True)) % 1
-        yield Crop(number, Box(start, stop), shape), key
+        position = (number, *(0,) * (3 - len(shape)), *index)
+        place = sum(step * at for step, at in zip(SPREAD, position, strict=True)) % 1
+        yield Crop(number, Box(start, stop), shape), place
 
 
 def _holds_object(crop: Crop, labels: NDArray[Any]) -> bool:
-    """Whether an object lies in a part as a whole."""
+    """Whether a crop holds a whole object."""
     return bool((crop.without_cut(crop.of(labels), IGNORE) > 0).any())
-
-
-PARTS, PART_ROWS = 4, 512
-"""Of a large image so many parts are validated on, or fewer, so that each has so many rows."""
 
 
 def choose_validated(
     held_out: Sequence[Pair], *, most: float, labelled: Callable[[Pair], bool]
 ) -> tuple[Sequence[Pair], list[str]]:
-    """Choose what is validated on of the images held out: parts of them by `choose_parts`, or some by `limit_pixels`.
+    """Images held out that are validated on, or strips of large ones, and notes for people.
 
-    Parameters and what is returned are as of these two.
+    See `choose_strips` and `limit_pixels`, which are applied one after the other, for the parameters.
     """
-    parts, divided = choose_parts(held_out, most=most, labelled=labelled)
-    chosen, said = limit_pixels(parts, most=most)
-    return chosen, [*divided, *said]
+    divided, notes = choose_strips(held_out, most=most, labelled=labelled)
+    chosen, more = limit_pixels(divided, most=most)
+    return chosen, [*notes, *more]
 
 
 def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pair], list[str]]:
-    """Choose what is validated on of the images held out: it lies in memory, and is predicted at every report.
+    """Images held out that are validated on, spread evenly, and notes for people.
+
+    Images to validate on lie in memory, and are predicted at every report.
 
     Parameters
     ----------
     held_out : images
-    most : pixels, channels left out
-        A matter of the settings, so that a run is the same on every machine.
+    most : pixels of all images together, whatever the number of channels
+        It comes from the settings, not from the memory, so that a run is the same on every machine.
 
     Returns
     -------
-    held_out : no more of them than have room, one at least, spread evenly
-        None that has no room by itself, unless all are so large: then the smallest. See `choose_parts`.
-    notes : what a person should know; none if all have room
+    held_out : at least one image, and no more than `most` pixels
+        Images that alone have more pixels are left out. If all have more, the smallest is validated on.
+    notes : what a person should know; none if all images are validated on
 
     Examples
     --------
@@ -176,37 +173,47 @@ def limit_pixels(held_out: Sequence[Pair], *, most: float) -> tuple[Sequence[Pai
     return _spread(small, count), [note]
 
 
-def choose_parts(
-    held_out: Sequence[Pair], *, most: float, labelled: Callable[[Pair], bool]
+def choose_strips(
+    held_out: Sequence[Pair],
+    *,
+    most: float,
+    labelled: Callable[[Pair], bool],
+    count: int = 4,
+    rows: int = 512,
+    undivided: int = SIZES.undivided,
 ) -> tuple[Sequence[Pair], list[str]]:
-    """Choose rows to validate on, where every image held out is so large that it has to be divided.
+    """Strips of the images held out, where all of these are too large to validate on, and notes for people.
 
     Parameters
     ----------
     held_out, most : as of `limit_pixels`
     labelled : (some rows of an image) -> whether any of their pixels has a label
+    count : most strips
+    rows : of a strip
+        If `most` has no room for `count` strips of so many rows, fewer strips are chosen.
+    undivided : pixels; images that have no more are never divided
 
     Returns
     -------
-    held_out : up to `PARTS` with labels, spread evenly, each an image of its own
-        All as they are, unless all of them are that large.
-    notes : what a person should know
+    held_out : strips with labels, spread evenly, each an image of its own
+        The images as they are, unless all of them have more than `most` pixels.
+    notes : what a person should know; none if no image is divided
 
     Examples
     --------
     >>> from pathlib import Path
     >>> image = Pair("a", Path("a.tif"), (), "a", shape=(1, 60_000, 60_000), rows=(45_000, 60_000))
-    >>> chosen, (note,) = choose_parts([image], most=2**26, labelled=lambda part: part.rows[0] > 50_000)
-    >>> [part.name for part in chosen], note.partition(":")[0]
+    >>> chosen, (note,) = choose_strips([image], most=2**26, labelled=lambda strip: strip.rows[0] > 50_000)
+    >>> [strip.name for strip in chosen], note.partition(":")[0]
     (['a, rows 52267 to 52825', 'a, rows 56739 to 57297'], 'of the rows held out 2 x 559 are validated on')
     """
-    if not held_out or min(map(pixels_of, held_out)) <= max(most, WHOLE):
+    if not held_out or min(map(pixels_of, held_out)) <= max(most, undivided):
         return held_out, []
-    count = max(1, min(PARTS, int(most / max(map(row_pixels, held_out))) // PART_ROWS))
-    parts = [part for pair in held_out for part in _parts_of(pair, max(1, int(most / count) // row_pixels(pair)))]
-    parts = list(filter(labelled, parts)) or parts
-    count = min(count, len(parts))
-    chosen = [parts[(2 * number + 1) * len(parts) // (2 * count)] for number in range(count)]
+    count = max(1, min(count, int(most / max(map(row_pixels, held_out))) // rows))
+    strips = [strip for pair in held_out for strip in _strips_of(pair, max(1, int(most / count) // row_pixels(pair)))]
+    strips = list(filter(labelled, strips)) or strips
+    count = min(count, len(strips))
+    chosen = [strips[(2 * number + 1) * len(strips) // (2 * count)] for number in range(count)]
     first, last = chosen[0].extent
     note = (
         f"of the rows held out {count} x {last - first} are validated on: train.validation_pixels has room for no more"
@@ -214,8 +221,8 @@ def choose_parts(
     return chosen, [note]
 
 
-def _parts_of(pair: Pair, rows: int) -> list[Pair]:
-    """Divide an image along Y into as many parts of so many rows as there are; what is left is of none."""
+def _strips_of(pair: Pair, rows: int) -> list[Pair]:
+    """Strips of an image with so many rows each; fewer rows at the end belong to none."""
     start, stop = pair.extent
     return [
         replace(pair, name=f"{pair.name}, rows {top} to {top + rows - 1}", rows=(top, top + rows))
@@ -224,5 +231,5 @@ def _parts_of(pair: Pair, rows: int) -> list[Pair]:
 
 
 def _spread(pairs: Sequence[Pair], count: int) -> list[Pair]:
-    """So many of some images, spread evenly."""
+    """Choose so many images, spread evenly."""
     return [pairs[number * len(pairs) // count] for number in range(count)]

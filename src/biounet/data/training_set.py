@@ -1,6 +1,6 @@
-"""From a dataset on disk to what training needs: normalised images, targets, weights, and a fitting config."""
+"""Images, targets and labels of a dataset, normalised and divided into training and validation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from biounet.config.tasks import TASKS, Task, task_of
 from biounet.core.components import label_objects
-from biounet.data.annotated_image import AnnotatedImage, AnnotatedImageReader, statistics_of
+from biounet.data.annotated_image import AnnotatedFile, AnnotatedImage, AnnotatedImageReader, AnnotatedSource
+from biounet.data.dataset import Dataset, Pair
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import LazySequence, fit_memory, rows_together
+from biounet.data.out_of_core import SIZES, StripSizes, fit_memory, memory_for_strips
 from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.statistics import ImageStatistics, total_counts
 from biounet.data.targets import least_classes
@@ -24,9 +25,9 @@ __all__ = ["AnnotatedImage", "TrainingSet", "load_training_set", "read_split"]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Items to train on and items to validate on, which share no image."""
+    """Annotated images to train on, in memory or in files, and others to validate on, in memory."""
 
-    train: Sequence[AnnotatedImage]
+    train: Sequence[AnnotatedSource]
     validation: Sequence[AnnotatedImage]
     kind: str
     """A key of `biounet.config.tasks.TASKS`."""
@@ -44,28 +45,21 @@ class TrainingSet:
         """What the network is trained for."""
         return TASKS[self.kind]
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether all images to train on lie in memory."""
+        return all(image.in_memory for image in self.train)
+
     @cached_property
     def statistics(self) -> tuple[ImageStatistics, ...]:
-        """What there is to know of the training images before the first step; each is read once for it."""
-        if not isinstance(self.train, LazySequence):
-            return tuple(item.statistics for item in self.train)
-        return tuple(statistics_of(name, self.bands(number)) for number, name in enumerate(self.train.names))
-
-    def bands(self, number: int) -> Iterator[tuple[AnnotatedImage, slice]]:
-        """A training image in bands that follow each other along Y: one, unless memory has no room for all of it.
-
-        Each comes with what lies around it, and which of its rows are those of the band.
-        """
-        if isinstance(self.train, LazySequence):
-            yield from self.train.bands(number)
-        else:
-            yield self.train[number], slice(None)
+        """Size, hashes and class counts of each training image; images in files are read once for them."""
+        return tuple(image.statistics for image in self.train)
 
     @cached_property
     def classes(self) -> int:
         """Number of classes to predict, background included; or of the channels of the images to draw."""
         if not self.task.has_labels:
-            return len(self.train[0].labels)
+            return len(self.train[0].read().labels)
         statistics = (*self.statistics, *(item.statistics for item in self.validation))
         return max(least_classes(self.target), *(image.classes for image in statistics))
 
@@ -76,12 +70,12 @@ class TrainingSet:
 
     @property
     def coverage(self) -> NDArray[np.float64]:
-        """Share of the training pixels that are unknown, and that each class holds; (1 + classes,)."""
+        """Share of the training pixels that are unknown, and of each class; (1 + classes,)."""
         shares: NDArray[np.float64] = self.counts / self.counts.sum()
         return shares
 
     def objects(self, item: AnnotatedImage) -> NDArray[Any]:
-        """Numbered objects of an item: as annotated, or the parts of the foreground that hang together."""
+        """Numbered objects of an image: as annotated, or the connected components of the foreground."""
         return item.labels if self.task.numbered else label_objects(item.target > 0).astype(np.int32)
 
     @property
@@ -100,25 +94,25 @@ class TrainingSet:
         return [image.name for image in self.statistics]
 
     def part(self, which: slice) -> "TrainingSet":
-        """The same with some of the training images, none of which is read for it."""
-        chosen = replace(self, train=self.train[which])
-        vars(chosen)["statistics"] = self.statistics[which]  # as the cached property would
-        return chosen
+        """The same set with some of the training images, none of which is read for it."""
+        return replace(self, train=self.train[which])
 
     def excerpt(self) -> tuple["TrainingSet", float]:
-        """The same with one training image that has labels, or a band of it; and the share of its rows that were read.
+        """A set to measure on what preparing all training images takes, and the share of all that was read for it.
 
-        Nothing is read of the others.
+        Where memory holds the images, it is the whole set. Otherwise it has one training image, or one strip of one,
+        with labels; only this image is read, as far as that strip.
         """
+        if self.in_memory:
+            return self, 1.0
         first = next((number for number, image in enumerate(self.statistics) if image.counts[1:].any()), 0)
-        looked_at = 0
-        for item, rows in self.bands(first):
+        rows_read = 0
+        for item, rows in self.train[first].strips():
             part = item.cropped(rows)
-            looked_at += part.target.shape[-2]
+            rows_read += part.target.shape[-2]
             if (part.target >= 0).any():
                 break
-        chosen = replace(self, train=LazySequence([part.name], lambda _: part))
-        return chosen, looked_at / self.statistics[first].shape[-2]
+        return replace(self, train=(part,)), rows_read / self.statistics[first].shape[-2] / len(self.train)
 
 
 def load_training_set(
@@ -130,6 +124,7 @@ def load_training_set(
     silver: bool = False,
     memory: float = inf,
     pixels: float = inf,
+    sizes: StripSizes = SIZES,
 ) -> TrainingSet:
     """Read annotated images and divide them into training and validation.
 
@@ -139,14 +134,16 @@ def load_training_set(
     normalization : Normalization
     validation : a fraction to hold out, or another dataset
     target : auto, paper, classes, one of `biounet.data.targets.TARGETS`, or image
-        What labels mean. ``auto`` and ``paper`` believe the layout of the dataset.
+        What labels mean. ``auto`` and ``paper`` follow the layout of the dataset.
     silver : bool
         Whether computer-made annotations count, where the layout has them.
     memory : bytes
-        That the images may take, images to draw left out. Where they would take more, those to train on are read
-        whenever they are asked for, in bands where one alone has no room.
+        That images may take. Where they would take more, images to train on stay in files and are read when needed,
+        large ones in strips. Images to draw are always read into memory.
     pixels : int
-        Of those held out so many are taken, see `biounet.data.subset.choose_validated`.
+        Most pixels to validate on, see `biounet.data.subset.choose_validated`.
+    sizes : StripSizes
+        Which images are divided into strips.
 
     Raises
     ------
@@ -154,55 +151,67 @@ def load_training_set(
         One line each, naming the file.
     """
     held = split_dataset(dataset, validation=validation, target=target, silver=silver, pixels=pixels)
-    return read_split(held, normalization, memory=memory)
+    return read_split(held, normalization, memory=memory, sizes=sizes)
 
 
-def read_split(dataset_split: DatasetSplit, normalization: Normalization, *, memory: float = inf) -> TrainingSet:
+def read_split(
+    dataset_split: DatasetSplit,
+    normalization: Normalization,
+    *,
+    memory: float = inf,
+    known: Sequence[AnnotatedSource] = (),
+    sizes: StripSizes = SIZES,
+) -> TrainingSet:
     """Read annotated images that were divided into training and validation.
 
-    Parameters and errors are those of `load_training_set`.
+    Parameters
+    ----------
+    dataset_split : DatasetSplit
+    normalization : Normalization
+    memory, sizes : as of `load_training_set`
+    known : images of the same dataset, opened before with the same normalisation and target
+        What is in memory of them is not read again, nor are their statistics computed again. Images to draw are read
+        again, because the images to train on normalise them.
+
+    Raises
+    ------
+    DatasetError, ImageError, LabelError, ShapeError
+        One line each, naming the file.
     """
-    target, train, held_out = dataset_split.target, dataset_split.train, dataset_split.held_out
+    target, held_out = dataset_split.target, dataset_split.held_out
     task = task_of(target)
     if not task.has_labels:
         return _load_images(dataset_split, normalization)
-    reader, said = (
-        AnnotatedImageReader(normalization, target),
-        fit_memory(train, held_out, memory=memory, target=target),
-    )
-    if said:
-        rows = rows_together(train, held_out, memory=memory, target=target)
-        read: Sequence[AnnotatedImage] = reader.on_demand(dataset_split.dataset, train, rows)
-    else:
-        read = [reader.read(dataset_split.dataset, pair) for pair in train]
-    validated = [reader.read(dataset_split.other, pair) for pair in held_out]
-    return TrainingSet(read, validated, task.name, [*dataset_split.notes, *said], target)
+    reader = AnnotatedImageReader(normalization, target, sizes=sizes)
+    by_name = {image.name: image for image in known}
+
+    def find(dataset: Dataset, pair: Pair) -> AnnotatedSource:
+        return by_name.get(pair.name) or AnnotatedFile(reader, dataset, pair)
+
+    train: list[AnnotatedSource] = [find(dataset_split.dataset, pair) for pair in dataset_split.train]
+    notes: list[str] = []
+    if not all(image.in_memory for image in train):
+        notes = fit_memory(dataset_split.train, held_out, memory=memory, target=target, sizes=sizes)
+        left = memory_for_strips(held_out, memory=memory, target=target)
+        train = [image.within(left) if notes else image.read() for image in train]
+    validation = [find(dataset_split.other, pair).read() for pair in held_out]
+    return TrainingSet(train, validation, task.name, [*dataset_split.notes, *notes], target)
 
 
 def _load_images(dataset_split: DatasetSplit, normalization: Normalization) -> TrainingSet:
-    """Read images and those to draw of them, both normalised with the statistics of the training set.
+    """Images, and the images to draw from them, both normalised with the statistics of the training set.
 
-    Each by its own statistics would not do: of an image that is twice as bright, one twice as bright is to be drawn.
+    The statistics of each image would not do: they hide that an image, and with it the one to draw, is twice as bright.
     """
     parts = (dataset_split.dataset, dataset_split.train), (dataset_split.other, dataset_split.held_out)
     read = [[(pair, *dataset.load(pair)) for pair in pairs] for dataset, pairs in parts]
     of_images = normalization.fitted([image for _, image, _ in read[0]])
     of_targets = Normalization().fitted([target for _, _, target in read[0]])
-    train, held_out = (
-        [
-            AnnotatedImage(
-                pair.name,
-                of_images.apply(image),
-                target,
-                np.zeros(image.shape[1:], np.int64),
-                pair.spacing,
-            )
-            for pair, image, target in part
-        ]
-        for part in read
-    )
-    said = [
-        *dataset_split.notes,
-        "targets are images: what is left open is the loss l1, and no change of light in augmentation",
-    ]
-    return TrainingSet(train, held_out, "images", said, "image", of_images, of_targets)
+
+    def annotated(pair: Pair, image: NDArray[Any], target: NDArray[Any]) -> AnnotatedImage:
+        classes = np.zeros(image.shape[1:], np.int64)
+        return AnnotatedImage(pair.name, of_images.apply(image), target, classes, pair.spacing)
+
+    train, held_out = ([annotated(*loaded) for loaded in part] for part in read)
+    note = "targets are images: what is left open is the loss l1, and no change of light in augmentation"
+    return TrainingSet(train, held_out, "images", [*dataset_split.notes, note], "image", of_images, of_targets)

@@ -94,13 +94,13 @@ class Fingerprint:
     unknown: float
 
     @classmethod
-    def of(cls, data: TrainingSet) -> "Fingerprint":
-        """Measure the training images."""
+    def of(cls, data: TrainingSet, *, images: int = MEASURED) -> "Fingerprint":
+        """Measure the training images; objects in so many images at most."""
         sizes = np.array([image.shape[1:] for image in data.statistics])
         spacings, lengths, near = set[tuple[float, ...] | None](), list[int](), list[bool]()
-        for number in _measured(data):
+        for number in _measured(data, images):
             extents, close = Extents(), list[bool]()
-            for item, rows in data.bands(number):
+            for item, rows in data.train[number].strips():
                 spacings.add(item.spacing)
                 if data.task.numbered or data.classes == 2:
                     objects = data.objects(item)
@@ -132,11 +132,11 @@ class Fingerprint:
         return ", ".join(parts)
 
 
-def _measured(data: TrainingSet) -> list[int]:
+def _measured(data: TrainingSet, images: int) -> list[int]:
     """Training images in which objects are measured: some that are spread evenly over those that have any."""
     some = [number for number, image in enumerate(data.statistics) if image.counts[2:].any()]
     numbers = some or range(len(data.statistics))
-    count = min(len(numbers), MEASURED)
+    count = min(len(numbers), images)
     return [numbers[place * len(numbers) // count] for place in range(count)]
 
 

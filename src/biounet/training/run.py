@@ -23,9 +23,8 @@ from biounet.core.errors import LabelError, OutputError
 from biounet.core.geometry import Geometry
 from biounet.data.hashes import dataset_hash, image_hashes
 from biounet.data.normalize import Normalization
-from biounet.data.out_of_core import LazySequence
 from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size
-from biounet.data.sample_cache import choose_sample_device, store_samples, to_samples
+from biounet.data.sample_cache import choose_sample_device, prepare_samples, sample_store
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
 from biounet.models import check_task, geometry_of
@@ -147,10 +146,8 @@ class TrainingRun:
         return self.reasons
 
     @cached_property
-    def _sample_device(self) -> tuple[torch.device, str]:
-        """Where images in memory are while the network learns, found before it takes memory itself; and why there."""
-        if isinstance(self.data.train, LazySequence):
-            return torch.device("cpu"), ""
+    def _sample_device(self) -> tuple[torch.device | None, str]:
+        """Device of the samples, chosen before the network takes memory itself, and why; None: they lie in files."""
         return choose_sample_device(self.data, self.config, self.fabric.device)
 
     @property
@@ -252,17 +249,14 @@ class TrainingRun:
 
     def forecast(self) -> Forecast:
         """Measure what the run will take; nothing is written that stays."""
-        if not isinstance(self.data.train, LazySequence):
-            return self._measured(self._source(self._geometry, self.folder, self.data))
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
-            few, share = self.data.excerpt()
-            source = self._source(self._geometry, Path(place), few)
-            others = (time.monotonic() - began) * (len(self.data.train) / share - 1)
-            return self._measured(source, others)
+            excerpt, share = self.data.excerpt()
+            source = self._source(self._geometry, Path(folder), excerpt)
+            return self._measured(source, (time.monotonic() - began) * (1 / share - 1))
 
     def _measured(self, source: PatchSampler, others: float = 0.0) -> Forecast:
-        """Measure what the run will take, of which so much is gone, and other files are still to be made."""
+        """Measure what the run will take; preparing the other samples takes so many seconds more."""
         begin = time.monotonic() - self.began + others
         options: dict[str, Any] = {"fabric": self.fabric, "begin": begin, "keep": self._keep_for_a_while}
         return forecast(self.config, source, self.validation, self._finalising, **options)
@@ -274,17 +268,15 @@ class TrainingRun:
             save_network(Path(place) / "model.safetensors", state.average, self._card())
 
     def _source(self, geometry: Geometry, folder: Path, data: TrainingSet) -> PatchSampler:
-        """Images on the device or in memory, or in files in a folder, from which patches are drawn."""
+        """Prepare the samples on the device, in memory or in files of a folder, and draw patches from them."""
         size = network_input_size(self.config, geometry, self.data.largest)
         augment, train, device = self.config.augment, self.config.train, self.fabric.device
-        if not isinstance(data.train, LazySequence):
-            sample_device, _ = self._sample_device
-            wanted = None if sample_device == device else device
-            return PatchSampler(to_samples(data, self.config, sample_device), geometry, size, augment, train, wanted)
+        store = sample_store(self._sample_device[0], folder, len(data.train))
         rank, ranks = self.fabric.global_rank, self.fabric.world_size
-        samples = store_samples(data, self.config, folder, rank=rank, ranks=ranks)
-        broadcast(self.fabric, 0)  # nobody goes on before all files are there
-        return PatchSampler(samples, geometry, size, augment, train, device)
+        samples = prepare_samples(data, self.config, store, rank=rank, ranks=ranks)
+        broadcast(self.fabric, 0)  # nobody goes on before all samples are there
+        wanted = None if samples.device == device else device
+        return PatchSampler(samples, geometry, size, augment, train, wanted)
 
     def check_folder(self, *, resume: bool) -> None:
         """Refuse a folder that the run may not be written into, see `biounet.training.run_folder`; write nothing."""

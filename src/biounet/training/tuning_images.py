@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from biounet.core.labels import IGNORE
-from biounet.data.annotated_image import AnnotatedImage
+from biounet.data.annotated_image import AnnotatedImage, OnDemandImages
 from biounet.data.subset import spread_crops
 from biounet.data.training_set import TrainingSet
 from biounet.training.validation import TUNED
@@ -49,7 +49,7 @@ def choose_tuning_images(data: TrainingSet, minutes: float | None) -> tuple[Sequ
     every = int(data.counts.sum() // max(1, room))
     chosen = data.part(slice(None, None, max(1, every)))
     if chosen.counts.sum() <= TWICE * room:
-        return chosen.train, int(chosen.counts.sum())
+        return OnDemandImages(chosen.train), int(chosen.counts.sum())
     tuned = min(held_out, TUNED)  # of large images, too, no more than parts are compared
     room = min(TWICE * tuned, int(most) - tuned)
     large = [number for number, image in enumerate(data.statistics) if prod(image.shape[1:]) > room > 0]
@@ -59,8 +59,8 @@ def choose_tuning_images(data: TrainingSet, minutes: float | None) -> tuple[Sequ
 
 
 def _parts(data: TrainingSet, number: int, pixels: int) -> list[AnnotatedImage]:
-    """Parts of an image, of no more pixels in all; of one that comes in bands, of the first that has whole objects."""
-    for item, _ in data.bands(number):
+    """Parts of an image, of no more pixels in all; of one that comes in strips, of the first with a whole object."""
+    for item, _ in data.train[number].strips():
         crops = spread_crops([item.labels], pixels=pixels, side=(pixels / PARTS) ** (1 / item.labels.ndim))
         if not (item.labels > 0).any() or sum(prod(crop.box.shape) for crop in crops) > pixels:
             continue  # no part has an object whole
