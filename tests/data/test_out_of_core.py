@@ -63,7 +63,7 @@ def test_strips_become_the_sample_of_the_whole(tmp_path, target, axes):
     for ours, theirs in zip(stored, whole, strict=True):
         assert torch.equal(ours.to(theirs.dtype), theirs)
     for ours, theirs in zip(there.statistics, here.statistics, strict=True):
-        assert (ours.digest, ours.image_digest, ours.shape) == (theirs.digest, theirs.image_digest, theirs.shape)
+        assert (ours.hash, ours.image_hash, ours.shape) == (theirs.hash, theirs.image_hash, theirs.shape)
     assert (there.counts == here.counts).all()
     assert (there.largest, there.trained_on) == (here.largest, here.trained_on)
 

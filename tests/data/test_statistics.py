@@ -1,4 +1,4 @@
-"""What is kept of an image is the same however it is read, and changes with any pixel."""
+"""Statistics of an image are the same whether it comes whole or in strips, and hashes change with any pixel."""
 
 from math import inf
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from biounet.data.normalize import Normalization
-from biounet.data.statistics import COLUMNS, ImageStatistics
+from biounet.data.statistics import COLUMNS, Extents, ImageStatistics
 
 
 def arrays(shape=(2, 9, 5)):
@@ -22,12 +23,12 @@ def arrays(shape=(2, 9, 5)):
 
 @pytest.mark.parametrize("shape", [(2, 9, 5), (1, 3, 9, 5)])
 @pytest.mark.parametrize("cuts", [[4], [1, 2, 8], list(range(1, 9))])
-def test_bands_tell_what_the_whole_tells(shape, cuts):
+def test_strips_have_the_statistics_of_the_whole(shape, cuts):
     whole = arrays(shape)
-    bands = zip(*(np.split(array, cuts, axis=-2) for array in whole), strict=True)
-    found, wanted = ImageStatistics.joined("a", bands), ImageStatistics.of("a", *whole)
-    assert (found.name, found.shape, found.digest) == (wanted.name, shape, wanted.digest)
-    assert (found.image_digest, found.extent) == (wanted.image_digest, wanted.extent)
+    strips = zip(*(np.split(array, cuts, axis=-2) for array in whole), strict=True)
+    found, wanted = ImageStatistics.joined("a", strips), ImageStatistics.of("a", *whole)
+    assert (found.name, found.shape, found.hash) == (wanted.name, shape, wanted.hash)
+    assert (found.image_hash, found.extent) == (wanted.image_hash, wanted.extent)
     assert found.counts.tolist() == wanted.counts.tolist()
     assert found.counts.tolist() == [(whole[2] == number).sum() for number in range(-1, 5)]
 
@@ -37,16 +38,14 @@ def test_any_pixel_changes_the_digest(which):
     before = arrays()
     after = [array.copy() for array in before]
     after[which][..., 3, 2] += 1
-    assert ImageStatistics.of("a", *before).digest != ImageStatistics.of("a", *after).digest
-    assert (ImageStatistics.of("a", *before).image_digest == ImageStatistics.of("a", *after).image_digest) == (
-        which > 0
-    )
+    assert ImageStatistics.of("a", *before).hash != ImageStatistics.of("a", *after).hash
+    assert (ImageStatistics.of("a", *before).image_hash == ImageStatistics.of("a", *after).image_hash) == (which > 0)
 
 
 def test_so_does_the_shape():
     image, labels, target = arrays((1, 6, 4))
     turned = [array.reshape(*array.shape[:-2], 4, 6) for array in (image, labels, target)]
-    assert ImageStatistics.of("a", image, labels, target).digest != ImageStatistics.of("a", *turned).digest
+    assert ImageStatistics.of("a", image, labels, target).hash != ImageStatistics.of("a", *turned).hash
 
 
 def extent(*channels):
@@ -83,3 +82,20 @@ def test_no_picture_within_its_percentiles_spans_less_than_two_standard_deviatio
     image = np.repeat(np.array(values), 25).reshape(1, 5, -1)
     normal = Normalization().measured(image).apply(image)
     assert extent(*normal) >= 2 - 0.001
+
+
+@given(
+    npst.arrays(
+        np.int32,
+        npst.array_shapes(min_dims=2, max_dims=3, max_side=6),
+        elements=st.sampled_from([-1, 0, 1, 2, 2**31 - 1]),
+    ),
+    st.sets(st.integers(1, 5)),
+)
+def test_sides_are_those_of_all_pixels_of_an_object(labels, cuts):
+    extents = Extents()
+    for strip in np.split(labels, sorted(cut for cut in cuts if cut < labels.shape[-2]), axis=-2):
+        extents.add(strip)
+    numbers = np.unique(labels[labels > 0])
+    longest = [int(np.ptp(np.argwhere(labels == number), axis=0).max()) + 1 for number in numbers]
+    assert sorted(extents.longest_sides()) == sorted(longest)

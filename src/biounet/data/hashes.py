@@ -1,4 +1,4 @@
-"""Which images and labels a run is made from, as short numbers that change with any pixel."""
+"""Hashes of the images and labels of a run, so that it is resumed on the same data only."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ __all__ = ["HASHES", "check_same_data", "dataset_hash", "image_hashes", "save_ha
 
 
 HASHES = "data.json"
-"""File beside the states of a run."""
+"""File with the hashes, in the folder of the checkpoints."""
 
 NAMED = 3  # images that a message names
 
@@ -21,7 +21,7 @@ NAMED = 3  # images that a message names
 def image_hashes(data: TrainingSet) -> dict[str, str]:
     """SHA-256 of the pixels and labels of every image to train on and to validate on, by its name."""
     parts = {"train": data.statistics, "validation": [item.statistics for item in data.validation]}
-    return {f"{part}/{image.name}": image.digest for part, statistics in parts.items() for image in statistics}
+    return {f"{part}/{image.name}": image.hash for part, statistics in parts.items() for image in statistics}
 
 
 def dataset_hash(hashes: Mapping[str, str]) -> str:
@@ -34,24 +34,24 @@ def dataset_hash(hashes: Mapping[str, str]) -> str:
 
 
 def save_hashes(folder: Path, hashes: Mapping[str, str]) -> None:
-    """Write what a run is made from beside its state."""
+    """Write the hashes of a run into the folder of its checkpoints."""
     with replacing(folder / HASHES, overwrite=True) as temporary:
         temporary.write_text(json.dumps(hashes, indent=1))
 
 
 def check_same_data(folder: Path, hashes: Mapping[str, str]) -> None:
-    """Refuse to go on with a run on other images or labels than it was begun with.
+    """Refuse to resume a run on other images or labels than it was begun with.
 
     Parameters
     ----------
     folder : Path
         Where `save_hashes` wrote.
-    hashes : of `image_hashes`
+    hashes : as `image_hashes` returns them
 
     Raises
     ------
     TrainingError
-        If images were changed, added or taken away, which are named, or nothing was written.
+        If images were changed, added or taken away, which are named; or if the file is missing.
     """
     path = folder / HASHES
     if not path.is_file():
@@ -69,12 +69,12 @@ def check_same_data(folder: Path, hashes: Mapping[str, str]) -> None:
 
 
 def shared_images(data: TrainingSet) -> list[str]:
-    """Say which images of the validation are trained on, too: equal pixels, whatever their names."""
-    trained = {image.image_digest: image.name for image in data.statistics}
+    """A note for people on images that are trained and validated on: equal pixels, whatever their names."""
+    trained = {image.image_hash: image.name for image in data.statistics}
     shared = [
-        (item.name, trained[item.statistics.image_digest])
+        (item.name, trained[item.statistics.image_hash])
         for item in data.validation
-        if item.statistics.image_digest in trained
+        if item.statistics.image_hash in trained
     ]
     if not shared:
         return []

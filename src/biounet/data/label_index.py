@@ -1,4 +1,4 @@
-"""Where the labels of an image are, without a list of their positions."""
+"""Random access to the labelled pixels of an image without a list of their positions."""
 
 import math
 from collections.abc import Callable
@@ -12,30 +12,25 @@ from numpy.typing import NDArray
 __all__ = ["LabelIndex"]
 
 
-TOGETHER = 2**22
-"""Pixels that are counted at a time."""
-
-
 @dataclass(frozen=True)
 class LabelIndex:
-    """How many pixels of each class are on the lines of an image, so that each can be found by its number.
+    """Counts of the pixels of each class along the lines of an image, by which a pixel is found by its number.
 
     Parameters
     ----------
     shape : pixels per axis
-    before : (1 + lines, classes), pixels of a class on the lines before; the last row counts all
-        Classes up to the highest that occurs.
-        A line runs along X. So this takes one number per line and class, and none per pixel.
+    before : (1 + lines, classes), pixels of a class on the lines before; the last row counts the whole image
+        Classes up to the highest that occurs. A line runs along X: memory grows with the lines, not with the pixels.
 
     Examples
     --------
     >>> labels = np.array([[0, 1, 1], [2, -1, 1]])
-    >>> places = LabelIndex.of(labels)
-    >>> places.counts
+    >>> index = LabelIndex.of(labels)
+    >>> index.counts
     array([1, 3, 1])
-    >>> places.known, places.sparse
+    >>> index.known, index.sparse
     (5, True)
-    >>> places.find(labels.__getitem__, 2, wanted=1), places.find(labels.__getitem__, 3)    # counted from 0
+    >>> index.find(labels.__getitem__, 2, wanted=1), index.find(labels.__getitem__, 3)    # counted from 0
     ((1, 2), (1, 0))
     """
 
@@ -44,23 +39,26 @@ class LabelIndex:
 
     @classmethod
     def of(cls, labels: NDArray[Any]) -> "LabelIndex":
-        """Count the labels (Y, X) or (Z, Y, X); negative ones are no class."""
+        """Index of the labels (Y, X) or (Z, Y, X); negative labels are unknown."""
         return cls.counted(labels.shape, labels.reshape(-1, labels.shape[-1]).__getitem__)
 
     @classmethod
-    def counted(cls, shape: tuple[int, ...], read: Callable[[slice], NDArray[Any]]) -> "LabelIndex":
-        """Count labels that need not be in memory together.
+    def counted(
+        cls, shape: tuple[int, ...], read: Callable[[slice], NDArray[Any]], *, pixels: int = 2**22
+    ) -> "LabelIndex":
+        """Index of labels that need not be in memory together.
 
         Parameters
         ----------
         shape : pixels per axis
         read : (numbers of lines, counted through all sections) -> their labels, (lines, X)
+        pixels : that are counted at a time; one line at least
 
         >>> labels = np.array([[0, 1, 1], [2, -1, 1]])
         >>> LabelIndex.counted(labels.shape, labels.__getitem__).counts
         array([1, 3, 1])
         """
-        lines, together = math.prod(shape[:-1]), max(1, TOGETHER // shape[-1])
+        lines, together = math.prod(shape[:-1]), max(1, pixels // shape[-1])
         parts = [_count(read(slice(first, min(first + together, lines)))) for first in range(0, lines, together)]
         classes = max(part.shape[1] for part in parts)
         before = np.zeros((1 + lines, classes), np.int64)
@@ -85,21 +83,21 @@ class LabelIndex:
 
     @cached_property
     def _known_before(self) -> NDArray[np.int64]:
-        """Pixels of any class on the lines before, (1 + lines,); asked for with every patch."""
+        """Pixels of any class on the lines before, (1 + lines,); kept, since every patch asks for it."""
         known: NDArray[np.int64] = self.before.sum(axis=1)
         return known
 
     def find(
         self, line: Callable[[tuple[int, ...]], NDArray[Any]], number: int, *, wanted: int | None = None
     ) -> tuple[int, ...]:
-        """Return the position of a pixel of a class, counted in the order of the array.
+        """Position of a pixel of a class, by its number in the order of the array.
 
         Parameters
         ----------
         line : (all but the last index) -> labels along X
             Called once.
         number : from 0 to below the count of the class
-        wanted : the class; None counts all known pixels
+        wanted : the class; None: pixels of any class
         """
         before = self._known_before if wanted is None else self.before[:, wanted]
         row = int(np.searchsorted(before, number, side="right")) - 1
@@ -110,7 +108,7 @@ class LabelIndex:
 
 
 def _count(lines: NDArray[Any]) -> NDArray[np.int64]:
-    """Pixels of each class on each line, (lines, classes)."""
+    """Count the pixels of each class on each line, (lines, classes)."""
     classes = range(1 + int(lines.max(initial=-1)))
     counts = [(lines == number).sum(axis=1) for number in classes]
     return np.stack(counts, axis=1) if counts else np.zeros((len(lines), 0), np.int64)

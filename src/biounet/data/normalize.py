@@ -1,4 +1,4 @@
-"""Bring images of any microscope to one grey scale: the same in training, prediction and export.
+"""Normalisation of intensities: one grey scale for images of any microscope, in training, prediction and export.
 
 Statistics come from the whole image (or from the training set), never from a tile, so that what a
 tile computes does not depend on the tile.
@@ -22,12 +22,12 @@ __all__ = ["NORMALIZATIONS", "Normalization", "measure", "sampling_step", "stati
 Kind = Literal["z-score", "percentile"]
 
 SAMPLES = 2**22
-"""Pixels per channel from which statistics are taken, at most."""
+"""Most pixels per channel that statistics are computed from."""
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """How to normalise, and, once measured, with which numbers: ``(image - offset) / scale`` per channel.
+    """Normalisation of intensities, ``(image - offset) / scale`` per channel, and the rule that gives these numbers.
 
     Attributes
     ----------
@@ -35,11 +35,11 @@ class Normalization:
         Mean to 0 and standard deviation to 1, or the percentile `low` to 0 and `high` to `span`.
     low, high : percent
     span : no unit
-        These three are used by "percentile" only.
+        Only "percentile" uses these three.
     offset, scale : one number per channel, in units of the image, or None
         None: measured on each image. Set: those of the training set, for every image.
     bounds : least and greatest normalised intensity, or None
-        What lies farther out is brought there. None: nothing is clipped.
+        Intensities are clipped to them. None: nothing is clipped.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class Normalization:
             raise ConfigError(f"span must be positive and bounds must rise, got {self.span} and {self.bounds}")
 
     def measured(self, image: np.ndarray) -> Self:
-        """Fill in the statistics of a whole image (C, ...); those of a training set stay.
+        """Normalisation with the statistics of a whole image (C, ...); returned as it is, if it has statistics.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Normalization:
         return replace(self, offset=offset, scale=tuple(extent / span for extent in scale))
 
     def fitted(self, images: Iterable[np.ndarray]) -> Self:
-        """Fill in the statistics of a training set, all images (C, ...) pooled.
+        """Normalisation with the statistics of a training set, all images (C, ...) pooled.
 
         >>> Normalization().fitted([np.zeros((1, 4)), np.ones((1, 4))]).offset
         (0.5,)
@@ -89,12 +89,12 @@ class Normalization:
         return replace(self, offset=None, scale=None).measured(np.concatenate([subsample(i) for i in images], axis=1))
 
     def apply(self, array: np.ndarray) -> np.ndarray:
-        """Normalise an image or any part of it, (C, ...) of any number type to float32.
+        """Normalised intensities of an image, or of a part of it: (C, ...) of any number type to float32.
 
         Raises
         ------
         ValueError
-            If nothing has been measured.
+            If there are no statistics.
         ShapeError
             If the number of channels is not that of the statistics.
         """
@@ -130,8 +130,8 @@ class Normalization:
 NORMALIZATIONS: Mapping[Kind, Normalization] = MappingProxyType(
     {"z-score": Normalization(), "percentile": Normalization("percentile", span=5.0, bounds=(-5.0, 10.0))}
 )
-"""What a run may normalise by. Percentiles 1 and 99.8 of a normal distribution are 5.2 standard deviations apart, so a
-unit means the same by both; and no pixel counts as farther outside of them than they are apart."""
+"""Normalisations of a run, by name. Percentiles 1 and 99.8 of a normal distribution are 5.2 standard deviations apart,
+so a unit means the same in both. Bounds clip pixels that lie farther outside the percentiles than these are apart."""
 
 
 def statistics(
@@ -167,7 +167,7 @@ def statistics(
 
 
 def sampling_step(shape: Sequence[int], *, most: int = SAMPLES) -> int:
-    """Distance of the pixels on the finest regular grid that has at most `most` of them.
+    """Spacing, in pixels, of the finest regular grid that has at most `most` pixels of an image.
 
     >>> sampling_step((3, 4), most=4)
     2
@@ -179,7 +179,7 @@ def sampling_step(shape: Sequence[int], *, most: int = SAMPLES) -> int:
 
 
 def subsample(image: np.ndarray, *, most: int = SAMPLES) -> np.ndarray:
-    """Pixels of each channel that statistics are taken from, see `sampling_step`; (C, ...) to (C, n).
+    """Pixels of each channel that statistics are computed from, see `sampling_step`; (C, ...) to (C, n).
 
     >>> subsample(np.arange(12).reshape(1, 3, 4), most=4)
     array([[ 0,  2,  8, 10]])
@@ -203,12 +203,15 @@ def _channel_statistics(channel: np.ndarray, kind: Kind, low: float, high: float
     return (bottom, top - bottom) if top > bottom else (darkest, brightest - darkest)
 
 
-STRIP_BYTES = 2**25
-"""About how much of an image is read at a time to take statistics."""
+def measure(frame: Frame, normalization: Normalization, *, strip_bytes: int = 2**25) -> Normalization:
+    """Normalisation with the statistics of a whole image, read strip by strip; the same as of the image in memory.
 
-
-def measure(frame: Frame, normalization: Normalization) -> Normalization:
-    """Take the statistics of a whole image, strip by strip; the same as of the image in memory.
+    Parameters
+    ----------
+    frame : Frame
+    normalization : Normalization
+        Returned as it is, if it has statistics.
+    strip_bytes : about how much of the image is read at a time
 
     Raises
     ------
@@ -220,8 +223,8 @@ def measure(frame: Frame, normalization: Normalization) -> Normalization:
     channels, *spatial = frame.shape
     step = sampling_step(spatial)
     skip = (slice(None), *(slice(None, None, step),) * len(spatial))
-    # Copied, or the samples would hold the strips that they are taken from.
-    height = max(1, STRIP_BYTES * spatial[0] // (math.prod(frame.shape) * frame.source.dtype.itemsize) // step) * step
+    # Copied: a view of a strip would hold the whole strip.
+    height = max(1, strip_bytes * spatial[0] // (math.prod(frame.shape) * frame.source.dtype.itemsize) // step) * step
     strips = [frame.read(strip)[skip].copy() for strip in _strips(channels, spatial, height)]
     return normalization.measured(np.concatenate(strips, axis=1))
 

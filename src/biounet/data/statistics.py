@@ -1,4 +1,4 @@
-"""What one look at an image to learn from tells: its size, how often each class occurs, digests of its pixels."""
+"""Statistics of training images, each computed in one pass: size, class counts, hashes, extent of the objects."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,29 +17,29 @@ __all__ = ["Extents", "ImageStatistics", "total_counts"]
 
 
 LEVELS, FARTHEST = 2**16, 8.0
-"""Grey levels between minus and plus the greatest intensity that are told apart."""
+"""Number of histogram bins, and the largest normalised intensity that they reach to either side of 0."""
 
 COLUMNS = 1024
-"""Of images that are so often wider every second, third, ... column tells."""
+"""Columns that a histogram counts at most about; of an image twice as wide it counts every second column."""
 
 Rows = tuple[NDArray[Any], NDArray[Any], NDArray[np.integer[Any]]]
-"""Some rows of an image (C, *spatial), of its labels, and of the target (*spatial)."""
+"""Rows of an image (C, *spatial), of its labels, and of the target (*spatial)."""
 
 
 @dataclass(frozen=True)
 class ImageStatistics:
-    """What is kept of an image, where memory may not hold all of them.
+    """Size, class counts and hashes of an annotated image, kept when memory does not hold the image.
 
     Parameters
     ----------
     name : of the image
     shape : (C, *spatial) of the image
     counts : pixels that are unknown, and of each class up to the highest that occurs
-    image_digest : SHA-256 of the pixels
-    digest : SHA-256 of pixels, labels and target
-    extent : of the normalised intensities
-        How far percentiles 1 and 99.8 are apart, in the channel where they are nearest to each other; in steps of
-        1/4096, and of intensities between -8 and 8.
+    image_hash : SHA-256 of the pixels
+    hash : SHA-256 of pixels, labels and target
+    extent : in units of the normalised intensities
+        Distance of percentiles 1 and 99.8, in the channel where it is smallest; in steps of 1/4096, of intensities
+        between -8 and 8.
 
     Examples
     --------
@@ -51,35 +51,35 @@ class ImageStatistics:
     name: str
     shape: tuple[int, ...]
     counts: NDArray[np.int64]
-    image_digest: str
-    digest: str
+    image_hash: str
+    hash: str
     extent: float = inf
 
     @classmethod
     def of(cls, name: str, image: NDArray[Any], labels: NDArray[Any], target: NDArray[np.integer[Any]]) -> Self:
-        """Look at an image (C, *spatial), its labels, and the target (*spatial), of which negative is unknown."""
+        """Statistics of an image (C, *spatial), its labels, and the target (*spatial), where negative is unknown."""
         return cls.joined(name, [(image, labels, target)])
 
     @classmethod
-    def joined(cls, name: str, bands: Iterable[Rows]) -> Self:
-        """Look at an image, labels and target in bands that follow each other along Y; the same as of the whole.
+    def joined(cls, name: str, strips: Iterable[Rows]) -> Self:
+        """Statistics of an image, labels and target in strips from top to bottom; equal to those of the whole image.
 
         >>> labels = np.array([[0, 2], [-1, 1]])
-        >>> bands = [(part, part, part) for part in (labels[:1], labels[1:])]
-        >>> ImageStatistics.joined("a", bands).digest == ImageStatistics.of("a", labels, labels, labels).digest
+        >>> strips = [(part, part, part) for part in (labels[:1], labels[1:])]
+        >>> ImageStatistics.joined("a", strips).hash == ImageStatistics.of("a", labels, labels, labels).hash
         True
         """
-        hashes, counts, levels = [_Digest() for _ in range(3)], np.zeros(1, np.int64), _Levels()
-        for band in bands:
-            levels.add(band[0])
-            for digest, array in zip(hashes, band, strict=True):
-                digest.add(array)
-            more = np.bincount(np.maximum(band[2], -1).ravel() + 1, minlength=len(counts))
+        hashes, counts, histogram = [_Hash() for _ in range(3)], np.zeros(1, np.int64), _Histogram()
+        for strip in strips:
+            histogram.add(strip[0])
+            for one, array in zip(hashes, strip, strict=True):
+                one.add(array)
+            more = np.bincount(np.maximum(strip[2], -1).ravel() + 1, minlength=len(counts))
             more[: len(counts)] += counts
             counts = more
-        each = [digest.hexdigest() for digest in hashes]
+        each = [one.hexdigest() for one in hashes]
         together = hashlib.sha256("".join(each).encode()).hexdigest()
-        return cls(name, hashes[0].shape, counts, each[0], together, levels.extent())
+        return cls(name, hashes[0].shape, counts, each[0], together, histogram.extent())
 
     @property
     def classes(self) -> int:
@@ -100,39 +100,39 @@ def total_counts(statistics: Iterable[ImageStatistics], classes: int) -> NDArray
     return counts
 
 
-class _Digest:
-    """SHA-256 of the type, shape and contents of an array, row by row, so that it may come in bands."""
+class _Hash:
+    """SHA-256 of the type, shape and contents of an array, row by row, so that it may come in strips."""
 
     def __init__(self) -> None:
         self._sum, self._kind = hashlib.sha256(), ""
         self.shape: tuple[int, ...] = ()
 
-    def add(self, band: NDArray[Any]) -> None:
-        """Add the next rows, those along the last axis but one."""
-        rows = band.shape[-2] + (self.shape[-2] if self.shape else 0)
-        self.shape, self._kind = (*band.shape[:-2], rows, band.shape[-1]), str(band.dtype)
-        self._sum.update(np.ascontiguousarray(np.moveaxis(band, -2, 0)).data)
+    def add(self, strip: NDArray[Any]) -> None:
+        """Add the next rows, along the last axis but one."""
+        rows = strip.shape[-2] + (self.shape[-2] if self.shape else 0)
+        self.shape, self._kind = (*strip.shape[:-2], rows, strip.shape[-1]), str(strip.dtype)
+        self._sum.update(np.ascontiguousarray(np.moveaxis(strip, -2, 0)).data)
 
     def hexdigest(self) -> str:
-        """The digest of all rows."""
+        """Hash of all rows."""
         whole = self._sum.copy()
         whole.update(f"{self._kind} {self.shape}".encode())
         return whole.hexdigest()
 
 
-class _Levels:
-    """How many pixels of each channel have which grey level, counted band by band."""
+class _Histogram:
+    """Histogram of each channel of an image, counted strip by strip."""
 
     def __init__(self) -> None:
         self._counts = np.zeros((1, LEVELS), np.int64)
 
-    def add(self, band: NDArray[Any]) -> None:
+    def add(self, strip: NDArray[Any]) -> None:
         """Count the pixels of the next rows, (C, *spatial)."""
-        some = band[..., :: max(1, band.shape[-1] // COLUMNS)]
+        some = strip[..., :: max(1, strip.shape[-1] // COLUMNS)]
         self._counts = self._counts + np.stack([np.bincount(_level_of(channel), minlength=LEVELS) for channel in some])
 
     def extent(self, *, low: float = 1.0, high: float = 99.8) -> float:
-        """How far percentiles are apart in the channel where that is least, those left out where they coincide."""
+        """Smallest distance of two percentiles over the channels, channels left out in which they coincide."""
         shares = self._counts.cumsum(axis=1) / self._counts.sum(axis=1, keepdims=True)
         ends = [np.searchsorted(share, (low / 100, high / 100)) for share in shares]
         apart = [int(last - first) for first, last in ends if last > first]
@@ -140,13 +140,13 @@ class _Levels:
 
 
 def _level_of(channel: NDArray[Any]) -> NDArray[np.uint16]:
-    """Grey level of each pixel."""
+    """Histogram bin of each pixel."""
     scaled = (channel.ravel() + FARTHEST) * (LEVELS / (2 * FARTHEST))
     return np.clip(scaled, 0, LEVELS - 1).astype(np.uint16)
 
 
 class Extents:
-    """Boxes around the objects of an image, each found as a whole whichever bands it lies in.
+    """Bounding boxes of the objects of an image that comes in strips, each box around the whole object.
 
     Examples
     --------
@@ -162,8 +162,8 @@ class Extents:
         self._rows = 0
 
     def add(self, objects: NDArray[Any]) -> None:
-        """Find the objects in the next band, (Y, X) or (Z, Y, X): positive numbers."""
-        numbers = dense_numbers(objects)  # for find_objects makes a list as long as the largest is
+        """Find the objects in the next strip, (Y, X) or (Z, Y, X): positive numbers."""
+        numbers = dense_numbers(objects)  # for find_objects makes a list as long as the largest number
         names = np.zeros(1 + int(numbers.max(initial=0)), np.int64)
         names[numbers.ravel()] = objects.ravel()
         above = [0] * objects.ndim
@@ -175,5 +175,5 @@ class Extents:
         self._rows += objects.shape[-2]
 
     def longest_sides(self) -> list[int]:
-        """Longest side of the box around each object, in pixels."""
+        """Longest side of the bounding box of each object, in pixels."""
         return [max(last - first + 1 for first, last in box) for box in self._boxes.values()]
