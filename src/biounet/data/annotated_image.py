@@ -209,10 +209,10 @@ class AnnotatedImageReader:
         """
         whole_objects = self._target in OF_WHOLE_OBJECTS
         for strip in read_strips(dataset.load, pair, rows, whole_objects=whole_objects, sizes=self.sizes):
-            item = self._annotated(pair, strip.image, strip.labels, self._measure(pair))
+            annotated = self._annotated(pair, strip.image, strip.labels, self._measure(pair))
             if strip.cut.size:
-                item.target[np.isin(item.labels, strip.cut)] = IGNORE
-            yield item, strip.own
+                annotated.target[np.isin(annotated.labels, strip.cut)] = IGNORE
+            yield annotated, strip.own
 
     def _measure(self, pair: Pair) -> Normalization:
         """Measure the statistics of the whole image that a pair is some rows of."""

@@ -20,7 +20,7 @@ NAMED = 3  # images that a message names
 
 def image_hashes(data: TrainingSet) -> dict[str, str]:
     """SHA-256 of the pixels and labels of every image to train on and to validate on, by its name."""
-    parts = {"train": data.statistics, "validation": [item.statistics for item in data.validation]}
+    parts = {"train": data.statistics, "validation": [image.statistics for image in data.validation]}
     return {f"{part}/{image.name}": image.hash for part, statistics in parts.items() for image in statistics}
 
 
@@ -72,9 +72,9 @@ def shared_images(data: TrainingSet) -> list[str]:
     """A note for people on images that are trained and validated on: equal pixels, whatever their names."""
     trained = {image.image_hash: image.name for image in data.statistics}
     shared = [
-        (item.name, trained[item.statistics.image_hash])
-        for item in data.validation
-        if item.statistics.image_hash in trained
+        (image.name, trained[image.statistics.image_hash])
+        for image in data.validation
+        if image.statistics.image_hash in trained
     ]
     if not shared:
         return []

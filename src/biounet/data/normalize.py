@@ -37,7 +37,7 @@ class Normalization:
     span : no unit
         Only "percentile" uses these three.
     offset, scale : one number per channel, in units of the image, or None
-        None: measured on each image. Set: those of the training set, for every image.
+        None: each image has its own. Otherwise those of the training set, for every image.
     bounds : least and greatest normalised intensity, or None
         Intensities are clipped to them. None: nothing is clipped.
 

@@ -264,8 +264,8 @@ def prepare_samples(
     """
 
     def strips(number: int) -> Iterator[Sample]:
-        for item, rows in data.train[number].strips():
-            sample = to_sample(item, data, config)
+        for annotated, rows in data.train[number].strips():
+            sample = to_sample(annotated, data, config)
             yield _each(sample, itemgetter((..., rows, slice(None))))
 
     store.prepare([image.shape[-2] for image in data.statistics], strips, rank=rank, ranks=ranks)
@@ -277,25 +277,25 @@ def _each(sample: Sample, change: Callable[[Tensor], Tensor]) -> Sample:
     return Sample(**{name: change(tensor) for name, tensor in sample._asdict().items() if tensor is not None})
 
 
-def to_sample(item: AnnotatedImage, data: TrainingSet, config: RunConfig) -> Sample:
+def to_sample(annotated: AnnotatedImage, data: TrainingSet, config: RunConfig) -> Sample:
     """Tensors of an image, or of a strip of one, with its weight map (Ronneberger et al. 2015, equation 2).
 
     `data` is the training set that the image belongs to: it tells what the classes weigh.
     """
     if data.target_normalization is not None:
-        return _image_sample(item, data.target_normalization)
+        return _image_sample(annotated, data.target_normalization)
     train, objects, weights = config.train, None, None
     if train.border_weight:
-        objects = set_apart(data.objects(item), item.target, target=data.target)
+        objects = set_apart(data.objects(annotated), annotated.target, target=data.target)
     if train.border_weight or train.class_balance:
         balance = balance_classes(data.counts[1:]) if train.class_balance else np.ones(data.classes, np.float32)
         drawn = weight_map(
-            item.target, objects=objects, balance=balance, w0=train.border_weight, sigma=train.border_sigma
+            annotated.target, objects=objects, balance=balance, w0=train.border_weight, sigma=train.border_sigma
         )
         weights = torch.from_numpy(drawn)
-    return Sample(torch.from_numpy(item.image), torch.from_numpy(item.target), weights)
+    return Sample(torch.from_numpy(annotated.image), torch.from_numpy(annotated.target), weights)
 
 
-def _image_sample(item: AnnotatedImage, units: Normalization) -> Sample:
+def _image_sample(annotated: AnnotatedImage, units: Normalization) -> Sample:
     """Tensors of an image and of the one to draw from it, normalised."""
-    return Sample(torch.from_numpy(item.image), torch.from_numpy(units.apply(item.labels)))
+    return Sample(torch.from_numpy(annotated.image), torch.from_numpy(units.apply(annotated.labels)))

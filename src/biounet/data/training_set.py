@@ -25,7 +25,7 @@ __all__ = ["AnnotatedImage", "TrainingSet", "load_training_set", "read_split"]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Annotated images to train on, in memory or in files, and others to validate on, in memory."""
+    """Annotated images to train on, in memory or in files, and others, in memory, to validate on."""
 
     train: Sequence[AnnotatedSource]
     validation: Sequence[AnnotatedImage]
@@ -36,7 +36,7 @@ class TrainingSet:
     target: str = "classes"
     """What the network learns: ``classes``, of objects one of `biounet.data.targets.TARGETS`, or ``image``."""
     normalization: Normalization | None = None
-    """How all images were normalised, if with the statistics of the training set; else each by its own."""
+    """How all images were normalised, if with the statistics of the training set; otherwise each image has its own."""
     target_normalization: Normalization | None = None
     """How images to draw are normalised."""
 
@@ -60,7 +60,7 @@ class TrainingSet:
         """Number of classes to predict, background included; or of the channels of the images to draw."""
         if not self.task.has_labels:
             return len(self.train[0].read().labels)
-        statistics = (*self.statistics, *(item.statistics for item in self.validation))
+        statistics = (*self.statistics, *(image.statistics for image in self.validation))
         return max(least_classes(self.target), *(image.classes for image in statistics))
 
     @cached_property
@@ -74,9 +74,9 @@ class TrainingSet:
         shares: NDArray[np.float64] = self.counts / self.counts.sum()
         return shares
 
-    def objects(self, item: AnnotatedImage) -> NDArray[Any]:
+    def objects(self, image: AnnotatedImage) -> NDArray[Any]:
         """Numbered objects of an image: as annotated, or the connected components of the foreground."""
-        return item.labels if self.task.numbered else label_objects(item.target > 0).astype(np.int32)
+        return image.labels if self.task.numbered else label_objects(image.target > 0).astype(np.int32)
 
     @property
     def channels(self) -> int:
@@ -107,8 +107,8 @@ class TrainingSet:
             return self, 1.0
         first = next((number for number, image in enumerate(self.statistics) if image.counts[1:].any()), 0)
         rows_read = 0
-        for item, rows in self.train[first].strips():
-            part = item.cropped(rows)
+        for image, rows in self.train[first].strips():
+            part = image.cropped(rows)
             rows_read += part.target.shape[-2]
             if (part.target >= 0).any():
                 break
@@ -150,8 +150,8 @@ def load_training_set(
     DatasetError, ImageError, LabelError, ShapeError
         One line each, naming the file.
     """
-    held = split_dataset(dataset, validation=validation, target=target, silver=silver, pixels=pixels)
-    return read_split(held, normalization, memory=memory, sizes=sizes)
+    dataset_split = split_dataset(dataset, validation=validation, target=target, silver=silver, pixels=pixels)
+    return read_split(dataset_split, normalization, memory=memory, sizes=sizes)
 
 
 def read_split(
