@@ -118,8 +118,10 @@ def test_a_sample_that_cannot_be_written_is_not_there(tmp_path, monkeypatch):
 def test_samples_are_on_the_gpu_if_its_share_of_free_memory_holds_them(monkeypatch, settings, kind, bytes_per_pixel):
     """Two images of 20 pixels and two channels; those to draw have one."""
     labels = np.zeros((1, 4, 5) if kind == "images" else (4, 5), np.int64)
-    items = [AnnotatedImage(name, np.zeros((2, 4, 5), np.float32), labels, np.zeros((4, 5), np.int64)) for name in "ab"]
-    data = TrainingSet(items, [], kind, ())
+    images = [
+        AnnotatedImage(name, np.zeros((2, 4, 5), np.float32), labels, np.zeros((4, 5), np.int64)) for name in "ab"
+    ]
+    data = TrainingSet(images, [], kind, ())
     config = RunConfig.preset("default").updated({"train.memory": 0.25, **settings})
     device = torch.device("cuda", 0)
     needed = 40 * bytes_per_pixel

@@ -1,4 +1,4 @@
-"""Datasets become items: targets from objects, weights where asked for, settings that fit."""
+"""Datasets become annotated images: targets from objects, weights where asked for, settings that fit."""
 
 import numpy as np
 import pytest
