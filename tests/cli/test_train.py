@@ -44,7 +44,7 @@ def test_data_are_normalised_as_the_images_ask_for(tmp_path, hot, kind, memory):
     images = {pair.name: find_dataset(folder).load(pair)[0] for pair in find_dataset(folder).pairs}
     for item in (*data.train, *data.validation):
         image = images[item.name]
-        assert np.array_equal(item.image, NORMALIZATIONS[kind].measured(image).apply(image))
+        assert np.array_equal(item.read().image, NORMALIZATIONS[kind].measured(image).apply(image))
 
 
 @pytest.mark.parametrize(("hot", "times"), [(False, 1), (True, 2)])
