@@ -17,7 +17,7 @@ from biounet.data.synthetic import draw_cells
 from biounet.data.targets import interior_border
 from biounet.metrics import match_objects
 from biounet.segmentation import score_objects, segment_objects, tune_rules
-from biounet.training.validation import TUNED
+from biounet.training.validation import TUNING_PIXELS
 
 BLOCK, CELLS, DIAMETER = 512, 312, 29
 """Cells are drawn in blocks: 64 of them, with 20,000 cells, are 4096 x 4096 pixels."""
@@ -57,7 +57,7 @@ def main():
     cells, probabilities = draw(given.size)
     corner = np.s_[:BLOCK, :BLOCK]
     tuned(cells[corner], probabilities[:, *corner], np.inf, quick=True)  # compiles
-    pixels = min(TUNED, cells.size // 4)
+    pixels = min(TUNING_PIXELS, cells.size // 4)
     parts = tuned(cells, probabilities, pixels, quick=given.quick)
     whole = tuned(cells, probabilities, np.inf, quick=given.quick)
     report = {"benchmark": "tune_rules", "size": given.size, "cells": int(cells.max()), "pixels_of_parts": pixels}

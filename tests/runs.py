@@ -15,6 +15,7 @@ from biounet.models.model_file import ModelCard
 from biounet.training.distributed import make_fabric
 from biounet.training.loop import fit
 from biounet.training.run import TrainingRun
+from biounet.training.validation import ValidationResult
 
 TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 2, "train.reports": 1}
 SMALL = {
@@ -59,12 +60,11 @@ def run(
     validate=None,
     stop=None,
     resume=False,
-    afterwards=float,
-    began=None,
     yielded=None,
+    options=None,
     **changes,
 ):
-    """Train the tiny network; return what the loop yielded."""
+    """Train the tiny network with options of `fit`; return the steps that the loop yielded."""
     config = RunConfig.preset(preset).updated(
         {**SMALL, **{key.replace("__", "."): value for key, value in changes.items()}}
     )
@@ -77,13 +77,12 @@ def run(
     steps = fit(
         config,
         source,
-        validate or (lambda net: {"score": next(given)}),
+        validate or (lambda net: ValidationResult({"score": next(given)})),
         card,
         folder,
         fabric=Fabric(accelerator="cpu", devices=1),
         resume=resume,
-        afterwards=afterwards,
-        began=began,
+        **(options or {}),
     )
     yielded = [] if yielded is None else yielded
     for step in steps:

@@ -17,9 +17,9 @@ from biounet.data.training_set import TrainingSet
 from biounet.models.model_file import read_card
 from biounet.report.run_report import labelled_pixels
 from biounet.training import loop as train
+from biounet.training import run as runs
 from biounet.training.distributed import make_fabric
 from biounet.training.run import TrainingRun
-from biounet.training.validation import Validation
 
 TINY = {
     "model.width": 2,
@@ -141,7 +141,7 @@ def test_a_network_that_calls_everything_background_is_told_when_it_does(experim
     experiment.data = replace(experiment.data, train=[replace(item, labels=ones - 1, target=ones - 1)])
     rare = np.eye(16, dtype=np.int64)
     experiment.data = replace(experiment.data, validation=[replace(item, labels=rare, target=rare)])
-    experiment.validation._at_best_threshold = lambda: experiment.validation._at(2.0)  # nothing is above it
+    vars(experiment)["validation"] = replace(experiment.validation, thresholds=[0.9999])  # no probability is above it
     follow(experiment, resume=False, tensorboard=False)
     said = capfd.readouterr().err
     assert said.count("note: Nothing but class 0 is ever predicted") == 1
@@ -209,13 +209,13 @@ def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tm
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_stops_a_run_while_the_model_is_settled_lets_it_finish(dataset, tmp_path, monkeypatch, capfd, number):
-    finalise = Validation.finalise
+    finalise = runs.finalise
 
     def interrupted(*given, **options):
         signal.raise_signal(number)
         return finalise(*given, **options)
 
-    monkeypatch.setattr(Validation, "finalise", interrupted)
+    monkeypatch.setattr(runs, "finalise", interrupted)
     settings = RunConfig.preset("default").updated({**TINY, "train.validation": 0.5})
     run_training(dataset, tmp_path / "run", settings, device="cpu")
     said = capfd.readouterr().err

@@ -1,6 +1,7 @@
 """A set that memory does not hold makes the run of one that it holds, byte for byte."""
 
 from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +22,10 @@ from biounet.data.split import split_dataset
 from biounet.data.subset import choose_strips, limit_pixels
 from biounet.data.training_set import load_training_set, read_split
 from biounet.io import Image, write
-from biounet.training import forecast
 from biounet.training import run as experiments
 from biounet.training.auto_settings import Fingerprint
 from biounet.training.distributed import make_fabric
+from biounet.training.forecast import forecast
 from biounet.training.prepare import fit_to_data, prepare
 from biounet.training.run import TrainingRun
 
@@ -83,10 +84,10 @@ def test_a_forecast_counts_the_files_and_leaves_none(dataset, tmp_path, monkeypa
         now[0] += 7
         return store(*given, **options)
 
-    for module, name in ((experiments, "monotonic"), (forecast, "perf_counter")):
-        monkeypatch.setattr(module, "time", SimpleNamespace(**{name: lambda: now[0]}))
+    monkeypatch.setattr(experiments, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(experiments, "forecast", partial(forecast, clock=lambda: now[0]))
     monkeypatch.setattr(experiments, "prepare_samples", storing)
-    run.began = 98.0
+    run.began, run.clock = 98.0, lambda: now[0]
     assert run.forecast().begin_seconds == pytest.approx(2 + 3 * 7)  # of three images
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""Temperatures, by hand and by what they promise."""
+"""Tests of temperatures, by hand and on drawn probabilities."""
 
 import tracemalloc
 
@@ -20,14 +20,14 @@ from biounet.inference.calibration import (
 
 def drawn(rng, *, classes=3, pixels=40_000):
     """Probabilities, and classes drawn from them: perfectly calibrated."""
-    scores = rng.normal(0, 2, (classes, pixels))
-    probabilities = np.exp(scores) / np.exp(scores).sum(axis=0)
+    logits = rng.normal(0, 2, (classes, pixels))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=0)
     return probabilities, (probabilities.cumsum(axis=0) < rng.random(pixels)).sum(axis=0)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_what_was_distorted_is_found_and_put_right(classes, temperature):
+def test_the_temperature_of_distorted_probabilities_is_found(classes, temperature):
     right, truth = drawn(np.random.default_rng(0), classes=classes)
     distorted = apply_temperature(right, 1 / temperature)
     found = fit_temperature([distorted[:, :9000], distorted[:, 9000:]], [truth[:9000], truth[9000:]])
@@ -35,10 +35,10 @@ def test_what_was_distorted_is_found_and_put_right(classes, temperature):
     np.testing.assert_allclose(apply_temperature(distorted, found), right, atol=0.02)
 
 
-def test_probabilities_divided_by_a_temperature_are_scores_divided_by_it():
-    scores = np.random.default_rng(0).normal(0, 15, (4, 500))  # also where float32 probabilities are as small as 1e-30
+def test_probabilities_at_a_temperature_are_those_of_divided_logits():
+    logits = np.random.default_rng(0).normal(0, 15, (4, 500))  # also where float32 probabilities are as small as 1e-30
     for temperature in (0.5, 3.0):
-        both = [np.exp(scores / t - (scores / t).max(axis=0)) for t in (1, temperature)]
+        both = [np.exp(logits / t - (logits / t).max(axis=0)) for t in (1, temperature)]
         sure, expected = (one / one.sum(axis=0) for one in both)
         np.testing.assert_allclose(apply_temperature(sure.astype(np.float32), temperature), expected, atol=1e-5)
 
@@ -75,7 +75,7 @@ def test_a_large_image_is_not_copied():
     assert peak < wide.nbytes / 3
 
 
-def test_calibration_lowers_the_error_of_a_network_that_is_too_sure():
+def test_calibration_lowers_the_error_of_too_high_probabilities():
     right, truth = drawn(np.random.default_rng(0))
     found = calibrate([apply_temperature(right, 0.5)], [truth])
     assert found.before > 0.05
@@ -83,7 +83,7 @@ def test_calibration_lowers_the_error_of_a_network_that_is_too_sure():
 
 
 def test_a_temperature_that_makes_it_worse_is_not_applied():
-    # Of ten pixels eight are right, which 0.8 says truly; one more is sure, and wrong: its bin alone is off, by 1 / 11.
+    # Of ten pixels at 0.8 eight are right; one more, at 1, is wrong: its bin alone is off, by 1 / 11.
     sure = np.array([[0.2] * 10 + [1e-9], [0.8] * 10 + [1 - 1e-9]])
     truth = np.array([1] * 8 + [0] * 3)
     assert fit_temperature([sure], [truth]) > 2
@@ -93,7 +93,7 @@ def test_a_temperature_that_makes_it_worse_is_not_applied():
     assert "stay as they are" in str(found)
 
 
-def test_where_nothing_is_known_nothing_is_calibrated():
+def test_without_known_pixels_nothing_is_calibrated():
     right, _ = drawn(np.random.default_rng(0), pixels=10)
     assert calibrate([right], [np.full(10, -1)]) == calibrate([], []) == Calibration(1.0, 0.0, 0.0)
 
@@ -114,14 +114,14 @@ def test_unknown_pixels_do_not_count():
     assert fit_temperature([wrong], [half_known]) == fit_temperature([right], [truth])
 
 
-def test_certainty_is_no_trouble():
+def test_probabilities_of_0_and_1_have_a_temperature():
     sure = np.array([[0.0, 1.0], [1.0, 0.0]])
     assert np.isfinite(apply_temperature(sure, 3.0)).all()
     assert apply_temperature(sure, 1.0).dtype == np.float32
     assert 1 < fit_temperature([sure], [np.array([0, 0])]) <= 20
 
 
-def test_wrong_input_is_said():
+def test_wrong_input_is_refused():
     right, truth = drawn(np.random.default_rng(0), pixels=10)
     with pytest.raises(ShapeError, match="pair them"):
         fit_temperature([right], [truth[1:]])

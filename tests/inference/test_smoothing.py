@@ -1,4 +1,4 @@
-"""Logits smoothed by hand, against scipy, and as much as fits what is true."""
+"""Tests of smoothed logits: by hand, against scipy, and with as many passes as fit the truth."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def soft_max(logits):
 
 
 def blobs(noise):
-    """Foreground in blobs, and logits of a network that knows its odds but for noise from pixel to pixel."""
+    """Probabilities with noise from pixel to pixel, and foreground in blobs that was drawn from them without noise."""
     rng = np.random.default_rng(0)
     field = gaussian_filter(rng.normal(size=(192, 192)), 8)
     odds = 4 * field / field.std()
@@ -63,7 +63,7 @@ def test_passes_are_a_gaussian(passes):
     assert np.abs(smooth_whole(point, passes=passes) - expected).sum() < 0.25 / passes
 
 
-def test_smoothed_probabilities_are_those_of_smoothed_scores():
+def test_smoothed_probabilities_are_those_of_smoothed_logits():
     logits = np.random.default_rng(0).normal(0, 3, (4, 3, 12, 9)).astype(np.float32)
     found = smooth_probabilities(soft_max(logits), 2)
     np.testing.assert_allclose(found, soft_max(smooth_whole(logits, passes=2)), atol=1e-5)
@@ -73,7 +73,7 @@ def test_smoothed_probabilities_are_those_of_smoothed_scores():
     assert smooth_probabilities(sure, 0).tolist() == sure.tolist()
 
 
-def test_noise_from_pixel_to_pixel_is_smoothed_and_what_is_true_of_single_pixels_is_not():
+def test_noise_from_pixel_to_pixel_is_smoothed_and_true_single_pixels_are_not():
     noisy, truth = blobs(noise=2.0)
     assert fit_smoothing([noisy], [truth]) >= 2
     assert fit_smoothing([noisy[:, :96], noisy[:, 96:]], [truth[:96], truth[96:]]) >= 2
@@ -84,15 +84,15 @@ def test_noise_from_pixel_to_pixel_is_smoothed_and_what_is_true_of_single_pixels
     assert fit_smoothing([np.stack([1 - right, right])], [truth]) == 0
 
 
-def test_a_network_that_is_only_too_sure_is_not_smoothed_for_it():
-    """All odds are squared, which smoothing would make less of, and a temperature puts right."""
+def test_too_high_probabilities_alone_are_not_smoothed():
+    """All odds are raised to a power, which smoothing would reduce, too, but a temperature corrects."""
     right, truth = blobs(noise=0.0)
     sure = right**4 / (right**4).sum(axis=0)
     assert fit_smoothing([right], [truth]) == fit_smoothing([sure], [truth])
 
 
-def test_what_a_few_pixels_say_is_chance():
-    """All 5 pixels are likelier smoothed 6 times; of 500 such rows there is no doubt."""
+def test_a_gain_on_few_pixels_is_chance():
+    """Smoothing makes 5 pixels likelier by less than chance; 500 such rows by more."""
     foreground = np.array([[0.66, 0.72, 0.72, 0.9, 0.9]])
     both, truth = np.stack([1 - foreground, foreground]), np.array([[0, 1, 1, 1, 0]])
     assert fit_smoothing([both], [truth]) == 0

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from biounet.core.errors import LabelError, OutputError, ShapeError, TrainingError
+from biounet.core.errors import LabelError, OutputError, ShapeError
 from biounet.core.labels import IGNORE
-from biounet.report import Picture, health, load_log, panels, write_report
+from biounet.report import Picture, panels, write_report
 from biounet.report.curves import Scale, curves
 from biounet.report.label_coverage import LISTED, coverage, coverage_of_pictures
 from biounet.report.tables import confusion_table, number, score_table
@@ -492,66 +492,3 @@ def test_numbers_are_written_for_people():
     assert [number(value) for value in (0.0, 1.0, 0.5, 0.000346, math.nan, -math.inf, 0, 1234)] == [
         *("0.0000", "1.0000", "0.5000", "0.000346", "–", "−∞", "0", "1,234")
     ]
-
-
-# --- the log and what is wrong in it
-
-
-def test_log_is_read(tmp_path):
-    path = tmp_path / "log.csv"
-    path.write_text("step,seconds,loss,learning_rate,score,best\n10,1.5,0.5,0.001,nan,1\n")
-    (only,) = load_log(path)
-    assert only.pop("score") != only["step"]
-    assert only == {"step": 10, "seconds": 1.5, "loss": 0.5, "learning_rate": 0.001, "best": 1}
-    assert load_log(tmp_path / "missing.csv") == []
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("a,b\n1,2\n", "must begin with"),
-        ("", "must begin with"),
-        ("step,seconds,loss\n1,2\n", "line 2"),
-        ("step,seconds,loss\n1,2,x\n", "line 2"),
-        ("step,seconds,loss\n1,2,3,4\n", "line 2"),
-    ],
-)
-def test_a_file_that_is_no_log(tmp_path, text, said):
-    path = tmp_path / "log.csv"
-    path.write_text(text)
-    with pytest.raises(TrainingError, match=said):
-        load_log(path)
-
-
-def test_a_healthy_run_is_left_alone():
-    log = [row(step, loss=1 / step, score=1 - 1 / step) for step in range(1, 9)]
-    assert health(log, np.array([[9, 1], [1, 9]])) == {}
-    assert health([], None) == {}
-    assert health([row(1, loss=0.001), row(2, loss=0.004)], None) == {}, "a small loss may wobble"
-
-
-def test_exploding_loss_is_said():
-    (said,) = health([row(10, loss=0.2), row(20, loss=5.0)], None).values()
-    assert "from 0.2 at step 10 to 5 at step 20" in said
-    assert "train.learning_rate=0.001" in said  # a third of 0.003
-    (said,) = health([row(10, loss=0.2), row(20, loss=math.nan)], None).values()
-    assert "no number at step 20" in said
-
-
-def test_overfitting_is_said_only_when_it_lasts():
-    scores = [0.7, 0.9, 0.88, 0.87, 0.86]
-    log = [row(step, loss=1 - step / 10, score=score) for step, score in enumerate(scores, 1)]
-    (said,) = health(log, None).values()
-    assert "from 0.900 at step 2 to 0.860" in said
-    assert health(log[:-1], None) == {}
-
-
-def test_all_black_and_missing_classes_are_said():
-    names = ["background", "cell", "border"]
-    (said,) = health([], np.array([[90, 0, 0], [9, 0, 0], [1, 0, 0]]), class_names=names).values()
-    assert said.startswith("Nothing but background is ever predicted")
-    (said,) = health([], np.array([[90, 1, 0], [0, 8, 0], [1, 0, 0]]), class_names=names).values()
-    assert said.startswith("border is never predicted, though it is 1.00%")
-    (said,) = health([], np.zeros((3, 3), int), class_names=names).values()
-    assert "No pixel of the validation images has a label" in said
-    assert health([], np.array([[5, 0], [0, 0]])) == {}, "nothing but background is right where nothing else is"

@@ -1,4 +1,4 @@
-"""The adversary: losses by hand, who moves when, and a run that goes on to the same bytes."""
+"""Tests of adversarial training: losses by hand, which network moves when, and resuming to the same bytes."""
 
 import math
 from functools import partial
@@ -40,26 +40,26 @@ def batch(*, size=24, drawn=False):
 
 
 class Undecided(nn.Module):
-    """A discriminator with one weight, that says of every patch the same."""
+    """A discriminator with one weight, which gives every patch the same logit."""
 
-    def __init__(self, said):
+    def __init__(self, logit):
         super().__init__()
-        self.said = nn.Parameter(torch.tensor(float(said)))
+        self.logit = nn.Parameter(torch.tensor(float(logit)))
 
     def forward(self, image, counterpart):
-        return self.said + 0 * counterpart.mean(dim=1, keepdim=True)
+        return self.logit + 0 * counterpart.mean(dim=1, keepdim=True)
 
 
-def undecided(said, weight=1.0):
-    discriminator = Undecided(said)
+def undecided(logit, weight=1.0):
+    discriminator = Undecided(logit)
     return Adversary(discriminator, torch.optim.SGD(discriminator.parameters(), lr=1.0), weight)
 
 
-def test_there_is_none_unless_asked_for():
+def test_there_is_no_discriminator_unless_asked_for():
     assert State.begin(config(train__adversarial=0.0), torch.device("cpu")).adversary is None
 
 
-def test_deceit_is_the_surprise_at_a_drawn_image_being_true():
+def test_the_generator_loss_is_the_negative_log_likelihood_of_a_drawn_image_being_true():
     given = batch()
     logits = torch.zeros(3, 2, 24, 24)
     generator_loss = undecided(math.log(3), weight=0.5).generator_loss(given.image, logits, given.labels, FABRIC)
@@ -68,14 +68,14 @@ def test_deceit_is_the_surprise_at_a_drawn_image_being_true():
     )  # the discriminator says true with probability 3/4
 
 
-def test_the_judge_learns_at_half_speed_from_true_and_drawn_alike():
+def test_the_discriminator_learns_at_half_speed_from_true_and_drawn_alike():
     given, adversary = batch(), undecided(math.log(3))
     adversary.add_gradients(given.image, torch.zeros(3, 2, 24, 24), given.labels, FABRIC)
     # Half of (p - 1) for what is true and of p for what is drawn, p = 3/4.
-    assert float(adversary.discriminator.said.grad) == pytest.approx((3 / 4 - 1 + 3 / 4) / 2)
+    assert float(adversary.discriminator.logit.grad) == pytest.approx((3 / 4 - 1 + 3 / 4) / 2)
 
 
-def test_deceit_moves_the_network_and_not_the_judge():
+def test_the_generator_loss_moves_the_network_and_not_the_discriminator():
     adversary = Adversary.begin(config(), torch.device("cpu"))
     given, logits = batch(), torch.zeros(3, 2, 24, 24, requires_grad=True)
     adversary.generator_loss(given.image, logits, given.labels, FABRIC).backward()
@@ -91,19 +91,19 @@ def test_what_nobody_knows_moves_nothing():
     assert logits.grad[0, :, :12].any()
 
 
-def test_images_are_judged_as_they_are_and_unknown_pixels_as_zero():
+def test_the_discriminator_sees_images_as_they_are_and_unknown_pixels_as_zero():
     labels = torch.tensor([[[2.0, torch.nan]]])
     true, drawn = counterparts(torch.tensor([[[3.0, 5.0]]]), labels)
     assert (true.tolist(), drawn.tolist()) == ([[[2.0, 0.0]]], [[[3.0, 0.0]]])
 
 
-def test_of_several_heads_the_last_is_judged():
+def test_of_several_heads_the_discriminator_sees_the_last():
     logits = torch.stack([torch.zeros(1, 2, 4), torch.tensor([[[9.0] * 4, [0.0] * 4]])], dim=2)
     _, drawn = counterparts(logits, torch.zeros(1, 4, dtype=torch.int64))
     torch.testing.assert_close(drawn, logits[:, :, 1].softmax(1))
 
 
-def test_an_unpadded_network_is_judged_where_it_answers():
+def test_the_discriminator_sees_the_output_of_an_unpadded_network():
     given = batch(size=24)
     wide = torch.nn.functional.pad(given.image, (5, 5, 5, 5))
     adversary, logits = Adversary.begin(config(), torch.device("cpu")), torch.zeros(3, 2, 24, 24)
@@ -114,7 +114,7 @@ def test_an_unpadded_network_is_judged_where_it_answers():
 
 
 def test_patches_that_are_too_small_are_refused():
-    with pytest.raises(ConfigError, match="24 px or more per axis, a network answers for 16 x 16"):
+    with pytest.raises(ConfigError, match="24 px or more per axis, the network gives 16 x 16"):
         train_step(
             State.begin(config(), torch.device("cpu")), batch(size=16), config().train, fabric=FABRIC, progress=0
         )

@@ -58,13 +58,13 @@ def test_the_network_is_so_deep_that_it_sees_an_object_whole(diameter, depth):
 
 
 @pytest.mark.parametrize(
-    ("name", "depth", "seen"), [("residual-unet", 4, 96), ("cascade-unet", 4, 320), ("pix2pix", 5, 96)]
+    ("name", "depth", "margin"), [("residual-unet", 4, 96), ("cascade-unet", 4, 320), ("pix2pix", 5, 96)]
 )
-def test_what_a_pixel_sees_is_asked_of_the_network(name, depth, seen):
+def test_the_receptive_field_is_that_of_the_network(name, depth, margin):
     config, reasons = choose_settings(IMAGES.updated({"model.name": name}), replace(CELLS, diameter=69.0))
     assert config.model.depth == depth
-    assert reasons["model.depth"] == f"an object of 69 px against the {seen} px that a pixel sees to each side"
-    assert build(config.model).geometry.margin == (seen, seen)
+    assert reasons["model.depth"] == f"an object of 69 px against the {margin} px that a pixel sees to each side"
+    assert build(config.model).geometry.margin == (margin, margin)
 
 
 @pytest.mark.parametrize("name", ["ternausnet", "sliding-window", "fcn-32s", "fcn-16s", "fcn-8s"])
@@ -75,7 +75,7 @@ def test_no_depth_is_chosen_where_the_architecture_has_its_own(name):
     assert "train.patch" in reasons
 
 
-def test_poolings_by_hand_settle_the_depth():
+def test_poolings_by_hand_fix_the_depth():
     given = IMAGES.updated({"model.depth": 4, "model.pooling": ((2, 2),) * 4, "train.auto": ("model.depth",)})
     config, reasons = choose_settings(given, replace(CELLS, diameter=300.0))
     assert (config.model.depth, reasons) == (4, {})
@@ -124,9 +124,9 @@ def test_percentiles_are_taken_where_hot_pixels_make_the_standard_deviation(hot,
     config, reasons = choose_normalization(IMAGES, with_hot_pixels(hot))
     assert config.train.normalization == kind
     assert "train.normalization" not in config.train.auto
-    said = f"in {hot} of 10 images few pixels make the standard deviation"
+    counted = f"in {hot} of 10 images few pixels make the standard deviation"
     plain = r"98.8 % of the pixels of an image span [45]\.\d standard deviations or more"
-    assert re.fullmatch(said if hot else plain, reasons["train.normalization"])
+    assert re.fullmatch(counted if hot else plain, reasons["train.normalization"])
 
 
 def test_normalisation_by_hand_and_that_of_images_to_draw_is_left_as_it_is():
@@ -137,7 +137,7 @@ def test_normalisation_by_hand_and_that_of_images_to_draw_is_left_as_it_is():
     assert reasons["train.normalization"] == "the default where there are images to draw"
 
 
-def test_of_classes_the_defaults_are_taken_and_said():
+def test_of_classes_the_defaults_are_taken_and_listed():
     config, reasons = choose_settings(IMAGES, replace(CELLS, objects=0))
     assert (config.model.depth, config.train.patch, config.train.batch) == (4, 256, 2)
     assert reasons["model.depth"] == "the default, that of the paper: classes have no size"
@@ -172,15 +172,15 @@ def test_patches_are_drawn_for_objects_that_fill_less_than_half():
 
 
 def test_border_weights_where_objects_touch_and_balance_where_a_class_is_rare():
-    apart, _ = choose_settings(IMAGES, CELLS)
-    assert (apart.train.border_weight, apart.train.class_balance) == (0, False)
+    separate, _ = choose_settings(IMAGES, CELLS)
+    assert (separate.train.border_weight, separate.train.class_balance) == (0, False)
     close, _ = choose_settings(IMAGES, replace(CELLS, touching=0.2, shares=(0.97, 0.03)))
     assert (close.train.border_weight, close.train.class_balance, close.train.oversample) == (5, True, 0.33)
     parts, _ = choose_settings(IMAGES, replace(CELLS, touching=0.2, objects=0))
     assert parts.train.border_weight == 2
 
 
-def test_the_sliding_window_learns_from_balanced_pixels_unless_told_otherwise():
+def test_the_sliding_window_learns_from_balanced_pixels_unless_set_otherwise():
     window = IMAGES.updated({"model.name": "sliding-window"})
     for found in (CELLS, replace(CELLS, objects=0)):
         config, reasons = choose_settings(window, found)

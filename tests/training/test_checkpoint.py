@@ -1,4 +1,4 @@
-"""States of a run: whole, the last two, and readable though the last was torn."""
+"""Tests of checkpoints: whole, the last two, and readable though the last was torn."""
 
 import subprocess
 import sys

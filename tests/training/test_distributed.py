@@ -159,7 +159,7 @@ main()
     assert (tmp_path / "run" / "model.safetensors").exists()
 
 
-def test_bad_images_are_said_in_one_line_and_leave_nothing(dataset, tmp_path):
+def test_bad_images_are_one_line_of_errors_and_leave_no_file(dataset, tmp_path):
     (tmp_path / "bad" / "images").mkdir(parents=True)
     (tmp_path / "bad" / "images" / "0.png").write_bytes((dataset / "images" / "0.png").read_bytes())
     done = subprocess.run(
@@ -172,7 +172,7 @@ def test_bad_images_are_said_in_one_line_and_leave_nothing(dataset, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_lost_connection_is_said_in_one_line(monkeypatch):
+def test_a_lost_connection_is_one_line_of_errors(monkeypatch):
     with pytest.raises(RuntimeError, match="as it is"), connected():
         raise RuntimeError("as it is: Connection closed by peer")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")

@@ -33,13 +33,13 @@ from biounet.models.pix2pix import PatchGAN
 from biounet.training import adversarial as adversary
 from biounet.training.losses import LOSSES
 from biounet.training.prepare import fit_to_data
-from biounet.training.validation import Validation
+from biounet.training.validation import Validation, predict, score
 
 TINY = {"model.width": 4, "model.depth": 2, "train.patch": 32, "train.reports": 1, "train.steps": 40}
 
 
 def denoising(folder, *, images=4, size=(40, 48)):
-    """Smooth scenes, of which few photons are seen; the truth is 100 times as bright as a photon."""
+    """Smooth scenes, of which few photons are detected; the truth is 100 times as bright as a photon."""
     rng = np.random.default_rng(0)
     for number in range(images):
         scene = gaussian_filter(rng.normal(size=size), 3)
@@ -198,10 +198,11 @@ def test_a_drawn_image_comes_in_its_units():
     drawn = predict_array(Twice(), image, device=torch.device("cpu"), precision=torch.float32, units=units, tta=True)
     assert drawn.tolist() == [[[5, 10, 15, 20]], [[-2, 0, 2, 4]]]
     item = AnnotatedImage("a", image, drawn + np.array([0, 1])[:, None, None], np.zeros((1, 4), np.int64))
-    scored = Validation([item], torch.device("cpu"), torch.float32, units=units)
-    scores = scored(Twice())
+    validation = Validation([item], torch.device("cpu"), torch.float32, units=units)
+    result = score(predict(Twice(), validation), validation)
+    scores = result.scores
     assert scores["mae"] == pytest.approx(0.5)
-    assert scores["score"] == pytest.approx(scored.each[0]["r2"]) == pytest.approx(1 - 4 / (786 - 58**2 / 8))
+    assert scores["score"] == pytest.approx(result.per_image[0]["r2"]) == pytest.approx(1 - 4 / (786 - 58**2 / 8))
 
 
 # The whole way
@@ -251,9 +252,9 @@ def test_architectures_of_classes_are_refused_before_anything_is_written(tmp_pat
 
 def test_check_says_what_is_there(tmp_path):
     settings = RunConfig.preset("default").updated(TINY | {"train.validation": 0.25})
-    said = list(describe(denoising(tmp_path), settings, device="cpu"))
-    assert "targets: images of 1 channel" in said
-    assert any("no change of light" in line for line in said)
+    lines = list(describe(denoising(tmp_path), settings, device="cpu"))
+    assert "targets: images of 1 channel" in lines
+    assert any("no change of light" in line for line in lines)
 
 
 def test_drawn_images_are_scored_against_true_ones(tmp_path):

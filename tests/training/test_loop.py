@@ -1,7 +1,6 @@
-"""The loop: learns, resumes to the same bytes, keeps the best, stops cleanly, and says what went wrong."""
+"""Tests of the training loop: it learns, resumes to the same bytes, keeps the best network, and stops cleanly."""
 
 import csv
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +13,10 @@ from biounet.data.patches import PatchSampler
 from biounet.models.model_file import load_network, read_card
 from biounet.training import loop as train
 from biounet.training.checkpoint import load_state, save_state
+from biounet.training.loop import Intervals
 from biounet.training.step import State, train_step
-from biounet.training.time_budget import Plan, plan
+from biounet.training.time_budget import Plan, TimeToFinalise, plan
+from biounet.training.validation import ValidationResult
 from runs import SMALL, run, squares
 
 
@@ -97,29 +98,28 @@ def broken_at(monkeypatch, step, *, weights=False):
     monkeypatch.setattr(train, "train_step", breaking)
 
 
-@pytest.mark.parametrize(("weights", "said"), [(False, "loss is no number since step 5"), (True, "after step 6")])
-def test_states_from_before_the_loss_was_no_number_are_kept(tmp_path, monkeypatch, weights, said):
+@pytest.mark.parametrize(("weights", "message"), [(False, "loss is no number since step 5"), (True, "after step 6")])
+def test_checkpoints_from_before_the_loss_was_no_number_are_kept(tmp_path, monkeypatch, weights, message):
     broken_at(monkeypatch, 6, weights=weights)
-    monkeypatch.setattr(train, "SAVE_EVERY", -1.0)  # after every step
-    with pytest.raises(TrainingError, match=said):
-        run(tmp_path / "run")
+    with pytest.raises(TrainingError, match=message):
+        run(tmp_path / "run", options={"intervals": Intervals(save=-1.0)})  # after every step
     states = sorted(path.stem for path in (tmp_path / "run" / "last").iterdir())
     assert states == ["step-00000004", "step-00000005"]
 
 
 def test_a_loss_that_is_no_number_is_logged_reported_and_found_between_reports(tmp_path, monkeypatch):
     broken_at(monkeypatch, 6)
-    monkeypatch.setattr(train, "LOOK_EVERY", -1.0)
     steps, folder = [], tmp_path / "run"
+    options = {"intervals": Intervals(look=-1.0)}
     with pytest.raises(TrainingError):
-        run(folder, yielded=steps)
+        run(folder, yielded=steps, options=options)
     assert [(step.number, step.report.scores) for step in steps if step.report] == [(4, {"score": 0.5}), (6, {})]
     assert [np.isnan(step.loss) for step in steps] == [False] * 5 + [True]
     rows = logged(folder)
     assert [(row["step"], row["score"], row["best"]) for row in rows] == [("4", "0.5", "1"), ("6", "nan", "0")]
     assert rows[-1]["loss"] == "nan"
 
-    run(folder, stop=6, resume=True)  # whoever stops there gets no state that is no number
+    run(folder, stop=6, resume=True, options=options)  # a run that is stopped there writes no broken checkpoint
     assert {path.stem for path in (folder / "last").iterdir()} == {"step-00000004"}
     monkeypatch.undo()
     run(folder, resume=True)
@@ -179,7 +179,7 @@ def test_drop_out_does_not_depend_on_the_global_generator():
     assert losses[0] == losses[1]
 
 
-def test_a_gpu_without_enough_memory_is_said_once_and_is_part_of_the_state(tmp_path, monkeypatch):
+def test_a_gpu_without_enough_memory_is_noted_once_and_is_part_of_the_checkpoint(tmp_path, monkeypatch):
     begin = State.begin.__func__
 
     def begin_small(cls, *given):
@@ -212,14 +212,12 @@ def on_a_clock(tmp_path, monkeypatch):
 
         def validate(net):
             now[0] += validation
-            return {"score": 0.5}
+            return ValidationResult({"score": 0.5}, finalising=TimeToFinalise(finalising))
 
-        monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
         monkeypatch.setattr(train, "train_step", step_of_the_clock)
-        options = {"train__steps": None, "train__minutes": minutes, "train__reports": 10}
-        steps = run(
-            tmp_path / "run", validate=validate, afterwards=lambda: finalising, began=100.0, **options, **others
-        )
+        changes = {"train__steps": None, "train__minutes": minutes, "train__reports": 10}
+        options = {"began": 100.0, "clock": lambda: now[0]}
+        steps = run(tmp_path / "run", validate=validate, options=options, **changes, **others)
         return steps, now[0] - 100
 
     return timed
@@ -231,7 +229,9 @@ def on_a_clock(tmp_path, monkeypatch):
 def test_minutes_are_kept_with_their_validations(on_a_clock, step, validation, finalising):
     steps, seconds = on_a_clock(minutes=5, step=step, validation=validation, finalising=finalising)
     assert seconds + finalising == pytest.approx(300, rel=0.05)
-    planned = plan(TrainConfig(minutes=5, reports=10), step=step, report=validation, finalising=(finalising, 0.0))
+    planned = plan(
+        TrainConfig(minutes=5, reports=10), step=step, report=validation, finalising=TimeToFinalise(finalising)
+    )
     assert planned == Plan(steps[-1].number, sum(step.report is not None for step in steps), finalising)
 
 
@@ -246,7 +246,7 @@ def test_the_schedule_begins_with_the_first_step_also_of_a_run_that_was_resumed(
 
 
 def test_a_run_whose_schedule_began_with_its_minutes_goes_on_so(on_a_clock, tmp_path):
-    """States were once written without how long it took to the first step."""
+    """Old checkpoints lack the time before the first step."""
     on_a_clock(minutes=5, step=1.0, gone=60.0, stop=100)
     tensors, facts = load_state(tmp_path / "run" / "last")
     save_state(tmp_path / "run" / "last", 100, tensors, {key: facts[key] for key in facts if key != "gone"})
@@ -263,7 +263,7 @@ def test_reports_that_lie_behind_once_the_first_has_shown_what_follows_are_not_m
     """Tenths of 300 s become those of the 150 s that are left for steps: the second is over at the first report."""
     steps, _ = on_a_clock(minutes=5, step=1.0, finalising=1000.0)
     assert [step.number for step in steps if step.report] == [30, *range(45, 151, 15)]
-    assert plan(TrainConfig(minutes=5, reports=10), step=1.0, finalising=(150.0, 0.0)) == Plan(150, 9, 150.0)
+    assert plan(TrainConfig(minutes=5, reports=10), step=1.0, finalising=TimeToFinalise(150.0)) == Plan(150, 9, 150.0)
 
 
 def test_a_first_report_that_leaves_no_time_is_the_last(on_a_clock):
@@ -284,7 +284,6 @@ def test_reports_that_take_long_are_fewer(on_a_clock):
 def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):
     """One second to draw, three to learn, and twenty to validate."""
     now = [0.0]
-    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: now[0]))
     draw, update = PatchSampler.batch, train.train_step
 
     def taking(seconds, work):
@@ -296,6 +295,7 @@ def test_the_share_of_waiting_leaves_validation_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr(PatchSampler, "batch", taking(1, draw))
     monkeypatch.setattr(train, "train_step", taking(3, update))
-    steps = run(tmp_path / "run", validate=taking(20, lambda net: {"score": 0.5}))
+    validate = taking(20, lambda net: ValidationResult({"score": 0.5}))
+    steps = run(tmp_path / "run", validate=validate, options={"clock": lambda: now[0]})
     assert [step.report.waiting for step in steps if step.report] == [0.25, 0.25]
     assert [row["waiting"] for row in logged(tmp_path / "run")] == ["0.25", "0.25"]

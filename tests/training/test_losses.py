@@ -21,7 +21,7 @@ def drawn(*, classes=3, size=(5, 6), ignored=True, dtype=torch.float64):
 
 
 def logits(*probabilities):
-    """Logits (1, 2, pixels) that make class 1 as probable as said."""
+    """Logits (1, 2, pixels) with given probabilities of class 1."""
     p = torch.tensor(probabilities, dtype=torch.float64)
     return torch.stack([(1 - p).log(), p.log()])[None]
 

@@ -69,9 +69,9 @@ def test_measured_statistics_are_those_of_the_images_and_weights_stay():
     weights = {name: value.clone() for name, value in net.named_parameters()}
     images = torch.randn(6, 1, 8, 8)
     measure_statistics(net, images.split(2))
-    seen = net[0](images).detach()
-    torch.testing.assert_close(net[1].running_mean, seen.mean((0, 2, 3)))
-    parts = torch.stack([part.var((0, 2, 3)) for part in seen.split(2)])
+    features = net[0](images).detach()
+    torch.testing.assert_close(net[1].running_mean, features.mean((0, 2, 3)))
+    parts = torch.stack([part.var((0, 2, 3)) for part in features.split(2)])
     torch.testing.assert_close(net[1].running_var, parts.mean(0))  # the plain mean over batches
     assert all(torch.equal(value, weights[name]) for name, value in net.named_parameters())
     assert (net[1].momentum, any(layer.training for layer in net.modules())) == (0.1, False)

@@ -42,8 +42,8 @@ def dataset(noise_dataset):
 @pytest.fixture
 def whole(command, dataset, tmp_path) -> bytes:
     """The model of a run that was never killed."""
-    status, _, said = command("train", dataset, "--out", tmp_path / "whole", *TINY)
-    assert status == 0, said
+    status, _, errors = command("train", dataset, "--out", tmp_path / "whole", *TINY)
+    assert status == 0, errors
     return (tmp_path / "whole" / "model.safetensors").read_bytes()
 
 
@@ -62,8 +62,8 @@ def test_a_run_that_was_killed_while_it_wrote_its_state_ends_with_the_same_bytes
     left = {path.name for path in (out / "last").iterdir()}
     assert {name for name in left if name.startswith("step-")} == set(states)
     assert sum(".part." in name for name in left) == 1
-    status, _, said = command("train", dataset, "--out", out, "--resume")
-    assert status == 0, said
+    status, _, errors = command("train", dataset, "--out", out, "--resume")
+    assert status == 0, errors
     assert (out / "model.safetensors").read_bytes() == whole
     assert not any(".part." in path.name for path in out.rglob("*"))
     with (out / "log.csv").open() as stream:

@@ -1,6 +1,5 @@
-"""Scores of validation by hand, and a run that does not write before it knows that it can."""
+"""Tests of a training run: its files, its validation, and that it writes nothing before its settings are checked."""
 
-import time
 from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
@@ -17,8 +16,12 @@ from biounet.data.hashes import shared_images
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import apply_temperature
 from biounet.inference.model import load_model
+from biounet.inference.overlap_tile import predict_array
+from biounet.models import build
 from biounet.models.model_file import load_network, read_card
+from biounet.training import run as runs
 from biounet.training.checkpoint import load_state
+from biounet.training.finalise import statistics_pixels, with_statistics_of_images
 from runs import experiment
 
 
@@ -30,7 +33,7 @@ def test_a_run_writes_its_settings_and_its_model(tmp_path):
 
 def test_reasons_are_written_beside_settings(tmp_path):
     run = experiment(tmp_path / "run", **{"train.steps": None, "train.minutes": 0.01, "train.auto": ["model.width"]})
-    run.finalise()
+    run.choose_settings()
     list(run.run())
     text = (tmp_path / "run" / "config.toml").read_text()
     assert "s a step" in next(line for line in text.splitlines() if line.startswith("width"))
@@ -40,28 +43,28 @@ def test_minutes_that_are_left_over_make_a_batch_larger_unless_it_was_given(tmp_
     monkeypatch.setattr("biounet.training.auto_width.seconds_per_step", lambda config, size, *, fabric: 1e-6)
     minutes = {"train.steps": None, "train.minutes": 1.0}
     run = experiment(tmp_path / "run", **minutes)
-    assert run.finalise()["train.batch"].startswith("0.00 s a step, so 60000000 steps in 1 minutes")
+    assert run.choose_settings()["train.batch"].startswith("0.00 s a step, so 60000000 steps in 1 minutes")
     assert run.config.train.batch == 16
     given = experiment(tmp_path / "run", **minutes, **{"train.batch": 3})
-    assert "train.batch" not in given.finalise()
+    assert "train.batch" not in given.choose_settings()
     assert given.config.train.batch == 3
 
 
 def test_a_batch_that_nobody_gave_has_a_patch_for_each_process(tmp_path):
     run = experiment(tmp_path / "run")
     run.fabric = SimpleNamespace(world_size=5, global_rank=0, device=torch.device("cpu"))
-    assert run.finalise()["train.batch"] == "a patch for each of 5 processes"
+    assert run.choose_settings()["train.batch"] == "a patch for each of 5 processes"
     assert run.config.train.batch == 5
     given = replace(run, config=experiment(tmp_path / "run", **{"train.batch": 4}).config, reasons={})
     with pytest.raises(ConfigError, match=r"a batch of 4 cannot be shared by 5 processes"):
-        given.finalise()
+        given.choose_settings()
 
 
 def test_images_that_the_gpu_has_no_room_for_stay_in_memory(tmp_path, monkeypatch):
     run = experiment(tmp_path / "run")
     run.fabric = SimpleNamespace(world_size=1, global_rank=0, device=torch.device("meta"))  # stands for a GPU
     monkeypatch.setattr("biounet.data.sample_cache.free_bytes", lambda device: 100.0)
-    assert "the processor cuts the patches" in run.finalise()["train.memory"]
+    assert "the processor cuts the patches" in run.choose_settings()["train.memory"]
     source = run._source(run._geometry, tmp_path, run.data)
     assert source.samples[0].image.device.type == "cpu"
     assert source.batch(0).image.device.type == "meta"
@@ -126,36 +129,69 @@ def test_a_trained_network_is_calibrated_on_held_out_images(tmp_path):
     assert again.calibration == run.calibration
 
 
-@pytest.mark.parametrize(("count", "seen"), [(1, "t0"), (5, "t0 t2 t4"), (8, "t0 t4"), (9, "t0 t4 t8")])
-def test_rules_are_tuned_on_twice_as_many_pixels_of_the_training(tmp_path, count, seen):
+@pytest.mark.parametrize(("count", "names"), [(1, "t0"), (5, "t0 t2 t4"), (8, "t0 t4"), (9, "t0 t4 t8")])
+def test_rules_are_tuned_on_twice_as_many_pixels_of_training_images(tmp_path, count, names):
     run = experiment(tmp_path)
-    assert not run.validation.seen  # classes are not numbered objects
+    assert not run.validation.tuning_images  # classes are not numbered objects
     held_out, *_ = run.data.validation
     train = [replace(held_out, name=f"t{number}") for number in range(count)]
     run = replace(run, data=TrainingSet(train, [held_out], "objects", (), "foreground"))
-    assert " ".join(item.name for item in run.validation.seen) == seen
-    assert run.validation.seen_pixels == 16 * 16 * len(seen.split())
+    assert " ".join(image.name for image in run.validation.tuning_images) == names
+    assert run.validation.tuning_pixels == 16 * 16 * len(names.split())
 
 
-@pytest.mark.parametrize(("minutes", "seen"), [(None, 2), (2, 2), (1, 1), (0.5, 0)])
-def test_rules_are_tuned_on_as_many_pixels_as_the_minutes_allow(tmp_path, minutes, seen):
+@pytest.mark.parametrize(("minutes", "count"), [(None, 2), (2, 2), (1, 1), (0.5, 0)])
+def test_rules_are_tuned_on_as_many_pixels_as_the_minutes_allow(tmp_path, minutes, count):
     run = experiment(tmp_path, **{"train.steps": None if minutes else 2, "train.minutes": minutes})
     labels = np.zeros((512, 512), np.int32)  # half of what is enough for a minute
     held_out, *train = [AnnotatedImage(name, np.zeros((1, 512, 512), np.float32), labels, labels) for name in "abcde"]
     run = replace(run, data=TrainingSet(train, [held_out], "objects", (), "foreground"))
-    assert len(run.validation.seen) == seen
+    assert len(run.validation.tuning_images) == count
 
 
 @pytest.mark.parametrize(("minutes", "deadline"), [(None, np.inf), (0.01, 0.6)])
-def test_what_is_left_to_learn_is_learnt_within_the_minutes(tmp_path, monkeypatch, minutes, deadline):
-    ticks = count()
-    monkeypatch.setattr(time, "monotonic", lambda: next(ticks) * 0.02)  # of a machine that is never busy
+def test_the_search_for_rules_ends_with_the_minutes(tmp_path, monkeypatch, minutes, deadline):
+    ticks, deadlines, finalise = count(), [], runs.finalise
     run = experiment(tmp_path / "run", **{"train.steps": None if minutes else 2, "train.minutes": minutes})
-    run.began = 0.0
-    asked, finalise = [], run.validation.finalise
-    monkeypatch.setattr(run.validation, "finalise", lambda net, deadline: (asked.append(deadline), finalise(net))[1])
+    run.began, run.clock = 0.0, lambda: next(ticks) * 0.02
+
+    def finalise_at_once(*given, deadline):
+        deadlines.append(deadline)
+        return finalise(*given)
+
+    monkeypatch.setattr(runs, "finalise", finalise_at_once)
     list(run.run())
-    assert asked == [pytest.approx(run.began + deadline, abs=0.1)]
+    assert deadlines == [pytest.approx(run.began + deadline, abs=0.1)]
+
+
+def test_the_last_result_is_kept_and_at_the_end_that_of_the_finished_model(tmp_path):
+    changes = {"model.norm": "batch", "train.steps": 4, "train.reports": 2, "train.precision": "float32"}
+    run, results = experiment(tmp_path / "run", **changes), []
+    for step in run.run():
+        if step.report:
+            results.append(run.result)
+            assert run.result.scores == step.report.scores
+            assert run.result.finalising == step.report.finalising
+    assert [len(result.probabilities) for result in results] == [1, 1]
+    net, card = load_network(tmp_path / "run")
+    options = {"device": torch.device("cpu"), "precision": torch.float32}
+    options |= {"smoothing": card.smoothing, "temperature": card.temperature}
+    predicted = predict_array(net, run.data.validation[0].image, **options)
+    np.testing.assert_allclose(run.result.probabilities[0], predicted, atol=1e-5)
+    assert run.result.scores["threshold"] == card.threshold
+
+
+def test_the_images_of_a_result_are_released_before_the_next_are_predicted(tmp_path, monkeypatch):
+    run, held, predict = experiment(tmp_path / "run"), [], runs.predict
+    result = run.validate(build(run.config.model))
+
+    def predict_and_look(net, validation):
+        held.append((len(run.result.probabilities), run.result.scores == result.scores))
+        return predict(net, validation)
+
+    monkeypatch.setattr(runs, "predict", predict_and_look)
+    run.validate(build(run.config.model))
+    assert held == [(0, True)]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -163,7 +199,7 @@ def test_statistics_of_unchanged_images_are_kept_where_held_out_images_are_not_w
     run = experiment(tmp_path / "run", **{"model.norm": "batch", "train.seed": seed, "train.steps": 4})
     scores = [step.report.scores["score"] for step in run.run() if step.report]
     net, card = load_network(tmp_path / "run")
-    assert run.validation(net)["score"] == card.training["scores"]["score"] >= max(scores)
+    assert run.validate(net).scores["score"] == card.training["scores"]["score"] >= max(scores)
     state, _ = load_state(tmp_path / "run" / "last")
     trained = {name: state[f"average.{name}"] for name in net.state_dict()}
     same = all(torch.equal(value, trained[name]) for name, value in net.state_dict().items() if "running" in name)
@@ -202,20 +238,24 @@ def test_resuming_on_changed_images_or_labels_is_refused(tmp_path):
     assert len(read_card(tmp_path / "run").training["data"]) == 64
 
 
-def test_images_on_both_sides_are_said(tmp_path):
+def test_images_in_both_parts_of_the_split_are_noted(tmp_path):
     data = experiment(tmp_path / "run").data
     assert "1 of 1 images to validate on are trained on, too (a is a)" in shared_images(data)[0]
     assert shared_images(replace(data, validation=())) == []
 
 
-@pytest.mark.parametrize(("until", "batches"), [(np.inf, 16), (0.0, 1)])
-def test_statistics_are_of_as_many_pieces_as_time_allows(tmp_path, monkeypatch, until, batches):
-    run, seen = experiment(tmp_path / "run", **{"model.norm": "batch"}), []
-    list(run.run())
-    monkeypatch.setattr("biounet.training.run.measure_statistics", lambda net, given: seen.extend(given))
-    net, card = load_network(tmp_path / "run")
-    run._with_best_statistics(net, card.training, run._source(run._geometry, tmp_path, run.data), until)
-    assert len(seen) == batches
+@pytest.mark.parametrize(("go_on", "batches"), [(True, 16), (False, 1)])
+def test_statistics_are_of_as_many_batches_as_time_allows(tmp_path, monkeypatch, go_on, batches):
+    run, shapes = experiment(tmp_path / "run", **{"model.norm": "batch"}), []
+    monkeypatch.setattr(
+        "biounet.training.finalise.measure_statistics", lambda net, given: shapes.extend(image.shape for image in given)
+    )
+    source = run._source(run._geometry, tmp_path, run.data)
+    options = {"largest": run.data.largest, "go_on": lambda: go_on}
+    with_statistics_of_images(build(run.config.model), source, run.config, **options)
+    assert len(shapes) == batches
+    assert statistics_pixels(run.config) == 16 * run.config.train.batch * 32 * 32  # where images are as large as that
+    assert statistics_pixels(run.config.updated({"model.norm": "none"})) == 0
 
 
 @pytest.mark.parametrize("room", [True, False])

@@ -1,4 +1,4 @@
-"""The folder of a run: what is refused, what is left of killed processes, and the log."""
+"""Tests of the folder of a run: which folders are refused, leftovers of killed processes, and the log."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ def test_a_folder_is_new_until_its_settings_are_written(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["data.json", "other/last/data.json", "last/step-00000001.safetensors", "notes.txt"])
-def test_what_is_of_others_is_kept(tmp_path, name):
+def test_files_of_others_stay(tmp_path, name):
     touch(tmp_path, name)
     with pytest.raises(OutputError, match="not empty"):
         check_new(tmp_path)
 
 
-def test_what_killed_processes_were_writing_is_removed_and_nothing_else(tmp_path):
+def test_half_written_files_of_killed_processes_are_removed_and_nothing_else(tmp_path):
     parts = (".model.1.part.safetensors", ".report.22.part.html", "last/.step-00000004.5889.part.safetensors")
     others = ("last/step-00000004.safetensors", ".result.1.part.tif", "log.csv")
     touch(tmp_path, *parts, *others)
@@ -67,7 +67,7 @@ def test_a_log_without_rows_begins_anew(tmp_path, text):
     assert not (tmp_path / "log.csv").exists()
 
 
-def test_digests_that_are_torn_are_said_in_a_line(tmp_path):
+def test_a_torn_file_of_hashes_is_an_error_of_one_line(tmp_path):
     begin_folder(tmp_path, RunConfig(), {}, {})
     check_folder(tmp_path, RunConfig(), {}, resume=True)
     (tmp_path / "last" / "data.json").write_text("{torn")

@@ -57,7 +57,7 @@ def test_statistics_are_counted_once_per_piece():
     assert set(counts) == {2}
 
 
-def test_no_room_for_a_single_sample_is_said():
+def test_no_room_for_a_single_sample_is_an_error():
     state, config = begun(room=0)
     with pytest.raises(TrainingError, match="out of memory for a single sample"):
         train_step(state, batch(), config.train, fabric=FABRIC, progress=0.5)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from biounet.config import TrainConfig
 from biounet.core.errors import TrainingError
-from biounet.training.time_budget import FEWEST, FINEST, Plan, TimeBudget, plan
+from biounet.training.time_budget import FEWEST, FINEST, Plan, TimeBudget, TimeToFinalise, plan
 
 SECONDS = st.floats(0.01, 100)
 
@@ -15,17 +15,17 @@ def minutes(count, *, reports=10):
     return TrainConfig(minutes=count, reports=reports)
 
 
-def test_progress_is_of_steps_or_of_what_the_last_report_and_the_rest_leave_of_the_minutes():
+def test_progress_is_the_share_of_the_steps_or_of_the_minutes_without_the_last_report_and_the_end():
     assert TimeBudget(TrainConfig(steps=8)).progress(2, 1000.0) == 0.25
-    pace = TimeBudget(minutes(2))
-    assert [pace.progress(step, 30.0) for step in (0, 1)] == [0, 0.25]
-    pace.learn(10.0, 20.0)
-    assert pace.progress(1, 45.0) == 0.5  # of 120 - 10 - 20 s
-    pace.learn(10.0, 1000.0)
-    assert pace.progress(1, 25.0) == 0.5  # half of the minutes at most is left: 120 - 10 - 60 s
+    budget = TimeBudget(minutes(2))
+    assert [budget.progress(step, 30.0) for step in (0, 1)] == [0, 0.25]
+    budget.learn(10.0, TimeToFinalise(20.0))
+    assert budget.progress(1, 45.0) == 0.5  # of 120 - 10 - 20 s
+    budget.learn(10.0, TimeToFinalise(1000.0))
+    assert budget.progress(1, 25.0) == 0.5  # half of the minutes at most is left: 120 - 10 - 60 s
 
 
-def test_nothing_that_says_how_long_is_said():
+def test_a_run_without_steps_and_minutes_is_refused():
     with pytest.raises(TrainingError, match="--minutes M or --steps N"):
         TimeBudget(TrainConfig()).progress(1, 1.0)
     with pytest.raises(TrainingError, match="--minutes M or --steps N"):
@@ -39,36 +39,44 @@ def test_reports_that_take_longer_than_a_fifth_of_the_minutes_are_fewer():
     assert plan(minutes(5), step=1.0, report=6.0) == Plan(294 - 9 * 6, 10, 0.0)
 
 
-def test_what_is_gone_before_the_first_step_and_what_follows_the_last_are_no_steps():
+def test_time_before_the_first_step_and_after_the_last_step_is_taken_from_the_minutes():
     assert plan(minutes(5, reports=1), step=1.0, gone=100.0) == Plan(200, 1, 0.0)
     # Reports stand at tenths of the steps, not of the minutes: the first would be due at once.
     assert plan(minutes(5), step=1.0, gone=200.0) == Plan(100, 10, 0.0)
-    # Nobody knows what a report and the rest take before there was one.
-    assert plan(minutes(5, reports=2), step=1.0, report=10.0, finalising=(30.0, 10.0)) == Plan(
+    # The duration of a report and of the end is unknown before the first report.
+    assert plan(minutes(5, reports=2), step=1.0, report=10.0, finalising=TimeToFinalise(30.0, 10.0)) == Plan(
         300 - 10 - 40 - 10, 2, 40.0
     )
     assert plan(minutes(1), step=1.0, gone=600.0) == Plan(1, 1, 0.0)
 
 
 @given(st.integers(1, 200), st.integers(1, 50), SECONDS, SECONDS)
-def test_a_run_by_steps_makes_them_and_its_reports_whatever_they_take(steps, reports, step, report):
+def test_a_run_by_steps_makes_all_steps_and_reports_however_long_they_take(steps, reports, step, report):
     assert plan(TrainConfig(steps=steps, reports=reports), step=step, report=report) == Plan(
         steps, min(steps, reports), 0.0
     )
 
 
 @pytest.mark.parametrize(
-    ("length", "needed", "useful", "taken"), [(2, 10, 15, 25), (2, 10, 90, 30), (2, 50, 90, 50), (None, 50, 90, 140)]
+    ("length", "finalising", "kept"),
+    [
+        (2, TimeToFinalise(10, statistics=15), 25),
+        (2, TimeToFinalise(10, statistics=90), 30),
+        (2, TimeToFinalise(50, statistics=90), 50),
+        (2, TimeToFinalise(10, search=90), 22),
+        (2, TimeToFinalise(10, search=90, statistics=90), 30),
+        (None, TimeToFinalise(50, 60, 30), 140),
+    ],
 )
-def test_a_quarter_of_the_minutes_is_for_what_may_follow_and_what_must_takes_its_time(length, needed, useful, taken):
+def test_optional_work_gets_a_quarter_of_the_minutes_and_its_search_a_tenth(length, finalising, kept):
     config = TrainConfig(steps=5) if length is None else minutes(length)
-    assert plan(config, step=1.0, finalising=(needed, useful)).finalising == taken
+    assert plan(config, step=1.0, finalising=finalising).finalising == kept
 
 
 @given(SECONDS, st.floats(1.0, 100.0), st.floats(0.0, 600.0), st.floats(0.0, 1000.0))
-def test_minutes_are_kept_but_for_a_step_and_the_first_report(step, report, needed, useful):
-    """Twenty minutes, of which half is enough for what must follow, as where prediction costs more than training."""
-    whole = plan(minutes(20), step=step, report=report, finalising=(needed, useful))
+def test_minutes_are_exceeded_by_a_step_and_the_first_report_at_most(step, report, needed, optional):
+    """Twenty minutes, of which half is enough for the end, also where prediction costs more than training."""
+    whole = plan(minutes(20), step=step, report=report, finalising=TimeToFinalise(needed, statistics=optional))
     seconds = whole.steps * step + whole.reports * report + whole.finalising
     assert seconds <= 1200 + step + report
     assert FEWEST <= whole.reports <= 10 or whole.steps < 10

@@ -1,4 +1,4 @@
-"""What rules are tuned on of the images to train on: images as they are, or parts of those that are too large."""
+"""Tests of the training images that rules are tuned on: whole images, or parts of images that are too large."""
 
 from types import SimpleNamespace
 
@@ -12,13 +12,14 @@ from biounet.core.geometry import Geometry
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.subset import spread_crops
 from biounet.data.training_set import TrainingSet
+from biounet.training.finalise import finalise
 from biounet.training.tuning_images import LARGE, choose_tuning_images
-from biounet.training.validation import Validation
+from biounet.training.validation import Validation, predict
 
 SIDE = 64
 CELLS = np.kron(np.arange(1, 257, dtype=np.int32).reshape(16, 16), np.pad(np.ones((2, 2), np.int32), 1))
 PLACES = np.arange(SIDE**2, dtype=np.float32).reshape(1, SIDE, SIDE)
-"""An image that tells of each pixel where it is."""
+"""An image whose pixels have their position as value."""
 
 
 def item(name, *, side=SIDE, rows=slice(None)):
@@ -52,8 +53,8 @@ def check_parts(parts, pixels, *, most):
     assert cells
 
 
-def test_of_the_only_image_parts_are_seen_where_it_is_too_large():
-    """Of 64 pixels held out 128 are seen; the image has 4096."""
+def test_of_a_single_image_that_is_too_large_parts_are_taken():
+    """For 64 pixels held out 128 are taken; the image has 4096."""
     few = data([item("a")], held_out=[item("b", side=8)])
     check_parts(*choose_tuning_images(few, None), most=128)
 
@@ -76,7 +77,7 @@ def test_of_an_image_in_strips_the_first_that_has_objects_is_read():
     assert asked == [0, 20]
 
 
-def test_of_many_large_images_parts_of_a_few_are_seen():
+def test_of_many_large_images_parts_of_a_few_are_taken():
     many = data([item(str(number)) for number in range(10)], held_out=[item("b", side=16)])
     parts, pixels = choose_tuning_images(many, None)
     check_parts(parts, pixels, most=512)
@@ -85,13 +86,16 @@ def test_of_many_large_images_parts_of_a_few_are_seen():
     assert len(images) == LARGE
 
 
-@pytest.mark.parametrize(("tuned", "seen"), [(300, False), (200, True)])
-def test_where_many_are_held_out_parts_are_seen_of_images_that_are_larger_than_what_is_left(monkeypatch, tuned, seen):
-    """Of 500 pixels in all, objects of so many held out are compared; images have 256."""
-    monkeypatch.setattr("biounet.training.tuning_images.ENOUGH", 500 if seen else 560)
-    monkeypatch.setattr("biounet.training.tuning_images.TUNED", 250 if seen else 300)
+@pytest.mark.parametrize(("enough", "most_held_out", "chosen"), [(560, 300, False), (500, 250, True)])
+def test_where_many_are_held_out_parts_are_taken_of_images_with_more_pixels_than_are_left(
+    enough, most_held_out, chosen
+):
+    """Of 560 pixels 260 are left, more than the 256 of an image; of 500 pixels 250 are left, and parts are taken."""
     pairs = [item(str(number), side=16) for number in range(6)]
-    assert bool(choose_tuning_images(data(pairs[:3], held_out=pairs[3:]), None)[0]) == seen
+    images, _ = choose_tuning_images(
+        data(pairs[:3], held_out=pairs[3:]), None, enough=enough, most_held_out=most_held_out
+    )
+    assert bool(images) == chosen
 
 
 class Sure(nn.Module):
@@ -104,29 +108,29 @@ class Sure(nn.Module):
         return torch.cat([torch.zeros_like(image), torch.where(inside, 3.0, -3.0)], dim=1)
 
 
+def finalised(held_out, images, pixels):
+    options = {"rules": ObjectRules(), "tuning_images": images, "tuning_pixels": pixels}
+    validation = Validation(held_out, torch.device("cpu"), torch.float32, **options)
+    return finalise(Sure(), predict(Sure(), validation).probabilities, validation)
+
+
 def test_rules_are_tuned_on_parts():
     held_out = [item("b", side=8)]
     parts, pixels = choose_tuning_images(data([item("a")], held_out=held_out), None)
-    scored = Validation(
-        held_out, torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=parts, seen_pixels=pixels
-    )
-    rules = scored.finalise(Sure())[1]["rules"]
-    assert rules.foreground <= 0.95
-    assert scored.each[0]["ap"] == 1
+    end = finalised(held_out, parts, pixels)
+    assert end.settings["rules"].foreground <= 0.95
+    assert end.result.per_image[0]["ap"] == 1
 
 
-def test_what_is_seen_is_read_once_where_memory_does_not_hold_it():
+def test_tuning_images_are_read_once_where_memory_does_not_hold_them():
     read, held_out = [], [item("b", side=16)]
-    images = [item(name, side=16) for name in "cdef"]
+    sources = [item(name, side=16) for name in "cdef"]
     files = [
         SimpleNamespace(statistics=image.statistics, read=lambda image=image: (read.append(image.name), image)[1])
-        for image in images
+        for image in sources
     ]
     chosen = data(files, held_out=held_out)
-    seen, pixels = choose_tuning_images(chosen, None)
-    assert (len(seen), read) == (2, [])
-    settled = Validation(
-        held_out, torch.device("cpu"), torch.float32, rules=ObjectRules(), seen=seen, seen_pixels=pixels
-    )
-    assert settled.finalise(Sure())[1]["rules"].foreground <= 0.95
+    images, pixels = choose_tuning_images(chosen, None)
+    assert (len(images), read) == (2, [])
+    assert finalised(held_out, images, pixels).settings["rules"].foreground <= 0.95
     assert read == ["c", "e"]

@@ -98,7 +98,7 @@ def follow(experiment: TrainingRun, *, resume: bool, tensorboard: bool, again: s
 
 def warn_of_unlabelled(experiment: TrainingRun) -> set[str]:
     """Say before the first step if no score will tell anything; return which finding that is."""
-    if not experiment.validation.items or experiment.validation.has_labels:
+    if not experiment.validation.images or experiment.validation.has_labels:
         return set()
     say(
         "note: no pixel of the held-out images is labelled, so no score tells which network is best, and the last one "

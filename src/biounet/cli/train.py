@@ -47,7 +47,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     yield f"labels: {data.kind}, {data.classes} classes; {coverage(data)}" if data.task.has_labels else coverage(data)
-    for name, reason in experiment.finalise().items():
+    for name, reason in experiment.choose_settings().items():
         yield chosen(experiment.config, name, reason)
     config, net = experiment.config, build(experiment.config.model)
     assert isinstance(net.geometry, Geometry)
@@ -162,7 +162,7 @@ def train_one(experiment: TrainingRun, *, resume: bool, tensorboard: bool, comma
     """
     if experiment.is_main_process:
         experiment.check_folder(resume=resume)
-    for name, reason in experiment.finalise().items():
+    for name, reason in experiment.choose_settings().items():
         if experiment.is_main_process:
             say(chosen(experiment.config, name, reason))
     return follow(experiment, resume=resume, tensorboard=tensorboard, again=command)

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: one temperature, fitted on held-out images."""
+"""Calibrated probabilities: one temperature, fitted on held-out images."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,28 +24,28 @@ __all__ = [
 
 
 COLDEST, HOTTEST = 1 / 2, 20.0
-"""Temperatures that are tried: a few images without a mistake are no proof that there will never be one."""
+"""Range of temperatures: a few images without a mistake are no proof that there will never be one."""
 
 LEAST = np.finfo(np.float32).tiny
-"""Probabilities are not taken to be smaller, so that they have a logarithm."""
+"""Least probability, so that every probability has a logarithm."""
 
 MOST_PIXELS = 2**18
 """Pixels from which a temperature is fitted; of more, every n-th is taken."""
 
 BINS = 15
-"""Of confidence, as Guo et al. 2017 have them."""
+"""Bins of confidence, as in Guo et al. 2017."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far probabilities are from what is true, before and after they were calibrated.
+    """Temperature, and calibration error of probabilities before and after it is applied.
 
     Attributes
     ----------
     temperature : positive; 1 changes nothing
     before, after : `calibration_error`, in [0, 1]
         On the images that the temperature was fitted on.
-    smoothing : passes in which scores were smoothed before all that, see `biounet.inference.smoothing`
+    smoothing : passes in which logits were smoothed before, see `biounet.inference.smoothing`
 
     Examples
     --------
@@ -61,17 +61,19 @@ class Calibration:
     smoothing: int = 0
 
     def __str__(self) -> str:
-        said = f"scores are smoothed {self.smoothing} times; " if self.smoothing else ""
+        smoothed = f"logits are smoothed {self.smoothing} times; " if self.smoothing else ""
         if self.temperature == 1:
-            return f"{said}probabilities stay as they are, with an expected calibration error of {self.before:.4f}"
+            return f"{smoothed}probabilities stay as they are, with an expected calibration error of {self.before:.4f}"
         return (
-            f"{said}temperature {self.temperature:.3g} makes the expected calibration error {self.after:.4f}, "
+            f"{smoothed}temperature {self.temperature:.3g} makes the expected calibration error {self.after:.4f}, "
             f"it was {self.before:.4f}"
         )
 
 
 def calibrate(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[Any]]) -> Calibration:
-    """Fit a temperature, and say what it is good for; where it is good for nothing, or nothing is known, it is 1.
+    """Temperature that fits probabilities to annotated classes, and the calibration error before and after.
+
+    The temperature is 1 where another does not lower the error, or no pixel is known.
 
     Parameters
     ----------
@@ -79,8 +81,8 @@ def calibrate(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[A
 
     Notes
     -----
-    Likelihood and calibration error need not agree: a few pixels where a network is sure and wrong make the most likely
-    temperature one at which it is not sure enough of all others. What makes the error greater is not applied.
+    Likelihood and calibration error need not agree: a few pixels of high probability and a wrong class may give a
+    temperature at which all other probabilities are too low. A temperature that makes the error greater is not applied.
 
     Examples
     --------
@@ -97,7 +99,7 @@ def calibrate(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[A
 
 
 def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[Any]]) -> float:
-    """Find the temperature at which probabilities fit what is true.
+    """Temperature at which probabilities fit the annotated classes.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDA
     Returns
     -------
     float, in 1/2..20
-        Above 1 the network was too sure, below 1 not sure enough; 1 if it was neither.
+        Above 1 the probabilities of the network were too high, below 1 too low; 1 if they were neither.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDA
     Notes
     -----
     Source: Guo et al. 2017, section 4.2: the one number T that minimises the negative log-likelihood of the
-    soft-max of ``scores / T``. The logarithms of probabilities serve as scores, from which they differ by a
+    soft-max of ``logits / T``. The logarithms of probabilities serve as logits, from which they differ by a
     constant at each pixel only.
 
     Examples
@@ -143,7 +145,7 @@ def fit_temperature(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDA
 
 
 def lowest_log_loss(logs: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[float, float]:
-    """Find the temperature at which logarithms of probabilities fit what is true.
+    """Temperature at which logarithms of probabilities fit the annotated classes, and the log loss there.
 
     Parameters
     ----------
@@ -154,7 +156,7 @@ def lowest_log_loss(logs: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
     -------
     temperature : float, in 1/2..20
     log_loss : float
-        What is left there of the mean negative log-likelihood, in nats.
+        Mean negative log-likelihood at this temperature, in nats.
 
     Examples
     --------
@@ -163,29 +165,29 @@ def lowest_log_loss(logs: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
     """
 
     def loss(log_temperature: float) -> float:
-        scores = logs / np.exp(log_temperature)
-        scores -= scores.max(axis=0)
-        right = np.take_along_axis(scores, truth[np.newaxis], axis=0)[0]
-        return float((np.log(np.exp(scores).sum(axis=0)) - right).mean())
+        logits = logs / np.exp(log_temperature)
+        logits -= logits.max(axis=0)
+        right = np.take_along_axis(logits, truth[np.newaxis], axis=0)[0]
+        return float((np.log(np.exp(logits).sum(axis=0)) - right).mean())
 
     found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 1e-5})
     return float(np.exp(found.x)), float(found.fun)
 
 
 def apply_temperature(probabilities: NDArray[Any], temperature: float) -> NDArray[np.float32]:
-    """Make probabilities as sure as they should be; the most probable class stays.
+    """Probabilities at another temperature; the most probable class stays the same.
 
     Parameters
     ----------
     probabilities : (classes, *spatial), floating point in [0, 1]
-        Of two classes the foreground alone may be given; then it alone comes back.
+        Of two classes the foreground alone may be given; then it alone is returned.
     temperature : positive
         From `fit_temperature`; 1 changes nothing.
 
     Returns
     -------
     float32 of the shape of `probabilities`
-        To rounding, what the soft-max of ``scores / temperature`` gives.
+        To rounding, the soft-max of ``logits / temperature``.
 
     Examples
     --------
@@ -210,7 +212,7 @@ def apply_temperature(probabilities: NDArray[Any], temperature: float) -> NDArra
 
 
 def move_threshold(threshold: float, temperature: float) -> float:
-    """Find the threshold that divides calibrated probabilities of two classes as `threshold` divided those before.
+    """Threshold that divides calibrated probabilities of two classes as `threshold` divided them before.
 
     Parameters
     ----------
@@ -227,7 +229,7 @@ def move_threshold(threshold: float, temperature: float) -> float:
 
 
 def calibration_error(probabilities: Iterable[NDArray[Any]], classes: Iterable[NDArray[Any]]) -> float:
-    """Expected calibration error: how far the confidence of a pixel is from how often such pixels are right.
+    """Expected calibration error: mean difference between the confidence of pixels and how often they are right.
 
     Parameters
     ----------
@@ -282,7 +284,7 @@ def _errors(
 
 
 def stride(classes: Iterable[NDArray[Any]], most: int) -> int:
-    """Return n where every n-th known pixel of these images is looked at, for there to be `most`; 0 if there are none.
+    """Number n such that every n-th known pixel of these images makes `most` pixels at most; 0 without known pixels.
 
     >>> stride([np.array([0, 1, -1]), np.array([1, 1])], 2)
     2
@@ -304,7 +306,7 @@ def known_pixels(
 
 
 def _check(probabilities: NDArray[Any], classes: NDArray[Any]) -> None:
-    """Refuse what are no probabilities and classes of one image."""
+    """Check that these are probabilities and classes of one image."""
     if probabilities.shape[1:] != classes.shape:
         raise ShapeError(
             f"probabilities of {probabilities.shape[1:]} pixels came with classes of {classes.shape}; pair them anew"

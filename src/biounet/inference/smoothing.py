@@ -1,4 +1,4 @@
-"""Logits smoothed over the plane, since what a network says of a pixel is noisier than what is true of it."""
+"""Logits smoothed in the plane, since the logits of a network are noisier than the truth from pixel to pixel."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 MOST = 6
-"""Passes that are tried."""
+"""Most passes that are tried."""
 
 PIXELS = 2**16
-"""Pixels that are looked at; of more, every n-th."""
+"""Pixels on which passes are compared; of more, every n-th."""
 
 GAIN = 10.0
-"""Nats by which the pixels that are looked at have to be likelier for it; of few pixels less is chance."""
+"""Least gain of log-likelihood over all these pixels, in nats, for smoothing to be applied; less may be chance."""
 
 Array = TypeVar("Array", NDArray[Any], "torch.Tensor")
 
 
 def smooth(logits: Array, *, passes: int) -> Array:
-    """Average each pixel with its neighbours, the weights being 1/4, 1/2, 1/4 along Y and along X, in each pass.
+    """Logits averaged with their neighbours, with weights 1/4, 1/2, 1/4 along Y and along X, in each pass.
 
     Parameters
     ----------
     logits : (..., Y, X), float32, array or tensor
-        Before the soft-max. Sections of a volume stay apart.
+        Before the soft-max. Sections of a volume are not mixed.
     passes : 0 or more
-        So many come close to a Gaussian of standard deviation sqrt(passes / 2) px.
+        Together they approximate a Gaussian of standard deviation sqrt(passes / 2) px.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def smooth(logits: Array, *, passes: int) -> Array:
 
 
 def smooth_whole(logits: NDArray[np.float32], *, passes: int) -> NDArray[np.float32]:
-    """Smooth an image that is mirrored at its edges; its size stays.
+    """Smoothed logits of a whole image, which is mirrored at its edges; the size stays.
 
     >>> smooth_whole(np.array([[0, 8, 0]], np.float32), passes=1)
     array([[4., 4., 4.]], dtype=float32)
@@ -64,7 +64,7 @@ def smooth_whole(logits: NDArray[np.float32], *, passes: int) -> NDArray[np.floa
 
 
 def fit_smoothing(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArray[Any]]) -> int:
-    """Find how much smoothing makes probabilities fit what is true, each with the temperature that is best for it.
+    """Passes of smoothing at which probabilities fit the annotated classes best, each at its best temperature.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def fit_smoothing(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArr
     Returns
     -------
     int, in 0..6
-        Passes of `biounet.inference.smoothing.smooth`; 0 where none helps, or too few pixels are known to tell.
+        Passes of `biounet.inference.smoothing.smooth`; 0 where none helps, or too few pixels are known.
 
     Examples
     --------
@@ -101,7 +101,7 @@ def fit_smoothing(probabilities: Sequence[NDArray[Any]], classes: Sequence[NDArr
 
 
 def smooth_probabilities(probabilities: NDArray[Any], passes: int) -> NDArray[np.float32]:
-    """Smooth the logits from which probabilities came, and give the probabilities that then come of them.
+    """Probabilities of smoothed logits, from probabilities of the logits before.
 
     Parameters
     ----------

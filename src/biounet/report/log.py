@@ -1,4 +1,4 @@
-"""The log of a run: reading it, and telling people what looks wrong in it."""
+"""Log of a training run: reading it, and warnings about problems in it."""
 
 import csv
 import math
@@ -14,12 +14,16 @@ __all__ = ["best_row", "health", "load_log", "lower_is_better"]
 
 Log = Sequence[Mapping[str, float]]
 Finding = tuple[str, str]
-WORSE_BY = 0.01  # a validation score this far below the best is a fall, not noise
-WORSE_FOR = 3  # reports in a row
+
+WORSE_BY = 0.01
+"""Difference from the best validation score that counts as a fall, not as noise."""
+
+WORSE_FOR = 3
+"""Reports in a row that are worse before there is a warning."""
 
 
 def load_log(path: Path) -> list[dict[str, float]]:
-    r"""Read the ``log.csv`` of a run.
+    r"""Rows of the ``log.csv`` of a run.
 
     Parameters
     ----------
@@ -57,7 +61,7 @@ def load_log(path: Path) -> list[dict[str, float]]:
 
 
 def best_row(log: Log) -> Mapping[str, float] | None:
-    """Return the row of the model that was kept.
+    """Row of the best network, which is in the model file.
 
     >>> best_row([{"step": 1, "best": 1}, {"step": 2, "best": 1}, {"step": 3, "best": 0}])
     {'step': 2, 'best': 1}
@@ -75,7 +79,7 @@ def lower_is_better(score: str) -> bool:
 
 
 def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str] = ()) -> dict[str, str]:
-    """Say what looks wrong with a run, why that may be, and what to try.
+    """Warnings about problems of a run: what is wrong, a likely cause, and what to try.
 
     Parameters
     ----------
@@ -87,7 +91,7 @@ def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str]
     Returns
     -------
     finding -> sentence; empty if nothing is wrong
-        A finding has the same name in later reports, where its sentence tells of other numbers.
+        A finding has the same name in later reports, where the numbers in its sentence may differ.
 
     Examples
     --------
@@ -100,15 +104,15 @@ def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str]
 
 
 def _of_loss(log: Log) -> Iterator[Finding]:
-    """A loss that is no number, or that grows."""
+    """Warnings about a loss that is no number, or that grows."""
     losses = [row["loss"] for row in log]
     if not losses:
         return
     step, rate = log[-1]["step"], max(row.get("learning_rate", math.nan) for row in log)
     cure = f"try --set train.learning_rate={rate / 3:.1g}, or --set train.clip=1"
     if not math.isfinite(losses[-1]):
-        said = f"The training loss is no number at step {step:.0f}: the learning rate is likely too high; {cure}."
-        yield "no number", said
+        sentence = f"The training loss is no number at step {step:.0f}: the learning rate is likely too high; {cure}."
+        yield "no number", sentence
     elif len(losses) > 1 and losses[-1] > max(3 * min(losses[:-1]), 0.1):
         lowest = min(log[:-1], key=lambda row: row["loss"])
         yield (
@@ -119,7 +123,7 @@ def _of_loss(log: Log) -> Iterator[Finding]:
 
 
 def _of_scores(log: Log) -> Iterator[Finding]:
-    """A validation score that falls for good while the training loss does not."""
+    """A warning about a validation score that falls while the training loss falls, too."""
     rows = [row for row in log if math.isfinite(row.get("score", math.nan))]
     if len(rows) <= WORSE_FOR:
         return
@@ -136,13 +140,13 @@ def _of_scores(log: Log) -> Iterator[Finding]:
 
 
 def _of_classes(confusion: np.ndarray | None, names: Sequence[str]) -> Iterator[Finding]:
-    """Classes that are there but never given."""
+    """Warnings about classes that are annotated but never predicted."""
     if confusion is None or not len(confusion):
         return
     there, given = confusion.sum(1), confusion.sum(0)
     if not there.sum():
-        said = "No pixel of the validation images has a label, so no score means anything; label some pixels there."
-        yield "unlabelled", said
+        sentence = "No pixel of the validation images has a label, so no score means anything; label some pixels there."
+        yield "unlabelled", sentence
         return
     missed = np.flatnonzero((there > 0) & (given == 0)).tolist()
     if np.count_nonzero(given) == 1 and len(missed):

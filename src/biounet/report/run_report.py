@@ -1,4 +1,4 @@
-"""The page of a run: its settings, scores and pictures."""
+"""Report of a training run: its settings, scores and pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,17 +11,17 @@ from biounet.report.page import write_report
 from biounet.report.views import Picture
 from biounet.training.run import TrainingRun
 from biounet.training.time_budget import of_too_few
-from biounet.training.validation import Validation
+from biounet.training.validation import Validation, ValidationResult
 
 __all__ = ["found_with", "labelled_pixels", "pictures_of", "without_levels"]
 
 
 def report(experiment: TrainingRun, *, finished: bool, stopped: str = "", again: str = "") -> dict[str, str]:
-    """Write the report of a run as it stands; return what looks wrong with it. See `write_report`."""
-    validation, log = experiment.validation, load_log(experiment.folder / "log.csv")
+    """Write the report of a run so far, see `write_report`; return a warning for each problem of the run."""
+    result, log = experiment.result, load_log(experiment.folder / "log.csv")
     drawn, objects = not experiment.data.task.has_labels, experiment.data.task.numbered
     names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
-    confusion = validation.confusion if len(validation.confusion) and not drawn else None
+    confusion = result.confusion if result and len(result.confusion) and not drawn else None
     findings = health(log, confusion, class_names=names)
     if finished and log and (few := of_too_few(experiment.config.train, int(log[-1]["step"]))):
         findings["few steps"] = f"{few}; biounet check shows where they go."
@@ -30,7 +30,7 @@ def report(experiment: TrainingRun, *, finished: bool, stopped: str = "", again:
         title=experiment.folder.name,
         facts=facts_of(experiment, log),
         log=without_levels(log) if objects else log,
-        pictures=[] if drawn else list(pictures_of(validation)),
+        pictures=[] if drawn or result is None else list(pictures_of(experiment.validation, result)),
         confusion=confusion,
         class_names=names,
         config=experiment.config.to_toml(reasons=experiment.reasons),
@@ -44,14 +44,14 @@ def report(experiment: TrainingRun, *, finished: bool, stopped: str = "", again:
 
 
 def without_levels(log: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """Leave out of a log how well levels of distance are told apart: of objects that tells nobody anything."""
+    """Rows of a log without the Dice of each class, since classes of objects are only levels of distance."""
     return [{name: row[name] for name in row if not name.startswith("dice_")} for row in log]
 
 
 def labelled_pixels(experiment: TrainingRun, classes: int) -> dict[str, NDArray[np.int64]]:
-    """Pixels of each image to train on that are unknown, and of each class, as the report names them.
+    """Pixels of each training image that are unknown, and of each class of the report.
 
-    What is learnt of an object, in levels or as its border, is of the object.
+    Further classes of the target, such as levels of distance or the borders of objects, count as the last class.
     """
     counts = {}
     for image in experiment.data.statistics:
@@ -61,32 +61,32 @@ def labelled_pixels(experiment: TrainingRun, classes: int) -> dict[str, NDArray[
 
 
 def facts_of(experiment: TrainingRun, log: list[dict[str, float]]) -> dict[str, str]:
-    """What stands at the top of a report."""
+    """Summary at the top of a report."""
     validation, best, facts = experiment.validation, best_row(log), dict[str, str]()
     if validation.has_labels and best is not None:
         facts["best score"] = f"{best['score']:.4f} at step {best['step']:.0f}"
-    facts["images"] = f"{len(experiment.data.train)} to train on, {len(validation.items)} to validate on"
+    facts["images"] = f"{len(experiment.data.train)} to train on, {len(validation.images)} to validate on"
     if log:
         facts["minutes"] = f"{log[-1]['seconds'] / 60:.1f}"
     if experiment.calibration is not None:
         facts["probabilities"] = str(experiment.calibration)
-    if validation.rules_in_use is not None:
-        facts["objects"] = found_with(validation, validation.rules_in_use)
+    if experiment.result is not None and experiment.result.rules is not None:
+        facts["objects"] = found_with(experiment.result.per_image, experiment.result.rules)
     return facts
 
 
-def found_with(validation: Validation, rules: ObjectRules) -> str:
-    """How many objects were found on the held-out images, and the rules in use that made them."""
-    found, objects = (sum(int(scores[name]) for scores in validation.each) for name in ("found", "objects"))
-    kept = rules.model_dump(exclude={"target", "grow"}, exclude_none=True)
-    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in kept.items())
-    return f"{found:,} of {objects:,} found, with {said}"
+def found_with(per_image: Sequence[Mapping[str, float]], rules: ObjectRules) -> str:
+    """Number of objects that were found on the held-out images, and the rules that made them."""
+    found, objects = (sum(int(scores[name]) for scores in per_image) for name in ("found", "objects"))
+    shown = rules.model_dump(exclude={"target", "grow"}, exclude_none=True)
+    values = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
+    return f"{found:,} of {objects:,} found, with {values}"
 
 
-def pictures_of(validation: Validation) -> Iterator[Picture]:
-    """The held-out images as a report shows them: with their objects where rules make some, else with classes."""
-    for index, given in enumerate(validation.probabilities):  # none before the first validation
-        item, scores = validation.items[index], validation.each[index]
-        found = validation.found[index] if validation.found else None
-        truth = item.target if found is None else item.labels
-        yield Picture(item.name, item.image, truth, given, scores, found, objects=found is not None)
+def pictures_of(validation: Validation, result: ValidationResult) -> Iterator[Picture]:
+    """Pictures of the held-out images: with their objects where there are rules, else with classes."""
+    for index, given in enumerate(result.probabilities):
+        image, scores = validation.images[index], result.per_image[index]
+        objects = result.objects[index] if result.objects else None
+        truth = image.target if objects is None else image.labels
+        yield Picture(image.name, image.image, truth, given, scores, objects, objects=objects is not None)

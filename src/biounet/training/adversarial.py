@@ -1,8 +1,8 @@
-"""Adversarial training: a discriminator learns to tell predictions from annotations, and its verdict is a loss.
+"""Adversarial training: a discriminator learns to distinguish predictions from annotations, and its verdict is a loss.
 
 The network is trained for ``loss + weight * generator_loss``. The weight is ``train.adversarial``; the generator loss
-is the negative log-likelihood that the discriminator gives to a prediction being true. pix2pix has a generator loss of
-weight 1 and an L1 of weight 100, so ``train.adversarial=0.01``; how long the gradient is makes no difference to AdamW.
+is the negative log-likelihood of a prediction being true, by the discriminator. pix2pix gives the generator loss a
+weight of 1 and L1 a weight of 100, so ``train.adversarial=0.01``; AdamW ignores the length of the gradient.
 """
 
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ __all__ = ["Adversary", "counterparts"]
 
 
 LEAST = 24
-"""Pixels per axis below which the discriminator sees no patch."""
+"""Least pixels per axis of a patch that the discriminator can look at."""
 
 
 @dataclass
 class Adversary:
-    """A discriminator of patches, its optimiser, and what deceiving it is worth.
+    """A discriminator of patches, its optimiser, and the weight of the generator loss.
 
     Notes
     -----
     Source: Isola, Zhu, Zhou and Efros 2017, equations 1 and 4 and section 3.3: both sides learn from
     cross entropy, the network for the discriminator to call its patches true rather than for not calling them drawn
     (Goodfellow et al. 2014, section 3), the discriminator at half the speed, with Adam of rate 0.0002 and momentum
-    0.5, from weights of standard deviation 0.02. That a discriminator can look at label maps: Luc, Couprie, Chintala
-    and Verbeek 2016. Differs: the network moves first; the discriminator then learns from the predictions before it.
+    0.5, from weights of standard deviation 0.02. Discriminators of label maps: Luc, Couprie, Chintala and Verbeek
+    2016. Differs: the network moves first; the discriminator then learns from the predictions before it.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class Adversary:
 
     @classmethod
     def begin(cls, config: RunConfig, device: torch.device) -> Self | None:
-        """Build the discriminator and draw its weights; nothing where ``train.adversarial`` is 0."""
+        """Build the discriminator and draw its weights; None where ``train.adversarial`` is 0."""
         if not config.train.adversarial:
             return None
         model = config.model
@@ -70,7 +70,7 @@ class Adversary:
         return cls(ready, optimizer, config.train.adversarial)
 
     def generator_loss(self, image: Tensor, logits: Tensor, labels: Tensor, fabric: Fabric) -> Tensor:
-        """What is added to the loss of a network, weighted: how sure the discriminator is that its result is not true.
+        """Weighted negative log-likelihood, by the discriminator, that the result of the network is true.
 
         Parameters
         ----------
@@ -83,7 +83,7 @@ class Adversary:
         Raises
         ------
         ConfigError
-            If patches are too small to be judged.
+            If patches are too small for the discriminator.
         """
         _, drawn = counterparts(logits, labels)
         self.discriminator.requires_grad_(False)  # only the network is to move
@@ -92,14 +92,14 @@ class Adversary:
         return self.weight * loss
 
     def add_gradients(self, image: Tensor, logits: Tensor, labels: Tensor, fabric: Fabric) -> None:
-        """Compute what the discriminator learns of a batch; see `generator_loss` for the parameters."""
+        """Add the gradients of the discriminator for one batch; see `generator_loss` for the parameters."""
         true, drawn = counterparts(logits.detach(), labels)
         self.optimizer.zero_grad()
         loss = self._negative_log_likelihood(image, true, fabric, true=True) + self._negative_log_likelihood(
             image, drawn, fabric, true=False
         )
         (loss / 2).backward()  # type: ignore[no-untyped-call]
-        if fabric.world_size > 1:  # all have judged the whole batch; so that roundings do not part them
+        if fabric.world_size > 1:  # each process has the whole batch; the mean removes differences of rounding
             for weight in self.discriminator.parameters():
                 assert weight.grad is not None
                 mean = fabric.all_reduce(weight.grad, reduce_op="mean")
@@ -111,8 +111,9 @@ class Adversary:
         size = counterpart.shape[2:]
         if min(size) < LEAST:
             raise ConfigError(
-                f"train.adversarial discriminators patches of {LEAST} px or more per axis, a network answers for "
-                f"{' x '.join(map(str, size))}; set train.patch or train.patch_z higher, or train.adversarial to 0"
+                f"the discriminator of train.adversarial needs patches of {LEAST} px or more per axis, "
+                f"the network gives {' x '.join(map(str, size))}; "
+                "set train.patch or train.patch_z higher, or train.adversarial to 0"
             )
         self.discriminator.train()
         with fabric.autocast():
@@ -122,7 +123,7 @@ class Adversary:
 
 
 def counterparts(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """What a discriminator is shown beside an image, the true one and the drawn one; both are 0 where nobody knows.
+    """Annotation and prediction as a discriminator sees them beside an image; both are 0 where the truth is unknown.
 
     Parameters
     ----------

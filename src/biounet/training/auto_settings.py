@@ -1,4 +1,4 @@
-"""What the images say about the settings: sizes, spacing, objects, balance; and the settings that follow."""
+"""Settings that follow from the images: their sizes and spacing, objects, and balance of classes."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ Choices = dict[str, tuple[Any, str]]
 """Settings by name: value and reason."""
 
 DEPTHS = (4, 5, 6)
-"""That of the paper, and deeper ones for objects that it cannot see whole."""
+"""Depth of the paper, and greater depths for objects that do not fit into its receptive field."""
 
 VOLUME_DEPTH = 3  # of 3D U-Net, Cicek et al. 2016
 VOXELS = 2**17
@@ -29,47 +29,48 @@ VOXELS = 2**17
 GRID = 8  # pixels: patches of volumes are multiples of it
 LEAST_BOTTOM = 4  # pixels per axis that should be left after all poolings
 SMALLEST_PATCH, LARGEST_PATCH = 128, 512
-ROOM = 1.5  # diameters of an object in a patch
+ROOM = 1.5  # least side of a patch, in diameters of an object
 WORK, LEAST_BATCH = 0.5, 2
-"""Share of the work of the preset's batch that a batch with objects takes, since more updates find more of them, see
-docs/recipes.md; and the least patches that batch normalisation learns from."""
+"""Share of the work of the preset's batch that a batch with objects takes, since more updates find more objects, see
+docs/recipes.md; and the least number of patches for batch normalisation."""
 
 LARGE = 128.0
-"""Longest side of objects, in pixels, that are seen at half the size; twice as large ones at a quarter, and so on."""
+"""Longest side of objects, in pixels, from which images are seen at half the size; from twice as many at a quarter."""
 THICK = 2.0  # an axis whose pixels are that much longer than the finest is not pooled
 
 MEASURED = 64
 """Images in which objects are measured at most; the same ones whether memory holds all images or not."""
 
 RARE = 0.05
-"""A class with a smaller share of the known pixels gets as much weight as the others, and patches of its own."""
+"""Share of the known pixels below which a class gets as much weight as the others, and patches around its pixels."""
 
 FEWER = 0.5
-"""Objects that cover a smaller share of the known pixels get patches of their own: much of a patch drawn anywhere would
-be empty; measured, see docs/recipes.md."""
+"""Share of the known pixels below which some patches are drawn around objects, since other patches would be mostly
+empty; measured, see docs/recipes.md."""
 
 OVERSAMPLE = 0.33  # of nnU-Net, Isensee et al. 2021: most patches still show classes as often as the images do
 
 BORDER_WEIGHT = 5.0
-"""w0 where objects touch, half of the paper's: most of the gain, and pixels no worse; docs/recipes.md."""
+"""w0 where objects touch, half of that of the paper: most of the gain, and pixels no worse; see docs/recipes.md."""
 
 WEIGHT_OF_PARTS = 2.0
-"""w0 where parts of the foreground do, such as cells between membranes; more tells no more apart, docs/recipes.md."""
+"""w0 where parts of the foreground touch, such as cells between membranes; more separates no more cells, see
+docs/recipes.md."""
 
 OUTSHONE = 2.0
-"""Standard deviations between percentiles that an image has at least, unless it is made by pixels beyond them: numbers
-within a range deviate by half of it at most (Popoviciu 1935)."""
+"""Least distance between the percentiles of an image, in standard deviations, unless few pixels beyond them make most
+of the deviation: numbers within a range deviate by half of it at most (Popoviciu 1935)."""
 
 FEW_IMAGES = 0.1
-"""Share of such images that are put up with."""
+"""Share of such images up to which z-score is used."""
 
 CLOSE = 8
-"""Pixels between objects that count as touching: what is wider weighs little at the sigma of the paper."""
+"""Widest gap in pixels between objects that count as touching: a wider gap weighs little at the sigma of the paper."""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What counts of a training set.
+    """Measurements of a training set that settings follow from.
 
     Parameters
     ----------
@@ -141,10 +142,10 @@ def _measured(data: TrainingSet, images: int) -> list[int]:
 
 
 def choose_normalization(config: RunConfig, data: TrainingSet) -> tuple[RunConfig, dict[str, str]]:
-    """Settle ``train.normalization``, if it is in ``train.auto``.
+    """Settings with a value for ``train.normalization``, if it is in ``train.auto``.
 
-    By percentiles, if some hot pixels or specks make the standard deviation of too many images: all else would be grey
-    in grey. Where there are images to draw, it is z-score: they and the images are normalised by the whole set.
+    By percentiles, if hot pixels or specks make most of the standard deviation of too many images: the rest of the
+    image would have little contrast. Where images are drawn, z-score, since both are normalised by the whole set.
 
     Parameters
     ----------
@@ -155,9 +156,9 @@ def choose_normalization(config: RunConfig, data: TrainingSet) -> tuple[RunConfi
     Returns
     -------
     RunConfig
-        With the one that the data are to be read with.
+        With the normalisation that the data are to be read with.
     dict
-        The reason, for people, if it was chosen.
+        The reason, for users, if it was chosen.
     """
     name = "train.normalization"
     if name not in config.train.auto:
@@ -173,7 +174,7 @@ def choose_normalization(config: RunConfig, data: TrainingSet) -> tuple[RunConfi
 
 
 def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, dict[str, str]]:
-    """Settle the settings in ``train.auto`` that follow from the images.
+    """Settings with values for the entries of ``train.auto`` that follow from the images.
 
     Parameters
     ----------
@@ -186,7 +187,7 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
     RunConfig
         Of ``train.auto`` only ``model.width`` is left, which is a matter of minutes, see `biounet.training.auto_width`.
     dict
-        For each setting that was chosen the reason, for people.
+        Name of each setting that was chosen -> reason, for users.
 
     Examples
     --------
@@ -213,8 +214,8 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
         chosen["train.border_weight"] = weight, f"gaps of up to {CLOSE} px in {found.touching:.0%} of the images"
     chosen = {name: choice for name, choice in chosen.items() if name in wanted}
     left = tuple(name for name in config.train.auto if name == "model.width")
-    settled = config.updated({name: value for name, (value, _) in chosen.items()} | {"train.auto": left})
-    return settled, {name: reason for name, (_, reason) in chosen.items()}
+    updated = config.updated({name: value for name, (value, _) in chosen.items()} | {"train.auto": left})
+    return updated, {name: reason for name, (_, reason) in chosen.items()}
 
 
 def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
@@ -253,7 +254,7 @@ def _for_images(config: RunConfig, found: Fingerprint) -> Choices:
 
 
 def _depths(config: RunConfig) -> Sequence[int]:
-    """Those to choose from; a single one if it was given by hand, or the architecture has a depth of its own."""
+    """Depths to choose from; a single one if it was given by hand, or the architecture has a fixed depth."""
     given = config.model
     if "model.depth" in config.train.auto and given.pooling is None:
         shallow, deeper = (geometry_of(given.model_copy(update={"depth": depth})) for depth in DEPTHS[:2])
@@ -263,7 +264,7 @@ def _depths(config: RunConfig) -> Sequence[int]:
 
 
 def _patch_of_objects(diameter: float, *, grid: int) -> int:
-    """A square that an object fits in; no larger than needed, so that a batch shows more images.
+    """Side of a square patch that an object fits in; no larger than needed, so that a batch shows more images.
 
     >>> [_patch_of_objects(diameter, grid=16) for diameter in (20, 51, 90, 185, 900)]
     [128, 128, 144, 288, 512]
@@ -303,7 +304,7 @@ def _for_volumes(config: RunConfig, found: Fingerprint) -> Choices:
 
 
 def _patch_of_volume(median: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
-    """A box, square in YX, of about `VOXELS` that is a cube in the tissue, as far as the images reach."""
+    """Sides of a patch of about `VOXELS`, square in YX and a cube in micrometres as far as the images reach."""
     thick = spacing[0] / spacing[1]
     deep = min(median[0], (VOXELS / thick**2) ** (1 / 3))
     deep = max(round(deep / GRID), 1) * GRID

@@ -1,4 +1,4 @@
-"""What a time budget pays for: the widest network that makes enough updates on this machine, then larger batches."""
+"""Width and batch that fit the minutes: the widest network that makes enough updates, then larger batches."""
 
 import math
 import time
@@ -21,23 +21,23 @@ __all__ = ["LARGEST_BATCH", "WIDTHS", "choose_batch", "choose_width", "fit_minut
 
 
 WIDTHS = (16, 32, 48, 64)
-"""From what is good enough for most images to the width of the paper; 24 channels would take as long as 32."""
+"""Widths that are tried, up to that of the paper; 16 is enough for most images, 24 would take as long as 32."""
 
 ENOUGH, BATCH = 2500, 2**17
-"""Updates below which a wider network is worse than a longer training, of batches of so many pixels; of smaller ones it
-is as many more. See docs/recipes.md, "How long"."""
+"""Updates below which a wider network is worse than a longer training, and pixels of the batches for which they were
+measured; smaller batches need proportionally more updates. See docs/recipes.md, "How long"."""
 
 LARGEST_BATCH = 16
-"""Patches of a batch, beyond which minutes are not spent on more."""
+"""Patches of a batch at most."""
 
 SHARE = 0.25
-"""Of the memory of a machine without a GPU, what feature maps of a larger batch may take; images may take half."""
+"""Share of the memory of a machine without a GPU that feature maps of a larger batch may take; images may take half."""
 
 
 def fit_minutes(
     config: RunConfig, auto: Collection[str], size: Sequence[int], *, fabric: Fabric
 ) -> tuple[RunConfig, dict[str, str]]:
-    """Settle what follows from ``train.minutes``: the width, and where the widest is no match for them, the batch.
+    """Settings that follow from ``train.minutes``: the width, and where the widest leaves time, the batch.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ def fit_minutes(
     auto : settings that are not given by hand
     size : pixels per axis of the network's input
     fabric : Fabric
-        Of the run, so that what is measured is what will be done.
+        The one of the run, so that steps are measured under its conditions.
 
     Returns
     -------
     RunConfig
     dict
-        For each setting that was chosen the reason, for people.
+        Name of each setting that was chosen -> reason, for users.
     """
     reasons = {}
     by_hand = "model.width" not in auto
@@ -66,12 +66,12 @@ def fit_minutes(
 
 
 def _enough(config: RunConfig, size: Sequence[int]) -> float:
-    """Updates that are enough, of batches as in the settings."""
+    """Updates that are enough, for the batches of the settings."""
     return ENOUGH * max(1.0, BATCH * config.model.coarse**2 / (config.train.batch * math.prod(size)))
 
 
 def seconds_per_step(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> float:
-    """Time of one update, the shorter of two after one to warm up.
+    """Duration of one update: the shorter of two, after one to warm up.
 
     Parameters
     ----------
@@ -82,10 +82,10 @@ def seconds_per_step(config: RunConfig, size: Sequence[int], *, fabric: Fabric) 
     Returns
     -------
     float, seconds
-        Infinite if a device does not hold its part of a batch in one piece.
+        Infinite if a device cannot hold its part of a batch in one piece.
     """
     share = len(range(fabric.global_rank, config.train.batch, fabric.world_size))
-    if fabric.world_size > 1:  # first by themselves: one that is out of memory would let the others wait for ever
+    if fabric.world_size > 1:  # first each alone: a process out of memory would let the others wait for ever
         seconds = _measured(config, size, share, alone(fabric, config.train.precision))
         if all_reduce_min(fabric, -seconds) == -math.inf:
             return math.inf
@@ -93,7 +93,7 @@ def seconds_per_step(config: RunConfig, size: Sequence[int], *, fabric: Fabric) 
 
 
 def _measured(config: RunConfig, size: Sequence[int], share: int, fabric: Fabric) -> float:
-    """Time of an update in this process, which does its share of the batch; infinite if that has no room."""
+    """Duration of an update in this process with its share of the batch; infinite if memory is too short."""
     times = []
     try:
         state = State.begin(config, fabric.device)
@@ -117,7 +117,7 @@ def _measured(config: RunConfig, size: Sequence[int], share: int, fabric: Fabric
 
 
 def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> tuple[RunConfig, str]:
-    """Give the network the greatest of `WIDTHS` that has room, and with which the minutes hold enough updates.
+    """Settings with the greatest of `WIDTHS` that fits into memory and makes enough updates in the minutes.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
     RunConfig
         Its width is no longer in ``train.auto``.
     str
-        The reason, for people.
+        The reason, for users.
     """
     chosen, reason, enough = config, "", _enough(config, size)
     for width in WIDTHS:
@@ -142,13 +142,15 @@ def choose_width(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
             if reason:
                 break
             wanted = f"{enough:.0f} would be enough, in {enough * needed / 60:.0f} minutes"
-            return wider, f"the least; {_pace(config, needed)}; {wanted}"
-        chosen, reason = wider, _pace(config, needed)
+            return wider, f"the least; {_describe_speed(config, needed)}; {wanted}"
+        chosen, reason = wider, _describe_speed(config, needed)
     return chosen, reason
 
 
 def choose_batch(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> tuple[RunConfig, str]:
-    """Double the batch as long as it has room, and the minutes hold as many updates as are enough of the present one.
+    """Settings with a doubled batch, as often as it fits into memory and the minutes hold enough updates.
+
+    Updates are enough if they are enough for the batch that was given.
 
     Parameters
     ----------
@@ -158,7 +160,7 @@ def choose_batch(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
     -------
     RunConfig
     str
-        The reason, for people; nothing if the batch stays what it is.
+        The reason, for users; empty if the batch stays as it is.
     """
     chosen, reason, enough = config, "", _enough(config, size)
     largest = min(LARGEST_BATCH, _room(config, size, fabric))
@@ -167,23 +169,23 @@ def choose_batch(config: RunConfig, size: Sequence[int], *, fabric: Fabric) -> t
         needed = seconds_per_step(larger, size, fabric=fabric)
         if _updates(config, needed) < enough:
             break
-        chosen, reason = larger, f"{_pace(config, needed)}, and {enough:.0f} are enough"
+        chosen, reason = larger, f"{_describe_speed(config, needed)}, and {enough:.0f} are enough"
     return chosen, reason
 
 
 def _updates(config: RunConfig, needed: float) -> float:
-    """How many the minutes hold, of so many seconds each."""
+    """Number of updates in the minutes, if each takes `needed` seconds."""
     assert config.train.minutes is not None
     return 60 * config.train.minutes / needed
 
 
-def _pace(config: RunConfig, needed: float) -> str:
-    """Say how many steps the minutes hold."""
+def _describe_speed(config: RunConfig, needed: float) -> str:
+    """A sentence about the steps that the minutes hold."""
     return f"{needed:.2f} s a step, so {_updates(config, needed):.0f} steps in {config.train.minutes:g} minutes"
 
 
 def _room(config: RunConfig, size: Sequence[int], fabric: Fabric) -> float:
-    """Patches that the processors hold together; a GPU says by itself what it does not hold."""
+    """Patches that the memory of all processes holds; infinite for a GPU, which reports itself when it is full."""
     if fabric.device.type != "cpu":
         return math.inf
     own = SHARE * machine_bytes() / local_size() // _bytes_per_patch(config, size)
@@ -191,14 +193,14 @@ def _room(config: RunConfig, size: Sequence[int], fabric: Fabric) -> float:
 
 
 def _bytes_per_patch(config: RunConfig, size: Sequence[int]) -> int:
-    """What is kept of a patch until its gradient is computed: feature maps, for the most part."""
-    kept = dict[int, int]()
+    """Bytes that are saved for the gradient of one patch: feature maps, for the most part."""
+    saved = dict[int, int]()
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+    def save(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor.detach()
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        scores = build(config.model).eval()(torch.zeros(1, config.model.in_channels, *size))
-    assert scores.grad_fn is not None  # it holds them, so that none is where another one was
-    return sum(kept.values())
+    with saved_tensors_hooks(save, lambda tensor: tensor):
+        logits = build(config.model).eval()(torch.zeros(1, config.model.in_channels, *size))
+    assert logits.grad_fn is not None  # the graph keeps the tensors alive, so that no address is used twice
+    return sum(saved.values())

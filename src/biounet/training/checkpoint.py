@@ -1,4 +1,4 @@
-"""The state of a training run on disk: tensors as safetensors, all else as JSON in its header. No pickle."""
+"""Checkpoints of a training run: tensors as safetensors, numbers as JSON in the header. No pickle."""
 
 import json
 import sys
@@ -26,11 +26,12 @@ else:
 LOCK = ".lock"
 """File in the folder of a run that is locked while a process trains into it."""
 
-KEPT = 2  # states; the one before the last is there in case the last was torn by the file system
+KEPT = 2
+"""Checkpoints that stay: the second in case the last one was torn by the file system."""
 
 
 def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write the state after `step` updates; older states are removed once it is in place.
+    """Write the checkpoint after `step` updates; older checkpoints are removed once it is in place.
 
     Parameters
     ----------
@@ -38,12 +39,12 @@ def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Ma
         ``last/`` of a run.
     step : int
     tensors : name -> Tensor
-    facts : what JSON can hold
+    facts : name -> value that JSON can hold
 
     Raises
     ------
     OutputError
-        If it cannot be written; the state before is still there.
+        If it cannot be written; the checkpoint before is still there.
     """
     with replacing(folder / f"step-{step:08d}.safetensors", overwrite=True) as temporary:
         temporary.write_bytes(
@@ -54,12 +55,12 @@ def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Ma
 
 
 def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read the latest state that is whole; None if none was ever written.
+    """Tensors and facts of the latest checkpoint that is whole; None if there is no checkpoint.
 
     Raises
     ------
     TrainingError
-        If none that was written is whole.
+        If there are checkpoints and none is whole.
     """
     states = _states(folder)
     for path in reversed(states):
@@ -70,7 +71,7 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         except (SafetensorError, OSError):
             continue
     if states:
-        raise TrainingError(f"no state in {folder} can be read; train without --resume, into a new folder")
+        raise TrainingError(f"no checkpoint in {folder} can be read; train without --resume, into a new folder")
     return None
 
 
@@ -80,14 +81,14 @@ def _states(folder: Path) -> list[Path]:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Keep a folder for this process while the block runs.
+    """Lock of a folder, held by this process while the block runs.
 
-    The system lets go of the lock when the process ends, however it ends, so that none is ever stale.
+    The system releases the lock when the process ends, however it ends, so that no lock is ever stale.
 
     Raises
     ------
     TrainingError
-        If another process holds it.
+        If another process holds the lock.
     OutputError
         If the folder cannot be written to.
 

@@ -1,6 +1,6 @@
-"""Several processes that train one network: who they are, what they agree on, and what they add up.
+"""Processes that train one network together: their number, and the values that they exchange.
 
-Whoever starts them (`biounet train --devices`, torchrun) says in the environment who is who; Fabric connects them.
+`biounet train --devices` or torchrun starts them and writes rank and size into the environment; Fabric connects them.
 """
 
 import atexit
@@ -40,7 +40,7 @@ __all__ = [
 
 
 PATIENCE = 10.0
-"""Seconds that a process which ends waits for what it began together with others."""
+"""Seconds that a process waits at its end for exchanges with other processes."""
 
 
 def world_size() -> int:
@@ -54,7 +54,7 @@ def local_size() -> int:
 
 
 def check_share(batch: int, processes: int) -> None:
-    """Refuse more processes than a batch has samples.
+    """Check that a batch has a sample for each process.
 
     Raises
     ------
@@ -69,18 +69,18 @@ def check_share(batch: int, processes: int) -> None:
 
 
 def make_fabric(device: str, precision: str) -> Fabric:
-    """Connect this process with those that were started together with it.
+    """Connection of this process with those that were started together with it.
 
     Parameters
     ----------
     device : auto, cpu, cuda or cuda:N
-        Of several processes of a machine, each takes a GPU of its own.
+        Each of several processes of a machine takes its own GPU.
     precision : auto, float32 or bfloat16
 
     Returns
     -------
     Fabric
-        Launched. Processes speak over NCCL on GPUs, over gloo on CPUs.
+        Launched. Processes exchange values over NCCL on GPUs, over gloo on CPUs.
 
     Raises
     ------
@@ -113,29 +113,29 @@ def make_fabric(device: str, precision: str) -> Fabric:
 
 
 def alone(fabric: Fabric, precision: str) -> Fabric:
-    """Take this process and its device without the others; precision as for `make_fabric`."""
+    """Fabric of this process and its device without the others; precision as for `make_fabric`."""
     return _of_one(fabric.device, _kind(precision, fabric.device))
 
 
 def _of_one(device: torch.device, kind: Literal["bf16-mixed", "32-true"]) -> Fabric:
-    """One process on one device; nothing is connected."""
+    """Fabric of one process on one device, without any connection."""
     devices = 1 if device.index is None else [device.index]
     return Fabric(accelerator=device.type, devices=devices, precision=kind, plugins=[LightningEnvironment()])
 
 
 def _kind(precision: str, device: torch.device) -> Literal["bf16-mixed", "32-true"]:
-    """Name of a precision, as Fabric has it."""
+    """Name of a precision in Fabric."""
     return "bf16-mixed" if choose_precision(precision, device) == torch.bfloat16 else "32-true"
 
 
 @contextmanager
 def connected() -> Iterator[None]:
-    """Say in one line that another process is gone, where torch would tell of sockets.
+    """A readable error instead of one about sockets, if another process ends while the block runs.
 
     Raises
     ------
     TrainingError
-        Instead of the errors of the networks between processes.
+        Instead of the errors of the connections between processes.
     """
     try:
         yield
@@ -148,12 +148,12 @@ def connected() -> Iterator[None]:
 
 
 def _disconnect() -> None:
-    """Join the threads of gloo while Python still runs: one that drops a tensor after it aborts the process.
+    """Join the threads of gloo while Python still runs: a thread that frees a tensor later would abort the process.
 
-    A thread that was left in the middle of a sum, by an error or by Ctrl-C, waits for the other processes, which need
-    not come. So this ends the process if it takes long.
+    After an error or Ctrl-C a thread may wait in the middle of an exchange for processes that have ended. So the
+    process is ended if joining takes long.
     """
-    _patient.cache_clear()
+    _without_timeout.cache_clear()
     if not dist.is_initialized():
         return
     with open(os.devnull, "w") as nowhere:
@@ -163,33 +163,33 @@ def _disconnect() -> None:
 
 
 @cache
-def _patient() -> dist.ProcessGroup:
-    """A way to wait without end, while the first process validates or writes; NCCL would give up after minutes."""
+def _without_timeout() -> dist.ProcessGroup:
+    """Process group without a timeout, for waiting while the first process validates or writes; NCCL has a timeout."""
     group = dist.new_group(backend="gloo", timeout=timedelta(days=365))
     assert isinstance(group, dist.ProcessGroup)
     return group
 
 
 def broadcast(fabric: Fabric, value: float) -> float:
-    """Return the number that the first process holds; all processes must ask."""
+    """Value of the first process; all processes must call this."""
     if fabric.world_size == 1:
         return value
-    told = torch.tensor(value, dtype=torch.float64)
-    dist.broadcast(told, src=0, group=_patient())
-    return float(told)
+    shared = torch.tensor(value, dtype=torch.float64)
+    dist.broadcast(shared, src=0, group=_without_timeout())
+    return float(shared)
 
 
 def all_reduce_min(fabric: Fabric, value: float) -> float:
-    """Return the smallest of the numbers that the processes hold; all processes must ask."""
+    """Smallest of the values of all processes; all processes must call this."""
     if fabric.world_size == 1:
         return value
-    told = torch.tensor(value, dtype=torch.float64)
-    dist.all_reduce(told, op=dist.ReduceOp.MIN, group=_patient())
-    return float(told)
+    shared = torch.tensor(value, dtype=torch.float64)
+    dist.all_reduce(shared, op=dist.ReduceOp.MIN, group=_without_timeout())
+    return float(shared)
 
 
 def all_gather(own: Tensor, count: int, fabric: Fabric) -> Tensor:
-    """Put the samples of all processes together, in the order of the batch.
+    """Samples of all processes, in the order of the batch.
 
     Parameters
     ----------
@@ -201,8 +201,8 @@ def all_gather(own: Tensor, count: int, fabric: Fabric) -> Tensor:
     Returns
     -------
     (count, ...)
-        Gradients flow into the own samples only: what each process adds to the gradient of a weight is
-        the part that goes through its samples, and the sum over the processes is the whole.
+        Gradients flow into the samples of this process only, so that the gradient of a weight is the sum over the
+        processes.
     """
     ranks = fabric.world_size
     most = -(-count // ranks)
@@ -214,7 +214,7 @@ def all_gather(own: Tensor, count: int, fabric: Fabric) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """Sum over processes; since each holds the same sum, its gradient is summed too."""
+    """Sum over processes; since each process holds the same sum, the gradient is summed, too."""
 
     @staticmethod
     def forward(ctx: object, part: Tensor) -> Tensor:

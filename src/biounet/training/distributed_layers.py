@@ -1,4 +1,4 @@
-"""Layers whose result is that of the whole batch, whoever computes which of its samples."""
+"""Drop-out and batch normalisation that do not depend on how a batch is divided among processes."""
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +10,12 @@ __all__ = ["SampleDropout", "SharedBatchNorm", "drop_by_sample", "seed_dropout",
 
 
 class SampleDropout(nn.Module):
-    """Drop-out that draws the mask of each sample on its own.
+    """Drop-out with an independent mask for each sample.
 
     Parameters
     ----------
     share : in [0, 1)
-        Of the values that are set to 0; the others grow by 1 / (1 - share).
+        Share of the values that are set to 0; the others are multiplied by 1 / (1 - share).
     """
 
     def __init__(self, share: float) -> None:
@@ -24,17 +24,17 @@ class SampleDropout(nn.Module):
         self.chances: list[torch.Generator] = []
 
     def forward(self, features: Tensor) -> Tensor:
-        """Drop out values of (N, C, *spatial) while training; `seed_dropout` says which."""
+        """Features (N, C, *spatial), with values dropped out while training; see `seed_dropout`."""
         if not self.training or not self.share:
             return features
-        kept = torch.empty(features.shape, device=features.device, dtype=features.dtype)
-        for mask, chance in zip(kept, self.chances, strict=True):
+        masks = torch.empty(features.shape, device=features.device, dtype=features.dtype)
+        for mask, chance in zip(masks, self.chances, strict=True):
             mask.bernoulli_(1 - self.share, generator=chance)
-        return features * kept.div_(1 - self.share)
+        return features * masks.div_(1 - self.share)
 
 
 def drop_by_sample(net: nn.Module) -> None:
-    """Replace every drop-out of a network by one that draws sample by sample, in place."""
+    """Replace every drop-out of a network by `SampleDropout`, in place."""
     for part in list(net.modules()):
         for name, layer in list(part.named_children()):
             if isinstance(layer, nn.Dropout):
@@ -42,7 +42,7 @@ def drop_by_sample(net: nn.Module) -> None:
 
 
 def seed_dropout(net: nn.Module, *, seed: int, step: int, samples: range, device: torch.device) -> None:
-    """Say which samples of which step come next, so that their masks are a function of (seed, step, sample)."""
+    """Seed the masks of the next batch, so that each is a function of (seed, step, sample)."""
     for number, layer in enumerate(layer for layer in net.modules() if isinstance(layer, SampleDropout)):
         layer.chances = []
         for sample in samples if layer.share else ():
@@ -56,7 +56,7 @@ class SharedBatchNorm(nn.Module):
     Parameters
     ----------
     layer : BatchNorm2d or BatchNorm3d
-        Its weights and running statistics are used and go by the same names.
+        Its weights and running statistics are used, under the same names.
 
     Notes
     -----
@@ -92,7 +92,7 @@ class SharedBatchNorm(nn.Module):
 
 
 def share_batch_norm(net: nn.Module, device: torch.device) -> nn.Module:
-    """Make every batch normalisation of a network one over all processes; weights keep their names."""
+    """Network whose batch normalisations have the statistics of all processes; weights keep their names."""
     if device.type == "cuda":
         shared: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(net)  # type: ignore[no-untyped-call]
         return shared

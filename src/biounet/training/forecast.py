@@ -1,4 +1,4 @@
-"""What a training run will take: steps, seconds and memory, measured on a few steps before it starts."""
+"""Steps, seconds and memory that a training run will take, measured on a few steps before it starts."""
 
 import threading
 import time
@@ -9,26 +9,29 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from torch import nn
 
 from biounet.config import RunConfig
 from biounet.core.memory import resident_bytes
 from biounet.data.patches import PatchSampler
 from biounet.training.step import State, train_step
-from biounet.training.time_budget import plan
-from biounet.training.validation import Validation
+from biounet.training.time_budget import TimeToFinalise, plan
+from biounet.training.validation import Validation, ValidationResult, predict, score
 
 __all__ = ["Forecast", "forecast"]
 
 
-STEPS, WARM = 4, 2  # that are measured, the first of which are slower, or find patches cut while others were slow
+STEPS, WARM = 4, 2
+"""Steps that are measured, and how many of them do not count: the first are slower, or find patches cut in advance."""
 
-WATCHED = 0.005  # seconds between looks at the memory of the process
+WATCHED = 0.005
+"""Seconds between measurements of the memory of the process."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take, part by part.
+    """Time and memory of a training run, part by part.
 
     Examples
     --------
@@ -40,35 +43,35 @@ class Forecast:
     """
 
     begin_seconds: float
-    """Before the first step: images are read, the width is chosen, weight maps are made, files are written."""
+    """Time before the first step: images are read, the width is chosen, weight maps are made, files are written."""
     steps: int
-    """How many updates are made, or are to be made."""
+    """Number of updates."""
     step_seconds: float
-    """Of one update."""
+    """Duration of one update."""
     draw_seconds: float
-    """For which it waits for its patches."""
+    """Time that one update waits for its patches."""
     reports: int
-    """How many there are: fewer than was asked for, where they would eat the minutes."""
+    """Number of reports: fewer than asked for, where they would take too many of the minutes."""
     report_seconds: float
-    """Of one report: a validation, and to write the model and the state."""
+    """Duration of one report: a validation, and to write the model and a checkpoint."""
     finalising_seconds: float
-    """Of what follows the last step: statistics, calibration, rules of objects."""
+    """Time between the last step and the end: statistics, calibration, rules of objects."""
     memory: int
     """Most bytes that the process held, images included; on a GPU, most that tensors took."""
 
     @property
     def training_seconds(self) -> float:
-        """Of all updates."""
+        """Duration of all updates."""
         return self.steps * (self.step_seconds + self.draw_seconds)
 
     @property
     def reporting_seconds(self) -> float:
-        """Of all reports."""
+        """Duration of all reports."""
         return self.reports * self.report_seconds
 
     @property
     def minutes(self) -> float:
-        """In all."""
+        """Duration of the run."""
         return (self.begin_seconds + self.training_seconds + self.reporting_seconds + self.finalising_seconds) / 60
 
 
@@ -76,13 +79,13 @@ def forecast(
     config: RunConfig,
     source: PatchSampler,
     validation: Validation,
-    finalising: Callable[[Validation, float], tuple[float, float]],
     *,
     fabric: Fabric,
     begin: float = 0.0,
-    keep: Callable[[State], None] = lambda _: None,
+    write: Callable[[State], None] = lambda _: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Forecast:
-    """Measure what a run will take: four steps, and the validation of its smallest image and of its largest.
+    """Time and memory of a run, measured on four steps and on the validation of its smallest and its largest image.
 
     Parameters
     ----------
@@ -90,11 +93,12 @@ def forecast(
         Complete, as it will be trained with.
     source : PatchSampler
     validation : Validation
-    finalising : (validation of one image, how many times as long all take) -> seconds as `time_budget.plan` has
     fabric : Fabric
         Of one process.
     begin : seconds that are gone before the first step
-    keep : what a report does once it has validated: write the model and the state
+    write : (State) -> None
+        Writes the files of a report: the model and a checkpoint.
+    clock : () -> seconds
 
     Returns
     -------
@@ -104,45 +108,58 @@ def forecast(
     waited, stepped = [], []
     with _watching(fabric.device) as most, closing(source.batches(0)) as batches:
         for _ in range(STEPS):
-            began = time.perf_counter()
+            began = clock()
             batch = next(batches)
-            waited.append(time.perf_counter() - began)
+            waited.append(clock() - began)
             train_step(state, batch, config.train, fabric=fabric, progress=0.5).item()
-            stepped.append(time.perf_counter() - began - waited[-1])
-        report, settled = 0.0, (0.0, 0.0)
-        if validation.items:
-            one, share = _validate(validation, state.average)
-            report, settled = one.seconds * share, finalising(one, share)
-        began = time.perf_counter()
-        keep(state)
-        report += time.perf_counter() - began
+            stepped.append(clock() - began - waited[-1])
+        report, finalising = _validate(validation, state.average) if validation.images else (0.0, TimeToFinalise())
+        began = clock()
+        write(state)
+        report += clock() - began
     step, draw = (min(seconds[WARM:]) for seconds in (stepped, waited))
     begin += max(0.0, waited[0] + stepped[0] - step - draw)  # of the first one
-    whole = plan(config.train, step=step + draw, report=report, finalising=settled, gone=begin)
+    whole = plan(config.train, step=step + draw, report=report, finalising=finalising, gone=begin)
     return Forecast(begin, whole.steps, step, draw, whole.reports, report, whole.finalising, most[0])
 
 
-def _validate(validation: Validation, net: nn.Module) -> tuple[Validation, float]:
-    """Validate the largest image; return also how many times as long all take.
+def _validate(validation: Validation, net: nn.Module) -> tuple[float, TimeToFinalise]:
+    """Seconds of a validation of all held-out images, and of the end of the run, measured on one image or two.
 
-    A small image may take nearly as long as a large one, where the network looks far around it. Between the smallest
-    and the largest, time is taken to grow with the number of pixels.
+    A small image may take nearly as long as a large one, where the network sees far around it. Between the smallest
+    and the largest image, the time grows linearly with the number of pixels.
     """
-    items = sorted(validation.items, key=lambda item: item.target.size)
-    sizes, seconds = [item.target.size for item in items], dict[int, float]()
-    ends = (items[0], items[-1]) if sizes[0] < sizes[-1] else items[-1:]
-    for item in (items[0], *ends):  # what is compiled for the first one does not count
-        seen = round(validation.seen_pixels * item.target.size / sum(sizes))
-        one = replace(validation, items=[item], seen_pixels=seen)
-        one.rehearse(net)
-        seconds[item.target.size] = one.seconds
+    images = sorted(validation.images, key=lambda image: image.target.size)
+    sizes, seconds = [image.target.size for image in images], dict[int, float]()
+    ends = (images[0], images[-1]) if sizes[0] < sizes[-1] else images[-1:]
+    for image in (images[0], *ends):  # the first image is repeated, since functions are compiled for it
+        pixels = round(validation.tuning_pixels * image.target.size / sum(sizes))
+        result = _score_as_trained(net, replace(validation, images=[image], tuning_pixels=pixels))
+        seconds[image.target.size] = result.seconds
     whole = float(np.interp(sizes, list(seconds), list(seconds.values())).sum())
-    return one, whole / max(one.seconds, 1e-9)
+    return whole, result.finalising.scaled(whole / max(result.seconds, 1e-9))
+
+
+def _score_as_trained(net: nn.Module, validation: Validation) -> ValidationResult:
+    """Scores as if a network that has just begun predicted the truth, since a trained one has more objects to score."""
+    predictions = predict(net, validation)
+    if validation.units is None:
+        pairs = zip(validation.images, predictions.probabilities, strict=True)
+        certain = [_certain(image.target, len(given)) for image, given in pairs]
+        predictions = replace(predictions, probabilities=certain)
+    return score(predictions, validation)
+
+
+def _certain(target: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """Probabilities (classes, *spatial) of a network that is sure of the truth; unknown pixels are background."""
+    given: NDArray[np.float32] = np.zeros((classes, *target.shape), np.float32)
+    np.put_along_axis(given, np.maximum(target, 0)[None], 1.0, axis=0)
+    return given
 
 
 @contextmanager
 def _watching(device: torch.device) -> Iterator[list[int]]:
-    """Give the most memory that was held while the block ran, once it is over."""
+    """The most bytes that were held while the block ran, in a list that is filled when it ends."""
     most = [resident_bytes()]
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

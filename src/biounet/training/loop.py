@@ -7,7 +7,7 @@ of the step, so a run that was killed and resumed ends with the same bytes as on
 import math
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
@@ -23,22 +23,32 @@ from biounet.models.pretrained import load_pretrained
 from biounet.training.distributed import broadcast
 from biounet.training.run_folder import add_row, cut_log
 from biounet.training.step import State, train_step
-from biounet.training.time_budget import TimeBudget
+from biounet.training.time_budget import TimeBudget, TimeToFinalise
+from biounet.training.validation import ValidationResult
 
-__all__ = ["Report", "State", "Step", "Validate", "fit", "train_step"]
+__all__ = ["Intervals", "Report", "State", "Step", "Validate", "fit", "train_step"]
 
 
-Validate = Callable[[nn.Module], Mapping[str, float]]
-"""Scores of a network on images it was not trained on; the entry ``score`` says which network is best."""
+Validate = Callable[[nn.Module], ValidationResult]
+"""Scores of a network on images that it was not trained on; their entry ``score`` says which network is best."""
 
-SAVE_EVERY = 300.0  # seconds; at least this often the state is written, and at every report
 
-LOOK_EVERY = 2.0  # seconds between looks at the losses, for each of which a GPU has to come to a stop
+@dataclass(frozen=True)
+class Intervals:
+    """Seconds between regular work of the training loop."""
+
+    save: float = 300.0
+    """At least this often a checkpoint is written, and at every report."""
+    look: float = 2.0
+    """This often the losses are read, for which a GPU has to come to a stop."""
+
+
+DEFAULT_INTERVALS = Intervals()
 
 
 @dataclass(frozen=True)
 class Report:
-    """How a run stands: what a row of ``log.csv`` holds."""
+    """State of a run after a validation, as a row of ``log.csv``."""
 
     step: int
     seconds: float
@@ -46,16 +56,18 @@ class Report:
     """Mean training loss since the report before."""
     learning_rate: float
     scores: Mapping[str, float]
-    """Of the network on held-out images; none where it is broken, and the loss no number."""
+    """Of the network on held-out images; empty where the loss is no number."""
     best: bool
     """Whether this network is the best so far, and so the one in ``model.safetensors``."""
     waiting: float
     """Share of the time since the report before in which a step waited for its patches, validation left out."""
+    finalising: TimeToFinalise = field(default_factory=TimeToFinalise)
+    """Time between the last step and the end, estimated from this validation."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What the loop yields: where the run is, and a report after a validation."""
+    """Progress of a run after one step, with a report if the network was validated."""
 
     number: int
     seconds: float
@@ -63,9 +75,9 @@ class Step:
     """Share of the run that lies behind, in [0, 1]."""
     report: Report | None
     note: str = ""
-    """What a person should know of this step; nearly always nothing."""
+    """A message for the user; nearly always empty."""
     loss: float = math.nan
-    """Mean training loss of the last steps whose losses were looked at; no number before that."""
+    """Mean training loss of the last steps whose losses were read; no number before that."""
 
 
 def fit(
@@ -78,7 +90,8 @@ def fit(
     fabric: Fabric,
     resume: bool = False,
     began: float | None = None,
-    afterwards: Callable[[], float] = float,
+    intervals: Intervals = DEFAULT_INTERVALS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Step]:
     """Train, validate now and then, and keep the best network; yield after every step.
 
@@ -88,7 +101,7 @@ def fit(
         Either ``train.steps`` or ``train.minutes`` says when to stop; with minutes, the schedule follows
         the clock.
     source : PatchSampler
-    validate : (Module) -> scores
+    validate : (Module) -> ValidationResult
     card : ModelCard
         What is written beside the weights.
     folder : Path
@@ -97,10 +110,10 @@ def fit(
         Devices and precision.
     resume : bool
         Go on from ``last/``; if the run was killed before it wrote a state, begin anew.
-    began : seconds of `time.monotonic`
+    began : seconds of `clock`
         When the minutes began to count; now, if not given.
-    afterwards : () -> seconds
-        What is still to be done after the last step, as far as one knows after a validation; the minutes hold it too.
+    intervals : Intervals
+    clock : () -> seconds
 
     Raises
     ------
@@ -117,20 +130,20 @@ def fit(
     is_main_process = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on
     if is_main_process and resume:
         cut_log(folder, step=state.step)
-    began = (time.monotonic() if began is None else began) - state.seconds
-    state.gone = state.gone if state.step else time.monotonic() - began
-    budget, keeper = TimeBudget(config.train, state.gone), _Keeper(state, card, folder)
-    reported, pieces, waited = time.monotonic() - began, state.pieces, 0.0
+    began = (clock() if began is None else began) - state.seconds
+    state.gone = state.gone if state.step else clock() - began
+    budget, keeper = TimeBudget(config.train, state.gone), _Keeper(state, card, folder, intervals)
+    reported, pieces, waited = clock() - began, state.pieces, 0.0
     batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
     progress = budget.progress(state.step, state.seconds)
     try:
         while (progress := broadcast(fabric, progress)) < 1:
-            asked = time.monotonic()
+            asked = clock()
             batch = next(batches)
-            waited += time.monotonic() - asked
+            waited += clock() - asked
             loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
-            note, pieces = _said_of_memory(state, pieces, config), state.pieces
-            state.seconds = time.monotonic() - began
+            note, pieces = _note_on_memory(state, pieces, config), state.pieces
+            state.seconds = clock() - began
             before, progress = progress, max(progress, budget.progress(state.step, state.seconds))
             report = None
             if is_main_process:
@@ -141,46 +154,46 @@ def fit(
             if keeper.fault:
                 raise TrainingError(keeper.fault)
             if report is not None:
-                reported, waited = time.monotonic() - began, 0.0
-                budget.learn(reported - state.seconds, afterwards())
+                reported, waited = clock() - began, 0.0
+                budget.learn(reported - state.seconds, report.finalising)
                 progress = max(progress, budget.progress(state.step, reported))  # reports behind it are left out
     except GeneratorExit:  # the caller stops between two steps
         if is_main_process:
-            keeper.leave()
+            keeper.stop()
             broadcast(fabric, math.inf)  # other processes are told to stop
         raise
 
 
 class _Keeper:
-    """Keeps what a run has learnt: the best network, a row per report, the state; nothing of a network that broke."""
+    """Files of a run: the best network, a row of the log per report, checkpoints; none of a network that broke."""
 
-    def __init__(self, state: State, card: ModelCard, folder: Path) -> None:
-        self._state, self._card, self._folder = state, card, folder
+    def __init__(self, state: State, card: ModelCard, folder: Path, intervals: Intervals) -> None:
+        self._state, self._card, self._folder, self._intervals = state, card, folder, intervals
         self._new, self._losses = list[Tensor](), list[float]()  # since the last look, and before that
         self._looked = self._saved = state.seconds
         self.loss = math.nan
-        """Mean at the last look."""
+        """Mean of the losses that were read last."""
         self.fault = ""
         """Why the run cannot go on, if it cannot."""
 
     def keep(self, loss: Tensor, waiting: float, validate: Validate | None) -> Report | None:
-        """Take in the loss of a step, and now and then look whether all is well and save; report if it is time to."""
+        """Take in the loss of a step; now and then check it and write a checkpoint; report if `validate` is given."""
         state = self._state
         self._new.append(loss)
-        saving = validate is not None or state.seconds - self._saved > SAVE_EVERY
-        if saving or state.seconds - self._looked > LOOK_EVERY:
+        saving = validate is not None or state.seconds - self._saved > self._intervals.save
+        if saving or state.seconds - self._looked > self._intervals.look:
             self._look(weights=saving)
         report = None
         if self.fault:
-            report = self._log(math.nan, waiting, {}, best=False)
+            report = self._log(math.nan, waiting, ValidationResult({}), best=False)
         elif validate is not None:
             report = self._keep_best(waiting, validate(state.average))
         if saving:
             self._save()
         return report
 
-    def leave(self) -> None:
-        """Write the state, and a model if there is none yet."""
+    def stop(self) -> None:
+        """Write a checkpoint, and a model if there is none yet."""
         self._look(weights=True)
         self._save()
         path = self._folder / "model.safetensors"
@@ -188,7 +201,7 @@ class _Keeper:
             save_network(path, self._state.average, self._card)
 
     def _look(self, *, weights: bool) -> None:
-        """Read the losses since the look before, and see whether these and the weights are numbers."""
+        """Read the losses of the last steps, and check that these and the weights are numbers."""
         state = self._state
         losses = torch.stack(self._new).tolist() if self._new else []
         self._new.clear()
@@ -208,14 +221,14 @@ class _Keeper:
         )
 
     def _save(self) -> None:
-        """Write the state, unless it is broken: those before stay."""
+        """Write a checkpoint, unless the network broke: checkpoints from before stay."""
         if not self.fault:
             self._state.save(self._folder / "last")
             self._saved = self._state.seconds
 
-    def _keep_best(self, waiting: float, scores: Mapping[str, float]) -> Report:
-        """Save the network if it is the best so far, and log a row; without a score, the last is as good as any."""
-        state, score = self._state, scores["score"]
+    def _keep_best(self, waiting: float, result: ValidationResult) -> Report:
+        """Save the network if it is the best so far, and log a row; without a score, the last network is the best."""
+        state, scores, score = self._state, result.scores, result.scores["score"]
         best = state.best == -math.inf if math.isnan(score) else score >= state.best
         if best:
             state.best = state.best if math.isnan(score) else score
@@ -223,21 +236,21 @@ class _Keeper:
             learnt = {"training": facts, "threshold": scores.get("threshold", self._card.threshold)}
             path = self._folder / "model.safetensors"
             save_network(path, state.average, self._card.model_copy(update=learnt), overwrite=True)
-        return self._log(fmean(self._losses), waiting, scores, best=best)
+        return self._log(fmean(self._losses), waiting, result, best=best)
 
-    def _log(self, loss: float, waiting: float, scores: Mapping[str, float], *, best: bool) -> Report:
-        """Add a row to the log; the next one begins with the losses to come."""
-        state = self._state
+    def _log(self, loss: float, waiting: float, result: ValidationResult, *, best: bool) -> Report:
+        """Add a row to the log; the next row is of the losses that follow."""
+        state, scores = self._state, result.scores
         self._losses.clear()
         rate = state.optimizer.param_groups[0]["lr"]
         row = {"step": state.step, "seconds": round(state.seconds, 1), "loss": loss}
         row |= {"learning_rate": rate, "waiting": round(waiting, 4)}
         add_row(self._folder, {**row, **scores, "best": int(best)})
-        return Report(state.step, state.seconds, loss, rate, scores, best, waiting)
+        return Report(state.step, state.seconds, loss, rate, scores, best, waiting, result.finalising)
 
 
-def _said_of_memory(state: State, pieces: int, config: RunConfig) -> str:
-    """Say that batches are computed in more pieces than before, if they are."""
+def _note_on_memory(state: State, pieces: int, config: RunConfig) -> str:
+    """A message that batches are computed in more pieces than before; empty if they are not."""
     if state.pieces == pieces:
         return ""
     norm = " batch normalisation sees one piece at a time, so set train.batch lower to know what you get;"

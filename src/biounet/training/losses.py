@@ -1,10 +1,10 @@
-"""Losses: functions of class logits, true classes and pixel weights; unknown pixels count for nothing.
+"""Losses: functions of class logits, true classes and pixel weights; unknown pixels do not count.
 
 Each of `LOSSES` takes ``logits`` (N, C, ...) before the soft-max, ``target`` (N, ...) int64 with class numbers,
-negative where nobody knows, and ``weight`` (N, ...) at least 0, or None for 1 everywhere. Each returns
+negative where unknown, and ``weight`` (N, ...) at least 0, or None for 1 everywhere. Each returns
 a scalar in at least float32, also under autocast. With no known pixel in the batch, the loss and its
-gradient are 0. ``l1`` and ``l2`` are the same of images: ``target`` has the shape of ``logits``, and NaN where
-nobody knows.
+gradient are 0. ``l1`` and ``l2`` compare images: ``target`` has the shape of ``logits``, and is NaN where
+unknown.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,7 +59,7 @@ def dice(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """One minus the soft Dice coefficient, mean over all classes, background included.
 
     A pixel of weight w counts as w pixels. Sums run over the whole batch, and one more pixel is counted
-    as right in every class, so that a class that is nowhere costs nothing if nothing is called by it.
+    as right in every class, so that a class that is neither in the target nor predicted costs nothing.
 
     Notes
     -----
@@ -144,7 +144,7 @@ def _of_truth(logs: Tensor, target: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean; 0 where no weight is."""
+    """Weighted mean; 0 if all weights are 0."""
     return (values * weight).sum() / weight.sum().clamp(min=1e-12)
 
 
@@ -152,10 +152,10 @@ def _dice(logs: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Soft Dice loss from log-probabilities."""
     coefficients = []
     for number, log_p in enumerate(logs.unbind(1)):
-        called = weight * log_p.exp()
+        predicted = weight * log_p.exp()
         true = (target == number).to(logs.dtype)
-        both = (called * true).sum()
-        coefficients.append((2 * both + 1) / (called.sum() + (weight * true).sum() + 1))
+        both = (predicted * true).sum()
+        coefficients.append((2 * both + 1) / (predicted.sum() + (weight * true).sum() + 1))
     return 1 - torch.stack(coefficients).mean()
 
 
@@ -169,11 +169,11 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = Mappin
         "l2": l2,
     }
 )
-"""Name of a loss -> function of logits (or a drawn image), target and weight; a `Task` says which fit it."""
+"""Name of a loss -> function of logits (or a drawn image), target and weight; a `Task` lists the losses that fit it."""
 
 
 def check_loss(name: str, task: Task) -> None:
-    """Refuse a loss that does not fit the task.
+    """Check that a loss fits the task.
 
     Raises
     ------

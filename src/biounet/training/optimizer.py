@@ -1,4 +1,4 @@
-"""Optimiser, learning rate over a run, the running average of the weights, and the statistics it ends with."""
+"""Optimiser, learning rate, running average of the weights, and statistics of batch normalisation."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -84,8 +84,8 @@ def average_weights(average: Mapping[str, Tensor], net: nn.Module, *, decay: flo
     average : name -> Tensor, changed in place
     net : Module
     decay : in [0, 1), no unit
-        Share of the average that stays per step; less in the first steps, so that the random weights of
-        the beginning are soon forgotten.
+        Share of the average that stays per step; less in the first steps, so that the random initial
+        weights are soon forgotten.
     step : int, from 0
 
     Examples
@@ -113,8 +113,8 @@ def measure_statistics(net: nn.Module, batches: Iterable[Tensor]) -> None:
     net : Module, changed in place
         Its weights stay. It is left as for prediction.
     batches : (N, C, *spatial) float32, at least one
-        Such images as it is for: not bent, not relit, and not cut into the small patches of training, in which
-        padding shows more.
+        Images as they will be predicted: not augmented, and larger than the patches of training, in which padding
+        has more influence.
 
     Notes
     -----
@@ -132,7 +132,7 @@ def measure_statistics(net: nn.Module, batches: Iterable[Tensor]) -> None:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # which PyTorch takes for the plain mean
+        norm.momentum = None  # plain mean, in PyTorch
         norm.train()
     for batch in batches:
         net(batch)

@@ -1,14 +1,12 @@
-"""One experiment: a dataset and settings become a run folder with a trained model in it."""
+"""A training run: a dataset and settings become a folder with a trained model."""
 
-import copy
 import shutil
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import takewhile
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from biounet.config import AugmentConfig, RunConfig
+from biounet.config import RunConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import LabelError, OutputError
 from biounet.core.geometry import Geometry
@@ -35,27 +33,17 @@ from biounet.training.auto_settings import Fingerprint, choose_settings
 from biounet.training.auto_width import fit_minutes
 from biounet.training.checkpoint import hold
 from biounet.training.distributed import broadcast, check_share
+from biounet.training.finalise import finalise, statistics_pixels, with_statistics_of_images
 from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
-from biounet.training.optimizer import measure_statistics
 from biounet.training.run_folder import begin_folder, check_folder, clear_parts
 from biounet.training.step import State
-from biounet.training.time_budget import time_to_finalise
 from biounet.training.tuning_images import choose_tuning_images
-from biounet.training.validation import Validation
+from biounet.training.validation import Validation, ValidationResult, predict, score
 
 __all__ = ["TrainingRun"]
 
-
-WIDER = 2
-"""How much wider than patches, if images allow it, are the pieces of them that statistics are measured on."""
-
-BATCHES = 16
-"""How many batches of such pieces."""
-
-SEARCHING = 0.1
-"""Largest share of the minutes that is kept for the search for rules; it goes on as long as minutes are left."""
 
 PREPARED = "prepared"
 """Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
@@ -76,7 +64,7 @@ class TrainingRun:
         Of the run.
     fabric : Fabric
         As `biounet.training.distributed.make_fabric` makes it.
-    began : seconds of `time.monotonic`
+    began : seconds of `clock`
         When the minutes of the budget began to count.
     """
 
@@ -87,9 +75,12 @@ class TrainingRun:
     fabric: Fabric
     began: float = field(default_factory=time.monotonic)
     reasons: dict[str, str] = field(default_factory=dict)
-    """Why settings are what they are, for those that were not given by hand."""
+    """Reasons for the values of settings that were not given by hand."""
+    clock: Callable[[], float] = time.monotonic
+    result: ValidationResult | None = field(default=None, init=False)
+    """Scores and results on the held-out images at the last validation; at the end, of the finished model."""
     calibration: Calibration | None = field(default=None, init=False)
-    """How far the probabilities of the trained network are from what is true; known when the run is at its end."""
+    """Calibration error of the trained network, before and after it was calibrated; known at the end of the run."""
 
     def __post_init__(self) -> None:
         check_loss(self.config.train.loss, self.data.task)
@@ -99,36 +90,47 @@ class TrainingRun:
 
     @cached_property
     def validation(self) -> Validation:
-        """Scores of the held-out images; where gaps weigh more, telling objects apart counts too."""
+        """The held-out images; where the loss has border weights, separating objects is part of their score."""
         precision = choose_precision(self.config.train.precision, self.fabric.device)
-        apart = self.data.task.has_classes and self.config.train.border_weight > 0 and self.config.model.classes == 2
+        separate = self.data.task.has_classes and self.config.train.border_weight > 0 and self.config.model.classes == 2
         numbered = self.data.task.numbered
-        seen, pixels = (
+        images, pixels = (
             choose_tuning_images(self.data, self.config.train.minutes) if numbered and self.is_main_process else ((), 0)
         )
         return Validation(
             self.data.validation,
             self.fabric.device,
             precision,
-            objects=self.data.objects if apart else None,
+            objects=self.data.objects if separate else None,
             rules=self._first_rules if numbered else None,
             units=self.data.target_normalization,
-            seen=seen,
-            seen_pixels=pixels,
+            tuning_images=images,
+            tuning_pixels=pixels,
+            statistics_pixels=statistics_pixels(self.config),
+            clock=self.clock,
         )
+
+    def validate(self, net: nn.Module) -> ValidationResult:
+        """Predict and score the held-out images, and keep the result.
+
+        The arrays of the result before are released first, since memory may not hold both.
+        """
+        self.result = self.result and self.result.without_arrays()
+        self.result = score(predict(net, self.validation), self.validation)
+        return self.result
 
     @property
     def _first_rules(self) -> ObjectRules:
-        """Rules that the search for better ones begins with."""
+        """Rules where the search for better rules begins."""
         return ObjectRules(target=self.data.target, **self.data.task.first_rules.get(self.data.target, {}))
 
     @property
     def is_main_process(self) -> bool:
-        """Whether this process, of several that train together, is the one that writes and speaks."""
+        """Whether this process, of several that train together, is the one that writes files and messages."""
         return self.fabric.global_rank == 0
 
-    def finalise(self) -> dict[str, str]:
-        """Settle what the settings leave to the images and the machine; return the reasons, by setting."""
+    def choose_settings(self) -> dict[str, str]:
+        """Choose the settings that follow from the images and the machine; return the reasons, by setting."""
         auto, processes = self.config.train.auto, self.fabric.world_size
         if auto:
             self.config, reasons = choose_settings(self.config, Fingerprint.of(self.data))
@@ -165,7 +167,7 @@ class TrainingRun:
         Raises
         ------
         OutputError
-            If the folder exists and it is not to be resumed.
+            If the folder is not empty and the run is not to be resumed.
         TrainingError
             If there is nothing to resume, the settings or the data have changed, or another process
             trains into the folder.
@@ -190,65 +192,43 @@ class TrainingRun:
         for step in fit(
             self.config,
             source,
-            self.validation,
+            self.validate,
             self._card(),
             self.folder,
             fabric=self.fabric,
             resume=resume,
             began=self.began,
-            afterwards=lambda: time_to_finalise(self.config.train, *self._finalising(self.validation)),
+            clock=self.clock,
         ):
-            began = min(began, time.monotonic() - step.seconds)  # minutes before a run was resumed count
+            began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
             yield step
-        if self.is_main_process and self._learns_from_held_out:
+        if self.is_main_process and self.validation.has_labels and self.data.task.has_labels:
             self._finalise_model(source, began + 60 * (self.config.train.minutes or inf))
         if self.is_main_process:
             shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
 
-    @property
-    def _learns_from_held_out(self) -> bool:
-        """Whether the held-out images tell more than which network is best."""
-        return self.validation.has_labels and self.data.task.has_labels
-
-    def _finalising(self, last: Validation, share: float = 1.0) -> tuple[float, float]:
-        """Seconds of what must, and of what may follow the last step, as a validation of a share of all tells."""
-        train, pixels = self.config.train, 0
-        if not self._learns_from_held_out:
-            return 0.0, 0.0
-        if self.config.model.norm == "batch":
-            pixels = BATCHES * train.batch * (WIDER * train.patch) ** self.config.model.dims
-        needed, search = (share * seconds for seconds in last.finalising_seconds())
-        search = search if train.minutes is None else min(search, SEARCHING * 60 * train.minutes)
-        return needed, search + last.prediction_seconds(pixels)
-
     def _finalise_model(self, source: PatchSampler, deadline: float) -> None:
-        """Settle all that is left to learn of the network that was kept, and write it into the model file."""
+        """Finalise the best network of the run, and write it into the model file again."""
         path = self.folder / "model.safetensors"
         net, card = load_network(path)
-        until = deadline - self.validation.finalising_seconds()[0]
-        net, facts = self._with_best_statistics(net.to(self.fabric.device), card.training, source, until)
-        self.calibration, learnt = self.validation.finalise(net, deadline=deadline)
-        save_network(path, net, card.model_copy(update={"training": facts, **learnt}), overwrite=True)
-
-    def _with_best_statistics(
-        self, net: nn.Module, facts: Mapping[str, Any], source: PatchSampler, until: float
-    ) -> tuple[nn.Module, dict[str, Any]]:
-        """Take the statistics of unchanged images, as many as time allows, if those held out are not worse for it."""
-        if self.config.model.norm != "batch":
-            return net, dict(facts)
-        measured = copy.deepcopy(net)
-        wider = self.config.updated({"train.patch": WIDER * self.config.train.patch})
-        size = network_input_size(wider, self._geometry, self.data.largest)
-        still = replace(source, augment=AugmentConfig(elastic=0, rotate=0, mirror=False), size=size)
-        steps = takewhile(lambda step: not step or time.monotonic() < until, range(BATCHES))
-        measure_statistics(measured, (still.batch(step).image for step in steps))
-        scores = self.validation(measured)
-        if scores["score"] < facts["scores"]["score"]:
-            return net, dict(facts)
-        return measured, {**facts, "scores": scores, "statistics": "of unchanged images"}
+        net, facts, probabilities = net.to(self.fabric.device), dict(card.training), None
+        if self.config.model.norm == "batch":
+            until = deadline - (self.result.finalising.needed if self.result else 0.0)
+            options: dict[str, Any] = {"largest": self.data.largest, "go_on": lambda: self.clock() < until}
+            measured = with_statistics_of_images(net, source, self.config, **options)
+            result = self.validate(measured)
+            if result.scores["score"] >= facts["scores"]["score"]:
+                net, probabilities = measured, list(result.probabilities)
+                facts |= {"scores": dict(result.scores), "statistics": "of unchanged images"}
+            del result  # its arrays are released below
+        self.result = self.result and self.result.without_arrays()
+        probabilities = probabilities or predict(net, self.validation).probabilities
+        finalised = finalise(net, probabilities, self.validation, deadline=deadline)
+        self.result, self.calibration = finalised.result, finalised.calibration
+        save_network(path, net, card.model_copy(update={"training": facts, **finalised.settings}), overwrite=True)
 
     def forecast(self) -> Forecast:
-        """Measure what the run will take; nothing is written that stays."""
+        """Measure the time and memory that the run will take; no file stays."""
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
             excerpt, share = self.data.excerpt()
@@ -256,13 +236,13 @@ class TrainingRun:
             return self._measured(source, (time.monotonic() - began) * (1 / share - 1))
 
     def _measured(self, source: PatchSampler, others: float = 0.0) -> Forecast:
-        """Measure what the run will take; preparing the other samples takes so many seconds more."""
-        begin = time.monotonic() - self.began + others
-        options: dict[str, Any] = {"fabric": self.fabric, "begin": begin, "keep": self._keep_for_a_while}
-        return forecast(self.config, source, self.validation, self._finalising, **options)
+        """Measure the time and memory of the run; `others` are seconds to prepare the other images."""
+        begin = self.clock() - self.began + others
+        options: dict[str, Any] = {"fabric": self.fabric, "begin": begin, "write": self._write_temporarily}
+        return forecast(self.config, source, self.validation, **options)
 
-    def _keep_for_a_while(self, state: State) -> None:
-        """Write what a report writes, where it does not stay; as much of it as there is room for."""
+    def _write_temporarily(self, state: State) -> None:
+        """Write the files of a report into a temporary folder, as far as the disk has room for them."""
         with tempfile.TemporaryDirectory() as place, suppress(OutputError):
             state.save(Path(place))
             save_network(Path(place) / "model.safetensors", state.average, self._card())
@@ -279,12 +259,12 @@ class TrainingRun:
         return PatchSampler(samples, geometry, size, augment, train, wanted)
 
     def check_folder(self, *, resume: bool) -> None:
-        """Refuse a folder that the run may not be written into, see `biounet.training.run_folder`; write nothing."""
+        """Check that the run may be written into its folder, see `biounet.training.run_folder`; nothing is written."""
         check_folder(self.folder, self.config, self.hashes, resume=resume)
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """What the data are, by name."""
+        """Hash of each image with its labels, by name."""
         return image_hashes(self.data)
 
     def _card(self) -> ModelCard:

@@ -1,4 +1,4 @@
-"""The folder of a run: what was begun in it, what killed processes left in it, and the rows of its log."""
+"""Folder of a training run: whether a run may begin or go on in it, leftovers of killed processes, and its log."""
 
 import csv
 from collections.abc import Collection, Mapping
@@ -17,16 +17,16 @@ SETTINGS = "config.toml"
 LOG = "log.csv"
 STATES = "last"
 EARLY = (LOCK, f"{STATES}/{HASHES}")
-"""Files that are there before the settings are: a run that was killed by then has not begun."""
+"""Files that are written before the settings: a run that was killed by then has not begun."""
 
 
 def check_new(folder: Path, *, early: Collection[str] = EARLY) -> None:
-    """Refuse a folder that holds anything but what is left of a run that was killed before its settings were written.
+    """Check of a new run: the folder is empty, but for files of a run that was killed before its settings were written.
 
     Parameters
     ----------
     folder : Path
-    early : names of files, as seen from the folder, that may be there
+    early : names of files, relative to the folder, that may be there
 
     Raises
     ------
@@ -38,20 +38,20 @@ def check_new(folder: Path, *, early: Collection[str] = EARLY) -> None:
 
 
 def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, resume: bool) -> None:
-    """Refuse a folder that another run is in, or, to resume, one that was begun otherwise; write nothing.
+    """Check of a folder: it holds no other run, or, to resume, a run of the same settings and data; nothing is written.
 
     Parameters
     ----------
     folder : Path
     config : RunConfig
-        Of the run that is to begin or to go on.
+        Settings of the run that is to begin or to go on.
     hashes : as of `biounet.data.hashes.image_hashes`
     resume : bool
 
     Raises
     ------
     OutputError
-        If the folder is a file, or holds something and it is not to be resumed.
+        If the folder is a file, or is not empty and the run is not to be resumed.
     TrainingError
         If another process trains into it; or there is nothing to resume, or settings or data have changed.
     """
@@ -75,14 +75,14 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
 
 
 def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], hashes: Mapping[str, str]) -> None:
-    """Write down what a run is made from; the settings last, since where they are there is a run to resume."""
+    """Write the settings and data hashes of a run; the settings last, since they mark a run that can be resumed."""
     save_hashes(folder / STATES, hashes)
     with replacing(folder / SETTINGS) as temporary:
         temporary.write_text(config.to_toml(reasons=reasons))
 
 
 def clear_parts(folder: Path) -> None:
-    """Remove what processes were writing when they were killed; the folder must be held."""
+    """Remove half-written files of killed processes; the folder must be locked by this process."""
     for name in (SETTINGS, LOG, "model.safetensors", "report.html"):
         remove_parts(folder / name)
     for name in (HASHES, "step-*.safetensors"):
@@ -90,7 +90,7 @@ def clear_parts(folder: Path) -> None:
 
 
 def add_row(folder: Path, row: Mapping[str, float]) -> None:
-    """Append a row to the log; the first time, with a heading. What a later row lacks is no number in it."""
+    """Append a row to the log; the first time, with a heading. Columns that a later row lacks become nan."""
     path = folder / LOG
     with sayable(path), path.open("a+", newline="") as stream:
         stream.seek(0)
@@ -102,7 +102,7 @@ def add_row(folder: Path, row: Mapping[str, float]) -> None:
 
 
 def cut_log(folder: Path, *, step: int) -> None:
-    r"""Take the rows out of the log that a run makes anew which goes on from a step, and one that was torn.
+    r"""Remove rows after a step from the log, since a run that goes on from there writes them anew, and a torn row.
 
     Examples
     --------
@@ -120,9 +120,9 @@ def cut_log(folder: Path, *, step: int) -> None:
         heading, *rows = [*stream] or [""]
     steps = [row.partition(",")[0] for row in rows]
     whole = [(row, int(made)) for row, made in zip(rows, steps, strict=True) if row.endswith("\n") and made.isdecimal()]
-    kept = [row for row, made in whole if made <= step]
-    if not kept or not heading.startswith("step,"):
+    rows_before = [row for row, made in whole if made <= step]
+    if not rows_before or not heading.startswith("step,"):
         path.unlink()  # the first row brings its heading
-    elif kept != rows:
+    elif rows_before != rows:
         with replacing(path, overwrite=True) as temporary:
-            temporary.write_text("".join([heading, *kept]), newline="")
+            temporary.write_text("".join([heading, *rows_before]), newline="")

@@ -1,4 +1,4 @@
-"""One update of the weights: what a run carries from step to step, and the step that changes it."""
+"""One update of the weights, and the state of a run between two updates."""
 
 import copy
 import math
@@ -27,12 +27,12 @@ __all__ = ["State", "train_step"]
 
 
 NUMBERS = ("step", "seconds", "gone", "best", "pieces")
-"""What a state file holds beside tensors."""
+"""Attributes of `State` that a checkpoint holds beside tensors."""
 
 
 @dataclass
 class State:
-    """All that a run carries from step to step."""
+    """State of a run between two updates: networks, optimisers, counters."""
 
     net: nn.Module
     average: nn.Module
@@ -44,11 +44,11 @@ class State:
     gone: float = 0.0
     """Seconds before the first step."""
     pieces: int = 1
-    """How many parts a batch is computed in, one after the other; more than one where memory is short."""
+    """Number of parts that a batch is computed in, one after the other; more than one where memory is short."""
     shared: nn.Module | None = None
-    """The network as one with those of other processes, if there are any."""
+    """The network, joined with the networks of other processes if there are any."""
     adversary: Adversary | None = None
-    """Who learns to tell the results of the network from the truth, if anybody does."""
+    """A discriminator that learns to distinguish predictions from annotations; None without adversarial training."""
 
     @classmethod
     def begin(cls, config: RunConfig, device: torch.device) -> Self:
@@ -60,13 +60,13 @@ class State:
         return cls(net, average, make_optimizer(net, config.train), adversary=adversary)
 
     def join(self, fabric: Fabric) -> None:
-        """Train as one with the other processes, if there are any; all must hold the same state."""
+        """Train together with the other processes, if there are any; all must hold the same state."""
         if fabric.world_size > 1:
             self.net = share_batch_norm(self.net, fabric.device)
             self.shared = fabric.setup_module(self.net, move_to_device=False)
 
     def save(self, folder: Path) -> None:
-        """Write everything to a state file."""
+        """Write a checkpoint."""
         tensors: dict[str, Tensor] = {}
         for part, net in self._networks.items():
             tensors |= {f"{part}.{name}": value for name, value in net.state_dict().items()}
@@ -76,12 +76,12 @@ class State:
         save_state(folder, self.step, tensors, {name: getattr(self, name) for name in NUMBERS})
 
     def resume(self, folder: Path) -> bool:
-        """Take up what `save` wrote; return whether it ever did."""
+        """Continue from the latest checkpoint; return False if there is none."""
         found = load_state(folder)
         if found is None:
             return False
         tensors, facts = found
-        facts = {"gone": 0.0, **facts}  # where none is written the schedule began with the minutes
+        facts = {"gone": 0.0, **facts}  # in old checkpoints the schedule began with the minutes
         for part, net in self._networks.items():
             net.load_state_dict(_below(f"{part}.", tensors))
         for part, optimizer in self._optimizers.items():
@@ -91,7 +91,7 @@ class State:
         return True
 
     def is_finite(self) -> bool:
-        """Whether all weights are numbers; a GPU has to come to a stop for it."""
+        """Whether all weights are finite numbers; a GPU has to come to a stop for it."""
         tensors = [value for net in self._networks.values() for value in net.state_dict().values()]
         return bool(torch.stack([value.isfinite().all() for value in tensors]).all())
 
@@ -129,17 +129,17 @@ def train_step(state: State, batch: Batch, config: TrainConfig, *, fabric: Fabri
     ----------
     state : State, changed in place
     batch : Batch
-        Of several processes, what this one has to do of it.
+        Of several processes, the samples of this one.
     config : TrainConfig
     fabric : Fabric
-        For the precision, and for what processes have in common.
+        For the precision, and to exchange gradients between processes.
     progress : in [0, 1]
         Where in the schedule this step stands.
 
     Returns
     -------
     Tensor, a scalar without gradient
-        The loss of the whole batch before the update. It is not waited for, so that a GPU need not stop.
+        The loss of the whole batch before the update. Nothing waits for its value, so that a GPU need not stop.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def _add_gradients(state: State, batch: Batch, config: TrainConfig, fabric: Fabr
 
 
 def _whole_batch(batch: Batch, state: State, config: TrainConfig, fabric: Fabric) -> Batch:
-    """What is known of the whole batch, of which each process has drawn a part; its images only if they are judged."""
+    """Labels and weights of the whole batch, of which each process has a part; images if there is a discriminator."""
     if fabric.world_size == 1:
         return batch
     names = ["labels", *(["weights"] if batch.weights is not None else []), *(["image"] if state.adversary else [])]
@@ -213,7 +213,7 @@ def _whole_batch(batch: Batch, state: State, config: TrainConfig, fabric: Fabric
 def _whole_loss(logits: Tensor, batch: Batch, state: State, config: TrainConfig, fabric: Fabric) -> Tensor:
     """Loss of the whole batch."""
     labels, weights = batch.labels, batch.weights
-    if logits.ndim > batch.image.ndim:  # (N, classes, heads, *spatial): every head is to learn the same
+    if logits.ndim > batch.image.ndim:  # (N, classes, heads, *spatial): every head learns the same target
         labels = _for_each(logits, labels)
         weights = None if weights is None else _for_each(logits, weights)
     loss = LOSSES[config.loss](logits, labels, weights)
@@ -229,8 +229,8 @@ def _for_each(logits: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _ask_for_less(state: State, samples: int, fabric: Fabric, error: torch.OutOfMemoryError) -> None:
-    """Halve the parts in which a batch is computed, or say that this cannot help."""
-    if fabric.world_size > 1:  # the others are in the middle of the step, and would wait for ever
+    """Halve the parts in which a batch is computed; raise an error if they cannot be halved."""
+    if fabric.world_size > 1:  # the other processes are in the middle of the step, and would wait for ever
         raise TrainingError(
             "the GPU is out of memory; with several devices use a smaller train.batch or train.patch, or more devices"
         ) from error

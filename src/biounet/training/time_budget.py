@@ -1,29 +1,68 @@
-"""How far a run is, and when it reports, by its steps or by the clock; a run asks, and so does who forecasts it."""
+"""Share of a training run that lies behind, and when it reports, by its steps or by the clock."""
 
-import math
 from dataclasses import dataclass
 
 from biounet.config import TrainConfig
 from biounet.core.errors import TrainingError
 
-__all__ = ["Plan", "TimeBudget", "of_too_few", "plan", "time_to_finalise"]
+__all__ = ["Plan", "TimeBudget", "TimeToFinalise", "of_too_few", "plan"]
 
 
-SETTLING, MOST = 0.25, 0.5
-"""Largest share of the minutes that is left for what may follow the last step, and for what must."""
+FINALISING, MOST = 0.25, 0.5
+"""Largest share of the minutes that is kept for the end of a run: with optional work, and without."""
+
+SEARCHING = 0.1
+"""Largest share of the minutes that is kept for the search for rules; it goes on as long as minutes are left."""
 
 REPORTING, FEWEST = 0.2, 3
 """Share of the minutes that reports may take before there are fewer of them, and how many there are at least."""
 
 FEW = 100
-"""Updates from less than which a network hardly learns."""
+"""Updates below which a network hardly learns."""
 
 FINEST = 10_000
 """Stretches of equal length that a plan goes through at most, so that one of days is made at once."""
 
 
+@dataclass(frozen=True)
+class TimeToFinalise:
+    """Seconds between the last step of a run and its end, as a validation during the run predicts them."""
+
+    needed: float = 0.0
+    """To predict and calibrate the held-out images."""
+    search: float = 0.0
+    """To search for the rules of objects; the search stops when the minutes are over."""
+    statistics: float = 0.0
+    """To measure the statistics of batch normalisation; fewer batches are measured where minutes are short."""
+
+    def scaled(self, factor: float) -> "TimeToFinalise":
+        """Seconds where the held-out images have `factor` times as many pixels; statistics are of training images.
+
+        >>> TimeToFinalise(10.0, 20.0, 5.0).scaled(2.0)
+        TimeToFinalise(needed=20.0, search=40.0, statistics=5.0)
+        """
+        return TimeToFinalise(factor * self.needed, factor * self.search, self.statistics)
+
+    def within(self, minutes: float | None) -> float:
+        """Seconds to keep in a run of some minutes: what is needed, and optional work up to a quarter of the minutes.
+
+        Examples
+        --------
+        Statistics get the rest of 30 s, a quarter of two minutes; the search gets 12 s, a tenth of them.
+
+        >>> [TimeToFinalise(needed, statistics=90.0).within(2) for needed in (10.0, 50.0)]
+        [30.0, 50.0]
+        >>> TimeToFinalise(10.0, search=90.0).within(2), TimeToFinalise(10.0, search=90.0).within(None)
+        (22.0, 100.0)
+        """
+        if minutes is None:
+            return self.needed + self.search + self.statistics
+        optional = min(self.search, SEARCHING * 60 * minutes) + self.statistics
+        return max(self.needed, min(self.needed + optional, FINALISING * 60 * minutes))
+
+
 class TimeBudget:
-    """How far a run is, and when it reports.
+    """Progress of a run by its steps or minutes, and when it reports.
 
     Parameters
     ----------
@@ -39,7 +78,7 @@ class TimeBudget:
     >>> budget = TimeBudget(TrainConfig(minutes=10, reports=10))
     >>> budget.progress(1, 300.0), budget.reports_between(0.19, 0.21)
     (0.5, True)
-    >>> budget.learn(30.0, 60.0)              # ten reports would take half of the time: a fifth has room for four
+    >>> budget.learn(30.0, TimeToFinalise(60.0))    # ten reports would take half of the time: a fifth has room for four
     >>> round(budget.progress(1, 300.0), 3), budget.reports_between(0.19, 0.21)
     (0.588, False)
     """
@@ -49,12 +88,12 @@ class TimeBudget:
         self._closing = 0.0
 
     def progress(self, step: int, seconds: float) -> float:
-        """Share of the run that lies behind after so many steps, and seconds.
+        """Share of the run that lies behind after so many steps and seconds.
 
         Raises
         ------
         TrainingError
-            If nothing says how long the run is.
+            If the settings have neither steps nor minutes.
         """
         if self._config.steps is not None:
             return min(1.0, step / self._config.steps)
@@ -66,37 +105,27 @@ class TimeBudget:
 
     def reports_between(self, before: float, progress: float) -> bool:
         """Whether a report is due."""
-        # So that a report which is due at a step does not come one later, where the share of it was rounded down.
+        # A report that is due at a step must not come one step later because its share was rounded down.
         return int(progress * self._reports + 1e-9) > int(before * self._reports + 1e-9)
 
-    def learn(self, report: float, afterwards: float) -> None:
-        """From the seconds of a report: the last must fit into the minutes too, and all may not eat them.
+    def learn(self, report: float, finalising: TimeToFinalise) -> None:
+        """Keep time for the last report and the end of the run, and make fewer reports if they would take too long.
 
         Parameters
         ----------
-        report : seconds that the last one took
-        afterwards : seconds of what follows the last step, see `time_to_finalise`
+        report : seconds that the last report took
+        finalising : TimeToFinalise
         """
         if self._config.minutes is None:
             return
         budget = 60 * self._config.minutes
-        # Of a bad network what follows seems long.
-        self._closing = report + min(afterwards, MOST * budget)
+        # The objects of a bad network take long to find: the first reports expect too long an end.
+        self._closing = report + min(finalising.within(self._config.minutes), MOST * budget)
         self._reports = min(self._reports, max(FEWEST, int(REPORTING * budget / max(report, 1e-9))))
 
 
-def time_to_finalise(config: TrainConfig, needed: float, useful: float) -> float:
-    """Seconds to keep for what follows the last step: all that must, and of what may as much as the minutes allow.
-
-    >>> [time_to_finalise(TrainConfig(minutes=2), needed, 90.0) for needed in (10.0, 50.0)]     # a quarter: 30 s
-    [30.0, 50.0]
-    """
-    most = math.inf if config.minutes is None else SETTLING * 60 * config.minutes
-    return max(needed, min(needed + useful, most))
-
-
 def of_too_few(config: TrainConfig, steps: int) -> str:
-    """Say that a run learns hardly anything, if its minutes hold so few steps.
+    """A warning that the minutes of a run hold too few steps to learn from; empty where they hold enough.
 
     >>> of_too_few(TrainConfig(minutes=1), 2)
     '1 minutes hold 2 steps only, and a network hardly learns from less than 100; give more --minutes'
@@ -111,12 +140,12 @@ def of_too_few(config: TrainConfig, steps: int) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run makes of its steps or minutes."""
+    """Steps and reports that a run makes in its minutes."""
 
     steps: int
     reports: int
     finalising: float
-    """Seconds of what follows the last step."""
+    """Seconds between the last step and the end."""
 
 
 def plan(
@@ -124,30 +153,29 @@ def plan(
     *,
     step: float,
     report: float = 0.0,
-    finalising: tuple[float, float] = (0.0, 0.0),
+    finalising: TimeToFinalise = TimeToFinalise(),
     gone: float = 0.0,
 ) -> Plan:
-    """Go through a run whose steps, and whose reports, take equally long.
+    """Steps and reports of a run whose steps, and whose reports, take equally long.
 
     Parameters
     ----------
     config : TrainConfig
         Its steps, or its minutes, and its reports.
     step, report : seconds of each
-    finalising : seconds of what must follow the last step, and of what is done if there is time
+    finalising : TimeToFinalise
     gone : seconds before the first step
 
     Examples
     --------
-    Of 300 s the last report takes 6 and what follows 24; so there are 270 for steps and the other nine reports.
+    Of 300 s the last report takes 6 s and the end 24 s; so 270 s are left for steps and the other nine reports.
 
-    >>> plan(TrainConfig(minutes=5, reports=10), step=1.0, report=6.0, finalising=(20.0, 4.0))
+    >>> plan(TrainConfig(minutes=5, reports=10), step=1.0, report=6.0, finalising=TimeToFinalise(20.0, 4.0))
     Plan(steps=216, reports=10, finalising=24.0)
     >>> plan(TrainConfig(steps=500, reports=10), step=1.0, report=6.0)
     Plan(steps=500, reports=10, finalising=0.0)
     """
     budget, made, seconds, reports, progress = TimeBudget(config, gone), 0, gone, 0, 0.0
-    afterwards = time_to_finalise(config, *finalising)
     whole = config.steps or round(60 * (config.minutes or 0) / max(step, 1e-9))
     stretch = max(1, whole // FINEST)
     while progress < 1:
@@ -156,6 +184,6 @@ def plan(
         before, progress = progress, max(progress, budget.progress(made, seconds))
         if budget.reports_between(before, progress):
             reports, seconds = reports + 1, seconds + report
-            budget.learn(report, afterwards)
+            budget.learn(report, finalising)
             progress = max(progress, budget.progress(made, seconds))
-    return Plan(made, reports, afterwards)
+    return Plan(made, reports, finalising.within(config.minutes))

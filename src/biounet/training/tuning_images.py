@@ -1,4 +1,4 @@
-"""What of the images to train on rules of objects are tuned on, too: some of them, or parts of those that are large."""
+"""Training images on which the rules of objects are tuned, too: some of them, or parts of large ones."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,47 +10,51 @@ from biounet.core.labels import IGNORE
 from biounet.data.annotated_image import AnnotatedImage, OnDemandImages
 from biounet.data.subset import spread_crops
 from biounet.data.training_set import TrainingSet
-from biounet.training.validation import TUNED
+from biounet.training.validation import TUNING_PIXELS
 
 __all__ = ["choose_tuning_images"]
 
 
 TWICE = 2
-"""How many pixels of the images to train on rules of objects are tuned on, for one that is held out."""
+"""Pixels of training images that rules of objects are tuned on, for one pixel held out."""
 
 ENOUGH, ENOUGH_A_MINUTE = 2**23, 2**19
-"""Pixels to tune rules on, those held out included: as many as take a processor a tenth of a budget of 16 minutes."""
+"""Pixels to tune rules on, held-out pixels included: a processor takes a tenth of a budget of 16 minutes for them."""
 
 LARGE, PARTS = 4, 4
-"""Of so many large images at most so many parts each are taken, so that few objects are near the edge of one."""
+"""Number of large images, and of parts of each, that are taken at most, so that few objects are cut by an edge."""
 
 
-def choose_tuning_images(data: TrainingSet, minutes: float | None) -> tuple[Sequence[AnnotatedImage], int]:
-    """Choose what the network has learnt from, and rules are tuned on, too.
+def choose_tuning_images(
+    data: TrainingSet, minutes: float | None, *, enough: int = ENOUGH, most_held_out: int = TUNING_PIXELS
+) -> tuple[Sequence[AnnotatedImage], int]:
+    """Training images on which the rules of objects are tuned, besides the held-out images.
 
     Parameters
     ----------
     data : TrainingSet
         With numbered objects.
     minutes : of the run, if it has any
+    enough : pixels to tune rules on, held-out pixels included
+    most_held_out : pixels of held-out images that rules are tuned on at most
 
     Returns
     -------
-    items
-        Images spread evenly, up to twice as many pixels as are held out. If one image alone has more, parts of up to
-        four of them: copies, so that nothing of the rest is held. Objects that an edge of a part cuts are unknown.
-        None where those held out are as many as the minutes have time for.
+    images
+        Images spread evenly, with up to twice as many pixels as are held out. If one image alone has more, parts of up
+        to four images: copies, so that the rest of the image is not held in memory. Objects that the edge of a part
+        cuts are unknown. Empty where the minutes leave no time for more than the held-out images.
     int
-        How many pixels they have, at most.
+        Number of their pixels, at most.
     """
     held_out = sum(item.target.size for item in data.validation)
-    most = ENOUGH if minutes is None else min(ENOUGH, ENOUGH_A_MINUTE * minutes)
+    most = enough if minutes is None else min(enough, ENOUGH_A_MINUTE * minutes)
     room = min(TWICE * held_out, most - held_out)
     every = int(data.counts.sum() // max(1, room))
     chosen = data.part(slice(None, None, max(1, every)))
     if chosen.counts.sum() <= TWICE * room:
         return OnDemandImages(chosen.train), int(chosen.counts.sum())
-    tuned = min(held_out, TUNED)  # of large images, too, no more than parts are compared
+    tuned = min(held_out, most_held_out)  # of large held-out images, too, only parts are compared
     room = min(TWICE * tuned, int(most) - tuned)
     large = [number for number, image in enumerate(data.statistics) if prod(image.shape[1:]) > room > 0]
     some = large[:: -(-len(large) // LARGE) or 1]
@@ -59,7 +63,7 @@ def choose_tuning_images(data: TrainingSet, minutes: float | None) -> tuple[Sequ
 
 
 def _parts(data: TrainingSet, number: int, pixels: int) -> list[AnnotatedImage]:
-    """Parts of an image, of no more pixels in all; of one that comes in strips, of the first with a whole object."""
+    """Parts of an image with at most `pixels` pixels in all; of one in strips, from the first with whole objects."""
     for item, _ in data.train[number].strips():
         crops = spread_crops([item.labels], pixels=pixels, side=(pixels / PARTS) ** (1 / item.labels.ndim))
         if not (item.labels > 0).any() or sum(prod(crop.box.shape) for crop in crops) > pixels:

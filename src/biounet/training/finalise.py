@@ -1,0 +1,124 @@
+"""The end of a training run: statistics of batch normalisation, smoothing, temperature, threshold, and object rules."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from biounet.config import AugmentConfig, RunConfig
+from biounet.data.patches import PatchSampler, network_input_size
+from biounet.inference.calibration import Calibration, apply_temperature, calibrate, move_threshold
+from biounet.inference.smoothing import fit_smoothing, smooth_probabilities
+from biounet.models import geometry_of
+from biounet.training.optimizer import measure_statistics
+from biounet.training.validation import (
+    Validation,
+    ValidationResult,
+    predict_image,
+    score_classes,
+    segment_and_compare,
+    tune,
+)
+
+__all__ = ["Finalised", "calibrate_predictions", "finalise", "statistics_pixels", "with_statistics_of_images"]
+
+
+WIDER = 2
+"""Width of the pieces of images that statistics are measured on, in widths of a patch, where images allow it."""
+
+BATCHES = 16
+"""Batches of such pieces."""
+
+
+@dataclass(frozen=True)
+class Finalised:
+    """Settings of prediction that follow from the held-out images, and the results with these settings."""
+
+    result: ValidationResult
+    """With calibrated probabilities."""
+    calibration: Calibration
+    settings: Mapping[str, Any]
+    """Fields of a `biounet.models.model_file.ModelCard`: ``smoothing``, ``temperature``, and for probabilities that are
+    smoothed and calibrated by these, the ``threshold`` of two classes, and the ``rules`` of numbered objects."""
+
+
+def finalise(
+    net: nn.Module, probabilities: list[NDArray[np.float32]], validation: Validation, *, deadline: float = math.inf
+) -> Finalised:
+    """Calibrate a trained network on the held-out images, and tune the rules of objects.
+
+    Parameters
+    ----------
+    net : Module
+    probabilities : of the held-out images, by this network
+        The list is changed in place, image by image, since memory may not hold all of them twice.
+    validation : Validation
+    deadline : seconds of `time.monotonic`
+        When the search for rules stops.
+    """
+    result, calibration = calibrate_predictions(probabilities, validation)
+    settings: dict[str, Any] = {"smoothing": calibration.smoothing, "temperature": calibration.temperature}
+    if "threshold" in result.scores:
+        settings["threshold"] = result.scores["threshold"]
+    if validation.rules is not None:
+        images = list(validation.tuning_images)  # once, for memory may not hold the images that they are chosen from
+        predicted = (predict_image(net, image, validation, smoothing=calibration.smoothing) for image in images)
+        more = (apply_temperature(given, calibration.temperature) for given in predicted)
+        options: dict[str, Any] = {"more": more, "images": images, "deadline": deadline}
+        settings["rules"], _ = tune(probabilities, validation, validation.rules, **options)
+        result = segment_and_compare(result, validation, settings["rules"])
+    return Finalised(result, calibration, settings)
+
+
+def calibrate_predictions(
+    probabilities: list[NDArray[np.float32]], validation: Validation
+) -> tuple[ValidationResult, Calibration]:
+    """Smooth and calibrate probabilities of the held-out images, in place; return also the scores of their classes."""
+    smoothing = fit_smoothing(probabilities, validation.targets)
+    for index, given in enumerate(probabilities):
+        probabilities[index] = smooth_probabilities(given, smoothing)
+    result = score_classes(probabilities, validation)
+    found = calibrate(probabilities, validation.targets)
+    for index, given in enumerate(probabilities):
+        probabilities[index] = apply_temperature(given, found.temperature)
+    scores = dict(result.scores)
+    if "threshold" in scores:
+        scores["threshold"] = move_threshold(scores["threshold"], found.temperature)
+    return replace(result, scores=scores), replace(found, smoothing=smoothing)
+
+
+def statistics_pixels(config: RunConfig) -> int:
+    """Pixels on which the statistics of batch normalisation are measured at the end of a run; 0 without any."""
+    if config.model.norm != "batch":
+        return 0
+    pixels: int = BATCHES * config.train.batch * (WIDER * config.train.patch) ** config.model.dims
+    return pixels
+
+
+def with_statistics_of_images(
+    net: nn.Module, source: PatchSampler, config: RunConfig, *, largest: tuple[int, ...], go_on: Callable[[], bool]
+) -> nn.Module:
+    """A copy of a network whose batch normalisation has statistics of wider patches that are not augmented.
+
+    Parameters
+    ----------
+    net : Module
+    source : PatchSampler of the training images
+    config : RunConfig
+    largest : pixels per axis of the largest image
+    go_on : () -> bool
+        Asked before each batch but the first.
+    """
+    measured = copy.deepcopy(net)
+    wider = config.updated({"train.patch": WIDER * config.train.patch})
+    size = network_input_size(wider, geometry_of(config.model), largest)
+    plain = replace(source, augment=AugmentConfig(elastic=0, rotate=0, mirror=False), size=size)
+    steps = takewhile(lambda step: not step or go_on(), range(BATCHES))
+    measure_statistics(measured, (plain.batch(step).image for step in steps))
+    return measured
