@@ -224,9 +224,9 @@ def _score_at(threshold: float | None, probabilities: list[Probabilities], valid
         confusion(target, result, classes=len(given))
         for target, result, given in zip(validation.targets, results, probabilities, strict=True)
     ]
-    confusion, scores = np.sum(counts, axis=0), {"score": 0.0}
+    total, scores = np.sum(counts, axis=0), {"score": 0.0}
     if validation.has_labels:
-        dice = float(np.nanmean(list(dice_per_class(confusion).values())))
+        dice = float(np.nanmean(list(dice_per_class(total).values())))
         scores = {"score": dice}
         if validation.objects is not None:
             pairs = zip(validation.images, results, strict=True)
@@ -235,7 +235,7 @@ def _score_at(threshold: float | None, probabilities: list[Probabilities], valid
             ]
             rand = 1 - float(np.mean(errors))
             scores = {"score": (dice + rand) / 2, "rand": rand}
-    return ValidationResult(scores, probabilities, [dice_per_class(count) for count in counts], confusion)
+    return ValidationResult(scores, probabilities, [dice_per_class(count) for count in counts], total)
 
 
 def tune(
