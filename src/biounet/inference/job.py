@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ShapeError
 from biounet.data.normalize import Normalization, measure
-from biounet.inference.ensemble import Ensemble, joint_card, load_members
-from biounet.inference.overlap_tile import TileNet, Work, run_tiles
+from biounet.inference.decoding import decoder_of
+from biounet.inference.ensemble import Ensemble, load_members, normalise
+from biounet.inference.overlap_tile import run_tiles
 from biounet.inference.tile_store import TileStore
 from biounet.inference.tiles import Tile, TilePlan, read_mirrored
 from biounet.io import open_lazily
@@ -21,7 +22,6 @@ from biounet.io.frames import frames_of
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
-from biounet.segmentation import make_elevation, segment
 
 __all__ = ["Job", "OpenJob", "Predictor", "Sink", "Task"]
 
@@ -34,11 +34,6 @@ class Task:
     index: tuple[int, ...]
     normalizations: tuple[Normalization, ...]
     """With the statistics of the frame; several where the models of an ensemble normalise in several ways."""
-
-    def normalise(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Normalise pixels (C, *spatial) in each way, one after the other along the axis of channels."""
-        copies = [normalization.apply(pixels) for normalization in self.normalizations]
-        return copies[0] if len(copies) == 1 else np.concatenate(copies)
 
 
 class Sink(Protocol):
@@ -111,16 +106,9 @@ class Predictor:
 
     def __init__(self, job: Job) -> None:
         device = choose_device(job.device)
-        options: dict[str, Any] = {"device": device, "precision": choose_precision(job.precision, device)}
         members = load_members(job.models, depth=job.depth, attention=job.save == "attention")
-        ways = [card.normalization for _, card in members]
-        self.normalizations = tuple(dict.fromkeys(ways))
-        self.card = joint_card([card for _, card in members])
-        self.net = Ensemble(
-            [TileNet(net, tta=job.tta, **card.after_scores, **options) for net, card in members],
-            copies=[self.normalizations.index(way) for way in ways],
-            classes=self.card.model.classes,
-        )
+        self.net = Ensemble(members, device=device, precision=choose_precision(job.precision, device), tta=job.tta)
+        self.normalizations, self.card = self.net.normalizations, self.net.card
 
 
 class OpenJob:
@@ -242,7 +230,12 @@ class OpenJob:
         self, tasks: Iterable[Task], store: Callable[[Task, NDArray[Any]], None], *, batch: int = 1
     ) -> Iterator[int]:
         """Predict tiles in this process; see `biounet.inference.overlap_tile.run_tiles`."""
-        return run_tiles(self.net, (self._work(task, store) for task in tasks), self.tiles.step, batch=batch)
+
+        def write(task: Task, probabilities: NDArray[np.float32]) -> None:
+            inside = tuple(slice(size) for size in self.tile(task).output.shape)
+            store(task, self._encode(probabilities[(slice(None), *inside)]))
+
+        return run_tiles(self.net, tasks, self.tiles.step, read=self._read, write=write, batch=batch)
 
     def probabilities(self, task: Task, box: Box) -> NDArray[np.float32]:
         """Probabilities (classes, *spatial) of any region of the frame of a task that begins on the grid."""
@@ -250,30 +243,19 @@ class OpenJob:
         before = tuple(start - margin for start, margin in zip(box.start, geometry.margin, strict=True))
         after = tuple(start + size for start, size in zip(before, geometry.input_size(box.shape), strict=True))
         pixels = read_mirrored(self.frames[task.frame], Box(before, after))
-        result: NDArray[np.float32] = self.net(task.normalise(pixels)[np.newaxis], box.shape)[0]
+        result: NDArray[np.float32] = self.net(normalise(pixels, task.normalizations)[np.newaxis], box.shape)[0]
         return result
 
-    def _work(self, task: Task, store: Callable[[Task, NDArray[Any]], None]) -> Work:
-        tile, frame = self.tile(task), self.frames[task.frame]
-        inside = tuple(slice(size) for size in tile.output.shape)
-
-        def load() -> NDArray[np.float32]:
-            return task.normalise(read_mirrored(frame, tile.input))
-
-        def finish(probabilities: NDArray[np.float32]) -> None:
-            store(task, self._encode(probabilities[(slice(None), *inside)]))
-
-        return Work(load, finish)
+    def _read(self, task: Task) -> NDArray[np.float32]:
+        """The normalised pixels that a task takes."""
+        return normalise(read_mirrored(self.frames[task.frame], self.tile(task).input), task.normalizations)
 
     def _encode(self, probabilities: NDArray[np.float32]) -> NDArray[Any]:
         """What is stored of the probabilities (classes, *spatial)."""
-        stored = probabilities[1:] if len(probabilities) == 2 else probabilities
-        if self.saves_floats:
-            return stored if self.job.save == "probabilities" else probabilities
-        if self.save_objects:
-            elevation = make_elevation(probabilities, self.card.object_rules)[np.newaxis]
-            return np.concatenate([elevation, foreground(stored)]) if self.job.confidence else elevation
-        return segment(probabilities, target="classes", threshold=self.card.threshold)[np.newaxis]
+        pixels = decoder_of(self.card, save=self.job.save).encode(probabilities, self.card)
+        if self.job.confidence and self.save_objects:
+            return np.concatenate([pixels, foreground(probabilities[1:] if len(probabilities) == 2 else probabilities)])
+        return pixels
 
     def __enter__(self) -> Self:
         return self
