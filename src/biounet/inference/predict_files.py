@@ -1,4 +1,4 @@
-"""Predict images of any size with a trained network: arrays in memory, files, and whole folders."""
+"""Prediction of image files of any size with a trained network."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,10 +10,12 @@ from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import ConfigError
 from biounet.inference.ensemble import member_files
-from biounet.inference.job import Job, OpenJob, Predictor, Sink, Task
+from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
 from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
-from biounet.inference.output import NUMBERING, Result, name_outputs
+from biounet.inference.object_numbers import REGION_MEMORY, number_objects
+from biounet.inference.output import name_outputs
 from biounet.inference.record import read_record
+from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
 from biounet.io import load_libraries
 from biounet.segmentation.regions import BYTES_PER_PIXEL
@@ -22,15 +24,15 @@ __all__ = ["Run", "predict_files", "run_here"]
 
 
 class Run(Protocol):
-    """Something that computes tasks: this process, or a cluster."""
+    """Computer of tiles: this process, or a cluster."""
 
-    def __call__(self, job: OpenJob, tasks: Iterable[Task], sink: Sink, *, batch: int) -> Iterator[int]:
-        """Compute tasks, hand each result to the sink, and yield how many it has got."""
+    def __call__(self, job: Job, tasks: Iterable[TileTask], store: TileStore, *, batch: int) -> Iterator[int]:
+        """Predict tiles, put each into the store, and yield the number of tiles that were put since the last."""
 
 
-def run_here(job: OpenJob, tasks: Iterable[Task], sink: Sink, *, batch: int = 1) -> Iterator[int]:
-    """Compute tasks in this process."""
-    return job.run(tasks, sink.store, batch=batch)
+def run_here(job: Job, tasks: Iterable[TileTask], store: TileStore, *, batch: int = 1) -> Iterator[int]:
+    """Predict tiles in this process; a `Run`."""
+    return job.run(tasks, store.put, batch=batch)
 
 
 def predict_files(
@@ -53,12 +55,13 @@ def predict_files(
     verify: bool = False,
     overwrite: bool = False,
     resume: bool = False,
+    region_memory: int = REGION_MEMORY,
     run: Run = run_here,
     processes: int = 1,
     report: Callable[[str], None] = lambda line: None,
     progress: Callable[[float, str], None] = lambda share, text: None,
 ) -> list[Path]:
-    """Predict image files of any size.
+    """Predict image files of any size, and return the files that were written.
 
     Parameters
     ----------
@@ -69,21 +72,22 @@ def predict_files(
         A file if there is one input and the name ends in a known suffix, else a folder in which results have
         the names of their inputs.
     others : further models
-        Whose probabilities are averaged with those of the first.
+        The probabilities of all models are averaged.
     depth : int
         As for `load_model`.
     save : labels, classes, probabilities or attention
-        What to write; of the probabilities of two classes only those of the foreground. A network that draws images
-        writes those, in units of the true ones.
+        What to write; of two classes only the probability of the foreground. A network that draws images writes
+        images, in units of the true ones.
     link : bool
-        Give objects of neighbouring sections one number where they lie over each other, as
-        `biounet.segmentation.link_slices` does of the whole stack. Else the numbers of a section are in no other.
+        Objects of neighbouring sections get one number where they lie over each other, as by
+        `biounet.segmentation.link_slices` on the whole stack. Else no number is in two sections.
     confidence : bool
-        Keep how probable objects are, in a folder beside the labels, see `biounet.inference.tile_store`.
+        Sum the probability of the foreground in each object, in a folder beside the labels, see
+        `biounet.inference.confidence_sums`.
     memory : bytes
-        That all processes on this machine may hold together; tiles are planned so that they do.
+        Budget for all processes on this machine together; tiles are planned to stay inside it.
     tile : pixels
-        Largest tile, if it should not be chosen.
+        Largest tile; by default it follows from the memory.
     batch : int
         Tiles sent through the network together.
     tta : bool
@@ -91,21 +95,23 @@ def predict_files(
     device, precision
         As for `biounet.models.device.choose_device` and `choose_precision`.
     axes : str
-        Axes of the inputs, where the files do not tell.
+        Axes of the inputs, where the files do not say.
     verify : bool
         Predict sample tiles at a second tiling, and report the largest difference.
     overwrite, resume : bool
-        Replace results that exist, or keep what is finished of them.
+        Replace results that exist, or keep their finished tiles.
+    region_memory : bytes
+        For a region in which objects are numbered at a time; the result does not depend on it.
     run : Run
-        Who computes.
+        Computer of the tiles.
     processes : int
-        Of this machine that share the memory; if several, this one hands out the work and takes no tiles.
-    report, progress : take lines for a person, and how much of the work is done
+        Workers on this machine, which share the memory; if several, this process itself predicts no tiles.
+    report, progress : functions that take lines for a person, and the share of the work that is done
 
     Returns
     -------
     list of Path
-        What was written, in the order of the inputs.
+        In the order of the inputs.
 
     Raises
     ------
@@ -119,43 +125,41 @@ def predict_files(
         check_absent(path, overwrite=overwrite or resume)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
-    how = (axes, save, device, precision, tta, depth, link, confidence)
-    jobs = [Job(models, source.absolute(), *how) for source, _ in pairs]
-    predictor = Predictor(jobs[0])
-    jobs = [job.fitting(predictor.card) for job in jobs]
-    # What is chosen here holds for workers on other processors, too: their pixels must be the same.
-    jobs = [replace(job, precision=str(predictor.net.precision).removeprefix("torch.")) for job in jobs]
+    first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)
+    net = load_ensemble(first)
+    # The precision that is chosen here holds for workers on other processors, too: their pixels must be the same.
+    common = replace(first.fitted(net.card), precision=str(net.precision).removeprefix("torch."))
     if len(models) > 1:
         report(f"the mean of {len(models)} models")
     load_libraries(path for pair in pairs for path in pair)  # before memory is measured
-    held = warm_up(predictor.net, predictor.card.model.in_channels)
+    held = warm_up(net, net.card.model.in_channels)
     memory = max(0, memory - held) // processes if processes > 1 else memory
-    stopwatch = Stopwatch(predictor.net, predictor.card.model.in_channels)
-    for number, (job, (source, path)) in enumerate(zip(jobs, pairs, strict=True)):
+    stopwatch = Stopwatch(net, net.card.model.in_channels)
+    for number, (source, path) in enumerate(pairs):
         if resume and path.is_file():
             report(f"{path} is complete already")
             continue
         begun = read_record(path) if resume else {}
-        with OpenJob(job, predictor) as opened:
-            plan = stopwatch.time(_plan(opened, held, memory, begun.get("tile", tile), batch))
+        with Job(replace(common, input=source.absolute()), net) as job:
+            plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
             report(f"{source.name}: {plan}")
-            opened.cut(plan.tiles.step)
+            job.cut(plan.tiles.step)
             if verify:
-                report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(opened):.1e}")
-            with Result(opened, path, plan.chunk, overwrite=overwrite, resume=resume) as result:
-                left = result.left
+                report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
+            with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume) as store:
+                left = store.left
                 if resume:
                     report(f"{source.name}: {left} tiles are left to do")
-                for done, _ in enumerate(_compute(opened, result, run, batch), start=1):
+                for done, _ in enumerate(_compute(store, run, batch, region_memory), start=1):
                     progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
     return [path for _, path in pairs]
 
 
-def _plan(job: OpenJob, held: int, memory: int, tile: int | Sequence[int] | None, batch: int) -> Plan:
+def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, batch: int, region_memory: int) -> Plan:
     """Plan the tiles of an image."""
     first = job.frames[0]
-    # Where objects are numbered, a region of them comes on top, for what tiles took is not all given back.
-    objects = min(NUMBERING, BYTES_PER_PIXEL * math.prod(first.shape[1:])) if job.save_objects else 0
+    # Memory for a region of objects comes on top, because the memory of tiles is not all given back.
+    objects = min(region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:])) if job.numbers_objects else 0
     return plan_prediction(
         job.net,
         first.shape,
@@ -169,8 +173,15 @@ def _plan(job: OpenJob, held: int, memory: int, tile: int | Sequence[int] | None
     )
 
 
-def _compute(job: OpenJob, result: Result, run: Run, batch: int) -> Iterator[None]:
-    """Compute what is missing of a result; yield once for every tile."""
-    for tasks in result.rounds():
-        for count in run(job, tasks, result, batch=batch):
+def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[None]:
+    """Predict the missing tiles of a result, and finish the result; yield once for every tile."""
+    job, frames = store.job, range(len(store.job.frames))
+    if not job.numbers_objects:
+        for count in run(job, store.missing(frames), store, batch=batch):
             yield from [None] * count
+        return
+    for frame in frames:
+        if not store.is_written(frame):
+            for count in run(job, store.missing([frame]), store, batch=batch):
+                yield from [None] * count
+            number_objects(store, frame, memory=region_memory)
