@@ -12,7 +12,7 @@ import tifffile
 from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.data.normalize import Normalization
-from biounet.inference.predict_files import predict_files
+from biounet.inference.files import predict_files
 from biounet.io import Image, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network

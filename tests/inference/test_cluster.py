@@ -12,7 +12,7 @@ from biounet.core.errors import ClusterError, ImageError
 from biounet.data.normalize import Normalization
 from biounet.inference.cluster import Cluster, join_scheduler, local_workers
 from biounet.inference.confidence_sums import KeptSums
-from biounet.inference.predict_files import predict_files
+from biounet.inference.files import predict_files
 from biounet.io import Image, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network

@@ -11,9 +11,9 @@ import torch
 from architectures import make, settings_of
 from biounet.core.errors import ConfigError, OutputError
 from biounet.data.normalize import Normalization
+from biounet.inference.files import predict_files
 from biounet.inference.job import JobSettings, load_ensemble
 from biounet.inference.model import load_model
-from biounet.inference.predict_files import predict_files
 from biounet.io import Image, read, write
 from biounet.models.model_file import ModelCard, save_network
 from biounet.models.unetpp import UNetPlusPlus

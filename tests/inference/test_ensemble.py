@@ -13,9 +13,9 @@ from biounet.core.boxes import ArrayReader
 from biounet.core.errors import ConfigError, ModelFileError, OutputError
 from biounet.data.normalize import Normalization
 from biounet.inference.ensemble import Ensemble, load_members, member_files
+from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
 from biounet.inference.overlap_tile import predict_array
-from biounet.inference.predict_files import predict_files
 from biounet.inference.tiles import plan_tiles, read_mirrored
 from biounet.io import Image, read, write
 from biounet.models import build

@@ -12,8 +12,8 @@ from biounet.core.errors import ConfigError, MemoryBudgetError
 from biounet.core.memory import parse_bytes
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
+from biounet.inference.files import predict_files, run_here
 from biounet.inference.output import name_outputs
-from biounet.inference.predict_files import predict_files, run_here
 from biounet.models.model_file import read_card
 
 __all__ = ["run_prediction"]

@@ -38,7 +38,7 @@ ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True)
 class Cluster:
-    """Workers that predict tiles; a `biounet.inference.predict_files.Run`.
+    """Workers that predict tiles; a `biounet.inference.files.Run`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Cluster:
     client: Any
 
     def __call__(self, job: Job, tasks: Iterable[TileTask], store: TileStore, *, batch: int = 1) -> Iterator[int]:
-        """Predict tiles on the workers; see `biounet.inference.predict_files.Run`.
+        """Predict tiles on the workers; see `biounet.inference.files.Run`.
 
         Workers put tiles into a shared store themselves. Of another store, tiles are sent here.
 

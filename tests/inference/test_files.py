@@ -13,9 +13,9 @@ from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import ConfigError, ImageError, MemoryBudgetError, ModelFileError, OutputError, ShapeError
 from biounet.data.normalize import Normalization
+from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
 from biounet.inference.output import name_outputs
-from biounet.inference.predict_files import predict_files
 from biounet.io import Image, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
