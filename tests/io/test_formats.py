@@ -137,6 +137,20 @@ def test_a_torn_file_is_an_error(tmp_path, form, suffix):
         read(path)
 
 
+@pytest.mark.parametrize("form", WRITTEN, ids=lambda form: form.name)
+def test_numbers_that_a_format_lacks_are_converted_or_refused(tmp_path, form):
+    path, half = tmp_path / f"a{form.suffixes[0]}", np.array([[0.5, 2.0]], np.float16)
+    if form.knows(np.dtype(np.float32)):
+        write(path, Image(half, "YX"))
+        assert read(path).array.tolist() == half.tolist()
+    whole = Image(np.array([[3, 70]], np.int64), "YX")
+    write(path, whole, overwrite=True)
+    assert read(path).array.tolist() == [[3, 70]]
+    if form.create is not None and not form.knows(np.dtype(np.int64)):
+        with pytest.raises(OutputError, match="cannot hold YX .* of int64; convert it to one of uint8"):
+            create(path, shape=(1, 2), dtype=np.int64, axes="YX", overwrite=True)
+
+
 def test_numbers_that_turn_out_too_large_are_refused_at_the_end(tmp_path):
     with create(tmp_path / "a.png", shape=(1, 2), dtype="uint32", axes="YX") as output:
         output.write(Box((0, 0), (1, 2)), np.array([[0, 65_535]]))

@@ -124,6 +124,8 @@ def write(path: Path | str, image: Image, *, overwrite: bool = False) -> None:
     path = Path(path)
     form = _output_format(path)
     array = narrow_integers(image.array)
+    if array.dtype == np.float16 and not form.knows(array.dtype):
+        array = array.astype(np.float32)
     form.check(path, axes=image.axes, shape=array.shape, dtype=array.dtype)
     assert form.write is not None  # was checked
     form.write(path, replace(image, array=array), overwrite=overwrite)
@@ -159,7 +161,8 @@ def create(
     """
     path = Path(path)
     form = _output_format(path)
-    form.check(path, axes=axes, shape=shape, dtype=_narrowest(np.dtype(dtype)))
+    in_memory = form.create is None
+    form.check(path, axes=axes, shape=shape, dtype=_narrowest(np.dtype(dtype)) if in_memory else dtype)
     if form.create is not None:
         given = options if form.resumable else {}
         return form.create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite, **given)

@@ -14,11 +14,8 @@ from biounet.io.image import Image, LazyImage, LazyOutput, ResumableOutput
 __all__ = ["NUMBERS", "Format", "Holds"]
 
 
-NUMBERS = (
-    *("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
-    *("float16", "float32", "float64", "bool"),
-)
-"""All pixel types that an image may have."""
+NUMBERS = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
+"""Pixel types that most programs for images know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +97,10 @@ class Format:
         """Whether an image that was begun can be completed by another run or process."""
         return self.attach is not None
 
+    def knows(self, dtype: np.dtype[Any]) -> bool:
+        """Whether images of a pixel type can be written."""
+        return any(dtype.name in holds.dtypes for holds in self.holds)
+
     def check(self, path: Path, *, axes: str, shape: Sequence[int], dtype: DTypeLike) -> None:
         """Refuse an image that the format cannot hold.
 
@@ -113,5 +114,5 @@ class Format:
             why = "is only read" if self.exact else "changes pixel values"
             raise OutputError(f"{path}: {self.name} {why}; save it as .png or .tif")
         if not any(holds.fits(axes, shape, dtype) for holds in self.holds):
-            what = "save it as .tif" if dtype.name in NUMBERS else "convert it to float32"
+            what = "save it as .tif" if dtype.name in NUMBERS else f"convert it to one of {', '.join(NUMBERS)}"
             raise OutputError(f"{path}: {self.name} cannot hold {axes} {tuple(shape)} of {dtype}; {what}")

@@ -58,7 +58,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 write=ome_zarr.write,
                 create=ome_zarr.create,
                 attach=ome_zarr.attach,
-                holds=(Holds(axes=AXES, dtypes=NUMBERS),),
+                holds=(Holds(axes=AXES, dtypes=(*NUMBERS, "uint64", "int64", "float16", "bool")),),
                 library="zarr",
                 is_folder=True,
                 label_folder="labels",

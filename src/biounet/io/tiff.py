@@ -170,8 +170,7 @@ def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
     -----
     8 and 16 bit and float32 images of less than 4 GB are ImageJ hyperstacks, all others OME-TIFF.
     """
-    array = image.array.astype(np.float32) if image.array.dtype == np.float16 else image.array
-    image = Image(array, image.axes, image.spacing)
+    array = image.array
     small = array.nbytes < CLASSIC_BYTES
     imagej = small and array.dtype in (np.uint8, np.uint16, np.float32)
     options = _imagej_options(image) if imagej else _ome_options(image)
