@@ -1,4 +1,4 @@
-"""Cells of the Cell Tracking Challenge that have a marker and no outline: never background."""
+"""Cells of the Cell Tracking Challenge that have a marker and no outline, or lie at the edges: never background."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +9,20 @@ import pytest
 import tifffile
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from biounet.core.errors import ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data import find_dataset, load, split
-from biounet.data.cell_tracking import count_missing, mark_around, measure_reach
+from biounet.data.cell_tracking import (
+    FieldStatistics,
+    choose_margin,
+    count_missing,
+    mark_around,
+    mark_margin,
+    measure_reach,
+)
+from small_sets import make_set as make_images_and_labels
 
 SIDE = 60
 
@@ -213,3 +222,136 @@ def test_no_pixel_of_a_cell_is_background_and_what_is_far_from_it_is(data, side,
         (at_y,), (at_x,) = np.nonzero(markers == other)
         far &= np.maximum(abs(y - at_y), abs(x - at_x)) > 1.25 * side
     assert (marked[far & (cells == 0)] == 0).all()
+
+
+# The field of interest
+
+
+def make_cells(rng, *, size=300, count=60, diameter=16):
+    """Numbered squares anywhere in an image, also cut by its edges."""
+    labels = np.zeros((size, size), np.uint16)
+    for number, (y, x) in enumerate(rng.integers(-diameter, size, (count, 2)), 1):
+        labels[max(y, 0) : max(y + diameter, 0), max(x, 0) : max(x + diameter, 0)] = number
+    return labels
+
+
+def as_labelled(cells, margin):
+    """Only the cells of which any pixel is in the field of interest, these in whole."""
+    seen = np.unique(cells[margin : cells.shape[0] - margin, margin : cells.shape[1] - margin])
+    return np.where(np.isin(cells, seen), cells, 0).astype(cells.dtype)
+
+
+def make_framed_set(folder, margin, *, truth="ST", frames=4):
+    rng = np.random.default_rng(7)
+    cells = [as_labelled(make_cells(rng), margin) for _ in range(frames)]
+    for frame, labels in enumerate(cells):
+        save(folder / "01" / f"t{frame:03}.tif", (labels > 0).astype(np.uint8))
+        save(folder / f"01_{truth}" / "SEG" / f"man_seg{frame:03}.tif", labels)
+    return cells
+
+
+@pytest.mark.parametrize("truth", ["GT", "ST"])
+@pytest.mark.parametrize("margin", [25, 50])
+def test_background_outside_of_the_field_of_interest_is_unknown(tmp_path, margin, truth):
+    cells = make_framed_set(tmp_path, margin, truth=truth)
+    dataset = find_dataset(tmp_path)
+    unknown = 0
+    for pair, expected in zip(dataset.pairs, cells, strict=True):
+        labels = dataset.load(pair)[1]
+        np.testing.assert_array_equal(np.maximum(labels, 0), expected)  # what is labelled stays, at the edge too
+        inside = labels[margin:-margin, margin:-margin]
+        assert inside.min() == 0
+        assert (labels == 0).sum() == (inside == 0).sum()
+        unknown += (labels == IGNORE).mean() / len(cells)
+    said = " ".join(dataset.notes)
+    assert f"within {margin} px of the edges of images are not labelled" in said
+    assert said.count(f"{unknown:.1%} of all label pixels") == 2
+
+
+def test_where_cells_at_the_edge_are_labelled_all_background_is_known(tmp_path):
+    cells = make_framed_set(tmp_path, 0)
+    dataset = find_dataset(tmp_path)
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[0])[1], cells[0])
+    assert not any("edges" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("at_the_edge", "beside", "margin"),
+    [(0, 11, 50), (0, 10, 0), (1, 21, 50), (1, 20, 0), (30, 30, 0)],
+)
+def test_one_object_in_ten_at_the_edge_may_be_a_mistake(at_the_edge, beside, margin):
+    every = at_the_edge + beside + 5
+    reaching = {0: every, 25: every - (at_the_edge + 1) // 2, 50: beside + 5, 100: 5}
+    assert choose_margin([FieldStatistics(reaching, {25: 10, 50: 10}, {})]) == margin
+    assert choose_margin([FieldStatistics(reaching, {25: 9, 50: 9}, {})]) == 0
+
+
+def test_a_margin_is_chosen_of_all_images_together():
+    few = FieldStatistics({0: 9, 25: 9, 50: 9, 100: 2}, {25: 0, 50: 5}, {})
+    assert choose_margin([]) == choose_margin([few]) == 0
+    assert choose_margin([few, few]) == 50
+
+
+@pytest.mark.parametrize("first", [62, 40, 10])
+def test_a_cell_that_rests_in_all_frames_makes_no_margin(first):
+    """Within the strip next to a margin, on the line between them, and in a margin."""
+    labels = np.zeros((300, 300), np.int32)
+    labels[first : first + 20, first : first + 20], labels[140:160, 140:160] = 1, 2
+    assert choose_margin([FieldStatistics.of(labels)] * 12) == 0
+
+
+def test_an_embryo_that_does_not_reach_the_edges_has_no_margin():
+    """Its cells, 10 px wide and 2 apart, fill a square that begins 54 px from the edges."""
+    labels = np.zeros((300, 300), np.int32)
+    for number, (y, x) in enumerate(np.ndindex(16, 16), 1):
+        labels[54 + 12 * y : 64 + 12 * y, 54 + 12 * x : 64 + 12 * x] = number
+    statistics = FieldStatistics.of(labels)
+    assert (statistics.reaching[50], statistics.crossing[50]) == (256, 0)
+    assert choose_margin([statistics] * 12) == 0
+
+
+@pytest.mark.parametrize("shape", [(30, 230), (120, 60), (90, 90), (230, 150), (1, 1)])
+def test_each_pixel_is_counted_once(shape):
+    labels = np.random.default_rng(0).choice(np.arange(-1, 400), shape)
+    statistics = FieldStatistics.of(labels)
+    y, x = np.indices(labels.shape)
+    depth = np.minimum.reduce([y, x, labels.shape[0] - 1 - y, labels.shape[1] - 1 - x])
+    for margin in (25, 50):
+        within, outside = ({*labels[part].tolist()} - {-1, 0} for part in (depth >= margin, depth < margin))
+        assert (statistics.reaching[margin], statistics.crossing[margin]) == (len(within), len(within & outside))
+        assert statistics.background[margin] == (labels[depth < margin] == 0).sum()
+
+
+def test_the_margin_of_a_volume_has_all_its_sections():
+    labels = np.zeros((2, 120, 120), np.int32)
+    labels[1, 60] = 3
+    assert FieldStatistics.of(labels).reaching == {0: 1, 25: 1, 50: 1, 100: 0}
+    assert FieldStatistics.of(labels).background[50] == 2 * (120**2 - 20**2) - 100
+    assert (mark_margin(labels, 50) == 0).sum() == 2 * 20**2 - 20
+
+
+@given(arrays(np.int32, (5, 7), elements=st.integers(-1, 3)), st.integers(0, 5))
+def test_only_background_becomes_unknown_and_only_in_the_margin(labels, margin):
+    marked = mark_margin(labels, margin)
+    y, x = np.indices(labels.shape)
+    edge = np.minimum.reduce([y, x, 4 - y, 6 - x]) < margin
+    np.testing.assert_array_equal(marked, np.where(edge & (labels == 0), IGNORE, labels))
+
+
+def test_rows_held_out_have_the_margin_of_the_whole_image(tmp_path):
+    cells = as_labelled(make_cells(np.random.default_rng(7), count=200), 25)
+    save(tmp_path / "01" / "t000.tif", cells)
+    save(tmp_path / "01_ST" / "SEG" / "man_seg000.tif", cells)
+    dataset = find_dataset(tmp_path)
+    held = split(dataset, 0.2)
+    (train,), (validation,) = held.train, held.validation
+    whole = mark_margin(cells.astype(np.int32), 25)
+    np.testing.assert_array_equal(load(train)[1], whole[:225])
+    np.testing.assert_array_equal(load(validation)[1], whole[225:])
+
+
+def test_other_layouts_have_no_field_of_interest(tmp_path):
+    cells = as_labelled(make_cells(np.random.default_rng(7), count=200), 25)
+    assert choose_margin([FieldStatistics.of(cells)]) == 25
+    dataset = find_dataset(make_images_and_labels(tmp_path, [cells], images=[cells]))
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[0])[1], cells)

@@ -1,6 +1,7 @@
 """Datasets become items: targets from objects, weights where asked for, settings that fit."""
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -11,7 +12,7 @@ from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
 from biounet.data.sample_cache import to_samples
 from biounet.data.training_set import TrainingSet, load_training_set
-from biounet.io import Image, png, write
+from biounet.io import Image, write
 from biounet.training.prepare import fit_to_data
 
 TWO_CELLS = np.array([[1, 1, 0, 2, 2], [1, 1, 0, 2, 2]])
@@ -140,8 +141,8 @@ def test_an_image_is_decoded_twice_to_measure_and_to_read_it(tmp_path, monkeypat
         noise = np.random.default_rng(number).integers(0, 255, (30, 20)).astype(np.uint8)
         write(tmp_path / "images" / f"{number}.png", Image(noise, "YX", (0.5, 0.25)))
         write(tmp_path / folder / f"{number}.tif", Image(noise.astype(kind) // (128 if kind is np.uint8 else 1), "YX"))
-    decoded, decode = [], png.open_lazily
-    monkeypatch.setattr(png, "open_lazily", lambda path, **how: (decoded.append(path.name), decode(path, **how))[1])
+    decoded, decode = [], PIL.Image.open
+    monkeypatch.setattr(PIL.Image, "open", lambda path: (decoded.append(path.name), decode(path))[1])
     data = load_training_set(tmp_path, Normalization(), validation=0.25)
     assert sorted(decoded) == [f"{number}.png" for number in range(4) for _ in range(2)]
     for item in (*data.train, *data.validation):

@@ -15,7 +15,6 @@ from biounet.core.errors import ConfigError, ImageError, MemoryBudgetError, Mode
 from biounet.data.normalize import Normalization
 from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
-from biounet.inference.output import name_outputs
 from biounet.io import Image, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
@@ -138,20 +137,6 @@ def test_folders_keep_the_names_of_their_images(folder, tmp_path):
     assert made == [tmp_path / "out" / "a.tif", tmp_path / "out" / "b.tif"]
     assert all(path.exists() for path in made)
     assert [line.split(":")[0] for line in lines] == ["a.png", "b.tif"]
-
-
-def test_names_that_clash_are_said(tmp_path):
-    for name in ("a.tif", "a.png"):
-        (tmp_path / name).touch()
-    with pytest.raises(OutputError, match="would both become"):
-        name_outputs([tmp_path / "a.tif", tmp_path / "a.png"], tmp_path / "out")
-    with pytest.raises(OutputError, match="is an image to predict"):
-        name_outputs([tmp_path / "a.tif"], tmp_path)
-    with pytest.raises(OutputError, match="is one file, there are 2 images"):
-        name_outputs([tmp_path / "a.tif", tmp_path / "a.png"], tmp_path / "out.tif")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageError, match="holds no images"):
-        name_outputs([tmp_path / "empty"], tmp_path / "out")
 
 
 def test_nothing_is_overwritten_unasked(folder, tmp_path):

@@ -1,11 +1,10 @@
-"""Images as arrays with axes; channels; formats by suffix."""
+"""Images as arrays with axes; channels; pixels that are no numbers."""
 
 import numpy as np
 import pytest
 
-from biounet.core.boxes import Box
-from biounet.core.errors import DatasetError, ImageError, OutputError, ShapeError
-from biounet.io import FORMATS, Image, fit_channels, format_of, image_files, images_by_name, open_lazily, read, write
+from biounet.core.errors import ImageError, ShapeError
+from biounet.io import Image, fit_channels
 from biounet.io.pixels import check_finite
 
 
@@ -33,50 +32,3 @@ def test_finite_pixels_whose_sum_overflows_are_fine():
         check_finite(np.array([1e308, 1e308, 1e308, -np.inf]), "a.tif")
     with pytest.raises(ImageError, match="complex"):
         check_finite(np.zeros(4, complex), "a.tif")
-
-
-def test_an_unknown_suffix_and_a_missing_file_are_errors(tmp_path):
-    with pytest.raises(ImageError, match=r"cells\.czi: the suffix must be one of .*\.tif"):
-        read(tmp_path / "cells.czi")
-    with pytest.raises(ImageError, match=r"cells\.tif: there is no such file"):
-        read(tmp_path / "cells.tif")
-    with pytest.raises(OutputError, match=r"cells\.bmp: the suffix"):
-        write(tmp_path / "cells.bmp", Image(np.zeros((2, 2)), "YX"))
-
-
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_every_format_has_its_functions(suffix):
-    form = format_of(f"cells{suffix.upper()}")
-    assert callable(form.open_lazily)
-    assert callable(form.write)
-    assert callable(form.create)
-
-
-@pytest.mark.parametrize("suffix", sorted(set(FORMATS) - {".jpg", ".jpeg"}))
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_every_format_gives_back_what_it_got_by_region_too(tmp_path, suffix, dtype):
-    array = np.arange(600).reshape(20, 30).astype(dtype)
-    write(tmp_path / f"a{suffix}", Image(array, "YX", (0.25, 0.5)))
-    with open_lazily(tmp_path / f"a{suffix}") as lazy:
-        assert (lazy.axes, lazy.shape, lazy.dtype) == ("YX", (20, 30), dtype)
-        assert lazy.spacing == pytest.approx((0.25, 0.5))
-        np.testing.assert_array_equal(lazy.read(Box((3, 4), (9, 30))), array[3:9, 4:])
-
-
-def test_names_inside_an_ome_zarr_folder_need_no_suffix():
-    assert format_of("a.zarr/labels/cells") is FORMATS[".zarr"]
-
-
-def test_images_are_listed_by_name_without_hidden_files(tmp_path):
-    for name in ("b.tif", "a.PNG", ".c.tif", "notes.txt"):
-        (tmp_path / name).touch()
-    assert [path.name for path in image_files(tmp_path)] == ["a.PNG", "b.tif"]
-
-
-def test_images_have_one_name_each(tmp_path):
-    for name in ("a.PNG", "b.2.ome.tif"):
-        (tmp_path / name).touch()
-    assert images_by_name(tmp_path) == {"a": tmp_path / "a.PNG", "b.2": tmp_path / "b.2.ome.tif"}
-    (tmp_path / "a.ome.zarr").mkdir()
-    with pytest.raises(DatasetError, match=r"a\.ome\.zarr and a\.PNG have one name"):
-        images_by_name(tmp_path)

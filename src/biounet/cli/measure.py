@@ -1,4 +1,4 @@
-"""What `biounet measure` does: tables, pictures and regions of interest of label images."""
+"""The command `biounet measure`: tables, pictures and regions of interest of label images."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.cli.pair_files import Channels, MeasuredFiles, check_channels, files_beside
+from biounet.cli.pair_files import Channels, MeasuredFiles, check_channels, pair_files
 from biounet.cli.progress import progress, say
 from biounet.core.atomic_files import check_absent, replacing
 from biounet.core.boxes import ArrayReader, Box, Reader
@@ -20,6 +20,7 @@ from biounet.core.errors import ConfigError, LabelError
 from biounet.core.labels import check_labels
 from biounet.inference.confidence_sums import KeptSums
 from biounet.io import Image, plain_name, write
+from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions
 from biounet.measurement.csv_files import empty_table, place_of, write_tables
 from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
@@ -72,7 +73,7 @@ def run_measurement(
         raise ConfigError("--model needs --probabilities: it tells what their channels are")
     for name in (*TABLES, *(["annotate.csv"] if annotate else [])):
         check_absent(out / name, overwrite=overwrite)
-    files = files_beside(labels, image, probabilities)
+    files = pair_files(labels, image, probabilities)
     channels = None if model is None else Channels.of(model)
     task = _Task(out, split, pictures, rois, annotate, region, overwrite, _by_class(channels))
 
@@ -98,7 +99,7 @@ def measure_predictions(
 ) -> None:
     """Measure objects that were predicted, region by region, as `run_measurement` would; replace older tables.
 
-    Their confidence is that which prediction kept beside the labels; then it goes.
+    Prediction has kept their confidence in a folder beside the labels, which is deleted.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ def _by_class(channels: Channels | None) -> bool:
 
 @dataclass(frozen=True)
 class _Task:
-    """What is made of each file beside the tables."""
+    """Pictures, outlines and split labels of each file, which are made with the tables."""
 
     out: Path
     split: bool
@@ -220,7 +221,8 @@ class _Task:
             sizes = [frames[-1].position[index][1] + 1 for index in range(len(axes))]
             stack = np.stack(new).reshape(*sizes, *new[0].shape)
             image = Image(stack, axes + "ZYX"[-new[0].ndim :], self._spacing(frames[0], axes))
-            write(self.out / "labels" / f"{stem}.tif", image, overwrite=self.overwrite)
+            path = self.out / "labels" / f"{stem}.tif"
+            label_format_of(path).write(path, image, overwrite=self.overwrite)
         if self.rois:
             write_rois(self.out / "rois" / f"{stem}.zip", self._sections(frames), overwrite=self.overwrite)
 

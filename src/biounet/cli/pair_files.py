@@ -1,4 +1,4 @@
-"""What lies beside labels: images and probabilities of the same name or number, and what their channels are."""
+"""Pair files: labels with the images and probabilities of the same name or number, and what their channels are."""
 
 import re
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from biounet.cli.progress import say
 from biounet.core.errors import ConfigError, DatasetError, ShapeError
-from biounet.io import image_files, plain_name
+from biounet.io import image_files, is_folder_of_images, plain_name
 from biounet.measurement.frames import ObjectFrame
 
-__all__ = ["Channels", "MeasuredFiles", "check_channels", "files_beside"]
+__all__ = ["Channels", "MeasuredFiles", "check_channels", "pair_files"]
 
 
 MeasuredFiles = tuple[Path, Path | None, Path | None]
 """Labels, image and probabilities."""
 
 
-def files_beside(labels: Path, image: Path | None, probabilities: Path | None) -> list[MeasuredFiles]:
+def pair_files(labels: Path, image: Path | None, probabilities: Path | None) -> list[MeasuredFiles]:
     """Label files, each with the files of the same name, or else of the same number, in the other folders."""
-    files = image_files(labels) if _is_folder(labels) else (labels,)
+    files = image_files(labels) if is_folder_of_images(labels) else (labels,)
     if not files:
         raise DatasetError(f"{labels} holds no label images; give a file, or a folder of .tif or .png files")
     return [
@@ -29,7 +29,7 @@ def files_beside(labels: Path, image: Path | None, probabilities: Path | None) -
 
 @dataclass(frozen=True)
 class Channels:
-    """What a model says of the channels of its probabilities.
+    """Channels of the probabilities of a model.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def check_channels(frame: ObjectFrame, channels: Channels | None, *, first: bool
     have = frame.probabilities.shape[0]
     if channels is not None and have != channels.count and (have, channels.count) != (1, 2):
         raise ShapeError(
-            f"the probabilities beside {frame.name} have {have} channels, {channels.model} gives {channels.count}; "
+            f"the probabilities of {frame.name} have {have} channels, {channels.model} gives {channels.count}; "
             "give the model that they were predicted with"
         )
     if channels is None and have > 2 and first:
@@ -88,7 +88,7 @@ def check_channels(frame: ObjectFrame, channels: Channels | None, *, first: bool
 
 def _partner(path: Path, other: Path, files: int) -> Path:
     """The file that belongs to a label file."""
-    if not _is_folder(other):
+    if not is_folder_of_images(other):
         if files > 1:
             raise DatasetError(f"{other} is one file, there are {files} label images; give a folder")
         return other
@@ -100,10 +100,6 @@ def _partner(path: Path, other: Path, files: int) -> Path:
     raise DatasetError(
         f"{other} has no file named or numbered as {path.name}; names must be the same, suffixes may differ"
     )
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not any(part.suffix.lower() == ".zarr" for part in (path, *path.parents))
 
 
 def _number(path: Path) -> int | None:

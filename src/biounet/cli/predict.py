@@ -10,10 +10,11 @@ from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import ConfigError, MemoryBudgetError
 from biounet.core.memory import parse_bytes
+from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
 from biounet.inference.files import predict_files, run_here
-from biounet.inference.output import name_outputs
+from biounet.io import root_of
 from biounet.models.model_file import read_card
 
 __all__ = ["run_prediction"]
@@ -86,6 +87,5 @@ def _check_table(
 
 
 def _folder_of(labels: Path) -> Path:
-    """The folder that a label file lies in, or the store that it is a part of."""
-    stores = [folder for folder in labels.parents if folder.suffix.lower() == ".zarr"]
-    return (stores[-1] if stores else labels).parent
+    """The folder that a label file lies in, or the image that it is a part of."""
+    return root_of(labels).parent

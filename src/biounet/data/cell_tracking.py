@@ -1,4 +1,4 @@
-"""Markers of the Cell Tracking Challenge: of all cells they tell where they are, also of those without an outline."""
+"""Markers of the Cell Tracking Challenge, which show where all cells are, and margins without labels."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ GENEROUS = 1.25
 
 
 def measure_reach(labels: NDArray[np.int32], markers: NDArray[np.int32]) -> Reach:
-    """How far the cells with an outline reach from the middle of their markers.
+    """Largest distance that cells with an outline reach from the middle of their markers.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def mark_around(labels: NDArray[np.int32], markers: NDArray[np.int32], reach: Re
         Cells with an outline.
     markers : of the same shape
         Of all cells. A marker of which `labels` covers less than half is that of a cell without an outline.
-    reach : as `measure_reach` found it in all images of the set
+    reach : largest `measure_reach` of all images of the set
         A cell may reach a quarter farther, to each side of its marker.
 
     Notes
@@ -81,13 +81,13 @@ def mark_around(labels: NDArray[np.int32], markers: NDArray[np.int32], reach: Re
     array([[ 7,  7, -1, -1, -1, -1,  0]])
     """
     along_z, along_yx = (2 * ceil(GENEROUS * pixels) + 1 for pixels in reach)
-    lost = (missing(labels, markers) > 0).astype(np.uint8)
-    near = maximum_filter(lost, size=(*[along_z] * (labels.ndim - 2), along_yx, along_yx), mode="constant")
+    unlabelled = (missing(labels, markers) > 0).astype(np.uint8)
+    near = maximum_filter(unlabelled, size=(*[along_z] * (labels.ndim - 2), along_yx, along_yx), mode="constant")
     return np.where((near > 0) & (labels == 0), IGNORE, labels)
 
 
 def count_missing(labels: NDArray[Any], markers: NDArray[Any]) -> int:
-    """How many markers are those of cells without an outline.
+    """Number of markers of cells without an outline.
 
     >>> count_missing(np.array([[7, 7, 0, -1]]), np.array([[1, 0, 2, 3]]))
     2
@@ -111,7 +111,7 @@ ON_THE_LINE = 2
 
 @dataclass(frozen=True)
 class FieldStatistics:
-    """How far the objects of one image reach into it, and how much background lies at its edges.
+    """Objects and background near the edges of one image, counted for several widths of the margin.
 
     Parameters
     ----------
@@ -133,28 +133,28 @@ class FieldStatistics:
 
         >>> labels = np.zeros((1, 200, 200), int)
         >>> labels[0, 0:30, 7], labels[0, 90, 110:160] = 1, 2       # end in row 29, begin in column 110
-        >>> census = FieldStatistics.of(labels)
-        >>> census.reaching, census.crossing
+        >>> statistics = FieldStatistics.of(labels)
+        >>> statistics.reaching, statistics.crossing
         ({0: 2, 25: 1, 50: 1, 100: 0}, {25: 0, 50: 1})
         """
         reaching, crossing, background = dict[int, int](), dict[int, int](), dict[int, int]()
         strips = [list(_strips(labels, *widths)) for widths in pairwise((*WIDTHS, max(labels.shape)))]
-        found = [set[int]().union(*(numbers_in(part).tolist() for part in parts)) - {0} for parts in strips]
-        bare = [sum(int((part == 0).sum()) for part in parts) for parts in strips]
+        objects = [set[int]().union(*(numbers_in(part).tolist() for part in parts)) - {0} for parts in strips]
+        empty = [sum(int((part == 0).sum()) for part in parts) for parts in strips]
         for number, width in enumerate(WIDTHS):
-            outside, inside = set[int]().union(*found[:number]), set[int]().union(*found[number:])
+            outside, inside = set[int]().union(*objects[:number]), set[int]().union(*objects[number:])
             reaching[width] = len(inside)
             if width in MARGINS:
-                crossing[width], background[width] = len(outside & inside), sum(bare[:number])
+                crossing[width], background[width] = len(outside & inside), sum(empty[:number])
         return cls(reaching, crossing, background)
 
 
-def choose_margin(census: Collection[FieldStatistics]) -> int:
-    """Find how wide the margin is in which nobody labelled objects; 0 if there is none.
+def choose_margin(statistics: Collection[FieldStatistics]) -> int:
+    """Width of the margin in which no objects were labelled; 0 if there is none.
 
     Parameters
     ----------
-    census : of all images of a dataset
+    statistics : of all images of a dataset
 
     Returns
     -------
@@ -173,16 +173,16 @@ def choose_margin(census: Collection[FieldStatistics]) -> int:
     --------
     >>> all_of_them = {0: 90, 25: 81, 50: 70, 100: 50}
     >>> none_at_the_edge = {0: 70, 25: 70, 50: 70, 100: 50}
-    >>> found = [FieldStatistics(reaching, {25: 12, 50: 12}, {}) for reaching in (all_of_them, none_at_the_edge)]
-    >>> [choose_margin([image]) for image in found]
+    >>> images = [FieldStatistics(reaching, {25: 12, 50: 12}, {}) for reaching in (all_of_them, none_at_the_edge)]
+    >>> [choose_margin([image]) for image in images]
     [0, 50]
     >>> choose_margin([FieldStatistics(none_at_the_edge, {25: 0, 50: 9}, {})])
     0
     """
     for margin in MARGINS:
-        every, inside, deep = (sum(image.reaching[width] for image in census) for width in (0, margin, 2 * margin))
-        crossing = sum(image.crossing[margin] for image in census)
-        if crossing >= max(FEW, ON_THE_LINE * len(census)) and inside - deep > FEW * (every - inside + 1):
+        every, inside, deep = (sum(image.reaching[width] for image in statistics) for width in (0, margin, 2 * margin))
+        crossing = sum(image.crossing[margin] for image in statistics)
+        if crossing >= max(FEW, ON_THE_LINE * len(statistics)) and inside - deep > FEW * (every - inside + 1):
             return margin
     return 0
 
@@ -208,13 +208,13 @@ def mark_margin(labels: NDArray[np.int32], margin: int) -> NDArray[np.int32]:
 
 
 def _within(labels: NDArray[Any], margin: int) -> NDArray[Any]:
-    """The part of an image that is not in its margin; empty where the image is too small."""
+    """Pixels of an image that are not in its margin; none where the image is too small."""
     rows, columns = (slice(margin, max(size - margin, 0)) for size in labels.shape[-2:])
     return labels[..., rows, columns]
 
 
 def _strips(labels: NDArray[Any], outer: int, inner: int) -> Iterator[NDArray[Any]]:
-    """What lies so far from the edges or farther, and nearer than the other distance: disjoint parts of an image."""
+    """Pixels at least `outer` and less than `inner` pixels from the edges, as four disjoint rectangles."""
     part, wide = _within(labels, outer), inner - outer
     below, right = (max(size - wide, wide) for size in part.shape[-2:])
     yield part[..., :wide, :]

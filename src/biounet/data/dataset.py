@@ -1,4 +1,4 @@
-"""Images with their labels: what belongs together, and how to read it."""
+"""Pairs of images and labels, and how they are read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -70,7 +70,7 @@ class Pair:
         Those that the image shall have. Grey is repeated, equal colours are merged.
     shape : (C, Y, X) or (C, Z, Y, X)
         As `load` gives it.
-    spacing : micrometres per pixel and spatial axis, where the file tells
+    spacing : micrometres per pixel and spatial axis, where the file has it
     target_channels : int
         Those that the image to draw shall have; 0 where there are labels.
     """
@@ -96,7 +96,7 @@ class Pair:
 
     @property
     def task(self) -> Task:
-        """What a network is trained for with it."""
+        """Task that a network is trained for with the pair."""
         return TASKS[self.kind]
 
     @property
@@ -106,7 +106,7 @@ class Pair:
 
     @property
     def by_rows(self) -> bool:
-        """Whether the labels of some rows are told without those of the others."""
+        """Whether the labels of some rows can be read without those of the others."""
         return not (self.masks or self.margin or self.markers or self.complete)
 
 
@@ -154,13 +154,13 @@ def load(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
         If image and labels are of different size.
     """
     image = _read_image(pair, pair.image, pair.channels)
-    measured = replace(pair, shape=image.shape)
+    sized = replace(pair, shape=image.shape)
     if not pair.task.has_labels:
         target = _read_image(pair, pair.labels[0], pair.target_channels)
-        check_sizes(measured, target.shape[1:])
+        check_sizes(sized, target.shape[1:])
         return image, target
     labels, _ = raw_labels(pair)
-    check_sizes(measured, labels.shape)
+    check_sizes(sized, labels.shape)
     return image, _as_classes(labels, pair) if pair.values else labels
 
 
@@ -189,7 +189,7 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
 
 
 def _know_missing(labels: NDArray[np.int32], pair: Pair) -> NDArray[np.int32]:
-    """Labels in which no cell that lacks is background: added or unknown where silver truth has an outline of it."""
+    """Labels in which no missing cell is background: added or unknown where silver truth or a marker shows one."""
     known = labels
     if pair.complete is not None:
         known = fill_missing(labels, read_labels(pair.complete, section=pair.section, rows=pair.rows)[0])

@@ -1,4 +1,4 @@
-"""Finding a dataset: recognise its layout, check that its files fit, say what had to be converted."""
+"""Datasets as they are found: the layout is recognised, files are checked, and notes say what had to be converted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,17 +14,11 @@ from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_mis
 from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers, strips
 from biounet.data.label_files import region, spatial_shape
 from biounet.data.label_kind import MOST_GREYS, LabelStatistics, choose_kind, choose_values
-from biounet.data.layouts import LAYOUTS, file_pair
+from biounet.data.layouts import recognise
 from biounet.io import LazyImage, open_lazily, read
 
 __all__ = ["find_dataset"]
 
-
-TRACKING = "Cell Tracking Challenge"
-"""The layout in which objects at the edges may lack labels."""
-
-MIXED = ("images and labels", "two files")
-"""Layouts that do not tell whether labels number objects or classes."""
 
 Labels = tuple[NDArray[np.int32], str | None]
 """Labels, and what had to be converted."""
@@ -35,23 +29,23 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
 
     Parameters
     ----------
-    path : a folder in one of `LAYOUTS`, or two files ``IMAGE,LABELS``
+    path : a folder in one of `biounet.data.LAYOUTS`, or two files ``IMAGE,LABELS``
     silver : bool
         Of the Cell Tracking Challenge, take the computer-made labels of frames and cells that no expert
         labelled. Otherwise those frames are left out, and those cells are unknown.
     kind : classes or objects
-        What label numbers mean. ``None``: what the layout tells, or else their pieces, which a note says.
+        What label numbers mean. ``None``: what the layout says, or else their pieces do, and a note says so.
 
     Returns
     -------
     Dataset
         With a note on each conversion. All files are opened, label files are read, once (where there are markers
-        of all cells, twice); of images to draw, as many as tell that they are no labels.
+        of all cells, twice); of images to draw, as many as are needed to see that they are no labels.
 
     Raises
     ------
     DatasetError
-        If the layout is none of `LAYOUTS`, a file lacks its partner, or there are no images, or images
+        If the layout is none of `biounet.data.LAYOUTS`, a file lacks its partner, or there are no images, or images
         of different channels.
     ImageError
         If a file cannot be read.
@@ -66,47 +60,25 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
     Traceback (most recent call last):
     biounet.core.errors.DatasetError: no/such/folder: there is no such folder; check the name
     """
-    layout, pairs = _recognise(path, silver)
+    layout, pairs = recognise(Path(path), silver)
     pairs, channel_notes = _measure(pairs)
     name = Path(str(path).split(",")[0]).name
     if not pairs[0].task.has_labels:
         pairs, target_notes = _measure_targets(pairs)
-        return Dataset(name, layout, tuple(pairs), (*channel_notes, *target_notes))
+        return Dataset(name, layout.name, tuple(pairs), (*channel_notes, *target_notes))
     pairs = _measure_reach(pairs)
-    census, margin, label_notes = _read_all_labels(pairs, layout)
-    told = choose_kind(census) if layout in MIXED else pairs[0].kind
-    guessed, kind = kind is None and layout in MIXED, kind or told
-    values = choose_values(census, kind) if census else ()
+    statistics, margin, label_notes = _read_all_labels(pairs, all_labelled=layout.all_labelled)
+    likely = pairs[0].kind if layout.says_kind else choose_kind(statistics)
+    guessed, kind = kind is None and not layout.says_kind, kind or likely
+    values = choose_values(statistics, kind) if statistics else ()
     pairs = [replace(pair, kind=kind, values=values, margin=margin) for pair in pairs]
-    notes = [*channel_notes, *label_notes, *_explain(kind, values, census, guessed)]
-    if layout == TRACKING:
-        notes += _explain_truth(pairs)
-    return Dataset(name, layout, tuple(pairs), tuple(notes))
-
-
-def _recognise(path: Path | str, silver: bool) -> tuple[str, list[Pair]]:
-    """Find the layout and pair the files."""
-    folder = Path(path)
-    if not folder.exists() and str(path).count(",") == 1:
-        image, labels = str(path).split(",")
-        return "two files", file_pair(Path(image), Path(labels))
-    if not folder.exists():
-        raise DatasetError(f"{path}: there is no such folder; check the name")
-    if not folder.is_dir():
-        raise DatasetError(f"{path} is a file; give a folder, or an image and its labels as {path},LABELS")
-    for layout, pairs_of in LAYOUTS.items():
-        pairs = pairs_of(folder, silver)
-        if pairs == []:
-            raise DatasetError(f"{path}: it is laid out as {layout}, but there are no images with labels; add some")
-        if pairs is not None:
-            return layout, pairs
-    known = ", ".join(name for name in LAYOUTS if name not in MIXED)
-    raise DatasetError(f"{path} is no dataset: wanted are folders images and labels, or a layout of {known}")
+    notes = [*channel_notes, *label_notes, *_explain(kind, values, statistics, guessed), *layout.notes(pairs)]
+    return Dataset(name, layout.name, tuple(pairs), tuple(notes))
 
 
 def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
-    """Open all images: part time series into frames, set shapes and spacings, choose the channels."""
-    found: list[Pair] = []
+    """Divide time series into frames, set shapes and spacings, and choose the channels; all images are opened."""
+    opened: list[Pair] = []
     channels: dict[int, Pair] = {}
     coloured = False
     for pair in pairs:
@@ -117,17 +89,17 @@ def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
             spacing = file.spacing and file.spacing[1 - len(shape) :]
             coloured = coloured or (count == 3 and _has_colours(file, replace(frames[0], shape=shape)))
         channels.setdefault(count, pair)
-        found += [replace(frame, shape=shape, spacing=spacing) for frame in frames]
+        opened += [replace(frame, shape=shape, spacing=spacing) for frame in frames]
     if len(channels) > 1 and not set(channels) <= {1, 3}:
         (few, first), *_, (many, last) = sorted(channels.items())
         raise DatasetError(f"{first.name} has {few} channels, {last.name} has {many}; bring all images to the same")
     wanted = (3 if coloured else 1) if set(channels) <= {1, 3} else next(iter(channels))
     notes = []
-    others = sum(pair.shape[0] != wanted for pair in found)
+    others = sum(pair.shape[0] != wanted for pair in opened)
     if others:
         how = "grey and repeated in 3 channels, to fit those in colour" if coloured else "in colours that are all grey"
-        notes.append(f"{others} of {len(found)} images are {how}")
-    return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in found], notes
+        notes.append(f"{others} of {len(opened)} images are {how}")
+    return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in opened], notes
 
 
 def _has_colours(file: LazyImage, frame: Pair) -> bool:
@@ -143,8 +115,8 @@ def _measure_targets(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
     for pair, target in zip(pairs, targets, strict=True):
         check_sizes(pair, target.shape[1:])
     _refuse_labels([pair.labels[0] for pair in pairs])
-    found = [replace(pair, target_channels=target.channels) for pair, target in zip(pairs, targets, strict=True)]
-    return found, [f"of targets, {note}" for note in notes]
+    measured = [replace(pair, target_channels=target.channels) for pair, target in zip(pairs, targets, strict=True)]
+    return measured, [f"of targets, {note}" for note in notes]
 
 
 def _refuse_labels(targets: Sequence[Path]) -> None:
@@ -181,40 +153,40 @@ def _check_truths(pair: Pair) -> None:
             check_sizes(replace(pair, labels=(path,)), spatial_shape(file, pair.section))
 
 
-def _read_all_labels(pairs: Sequence[Pair], layout: str) -> tuple[list[LabelStatistics], int, list[str]]:
+def _read_all_labels(pairs: Sequence[Pair], *, all_labelled: bool) -> tuple[list[LabelStatistics], int, list[str]]:
     """Count the labels, check their sizes, find the margin without labels, and collect what had to be converted."""
-    census: list[LabelStatistics] = []
+    statistics: list[LabelStatistics] = []
     fields: list[FieldStatistics] = []
     converted: dict[str, list[Path]] = defaultdict(list)
-    lost: list[tuple[int, int]] = []
+    unlabelled: list[tuple[int, int]] = []
     for pair in pairs:
         if pair.masks:  # many small files, each an object: `load` checks them
             continue
         parts: Iterable[Labels] = label_strips(pair)
-        if layout == TRACKING:  # what is not labelled is told by whole images
+        if not all_labelled:  # whole images tell which objects have no label
             labels, note = raw_labels(pair)
             check_sizes(pair, labels.shape)
             parts = [(labels, note)]
             fields.append(FieldStatistics.of(labels))
-            lost.append(_count_lost(pair, labels))
-        said: set[str] = set()
-        census.append(LabelStatistics.of(pair.labels[0], _noted(parts, said)))
-        for note in said:
+            unlabelled.append(_count_unlabelled(pair, labels))
+        conversions: set[str] = set()
+        statistics.append(LabelStatistics.of(pair.labels[0], _noted(parts, conversions)))
+        for note in conversions:
             converted[note].append(pair.labels[0])
-    unknown, pixels = (sum(getattr(image, what) for image in census) for what in ("unknown", "pixels"))
+    unknown, pixels = (sum(getattr(image, what) for image in statistics) for what in ("unknown", "pixels"))
     notes = [f"{len(set(files))} label files hold {note}, e.g. {files[0].name}" for note, files in converted.items()]
-    notes += _explain_lost(lost, pixels)
+    notes += _explain_unlabelled(unlabelled, pixels)
     margin = choose_margin(fields)
     if margin:
-        bare = sum(image.background[margin] for image in fields)
-        unknown += bare
+        background = sum(image.background[margin] for image in fields)
+        unknown += background
         notes.append(
             f"objects that lie within {margin} px of the edges of images are not labelled: background there is "
-            f"unknown ({bare / pixels:.1%} of all label pixels)"
+            f"unknown ({background / pixels:.1%} of all label pixels)"
         )
     if unknown:
         notes.append(f"{unknown / pixels:.1%} of all label pixels are unknown: they are neither trained on nor scored")
-    return census, margin, notes
+    return statistics, margin, notes
 
 
 def _noted(parts: Iterable[Labels], notes: set[str]) -> Iterator[NDArray[np.int32]]:
@@ -224,8 +196,8 @@ def _noted(parts: Iterable[Labels], notes: set[str]) -> Iterator[NDArray[np.int3
         yield labels
 
 
-def _count_lost(pair: Pair, labels: NDArray[np.int32]) -> tuple[int, int]:
-    """How many cells of an image have a marker and no outline, and how many pixels are unknown around these."""
+def _count_unlabelled(pair: Pair, labels: NDArray[np.int32]) -> tuple[int, int]:
+    """Number of cells of an image with a marker and no outline, and of unknown pixels around these."""
     if pair.markers is None:
         return 0, 0
     if pair.complete is not None and not pair.fill:  # cells whose outline is not learnt from have one
@@ -233,53 +205,37 @@ def _count_lost(pair: Pair, labels: NDArray[np.int32]) -> tuple[int, int]:
     return count_missing(labels, read_markers(pair)), int((labels < 0).sum())
 
 
-def _explain_lost(lost: Sequence[tuple[int, int]], pixels: int) -> list[str]:
+def _explain_unlabelled(unlabelled: Sequence[tuple[int, int]], pixels: int) -> list[str]:
     """Say how many cells have a marker only, and how much is unknown around them."""
-    images = [(cells, around) for cells, around in lost if cells]
+    images = [(cells, around) for cells, around in unlabelled if cells]
     if not images:
         return []
     cells, around = (sum(counts) for counts in zip(*images, strict=True))
     return [
-        f"{cells} cells in {len(images)} of {len(lost)} images have a marker (TRA) but no outline (SEG): background "
-        f"around these markers is unknown ({around / pixels:.1%} of all label pixels), as far as outlined cells reach "
-        "from theirs and a quarter farther"
+        f"{cells} cells in {len(images)} of {len(unlabelled)} images have a marker (TRA) but no outline (SEG): "
+        f"background around these markers is unknown ({around / pixels:.1%} of all label pixels), as far as "
+        "outlined cells reach from theirs and a quarter farther"
     ]
 
 
-def _explain_truth(pairs: Sequence[Pair]) -> list[str]:
-    """Say of a Cell Tracking Challenge set who labelled it, and what nobody can know."""
-    notes = []
-    experts = [pair for pair in pairs if not pair.labels[0].parts[-3].endswith("_ST")]
-    computed = len(pairs) - len(experts)
-    alone = sum(pair.complete is None and pair.markers is None for pair in experts)
-    if computed:
-        notes.append(f"{computed} of {len(pairs)} images have computer-made labels only (silver truth)")
-    if alone:
-        notes.append(
-            f"{alone} of {len(pairs)} images have neither markers (01_GT/TRA) nor silver truth (01_ST/SEG): whether "
-            "experts left out cells cannot be known, and such cells are taken for background; add one of the two"
-        )
-    return notes
-
-
-def _explain(kind: str, values: tuple[int, ...], census: Sequence[LabelStatistics], guessed: bool) -> list[str]:
+def _explain(kind: str, values: tuple[int, ...], statistics: Sequence[LabelStatistics], guessed: bool) -> list[str]:
     """Say what the labels were taken for."""
     notes = []
     if values:
         classes = ", ".join(str(number) for number in range(len(values)))
         notes.append(f"label values {', '.join(map(str, values))} are read as classes {classes}")
     if guessed:
-        pieces = sum(image.pieces for image in census)
+        pieces = sum(image.pieces for image in statistics)
         other = next(task for task in TASKS.values() if task.has_labels and task.name != kind)
         notes.append(
             f"each label number is taken for {TASKS[kind].numbers} ({pieces} pieces in all); "
             f"train.target={other.target} says otherwise"
         )
-    divided = [(image.path.name, *each) for image in census for each in image.in_pieces]
-    if TASKS[kind].numbered and divided:
-        (name, number, pieces), images = divided[0], sum(bool(image.in_pieces) for image in census)
+    in_pieces = [(image.path.name, *each) for image in statistics for each in image.in_pieces]
+    if TASKS[kind].numbered and in_pieces:
+        (name, number, pieces), images = in_pieces[0], sum(bool(image.in_pieces) for image in statistics)
         notes.append(
-            f"objects in several unconnected pieces: {len(divided)}, in {images} of {len(census)} images (number "
+            f"objects in several unconnected pieces: {len(in_pieces)}, in {images} of {len(statistics)} images (number "
             f"{number} of {name} is in {pieces}); each is kept as one object, biounet measure LABELS --out FOLDER "
             "--split numbers the pieces apart"
         )

@@ -1,4 +1,4 @@
-"""Label files to integers: what is unambiguous is converted and said, all else is refused by name."""
+"""Label files as integers: unambiguous ones are converted, with a note; others are refused by name."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import LabelError
 from biounet.core.labels import IGNORE
-from biounet.io import LazyImage, open_lazily
+from biounet.io import LazyImage, format_of, open_lazily
 
 __all__ = [
     "counted_axis",
@@ -45,7 +45,7 @@ def counted_axis(axes: str, section: int | None) -> str:
 
 
 def region(image: LazyImage, section: int | None, rows: tuple[int, int] | None) -> Box:
-    """The part of a file that is wanted, see `counted_axis`."""
+    """Box of a section and of rows in a file, see `counted_axis`."""
     start, stop = [0] * len(image.shape), list(image.shape)
     if rows is not None:
         start[-2], stop[-2] = rows
@@ -88,8 +88,9 @@ def read_labels(
     LabelError
         If it holds colours, fractions, numbers above 2^31 - 1, or is a JPEG, which changes labels.
     """
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        raise LabelError(f"{path}: JPEG changes label numbers; save the labels as .png or .tif")
+    form = format_of(path)
+    if not form.exact:
+        raise LabelError(f"{path}: {form.name} changes label numbers; save the labels as .png or .tif")
     with open_lazily(path, labels=True) as file:
         box = region(file, section, rows)
         array, axes = file.read(box), file.axes

@@ -1,4 +1,4 @@
-"""What the labels of an image hold, counted strip by strip; and what follows of their meaning."""
+"""Label statistics: values and connected pieces in label images, and whether numbers are objects or classes."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ MOST_GREYS = 16
 
 @dataclass(frozen=True)
 class LabelStatistics:
-    """What the labels of one image hold: the values in use, in how many connected pieces, and which are in several.
+    """Label statistics of one image: the values in use, the number of connected pieces, and values in several of them.
 
     ``in_order``: each number is larger than those that come before it row by row, as programs number what they find.
     ``unknown`` of the ``pixels`` have no label.
@@ -53,16 +53,16 @@ class LabelStatistics:
 
         Examples
         --------
-        >>> census = LabelStatistics.of(Path("a.png"), [np.array([[3, 0, 3, 7]]), np.array([[3, 0, 0, 7]])])
-        >>> census.values, census.pieces, census.in_pieces, census.in_order
+        >>> statistics = LabelStatistics.of(Path("a.png"), [np.array([[3, 0, 3, 7]]), np.array([[3, 0, 0, 7]])])
+        >>> statistics.values, statistics.pieces, statistics.in_pieces, statistics.in_order
         ((0, 3, 7), 3, ((3, 2),), False)
         """
-        values, found, unknown, pixels = set[int](), _Pieces(), 0, 0
+        values, pieces, unknown, pixels = set[int](), _Pieces(), 0, 0
         for labels in strips:
             values.update(numbers_in(labels).tolist())
             unknown, pixels = unknown + int((labels < 0).sum()), pixels + labels.size
-            found.add(np.maximum(labels, 0))
-        number_of = found.numbers()
+            pieces.add(np.maximum(labels, 0))
+        number_of = pieces.numbers()
         numbers, counts = np.unique(number_of, return_counts=True)
         several = zip(numbers[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True)
         in_order = bool((np.diff(number_of) > 0).all())
@@ -116,8 +116,8 @@ class _Pieces:
         return numbers
 
 
-def choose_kind(census: Collection[LabelStatistics]) -> str:
-    """Tell numbers of objects from numbers of classes.
+def choose_kind(statistics: Collection[LabelStatistics]) -> str:
+    """Meaning of label numbers: ``objects`` or ``classes``.
 
     Notes
     -----
@@ -133,19 +133,19 @@ def choose_kind(census: Collection[LabelStatistics]) -> str:
     >>> choose_kind([cells, cells, cells]), choose_kind([organs, organs, organs])
     ('objects', 'classes')
     """
-    positive = [tuple(value for value in image.values if value > 0) for image in census]
-    numbers, pieces = sum(map(len, positive)), sum(image.pieces for image in census)
+    positive = [tuple(value for value in image.values if value > 0) for image in statistics]
+    numbers, pieces = sum(map(len, positive)), sum(image.pieces for image in statistics)
     if max(map(len, positive), default=0) < 3:
         return "classes"
     used = {value for values in positive for value in values}
     same = len(positive) > 1 and len(set(positive)) == 1 and len(used) <= LARGEST_CLASS
-    same &= not all(image.in_order for image in census)
+    same &= not all(image.in_order for image in statistics)
     allowed = 2.0 if max(used) > LARGEST_CLASS else 1.2
     return "objects" if pieces <= allowed * numbers and not same else "classes"
 
 
-def choose_values(census: Collection[LabelStatistics], kind: str) -> tuple[int, ...]:
-    """Find the values that stand for class 0, 1, ...; empty where the numbers are the classes or objects.
+def choose_values(statistics: Collection[LabelStatistics], kind: str) -> tuple[int, ...]:
+    """Label values that stand for class 0, 1, ...; empty where the numbers are the classes or objects.
 
     Raises
     ------
@@ -157,17 +157,17 @@ def choose_values(census: Collection[LabelStatistics], kind: str) -> tuple[int, 
     >>> choose_values([LabelStatistics(Path("a.png"), (0, 255), 3)], "classes")
     (0, 255)
     """
-    used = tuple(sorted({value for image in census for value in image.values}))
-    first = next(iter(census)).path
+    used = tuple(sorted({value for image in statistics for value in image.values}))
+    first = next(iter(statistics)).path
     if len(used) < 2:
         what = f"all labels are {used[0]}" if used else "all labels are unknown (negative)"
         raise LabelError(f"{first}: {what}, in every file; mark background as 0 and what is to be found as 1, 2, ...")
     if TASKS[kind].numbered or used[-1] <= LARGEST_CLASS:
         return ()
-    if len(used) > MOST_GREYS and choose_kind(census) == "objects":
+    if len(used) > MOST_GREYS and choose_kind(statistics) == "objects":
         return ()  # numbers of objects, which somebody wants as classes
     if len(used) > MOST_GREYS:
-        most = max(census, key=lambda image: len(image.values))
+        most = max(statistics, key=lambda image: len(image.values))
         raise LabelError(
             f"{most.path}: {len(most.values)} values in {most.pieces} pieces are neither classes nor objects; "
             "save the labels as numbers, without smoothing or lossy compression"

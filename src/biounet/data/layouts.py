@@ -1,24 +1,33 @@
-"""How datasets lie in folders: each function recognises one layout and pairs images with labels."""
+"""The table of layouts: how datasets lie in folders, as training, prediction and evaluation find them."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from biounet.core.errors import DatasetError
+from biounet.data.cell_tracking_layout import CELL_TRACKING
 from biounet.data.dataset import Pair, by_section
+from biounet.data.layout import Layout, Truth
 from biounet.io import image_files, images_by_name
 
-__all__ = ["LAYOUTS", "Layout", "file_pair", "images_in"]
+__all__ = ["LAYOUTS", "images_in", "recognise", "truths_in"]
 
 
-Layout = Callable[[Path, bool], list[Pair] | None]
-"""Folder, and whether computer-made labels are wanted -> its pairs; ``None`` if the layout is another."""
+def _two_files(path: Path, silver: bool) -> list[Pair] | None:
+    """Pair one image with its labels, ``IMAGE,LABELS``."""
+    if path.exists() or str(path).count(",") != 1:
+        return None
+    image, labels = map(Path, str(path).split(","))
+    for file in (image, labels):
+        if not file.exists():
+            raise DatasetError(f"{file}: there is no such file; a pair of files is IMAGE,LABELS")
+    return [Pair(image.name, image, (labels,), image.name)]
 
 
-def isbi2012(folder: Path, silver: bool) -> list[Pair] | None:
-    """ISBI 2012: ``train-volume.tif`` and ``train-labels.tif``, each section an image; 255 is inside a cell."""
+def _isbi2012(folder: Path, silver: bool) -> list[Pair] | None:
+    """Pair the sections of ``train-volume.tif`` and ``train-labels.tif``; 255 is inside a cell."""
     image, labels = folder / "train-volume.tif", folder / "train-labels.tif"
     if not image.exists():
         return None
@@ -27,13 +36,25 @@ def isbi2012(folder: Path, silver: bool) -> list[Pair] | None:
     return list(by_section(Pair(image.name, image, (labels,), image.name)))
 
 
-def dsb2018(folder: Path, silver: bool) -> list[Pair] | None:
-    """Data Science Bowl 2018: ``<id>/images/*.png`` and ``<id>/masks/*.png``, one mask per nucleus."""
-    found = [case for case in sorted(folder.iterdir()) if (case / "images").is_dir()]
-    if not any((case / "masks").is_dir() for case in found):
+def _isbi2012_images(folder: Path) -> list[Path]:
+    """List the volumes, without the labels of one."""
+    files = image_files(folder) if (folder / "train-volume.tif").exists() else ()
+    return [path for path in files if path.name != "train-labels.tif"]
+
+
+def _isbi2012_truths(folder: Path, result: Path) -> list[Truth]:
+    """Find the labels of the volume."""
+    labels = folder / "train-labels.tif"
+    return [Truth(key=None, files=(labels,))] if labels.exists() else []
+
+
+def _dsb2018(folder: Path, silver: bool) -> list[Pair] | None:
+    """Pair ``<id>/images/*.png`` and ``<id>/masks/*.png``, one mask per nucleus."""
+    cases = [case for case in _folders(folder) if (case / "images").is_dir()]
+    if not any((case / "masks").is_dir() for case in cases):
         return None
     pairs = []
-    for case in found:
+    for case in cases:
         images = image_files(case / "images")
         masks = image_files(case / "masks") if (case / "masks").is_dir() else ()
         if len(images) != 1:
@@ -44,46 +65,32 @@ def dsb2018(folder: Path, silver: bool) -> list[Pair] | None:
     return pairs
 
 
-def cell_tracking_challenge(folder: Path, silver: bool) -> list[Pair] | None:
-    """Cell Tracking Challenge: ``01/tNNN.tif`` with ``01_GT/SEG/man_segNNN.tif`` or ``01_ST/SEG``; also 02, ...
-
-    In ``01_GT/TRA/man_trackNNN.tif`` lie markers of all cells, also of those that lack in both.
-    """
-    sequences = [path for path in sorted(folder.iterdir()) if path.is_dir() and re.fullmatch(r"\d\d", path.name)]
-    truths = {
-        path: (path.with_name(f"{path.name}_GT") / "SEG", path.with_name(f"{path.name}_ST") / "SEG")
-        for path in sequences
-    }
-    if not any(truth.is_dir() for pair in truths.values() for truth in pair):
-        return None
-    pairs = []
-    for sequence, (gold, made) in truths.items():
-        # Gold truth may lack cells, silver truth fewer, and markers tell which. Without gold, silver is all there is.
-        experts = [replace(pair, fill=silver) for pair in _sequence(sequence, gold, made)]
-        computed = _sequence(sequence, made, None) if silver or not gold.is_dir() else []
-        if any(pair.section is not None for pair in experts):
-            computed = []  # whole volumes do not go with single sections
-        seen = {pair.name for pair in experts}
-        found = sorted([*experts, *(pair for pair in computed if pair.name not in seen)], key=lambda pair: pair.name)
-        pairs += [_with_markers(pair, gold.with_name("TRA")) for pair in found]
-    return pairs
+def _dsb2018_images(folder: Path) -> list[Path]:
+    """List the images of all cases."""
+    inside = [] if (folder / "images").is_dir() else _folders(folder)
+    return [image for case in inside if (case / "images").is_dir() for image in image_files(case / "images")]
 
 
-def images_and_targets(folder: Path, silver: bool) -> list[Pair] | None:
-    """Folders ``images`` and ``targets``, the images to draw of them; files pair by name without suffix."""
-    images, targets = folder / "images", folder / "targets"
+def _dsb2018_truths(folder: Path, result: Path) -> list[Truth]:
+    """List the masks of all cases; results are called as the cases."""
+    inside = [] if (folder / "images").is_dir() else _folders(folder)
+    masks = {case.name: image_files(case / "masks") for case in inside if (case / "masks").is_dir()}
+    return [Truth(key=name, files=files, masks=True) for name, files in masks.items() if files]
+
+
+def _images_and_targets(folder: Path, silver: bool) -> list[Pair] | None:
+    """Pair the files of ``images`` and ``targets``, the images to draw of them, by name without suffix."""
+    images, targets, labels = folder / "images", folder / "targets", _labels_folder(folder)
     if not (images.is_dir() and targets.is_dir()):
         return None
-    labels = next((folder / name for name in ("labels", "masks") if (folder / name).is_dir()), None)
     if labels is not None:
         raise DatasetError(f"{folder} has both targets and {labels.name}; leave there what is to be learnt")
     return [replace(pair, kind="images") for pair in _paired(images, targets, "target")]
 
 
-def images_and_labels(folder: Path, silver: bool) -> list[Pair] | None:
-    """Folders ``images`` and ``labels`` (or ``masks``), whose files pair by name without suffix."""
-    images = folder / "images"
-    labels = next((folder / name for name in ("labels", "masks") if (folder / name).is_dir()), None)
+def _images_and_labels(folder: Path, silver: bool) -> list[Pair] | None:
+    """Pair the files of ``images`` and ``labels`` (or ``masks``) by name without suffix."""
+    images, labels = folder / "images", _labels_folder(folder)
     if not images.is_dir():
         return None
     if labels is None:
@@ -94,24 +101,83 @@ def images_and_labels(folder: Path, silver: bool) -> list[Pair] | None:
     return _paired(images, labels, "labels")
 
 
+def _images_folder(folder: Path) -> Sequence[Path]:
+    """List the images of the folder ``images``."""
+    return image_files(folder / "images") if (folder / "images").is_dir() else ()
+
+
+def _targets_folder_truths(folder: Path, result: Path) -> list[Truth]:
+    """List the images of ``targets``, where there are no labels."""
+    targets = folder / "targets"
+    found = (folder / "images").is_dir() and targets.is_dir() and _labels_folder(folder) is None
+    return _by_name(targets) if found else []
+
+
+def _labels_folder_truths(folder: Path, result: Path) -> list[Truth]:
+    """List the files of ``labels`` or ``masks``."""
+    labels = _labels_folder(folder)
+    return _by_name(labels) if labels is not None and (folder / "images").is_dir() else []
+
+
+def _no_files(folder: Path, result: Path | None = None) -> list[Any]:
+    """Find nothing: what is no folder holds no other images."""
+    return []
+
+
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
-        "ISBI 2012": isbi2012,
-        "DSB 2018": dsb2018,
-        "Cell Tracking Challenge": cell_tracking_challenge,
-        "images and targets": images_and_targets,
-        "images and labels": images_and_labels,
+        layout.name: layout
+        for layout in (
+            Layout(name="two files", pairs=_two_files, images=_no_files, truths=_no_files, says_kind=False),
+            Layout(name="ISBI 2012", pairs=_isbi2012, images=_isbi2012_images, truths=_isbi2012_truths),
+            Layout(name="DSB 2018", pairs=_dsb2018, images=_dsb2018_images, truths=_dsb2018_truths),
+            CELL_TRACKING,
+            Layout(
+                name="images and targets",
+                pairs=_images_and_targets,
+                images=_images_folder,
+                truths=_targets_folder_truths,
+            ),
+            Layout(
+                name="images and labels",
+                pairs=_images_and_labels,
+                images=_images_folder,
+                truths=_labels_folder_truths,
+                says_kind=False,
+            ),
+        )
     }
 )
-"""Name of a layout -> the function that recognises it; the first that does is taken."""
+"""Name of a layout -> how images, labels and results lie in it; the first that fits a folder is taken."""
 
 
-def file_pair(image: Path, labels: Path) -> list[Pair]:
-    """Pair one image with its labels."""
-    for path in (image, labels):
-        if not path.exists():
-            raise DatasetError(f"{path}: there is no such file; a pair of files is IMAGE,LABELS")
-    return [Pair(image.name, image, (labels,), image.name)]
+def recognise(path: Path, silver: bool) -> tuple[Layout, list[Pair]]:
+    """Find the layout of a dataset and pair its files.
+
+    Parameters
+    ----------
+    path : a folder, or two files ``IMAGE,LABELS``
+    silver : whether computer-made labels are wanted, where there are some
+
+    Raises
+    ------
+    DatasetError
+        If the layout is none of `LAYOUTS`, or a file lacks its partner.
+    """
+    for layout in LAYOUTS.values():
+        pairs = layout.pairs(path, silver)
+        if pairs == []:
+            raise DatasetError(
+                f"{path}: it is laid out as {layout.name}, but there are no images with labels; add some"
+            )
+        if pairs is not None:
+            return layout, pairs
+    if not path.exists():
+        raise DatasetError(f"{path}: there is no such folder; check the name")
+    if not path.is_dir():
+        raise DatasetError(f"{path} is a file; give a folder, or an image and its labels as {path},LABELS")
+    known = ", ".join(layout.name for layout in LAYOUTS.values() if layout.says_kind)
+    raise DatasetError(f"{path} is no dataset: wanted are folders images and labels, or a layout of {known}")
 
 
 def images_in(folder: Path) -> tuple[Path, ...]:
@@ -127,14 +193,45 @@ def images_in(folder: Path) -> tuple[Path, ...]:
     >>> [path.relative_to(folder).as_posix() for path in images_in(folder)]
     ['images/a.png', 'images/b.png']
     """
-    files = image_files(folder)
-    if files:
-        volume = any(path.name == "train-volume.tif" for path in files)
-        return tuple(path for path in files if not (volume and path.name == "train-labels.tif"))
-    inside = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
-    of_cases = [image for path in inside if (path / "images").is_dir() for image in image_files(path / "images")]
-    of_sequences = [image for path in inside if re.fullmatch(r"\d\d", path.name) for image in image_files(path)]
-    return tuple(of_cases or of_sequences)
+    found = [*(layout.images(folder) for layout in LAYOUTS.values()), image_files(folder)]
+    inside = [images for images in found if images and images[0].parent == folder]
+    return tuple(next(filter(None, [*inside, *found]), ()))
+
+
+def truths_in(folder: Path, result: Path) -> tuple[Layout, list[Truth]]:
+    """List the labels in a folder: those of a dataset in one of `LAYOUTS`, else all files that lie in it.
+
+    Parameters
+    ----------
+    folder : a dataset, or a folder of label files
+    result : that they are compared with
+
+    Returns
+    -------
+    Layout
+        It says how results are called.
+    list of Truth
+    """
+    for layout in LAYOUTS.values():
+        truths = layout.truths(folder, result)
+        if truths:
+            return layout, truths
+    return LAYOUTS["images and labels"], _by_name(folder)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Folders in a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _labels_folder(folder: Path) -> Path | None:
+    """The folder of label files."""
+    return next((folder / name for name in ("labels", "masks") if (folder / name).is_dir()), None)
+
+
+def _by_name(folder: Path) -> list[Truth]:
+    """One truth for each file of a folder."""
+    return [Truth(key=name, files=(path,)) for name, path in sorted(images_by_name(folder).items())]
 
 
 def _paired(images: Path, others: Path, what: str) -> list[Pair]:
@@ -149,41 +246,6 @@ def _paired(images: Path, others: Path, what: str) -> list[Pair]:
     if extra:
         raise DatasetError(f"{truth[extra[0]]} has no image{_more(extra)}; add it or move the {what} away")
     return [Pair(image.name, image, (truth[stem],), image.name) for stem, image in by_stem.items()]
-
-
-def _sequence(images: Path, truth: Path, complete: Path | None) -> list[Pair]:
-    """Pair the annotated frames of a sequence; in volumes, sections may be annotated one by one."""
-    pairs = []
-    for labels in image_files(truth) if truth.is_dir() else ():
-        match = re.fullmatch(r"man_seg_?(\d+)(?:_(\d+))?", labels.stem)
-        if match is None:
-            raise DatasetError(
-                f"{labels}: its name must be man_seg and the number of a frame; rename it or move it away"
-            )
-        frame, section = match.groups()
-        image = images / f"t{frame}.tif"
-        if not image.exists():
-            raise DatasetError(f"{labels} has no image; add {image} or move the labels away")
-        silver = None if complete is None else complete / f"man_seg{frame}.tif"
-        name = f"{images.name}/{image.name}" + (f"[{int(section)}]" if section else "")
-        pairs.append(
-            Pair(
-                name,
-                image,
-                (labels,),
-                images.name,
-                kind="objects",
-                section=int(section) if section else None,
-                complete=silver if silver is not None and silver.exists() else None,
-            )
-        )
-    return pairs
-
-
-def _with_markers(pair: Pair, folder: Path) -> Pair:
-    """Add the markers of all cells of a frame, where there are any."""
-    markers = folder / f"man_track{pair.image.stem.removeprefix('t')}.tif"
-    return replace(pair, markers=markers) if markers.exists() else pair
 
 
 def _more(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Holding images out for validation: never a neighbour of one that is trained on, always the same ones."""
+"""Splits of a dataset into training and validation, in which neighbours stay together and the same images always go."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -106,18 +106,18 @@ def _groups(pairs: Sequence[Pair]) -> tuple[list[list[Pair]], list[Pair]]:
 
 
 def _share(count: int, fraction: float) -> int:
-    """How many to hold out: at least one, and one is left."""
+    """Number of images to hold out: at least one, and one is left."""
     return min(max(1, round(count * fraction)), count - 1)
 
 
 def _split(pairs: Sequence[Pair], held: Sequence[Pair]) -> Split:
-    """Part the pairs, in their order, and say what is held out."""
+    """Split pairs in their order, with a note that names the images held out."""
     names = {pair.name for pair in held}
     train = tuple(pair for pair in pairs if pair.name not in names)
     validation = tuple(pair for pair in pairs if pair.name in names)
-    said = [pair.name for pair in validation]
-    listed = ", ".join(said) if len(said) <= 4 else f"{said[0]}, {said[1]}, ..., {said[-1]}"
-    return Split(train, validation, (f"held out for validation: {len(said)} of {len(pairs)} images ({listed})",))
+    held_out = [pair.name for pair in validation]
+    listed = ", ".join(held_out) if len(held_out) <= 4 else f"{held_out[0]}, {held_out[1]}, ..., {held_out[-1]}"
+    return Split(train, validation, (f"held out for validation: {len(held_out)} of {len(pairs)} images ({listed})",))
 
 
 def _split_rows(pair: Pair) -> Split:
@@ -139,7 +139,8 @@ def _split_rows(pair: Pair) -> Split:
 class DatasetSplit:
     """Images to train on and images held out, before any of them is read.
 
-    dataset, other : those of which the images to train on are, and those held out
+    dataset : with the images to train on
+    other : with the images held out, which may be the same
     train, held_out : images
     target : what is learnt of labels, as `biounet.data.training_set.TrainingSet` has it
     notes : what a person should know of how files were found and divided
@@ -155,10 +156,10 @@ class DatasetSplit:
     @classmethod
     def of(cls, dataset: Dataset, other: Dataset, held: Split, *, target: str, pixels: float = inf) -> "DatasetSplit":
         """Choose what is validated on of the images held out, and check that all go together; see `split_dataset`."""
-        held_out, said = choose_validated(held.validation, most=pixels, labelled=has_labels)
+        held_out, notes = choose_validated(held.validation, most=pixels, labelled=has_labels)
         target = _choose_target(dataset, other, target)
         _check_alike([*held.train, *held_out])
-        return cls(dataset, other, held.train, held_out, target, [*dataset.notes, *held.notes, *said])
+        return cls(dataset, other, held.train, held_out, target, [*dataset.notes, *held.notes, *notes])
 
     def anew(self, held: Split, *, pixels: float = inf) -> "DatasetSplit":
         """The same dataset divided otherwise; it is not found again."""
@@ -172,17 +173,18 @@ def split_dataset(
 
     Parameters and errors are those of `biounet.data.training_set.load_training_set`.
     """
-    asked = TARGETS_OF_TASKS.get(target)
-    find = partial(find_dataset, kind=asked.name if asked and asked.has_labels else None)
-    found = find(dataset, silver=silver)
+    task = TARGETS_OF_TASKS.get(target)
+    find = partial(find_dataset, kind=task.name if task and task.has_labels else None)
+    annotated = find(dataset, silver=silver)
     if not isinstance(validation, str):
-        return DatasetSplit.of(found, found, split(found, validation), target=target, pixels=pixels)
+        return DatasetSplit.of(annotated, annotated, split(annotated, validation), target=target, pixels=pixels)
     other = find(Path(validation))
-    return DatasetSplit.of(found, other, Split(found.pairs, other.pairs, other.notes), target=target, pixels=pixels)
+    held = Split(annotated.pairs, other.pairs, other.notes)
+    return DatasetSplit.of(annotated, other, held, target=target, pixels=pixels)
 
 
 def _choose_target(dataset: Dataset, other: Dataset, target: str) -> str:
-    """What is to be learnt: as asked for, if the datasets have it."""
+    """Target of the network: that of the settings, if the datasets have it."""
     task = dataset.pairs[0].task
     target = {"auto": task.target, "paper": task.paper_target}.get(target, target)
     for each in (dataset, other):

@@ -1,13 +1,14 @@
-"""Which result is compared with which truth: files by name, frames by number."""
+"""Pairs of results and truths: files by name, frames by number."""
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from biounet.core.errors import DatasetError
-from biounet.io import image_files, images_by_name
+from biounet.data.layout import Truth
+from biounet.data.layouts import truths_in
+from biounet.io import is_folder_of_images
 
 __all__ = ["FilePair", "pair_files"]
 
@@ -47,10 +48,9 @@ def pair_files(result: Path, truth: Path) -> list[FilePair]:
     result : Path
         A file, or a folder of files.
     truth : Path
-        A file; a folder with files of the same names (suffixes may differ); a dataset: ISBI 2012, DSB 2018,
-        ``images/`` with ``labels/``, ``masks/`` or ``targets/``; or ``01_GT`` of the Cell Tracking Challenge, with
-        ``SEG``, ``TRA`` or both. Frames of that are ``mask000.tif`` or ``t000.tif`` in `result`; of them more
-        than the truth has may be there.
+        A file; a folder with files of the same names (suffixes may differ); a dataset in one of
+        `biounet.data.LAYOUTS`; or ``01_GT`` of the Cell Tracking Challenge, with ``SEG``, ``TRA`` or both. Frames of
+        that are ``mask000.tif`` or ``t000.tif`` in `result`, where more of them than the truth has may be.
 
     Raises
     ------
@@ -66,82 +66,46 @@ def pair_files(result: Path, truth: Path) -> list[FilePair]:
     for path in (result, truth):
         if not path.exists():
             raise DatasetError(f"{path}: there is no such file or folder; check the name")
-    truth = _inside(truth, result)
-    if (truth / "SEG").is_dir() or (truth / "TRA").is_dir():
-        return list(_frames(result, truth))
-    if _is_folder(result) != _is_folder(truth):
-        folder, file = (result, truth) if _is_folder(result) else (truth, result)
+    if is_folder_of_images(truth):
+        layout, truths = truths_in(truth, result)
+        single = [each for each in truths if each.key is None]
+    else:
+        single = [Truth(key=None, files=(truth,))]
+    if is_folder_of_images(result) == bool(single):
+        folder, file = (result, single[0].files[0]) if single else (truth, result)
         raise DatasetError(f"{folder} is a folder, {file} a file; give two files or two folders")
-    if not _is_folder(truth):
-        return [FilePair(result.name, result, (truth,))]
-    cases = _masks_of_cases(truth)
-    truths = cases or {stem: (path,) for stem, path in images_by_name(truth).items()}
-    return [replace(pair, masks=bool(cases)) for pair in _by_stem(images_by_name(result), truths, truth)]
+    if single:
+        return [FilePair(result.name, result, single[0].files)]
+    return _by_key(layout.results(result), truths, truth, all_compared=layout.all_compared)
 
 
-def _is_folder(path: Path) -> bool:
-    """Whether a path is a folder of images; OME-Zarr is an image."""
-    return path.is_dir() and path.suffix.lower() != ".zarr"
-
-
-def _inside(truth: Path, result: Path) -> Path:
-    """Find the labels in the folder of a dataset."""
-    gold = truth / result.name.replace("_RES", "_GT")
-    labels = [truth / "train-labels.tif", *(truth / name for name in ("labels", "masks", "targets"))]
-    if result.name.endswith("_RES") and gold.is_dir():
-        return gold
-    if labels[0].exists():
-        return labels[0]
-    return next((folder for folder in labels[1:] if folder.is_dir() and (truth / "images").is_dir()), truth)
-
-
-def _masks_of_cases(truth: Path) -> dict[str, tuple[Path, ...]]:
-    """The masks of each case of the Data Science Bowl, ``<id>/masks``; empty if it is no such folder."""
-    return {case.name: image_files(case / "masks") for case in sorted(truth.iterdir()) if (case / "masks").is_dir()}
-
-
-def _by_stem(results: Mapping[str, Path], truths: Mapping[str, tuple[Path, ...]], truth: Path) -> list[FilePair]:
-    """Pair by name; refuse what has no partner."""
-    missing, extra = sorted(truths.keys() - results.keys()), sorted(results.keys() - truths.keys())
+def _by_key(
+    results: Mapping[str, Path], truths: Sequence[Truth], folder: Path, *, all_compared: bool
+) -> list[FilePair]:
+    """Pair by the keys of the truths; refuse what has no partner."""
+    keys = {each.key for each in truths}
+    missing = [each for each in truths if each.key not in results]
+    extra = sorted(results.keys() - keys) if all_compared else []
     if missing:
-        raise DatasetError(f"{truths[missing[0]][0]} has no result{_more(missing)}; add {missing[0]} or move it away")
+        first, wanted = missing[0].files[0], missing[0].result or missing[0].key
+        raise DatasetError(
+            f"{first} has no result{_more({each.key for each in missing})}; add {wanted} or move it away"
+        )
     if extra:
-        raise DatasetError(f"{results[extra[0]]} has no truth in {truth}{_more(extra)}; add it or move the result away")
-    if not results:
-        raise DatasetError(f"{truth} holds no images; give the folder of the label files")
-    return [FilePair(results[stem].name, results[stem], truths[stem]) for stem in sorted(results)]
+        raise DatasetError(
+            f"{results[extra[0]]} has no truth in {folder}{_more(extra)}; add it or move the result away"
+        )
+    if not truths:
+        raise DatasetError(f"{folder} holds no images; give the folder of the label files")
+    return [_pair(results[str(each.key)], each) for each in truths]
 
 
-def _frames(result: Path, truth: Path) -> Iterator[FilePair]:
-    """Pair frames of the Cell Tracking Challenge by number."""
-    if not _is_folder(result):
-        raise DatasetError(f"{result} is a file, {truth} a sequence; give the folder of its frames")
-    frames = _frames_by_number(result)
-    for folder, kind in ((truth / "SEG", "man_seg"), (truth / "TRA", "man_track")):
-        for labels in image_files(folder) if folder.is_dir() else ():
-            found = re.fullmatch(rf"{kind}_?(\d+)(?:_(\d+))?", labels.stem)
-            if found is None:
-                raise DatasetError(f"{labels}: its name must be {kind} and the number of a frame; move it away")
-            if int(found[1]) not in frames:
-                raise DatasetError(f"{labels} has no result; add {result / f'mask{found[1]}.tif'}")
-            path, section = frames[int(found[1])], int(found[2]) if found[2] else None
-            name = path.name if section is None else f"{path.name}[{section}]"
-            yield FilePair(name, path, (labels,), section=section, role="extent" if kind == "man_seg" else "markers")
+def _pair(result: Path, truth: Truth) -> FilePair:
+    """Pair a result with its truth."""
+    name = result.name if truth.section is None else f"{result.name}[{truth.section}]"
+    return FilePair(name, result, truth.files, masks=truth.masks, section=truth.section, role=truth.role)
 
 
-def _frames_by_number(result: Path) -> dict[int, Path]:
-    """Frames of a result, ``mask000.tif`` or ``t000.tif``, by their numbers."""
-    frames: dict[int, Path] = {}
-    for path in image_files(result):
-        found = re.fullmatch(r"(?:mask|t)?_?(\d+)", path.stem)
-        if found is None:
-            raise DatasetError(f"{path}: a frame must be called mask and its number, such as mask000.tif; rename it")
-        other = frames.setdefault(int(found[1]), path)
-        if other != path:
-            raise DatasetError(f"{path} and {other.name} are the same frame; keep one of them")
-    return frames
-
-
-def _more(names: list[str]) -> str:
-    """Say how many others there are."""
-    return f", nor have {len(names) - 1} others" if len(names) > 1 else ""
+def _more(lacking: Collection[Any]) -> str:
+    """Say how many others lack a partner."""
+    return f", nor have {len(lacking) - 1} others" if len(lacking) > 1 else ""

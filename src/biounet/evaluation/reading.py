@@ -51,7 +51,7 @@ class Case:
 
     @property
     def has_mask(self) -> bool:
-        """Whether truth or result tell foreground only: 255, or a 1 in several pieces."""
+        """Whether truth or result show foreground only: 255, or a 1 in several pieces."""
         return any(
             _is_mask(labels) and (labels.max() == 255 or LabelStatistics.of(Path(self.name), [labels]).pieces > 1)
             for labels in (self.truth, self.result.astype(np.int32))
@@ -65,7 +65,7 @@ class Case:
         return values, tuple(f"{self.name}: {warning.message}" for warning in caught)
 
     def images(self, result: np.ndarray, *, planar: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Part into frames, and if `planar` into sections: name, truth and result of each."""
+        """Divide into frames, and if `planar` into sections: name, truth and result of each."""
         stacked = self.truth.ndim - (2 if planar else 2 + ("Z" in self.axes))
         for index in np.ndindex(self.truth.shape[:stacked]):
             numbers = (index[0] + self.first, *index[1:]) if index else ()
@@ -100,7 +100,7 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
         result = result[pair.section]
     if result.ndim == truth.ndim + 1 and len(result) == 1:
         result = result[0]
-    result, said = _as_labels(result, pair.result.name)
+    result, conversions = _as_labels(result, pair.result.name)
     first = 0
     if sections is not None and truth.ndim > 2:
         first = sections.indices(len(truth))[0]
@@ -111,11 +111,14 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
             f"{pair.result.name} has {came} pixels, {pair.truth[0].name} has {wanted}; pick sections or predict anew"
         )
     if truth.size and truth.max() < 0:
-        said = (*said, f"{pair.truth[0].name} has no known pixel, all are negative (IGNORE); nothing of it is scored")
+        conversions = (
+            *conversions,
+            f"{pair.truth[0].name} has no known pixel, all are negative (IGNORE); nothing of it is scored",
+        )
     steps = spacing or truth_spacing or image.spacing
     steps = tuple(steps)[-len(axes.replace("T", "")) :] if steps else (1.0,) * len(axes.replace("T", ""))
     truth_name = pair.name if pair.masks else pair.truth[0].name
-    return Case(pair.name, truth_name, truth, result, axes, first, steps, notes + said)
+    return Case(pair.name, truth_name, truth, result, axes, first, steps, notes + conversions)
 
 
 def pick_sections(
@@ -167,16 +170,16 @@ def _read_truth(
 
 
 def _as_labels(result: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Read whole numbers above 1 as labels, for they are no probabilities, and IGNORE as background; say so."""
-    said: tuple[str, ...] = ()
+    """Read whole numbers above 1 as labels, for they are no probabilities, and IGNORE as background; with notes."""
+    notes: tuple[str, ...] = ()
     largest = np.abs(result).max(initial=0) if result.dtype.kind == "f" else 0
     if result.dtype == np.uint64 and result.max(initial=0) > np.iinfo(np.int64).max:
         raise LabelError(f"{name}: label {result.max()} does not fit 63 bits; renumber the labels from 1")
     if 1 < largest <= 2**53 and (result == np.rint(result)).all():
-        result, said = result.astype(np.int64), (f"{name} holds floats that are whole numbers, read as integers",)
+        result, notes = result.astype(np.int64), (f"{name} holds floats that are whole numbers, read as integers",)
     if result.dtype.kind == "i" and result.min(initial=0) < 0:
-        result, said = np.maximum(result, 0), (*said, f"{name} holds negative labels (IGNORE), taken as background")
-    return result, said
+        result, notes = np.maximum(result, 0), (*notes, f"{name} holds negative labels (IGNORE), taken as background")
+    return result, notes
 
 
 def _as_stack(image: Image) -> Image:
@@ -189,6 +192,6 @@ def _as_stack(image: Image) -> Image:
 
 
 def _is_mask(labels: np.ndarray) -> bool:
-    """Whether all that is above 0 is 1, or all is 255."""
+    """Whether all positive numbers are 1, or all are 255."""
     positive = labels[labels > 0]
     return bool(positive.size) and positive[0] in (1, 255) and bool((positive == positive[0]).all())

@@ -9,7 +9,7 @@ import numpy as np
 from biounet.core.errors import ConfigError, DatasetError
 from biounet.data import images_in
 from biounet.evaluation.pairing import FilePair
-from biounet.io import FORMATS, read
+from biounet.io import is_image, plain_name, read
 
 __all__ = ["groups_of", "read_groups"]
 
@@ -46,11 +46,10 @@ def read_groups(source: Path) -> dict[str, str]:
         raise DatasetError(f"{source}: there is no such file or folder; give a CSV file, or images")
     if source.suffix.lower() == ".csv":
         return _read_table(source)
-    is_image = source.suffix.lower() in FORMATS
-    files = [source] if is_image else images_in(source) if source.is_dir() else []
+    files = [source] if is_image(source) else images_in(source) if source.is_dir() else []
     if not files:
         raise DatasetError(f"{source} holds no images; give a CSV file with columns name and group, or images")
-    return {_plain(path.name): "colour" if _is_coloured(path) else "grey" for path in files}
+    return {plain_name(path): "colour" if _is_coloured(path) else "grey" for path in files}
 
 
 def groups_of(pairs: Sequence[FilePair], groups: Mapping[str, str]) -> list[str]:
@@ -66,7 +65,7 @@ def groups_of(pairs: Sequence[FilePair], groups: Mapping[str, str]) -> list[str]
     >>> groups_of([FilePair("a.tif", Path("a.tif"), (Path("truth.tif"),))], {"a": "grey", "b": "colour"})
     ['grey']
     """
-    names = [_plain(pair.result.name) for pair in pairs]
+    names = [plain_name(pair.result) for pair in pairs]
     missing = [name for name in names if name not in groups]
     if missing:
         others = f", nor are {len(missing) - 1} others" if len(missing) > 1 else ""
@@ -86,15 +85,11 @@ def _read_table(path: Path) -> dict[str, str]:
         name, group = ((row.get(column) or "").strip() for column in ("name", "group"))
         if not name or not group:
             raise ConfigError(f"{path}, line {number}: wanted are a name and a group; give columns name and group")
-        if found.setdefault(_plain(name), group) != group:
-            raise ConfigError(f"{path}, line {number}: {name} is of {found[_plain(name)]} already; keep one group")
+        if found.setdefault(plain_name(Path(name)), group) != group:
+            raise ConfigError(
+                f"{path}, line {number}: {name} is of {found[plain_name(Path(name))]} already; keep one group"
+            )
     return found
-
-
-def _plain(name: str) -> str:
-    """The name of a file without the suffix of an image."""
-    suffix = Path(name).suffix
-    return name.removesuffix(suffix).removesuffix(".ome") if suffix.lower() in FORMATS else name
 
 
 def _is_coloured(path: Path) -> bool:

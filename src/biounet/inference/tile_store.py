@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from biounet.core.atomic_files import sayable
 from biounet.core.boxes import Box
-from biounet.core.errors import OutputError
+from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
 from biounet.inference.job import Job, TileTask
-from biounet.inference.output import label_type
 from biounet.inference.record import write_record
 from biounet.inference.tile_files import TileFiles
-from biounet.io import LazyOutput, create, format_of, ome_zarr
+from biounet.io import LazyOutput, ResumableOutput, attach, create, format_of
 
 __all__ = ["TileStore"]
 
@@ -27,8 +26,8 @@ class TileStore:
     Pixels that are saved go into the result itself. Elevation maps, where objects are to be numbered, go into a hidden
     folder beside it until all tiles of a frame are there, see `biounet.inference.object_numbers`.
 
-    Only an OME-Zarr store can be resumed: it keeps whole chunks, each of which lies in one tile. Beside the chunks it
-    keeps a record of how they were made, so that chunks that are added later are made in the same way.
+    Only some formats can be resumed, see `biounet.io.Format`: they keep whole chunks, each of which lies in one tile.
+    Beside the chunks lies a record of how they were made, so that chunks that are added later are made in the same way.
 
     Parameters
     ----------
@@ -58,19 +57,14 @@ class TileStore:
             If the file exists, cannot be written, or its format cannot hold such a result.
         """
         shape, axes, spacing = job.shape, job.axes, job.image.spacing
-        output: LazyOutput
-        if format_of(path) is ome_zarr:
-            sizes = dict(zip("ZYX"[-job.net.dims :], chunk, strict=True))
-            chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
-            labels = not job.saves_floats
-            output = ome_zarr.create(
-                path, shape=shape, dtype=_type(job, path), axes=axes, spacing=spacing, chunks=chunks, labels=labels,
-                overwrite=overwrite, resume=resume,
-            )  # fmt: skip
+        sizes = dict(zip("ZYX"[-job.net.dims :], chunk, strict=True))
+        chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
+        output = create(
+            path, shape=shape, dtype=_type(job, path), axes=axes, spacing=spacing, chunks=chunks,
+            labels=not job.saves_floats, overwrite=overwrite, resume=resume,
+        )  # fmt: skip
+        if format_of(path).resumable:
             write_record(path, job)
-        else:
-            _check_png(path, job)
-            output = create(path, shape=shape, dtype=_type(job, path), axes=axes, spacing=spacing, overwrite=overwrite)
         store = cls(job, path, output, chunk=chunk)
         if job.numbers_objects:
             if not (resume and store.shared):
@@ -83,12 +77,12 @@ class TileStore:
     @classmethod
     def attach(cls, job: Job, path: Path) -> "TileStore":
         """Store that another process has begun, to put tiles there."""
-        return cls(job, path, ome_zarr.attach(path))
+        return cls(job, path, attach(path))
 
     @property
     def shared(self) -> bool:
         """Whether other processes may `attach` the store, and later runs may resume it."""
-        return isinstance(self._output, ome_zarr.ZarrOutput)
+        return isinstance(self._output, ResumableOutput)
 
     @property
     def largest_label(self) -> int:
@@ -139,7 +133,7 @@ class TileStore:
         """Whether a region of a frame, or the whole frame, is in the result."""
         shape = self.job.tiles.shape
         whole = Box((0,) * len(shape), shape)
-        return isinstance(self._output, ome_zarr.ZarrOutput) and self._output.holds(self._place(frame, box or whole))
+        return isinstance(self._output, ResumableOutput) and self._output.holds(self._place(frame, box or whole))
 
     def _place(self, frame: int, box: Box) -> Box:
         """Where a region of a frame lies in the result."""
@@ -161,9 +155,3 @@ def _type(job: Job, path: Path) -> np.dtype[Any]:
     """Type of the pixels of a result."""
     usual = np.dtype(np.uint32) if job.numbers_objects else job.dtype
     return usual if job.saves_floats else label_type(path, usual)
-
-
-def _check_png(path: Path, job: Job) -> None:
-    """Refuse at once what could not be written at the end."""
-    if path.suffix.lower() == ".png" and (job.axes != "YX" or job.saves_floats):
-        raise OutputError(f"{path}: PNG holds labels YX, not {job.settings.save} {job.axes}; save it as .tif")

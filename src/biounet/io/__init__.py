@@ -1,100 +1,59 @@
 """Image files: any of `FORMATS` to an array with axes and pixel size, and back; whole or by region."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Protocol
+from typing import Any
 
+import numpy as np
 from numpy.typing import DTypeLike
 
+from biounet.core.atomic_files import check_absent
 from biounet.core.boxes import Box
-from biounet.core.errors import DatasetError, ImageError, OutputError
-from biounet.io import ome_zarr, png, tiff
-from biounet.io.image import AXES, ArrayImage, Image, LazyImage, LazyOutput
-from biounet.io.pixels import fit_channels
+from biounet.core.errors import ImageError, OutputError
+from biounet.io.format import Format, Holds
+from biounet.io.formats import (
+    FORMATS,
+    format_of,
+    image_files,
+    images_by_name,
+    is_folder_of_images,
+    is_image,
+    load_libraries,
+    plain_name,
+    root_of,
+    suffixes,
+)
+from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput
+from biounet.io.pixels import fit_channels, narrow_integers
 
 __all__ = [
     "AXES",
     "FORMATS",
     "ArrayImage",
+    "ArrayOutput",
     "Format",
+    "Holds",
     "Image",
     "LazyImage",
     "LazyOutput",
+    "ResumableOutput",
+    "attach",
     "create",
     "fit_channels",
     "format_of",
     "image_files",
     "images_by_name",
+    "is_folder_of_images",
+    "is_image",
     "load_libraries",
     "open_lazily",
     "plain_name",
     "read",
+    "root_of",
+    "suffixes",
     "write",
 ]
-
-
-class Format(Protocol):
-    """What the module of a format offers."""
-
-    def open_lazily(self, path: Path, *, axes: str | None = None, labels: bool = False) -> LazyImage:
-        """Open an image for reading by region."""
-
-    def write(self, path: Path, image: Image, *, overwrite: bool = False) -> None:
-        """Write a whole image."""
-
-    def create(
-        self,
-        path: Path,
-        *,
-        shape: Sequence[int],
-        dtype: DTypeLike,
-        axes: str,
-        spacing: Sequence[float] | None = None,
-        overwrite: bool = False,
-    ) -> LazyOutput:
-        """Begin an image that is written by region."""
-
-
-FORMATS: Mapping[str, Format] = MappingProxyType(
-    {
-        ".jpeg": png,
-        ".jpg": png,
-        ".png": png,
-        ".tif": tiff,
-        ".tiff": tiff,
-        ".zarr": ome_zarr,
-    }
-)
-"""Suffix of a file, in lower case -> the module that reads and writes it."""
-
-
-def format_of(path: Path | str) -> Format:
-    """Find the module for a file by its suffix.
-
-    Raises
-    ------
-    ImageError
-        If the suffix is not one of `FORMATS`.
-
-    Examples
-    --------
-    >>> format_of("cells.TIF").__name__
-    'biounet.io.tiff'
-    """
-    path = Path(path)
-    # Inside an OME-Zarr folder, image.zarr/labels/cells for instance, names need no suffix.
-    inside = any(parent.suffix.lower() == ".zarr" for parent in path.parents)
-    suffix = ".zarr" if inside else path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ImageError(f"{path}: the suffix must be one of {', '.join(FORMATS)}; save it as .tif")
-    return FORMATS[suffix]
-
-
-def load_libraries(paths: Iterable[Path]) -> None:
-    """Import the large libraries that the formats of these files need."""
-    if any(format_of(path) is ome_zarr for path in paths):
-        ome_zarr.load_library()
 
 
 def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = False) -> LazyImage:
@@ -105,14 +64,14 @@ def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = Fal
     path : Path
         A file or an OME-Zarr folder.
     axes : str
-        What the axes of the file are, in its own order, where it does not tell, e.g. ``"TYX"``.
+        What the axes of the file are, in its own order, where it does not name them, e.g. ``"TYX"``.
     labels : bool
         The file holds labels: palette entries are read as their numbers, not as colours.
 
     Raises
     ------
     ImageError
-        If it cannot be read, or its axes cannot be told. The same for each region that is read later,
+        If it cannot be read, or does not name its axes. The same for each region that is read later,
         also if that holds NaN or infinity.
     """
     path = Path(path)
@@ -163,7 +122,13 @@ def write(path: Path | str, image: Image, *, overwrite: bool = False) -> None:
         If the file exists, cannot be written, or the format cannot hold the values.
     """
     path = Path(path)
-    _output_format(path).write(path, image, overwrite=overwrite)
+    form = _output_format(path)
+    array = narrow_integers(image.array)
+    if array.dtype == np.float16 and not form.knows(array.dtype):
+        array = array.astype(np.float32)
+    form.check(path, axes=image.axes, shape=array.shape, dtype=array.dtype)
+    assert form.write is not None  # was checked
+    form.write(path, replace(image, array=array), overwrite=overwrite)
 
 
 def create(
@@ -174,8 +139,16 @@ def create(
     axes: str,
     spacing: Sequence[float] | None = None,
     overwrite: bool = False,
+    **options: Any,
 ) -> LazyOutput:
-    """Begin an image that is written by region; see `write` for options and errors.
+    """Begin an image that is written by region; see `write` for errors.
+
+    Parameters
+    ----------
+    path, overwrite : as for `write`
+    shape, dtype, axes, spacing : of the image
+    options : ``chunks``, ``labels`` and ``resume``
+        Those of `biounet.io.ome_zarr.create`, for formats that are `Format.resumable`; others take no notice.
 
     Examples
     --------
@@ -188,42 +161,33 @@ def create(
     """
     path = Path(path)
     form = _output_format(path)
-    return form.create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite)
+    in_memory = form.create is None
+    form.check(path, axes=axes, shape=shape, dtype=_narrowest(np.dtype(dtype)) if in_memory else dtype)
+    if form.create is not None:
+        given = options if form.resumable else {}
+        return form.create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite, **given)
+    check_absent(path, overwrite=overwrite)
+    pixels = Image(np.zeros(tuple(shape), dtype), axes, None if spacing is None else tuple(spacing))
+    return ArrayOutput(pixels, lambda image: write(path, image, overwrite=overwrite))
 
 
-def image_files(folder: Path | str) -> tuple[Path, ...]:
-    """List the images of a folder, those in `FORMATS`, sorted by name; hidden files are left out."""
-    return tuple(
-        path
-        for path in sorted(Path(folder).iterdir())
-        if path.suffix.lower() in FORMATS and not path.name.startswith(".")
-    )
-
-
-def plain_name(path: Path) -> str:
-    """Name of an image without its suffix, or both of ``.ome.tif`` and ``.ome.zarr``.
-
-    >>> plain_name(Path("cells/day.2.ome.tif"))
-    'day.2'
-    """
-    return path.stem.removesuffix(".ome")
-
-
-def images_by_name(folder: Path) -> dict[str, Path]:
-    """The images of a folder by their `plain_name`.
+def attach(path: Path | str) -> ResumableOutput:
+    """Open an image that another process began, to write other regions of it.
 
     Raises
     ------
-    DatasetError
-        If two have the same.
+    OutputError
+        If no process began it, or its format cannot be shared between processes.
     """
-    found: dict[str, Path] = {}
-    for path in image_files(folder):
-        name = plain_name(path)
-        if name in found:
-            raise DatasetError(f"{path} and {found[name].name} have one name; keep one of them")
-        found[name] = path
-    return found
+    form = _output_format(Path(path))
+    if form.attach is None:
+        raise OutputError(f"{path}: {form.name} is written by one process; save it as .zarr")
+    return form.attach(Path(path))
+
+
+def _narrowest(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which integers of 32 and 64 bits are stored if they are small."""
+    return np.dtype(np.uint8) if dtype.kind in "iu" and dtype.itemsize >= 4 else dtype
 
 
 def _output_format(path: Path) -> Format:

@@ -1,7 +1,8 @@
-"""What an image is: pixels, the names of their axes and the size of a pixel; read whole or by region."""
+"""Images: pixels with the names of their axes and the size of a pixel, whole or by region."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, ShapeError
 
-__all__ = ["AXES", "ArrayImage", "Image", "LazyImage", "LazyOutput", "name_axes"]
+__all__ = ["AXES", "ArrayImage", "ArrayOutput", "Image", "LazyImage", "LazyOutput", "ResumableOutput", "name_axes"]
 
 
 AXES = "TCZYX"
@@ -111,6 +112,14 @@ class LazyOutput(Protocol):
         """Complete the file, or remove it after an error."""
 
 
+@runtime_checkable
+class ResumableOutput(LazyOutput, Protocol):
+    """An image that is written by region and stays when a run stops, so that another run completes it."""
+
+    def holds(self, box: Box) -> bool:
+        """Whether all pixels of a region have been written, by this run or an earlier one."""
+
+
 @dataclass(frozen=True, eq=False)
 class ArrayImage:
     """An image in memory as a `LazyImage`.
@@ -154,6 +163,42 @@ class ArrayImage:
         return
 
 
+@dataclass(frozen=True, eq=False)
+class ArrayOutput:
+    """An image in memory as a `LazyOutput`, written as a whole when it is complete.
+
+    Examples
+    --------
+    >>> with ArrayOutput(Image(np.zeros((1, 3)), "YX"), lambda image: print(image.array)) as output:
+    ...     output.write(Box((0, 1), (1, 3)), np.array([[7, 8]]))
+    [[0. 7. 8.]]
+    """
+
+    image: Image
+    finish: Callable[[Image], None]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis."""
+        return self.image.array.shape
+
+    @property
+    def axes(self) -> str:
+        """Letters of ``TCZYX`` in that order."""
+        return self.image.axes
+
+    def write(self, box: Box, array: NDArray[Any]) -> None:
+        """Store the pixels of a region."""
+        self.image.array[box.slices] = array
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            self.finish(self.image)
+
+
 def name_axes(stored: str, wanted: str | None, name: str) -> str:
     """Give every axis of a file its letter of ``TCZYX``.
 
@@ -169,7 +214,7 @@ def name_axes(stored: str, wanted: str | None, name: str) -> str:
     Raises
     ------
     ImageError
-        If they cannot be told, or what the user says does not fit.
+        If the file does not name them, or what the user says does not fit.
 
     Examples
     --------

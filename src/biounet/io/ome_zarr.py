@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; the store itself tells how far a run came."""
+"""OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; chunks that are there show how far a run came."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError, ShapeError, need
 from biounet.io.image import AXES, Image, name_axes
 from biounet.io.ome_metadata import describe_image, describe_labels, label_names, parse
-from biounet.io.pixels import check_finite, fit_spacing, narrow_integers, reading
+from biounet.io.pixels import check_finite, fit_spacing, reading
 from biounet.io.pyramid import halve, level_factors, level_shape
 from biounet.io.zarr_layout import (
     FORMAT,
@@ -158,11 +158,6 @@ class ZarrOutput:
         return self.path / str(level) / str(self._levels[level].metadata.encode_chunk_key(chunk))
 
 
-def load_library() -> None:
-    """Import zarr, which takes memory and a second."""
-    need("zarr")
-
-
 def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> ZarrImage:
     """Open an OME-Zarr image, or ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
 
@@ -175,8 +170,7 @@ def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) ->
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
     """Write an OME-Zarr image; see `biounet.io.write`."""
-    array = narrow_integers(image.array)
-    image = Image(array, image.axes, image.spacing)
+    array = image.array
     chunks = default_chunks(image.axes, array.shape)
     check_absent(path, overwrite=overwrite)
     version, levels = _surroundings(path, "0.5")

@@ -1,4 +1,4 @@
-"""What every format does with pixels and their sizes: check them, convert them without loss, say what is wrong."""
+"""Pixels and their sizes, as all formats check and convert them; errors in one line."""
 
 import math
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def check_finite(array: NDArray[Any], name: str) -> None:
 
 
 def fit_channels(array: NDArray[Any], channels: int, name: str) -> NDArray[Any]:
-    """Give an image the number of channels that is wanted, where nothing must be invented.
+    """Image with another number of channels, where that needs no new values.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def trust_density(sizes: dict[str, float | None]) -> dict[str, float | None]:
 
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever a decoder raises into one line about `path`.
+    """Errors of decoders, of any type, as one line about `path`.
 
     Raises
     ------

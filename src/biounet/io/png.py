@@ -1,46 +1,26 @@
 """PNG and JPEG: grey of 8 and 16 bits, colour, palettes; PNG keeps the pixel size, JPEG is only read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import PIL.Image
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from biounet.core.atomic_files import check_absent, replacing
-from biounet.core.boxes import Box
-from biounet.core.errors import ImageError, OutputError
+from biounet.core.atomic_files import replacing
+from biounet.core.errors import ImageError
 from biounet.io.image import ArrayImage, Image
-from biounet.io.pixels import fit_spacing, narrow_integers, reading, trust_density
+from biounet.io.pixels import fit_spacing, reading, trust_density
 
-__all__ = ["PngOutput", "create", "open_lazily", "write"]
+__all__ = ["open_lazily", "write"]
 
 
 DOT = 25_400.0
 """Micrometres per inch: Pillow gives the pixel size as dots per inch."""
 
 GREY = {"1", "L", "I;16", "I;16B", "I"}
-
-
-class PngOutput:
-    """A PNG file as a `biounet.io.LazyOutput`: kept in memory until it is complete; see `create`."""
-
-    def __init__(self, path: Path, image: Image, *, overwrite: bool = False) -> None:
-        self._path, self._image, self._overwrite = path, image, overwrite
-        self.shape, self.axes = image.array.shape, image.axes
-
-    def write(self, box: Box, array: NDArray[Any]) -> None:
-        """Store the pixels of a region."""
-        self._image.array[box.slices] = array
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is None:
-            write(self._path, self._image, overwrite=self._overwrite)
 
 
 def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> ArrayImage:
@@ -63,39 +43,13 @@ def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) ->
 
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
-    """Write a PNG file; see `biounet.io.write`.
-
-    Raises
-    ------
-    OutputError
-        If PNG cannot hold it: it takes YX of 8 and 16 bits, and CYX of three channels of 8 bits.
-    """
-    array = narrow_integers(image.array)
-    colour = image.axes == "CYX" and len(array) == 3 and array.dtype == np.uint8
-    if not colour and not (image.axes == "YX" and array.dtype in (np.uint8, np.uint16)):
-        raise OutputError(f"{path}: PNG cannot hold {image.axes} {array.shape} of {array.dtype}; save it as .tif")
-    if path.suffix.lower() != ".png":
-        raise OutputError(f"{path}: JPEG changes pixel values; save it as .png or .tif")
+    """Write a PNG file: YX of 8 or 16 bits, or CYX of three channels of 8 bits; see `biounet.io.write`."""
+    array, colour = image.array, image.axes == "CYX"
     options: dict[str, Any] = {}
     if image.spacing is not None:
         options["dpi"] = (DOT / image.spacing[-1], DOT / image.spacing[-2])
     with replacing(path, overwrite=overwrite) as temporary:
         PIL.Image.fromarray(np.moveaxis(array, 0, -1) if colour else array).save(temporary, **options)
-
-
-def create(
-    path: Path,
-    *,
-    shape: Sequence[int],
-    dtype: DTypeLike,
-    axes: str,
-    spacing: Sequence[float] | None = None,
-    overwrite: bool = False,
-) -> PngOutput:
-    """Begin a PNG file that is written by region; see `biounet.io.create`."""
-    check_absent(path, overwrite=overwrite)
-    pixels = np.zeros(tuple(shape), dtype)
-    return PngOutput(path, Image(pixels, axes, None if spacing is None else tuple(spacing)), overwrite=overwrite)
 
 
 def _pixels(file: PIL.Image.Image, path: Path, *, labels: bool) -> NDArray[Any]:

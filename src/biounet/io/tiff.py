@@ -16,7 +16,7 @@ from biounet.core.atomic_files import replacing, sayable
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError, ShapeError
 from biounet.io.image import AXES, Image, name_axes
-from biounet.io.pixels import check_finite, narrow_integers, reading
+from biounet.io.pixels import check_finite, reading
 from biounet.io.tiff_metadata import raising_logged_errors, read_spacing
 from biounet.io.tiff_pages import PageReader
 
@@ -170,10 +170,7 @@ def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
     -----
     8 and 16 bit and float32 images of less than 4 GB are ImageJ hyperstacks, all others OME-TIFF.
     """
-    array = image.array.astype(np.float32) if image.array.dtype == np.float16 else narrow_integers(image.array)
-    if array.dtype not in (np.uint8, np.int8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64):
-        raise OutputError(f"{path}: TIFF cannot hold {array.dtype}; convert it to float32")
-    image = Image(array, image.axes, image.spacing)
+    array = image.array
     small = array.nbytes < CLASSIC_BYTES
     imagej = small and array.dtype in (np.uint8, np.uint16, np.float32)
     options = _imagej_options(image) if imagej else _ome_options(image)

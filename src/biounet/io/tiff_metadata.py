@@ -1,4 +1,4 @@
-"""What a TIFF file says of its axes and the size of its pixels."""
+"""Pixel sizes in the metadata of TIFF files, and errors that are only logged."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""Where things lie in an OME-Zarr folder, as far as names and attributes tell."""
+"""Places of images, labels and chunks in an OME-Zarr folder, by their names and attributes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ def root_of(path: Path) -> Path:
 
 
 def is_label(path: Path) -> bool:
-    """Whether a path is that of labels of an image.
+    """Whether a path lies in the folder ``labels`` of an image.
 
     >>> is_label(Path("a.zarr/labels/cells")), is_label(Path("labels/a.zarr"))
     (True, False)

@@ -1,6 +1,5 @@
-"""Names of results, and the type of labels that goes with a name."""
+"""Names of results: the file that the result of each image goes to, and the number type that a challenge expects."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from biounet.core.errors import ImageError, OutputError
-from biounet.data import images_in
-from biounet.io import FORMATS, plain_name
+from biounet.data.layouts import LAYOUTS, images_in
+from biounet.io import format_of, is_folder_of_images, is_image, plain_name, suffixes
 
 __all__ = ["label_type", "name_outputs"]
 
-
-FRAME, MASK = re.compile(r"t(\d+)\.tif"), re.compile(r"mask\d+\.tif")
-"""Names of images and results of the Cell Tracking Challenge."""
+_NAMES = tuple(layout.names for layout in LAYOUTS.values() if layout.names is not None)
+"""Names of results that challenges want."""
 
 
 def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> list[tuple[Path, Path]]:
@@ -25,7 +23,7 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     ----------
     inputs : images, folders of images, or datasets, see `biounet.data.images_in`
     out : Path
-        A file if its suffix is that of an image, else a folder in which results have the names of their images. In a
+        A file if its name is that of an image, else a folder in which results have the names of their images. In a
         folder such as ``01_RES``, labels of frames of the Cell Tracking Challenge have the names that it wants.
     save : what is written
 
@@ -44,14 +42,12 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     ['01_RES/mask007.tif']
     """
     images = [path for given in inputs for path in _images_in(given)]
-    if out.suffix.lower() in FORMATS or out.parent.name == "labels":  # labels of an OME-Zarr image need no suffix
+    if is_image(out):
         if len(images) > 1:
             raise OutputError(f"{out} is one file, there are {len(images)} images; give a folder as --out")
         pairs = [(images[0], out)]
-    elif save == "labels" and _is_challenge(out) and all(FRAME.fullmatch(path.name) for path in images):
-        pairs = [(path, out / FRAME.sub(r"mask\1.tif", path.name)) for path in images]
     else:
-        pairs = [(path, out / f"{plain_name(path)}{_suffix(path)}") for path in images]
+        pairs = [(path, out / name) for path, name in zip(images, _names(images, out, save), strict=True)]
     taken: dict[Path, Path] = {}
     for path, target in pairs:
         if target in taken:
@@ -62,26 +58,30 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     return pairs
 
 
-def _is_challenge(folder: Path) -> bool:
-    """Whether the Cell Tracking Challenge looks for results in a folder of this name."""
-    return folder.name.endswith("_RES")
+def label_type(path: Path, usual: np.dtype[Any]) -> np.dtype[Any]:
+    """Type of the numbers in a result of labels: the usual one, or what the programs of a challenge expect.
+
+    >>> label_type(Path("01_RES/mask007.tif"), np.dtype("uint32"))
+    dtype('uint16')
+    """
+    dtypes = (names.dtype for names in _NAMES if names.fit(path))
+    return np.dtype(next(dtypes, usual))
+
+
+def _names(images: Sequence[Path], out: Path, save: str) -> list[str]:
+    """Names of results in a folder: those that a challenge gives to all of them, or those of the images."""
+    for names in _NAMES if save == "labels" else ():
+        given = [names.of(image, out) for image in images]
+        if None not in given:
+            return [str(name) for name in given]
+    return [f"{plain_name(image)}{format_of(image).result}" for image in images]
 
 
 def _images_in(given: Path) -> list[Path]:
     """The images that an input stands for: itself, or those of a folder or dataset."""
-    if not given.is_dir() or given.suffix.lower() in FORMATS:
+    if not is_folder_of_images(given):
         return [given]
     found = images_in(given)
     if not found:
-        raise ImageError(f"{given} holds no images; give files, folders or datasets of {', '.join(FORMATS)}")
+        raise ImageError(f"{given} holds no images; give files, folders or datasets of {', '.join(suffixes())}")
     return list(found)
-
-
-def _suffix(path: Path) -> str:
-    """Stores stay stores, all else becomes TIFF."""
-    return ".zarr" if path.suffix.lower() == ".zarr" else ".tif"
-
-
-def label_type(path: Path, usual: "np.dtype[Any]") -> "np.dtype[Any]":
-    """Type of the labels in a file: 16 bits where the Cell Tracking Challenge wants them, else the usual type."""
-    return np.dtype(np.uint16) if MASK.fullmatch(path.name) and _is_challenge(path.parent) else usual

@@ -1,0 +1,322 @@
+"""The table of layouts: each is found, paired and split; results get their names there and are read by evaluation."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biounet.core.errors import DatasetError
+from biounet.core.labels import IGNORE
+from biounet.data import LAYOUTS, Dataset, find_dataset, images_in, load, split
+from biounet.data.layouts import recognise, truths_in
+from biounet.data.results import name_outputs
+from biounet.evaluation import evaluate
+from small_sets import CELLS, IMAGE, make_set, save
+
+
+def image_number(number: int) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 200, CELLS.shape).astype(np.uint8)
+
+
+def make_two_files(folder: Path) -> str:
+    save(folder / "cells.tif", image_number(0))
+    save(folder / "cells_labels.tif", CELLS)
+    return f"{folder / 'cells.tif'},{folder / 'cells_labels.tif'}"
+
+
+def make_isbi2012(folder: Path) -> Path:
+    save(folder / "train-volume.tif", np.stack([image_number(z) for z in range(4)]))
+    save(folder / "train-labels.tif", np.stack([(CELLS > 0).astype(np.uint8) * 255] * 4))
+    save(folder / "test-volume.tif", np.stack([image_number(z) for z in range(4, 8)]))
+    return folder
+
+
+def make_dsb2018(folder: Path) -> Path:
+    for number, case in enumerate(("a1", "b2")):
+        save(folder / case / "images" / f"{case}.png", image_number(number))
+        for label in (1, 2, 7):
+            save(folder / case / "masks" / f"{label}.png", (label == CELLS).astype(np.uint8) * 255)
+    return folder
+
+
+def make_cell_tracking(folder: Path) -> Path:
+    for frame in range(3):
+        save(folder / "01" / f"t{frame:03}.tif", image_number(frame))
+        for name in ("SEG/man_seg", "TRA/man_track"):
+            save(folder / "01_GT" / f"{name}{frame:03}.tif", CELLS)
+    return folder
+
+
+def make_folders(folder: Path, other: str, array: np.ndarray) -> Path:
+    for number in range(3):
+        save(folder / "images" / f"{number}.png", image_number(number))
+        save(folder / other / f"{number}.tif", array)
+    return folder
+
+
+MAKERS: Mapping[str, Callable[[Path], Path | str]] = {
+    "two files": make_two_files,
+    "ISBI 2012": make_isbi2012,
+    "DSB 2018": make_dsb2018,
+    "Cell Tracking Challenge": make_cell_tracking,
+    "images and targets": lambda folder: make_folders(folder, "targets", image_number(7).astype(np.float32)),
+    "images and labels": lambda folder: make_folders(folder, "labels", CELLS),
+}
+"""Name of a layout -> function that makes a small dataset of it in a folder."""
+
+
+@pytest.fixture(params=LAYOUTS)
+def dataset(request, tmp_path) -> tuple[Path | str, Dataset]:
+    path = MAKERS[request.param](tmp_path / "data")
+    return path, find_dataset(path)
+
+
+def test_a_dataset_is_found_in_its_layout(request, dataset):
+    path, found = dataset
+    assert found.layout == request.node.callspec.params["dataset"]
+    first, pairs = recognise(Path(path), silver=False)
+    assert first is LAYOUTS[found.layout]
+    assert [pair.image for pair in pairs] == [pair.image for pair in found.pairs]
+
+
+def test_images_are_paired_and_split(dataset):
+    _, found = dataset
+    for pair in found.pairs:
+        image, truth = load(pair)
+        assert image.shape[1:] == CELLS.shape
+        assert truth.shape[-2:] == CELLS.shape
+        assert truth.max() > 0
+    held = split(found, 0.3)
+    assert len(held.train) >= 1
+    assert len(held.validation) >= 1
+    assert not {(pair.name, pair.rows) for pair in held.train} & {(pair.name, pair.rows) for pair in held.validation}
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "two files"])
+def test_prediction_finds_all_images(tmp_path, name):
+    path = MAKERS[name](tmp_path)
+    found, images = find_dataset(path), images_in(path)
+    assert {pair.image for pair in found.pairs} <= set(images)
+    assert not {file for pair in found.pairs for file in pair.labels} & set(images)
+    assert len(set(images)) == len(images)
+
+
+def results_of(found: Dataset, out: Path) -> Path:
+    """Write the truth where prediction would write results; a stack goes into one file."""
+    truths = {}
+    for pair in found.pairs:
+        truths.setdefault(pair.image, []).append(load(pair)[1])
+    for image, target in name_outputs(list(truths), out):
+        array = np.stack(truths[image]) if len(truths[image]) > 1 else truths[image][0].squeeze()
+        save(target, array)
+    return out
+
+
+def test_results_get_their_names_and_are_found_by_evaluation(dataset, tmp_path):
+    path, found = dataset
+    single = len({pair.image for pair in found.pairs}) == 1
+    result = results_of(found, tmp_path / ("01_RES.tif" if single else "01_RES"))
+    truth = Path(str(path).split(",")[-1])
+    if found.pairs[0].kind == "images":
+        assert evaluate(result, truth, metrics=["image"]).scores["mae"] == 0
+        return
+    scores = evaluate(result, truth).scores
+    assert scores.get("iou", scores.get("seg")) == 1
+    assert scores.get("det", 1) == 1
+
+
+@pytest.mark.parametrize("name", [name for name, layout in LAYOUTS.items() if layout.names])
+def test_labels_of_a_challenge_have_the_names_that_it_wants(tmp_path, name):
+    found = find_dataset(MAKERS[name](tmp_path / "data"))
+    images, names = [pair.image for pair in found.pairs], LAYOUTS[name].names
+    out = tmp_path / "01_RES"
+    targets = [target for _, target in name_outputs(images, out)]
+    assert all(map(names.fit, targets))
+    assert [target.name for target in targets] != [image.name for image in images]
+    others = [*images, tmp_path / "overview.tif"]
+    for kept in (name_outputs(others, out), name_outputs(images, out, save="probabilities")):
+        assert [target.name for _, target in kept] == [image.name for image, _ in kept]
+
+
+def test_files_in_a_folder_go_before_those_in_its_folders(tmp_path):
+    make_folders(tmp_path, "labels", CELLS)
+    save(tmp_path / "overview.tif", image_number(0))
+    assert images_in(tmp_path) == (tmp_path / "overview.tif",)
+    (tmp_path / "overview.tif").unlink()
+    make_dsb2018(tmp_path / "older")
+    assert images_in(tmp_path) == tuple(tmp_path / "images" / f"{number}.png" for number in range(3))
+
+
+def test_a_folder_of_no_layout_holds_label_files(tmp_path):
+    for name in ("b", "a-b", "a"):
+        save(tmp_path / "labels" / f"{name}.tif", CELLS)
+    layout, truths = truths_in(tmp_path / "labels", tmp_path / "results")
+    assert layout.all_compared
+    assert [truth.key for truth in truths] == ["a", "a-b", "b"]
+
+
+def test_what_has_no_partner_is_named(tmp_path):
+    data = make_cell_tracking(tmp_path / "data")
+    result = results_of(find_dataset(data), tmp_path / "01_RES")
+    save(result / "mask007.tif", CELLS)
+    assert evaluate(result, data).scores["seg"] == 1, "frames without truth may be there"
+    (result / "mask001.tif").rename(result / "mask8.tif")
+    with pytest.raises(DatasetError, match=r"man_seg001\.tif has no result; add mask001\.tif"):
+        evaluate(result, data)
+    save(result / "t008.tif", CELLS)
+    with pytest.raises(DatasetError, match=r"t008\.tif and mask8\.tif are the same frame|mask8\.tif and t008\.tif"):
+        evaluate(result, data)
+
+
+# Each layout by itself
+
+
+@pytest.mark.parametrize("labels_folder", ["labels", "masks"])
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_images_and_labels_pair_by_name(tmp_path, labels_folder, suffix):
+    dataset = find_dataset(make_set(tmp_path, [CELLS, CELLS * 2], labels_folder=labels_folder, suffix=suffix))
+    assert dataset.layout == "images and labels"
+    assert [pair.name for pair in dataset.pairs] == [f"cell0{suffix}", f"cell1{suffix}"]
+    assert dataset.pairs[0].kind == "objects"
+    image, labels = dataset.load(dataset.pairs[1])
+    np.testing.assert_array_equal(image, IMAGE[None])
+    np.testing.assert_array_equal(labels, CELLS * 2)
+    assert labels.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("images", "others"),
+    [
+        (["a.tif", "b.png"], ["labels/a.tif"]),
+        (["images/a.tif", "images/b.png"], ["masks/a.tif"]),
+        (["x/images/x.png", "y/images/y.png"], ["x/masks/1.png"]),
+        (["01/t000.tif", "02/t000.tif"], ["01_GT/SEG/man_seg000.tif", "01_RES/mask000.tif"]),
+        (["test-volume.tif", "train-volume.tif"], ["train-labels.tif"]),
+        ([], ["notes/a.tif"]),
+    ],
+)
+def test_images_are_found_with_labels_and_without(tmp_path, images, others):
+    for name in (*images, *others):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.relative_to(tmp_path).as_posix() for path in images_in(tmp_path)] == images
+
+
+def test_isbi_2012_is_classes_by_section(tmp_path):
+    volume = np.stack([IMAGE + z for z in range(6)])
+    truth = np.zeros((6, 8, 10), np.uint8)
+    truth[:, 2:5, 3:] = 255
+    truth[4] = 0
+    save(tmp_path / "train-volume.tif", volume)
+    save(tmp_path / "train-labels.tif", truth)
+    dataset = find_dataset(tmp_path)
+    assert dataset.layout == "ISBI 2012"
+    assert len(dataset.pairs) == 6
+    assert {pair.kind for pair in dataset.pairs} == {"classes"}
+    image, labels = dataset.load(dataset.pairs[3])
+    np.testing.assert_array_equal(image, IMAGE[None] + 3)
+    np.testing.assert_array_equal(labels, truth[3] // 255)
+    assert dataset.load(dataset.pairs[4])[1].max() == 0  # a section without an interior is fine
+    assert any("0, 255 are read as classes 0, 1" in note for note in dataset.notes)
+
+
+def test_one_mask_per_nucleus_becomes_numbers(tmp_path):
+    for case in ("a", "b"):
+        save(tmp_path / case / "images" / f"{case}.png", np.stack([IMAGE, IMAGE, IMAGE, 0 * IMAGE + 255], -1))
+        save(tmp_path / case / "masks" / "x.png", ((CELLS == 1) * 255).astype(np.uint8))
+        if case == "a":
+            save(tmp_path / case / "masks" / "y.png", ((CELLS == 7) * 255).astype(np.uint8))
+    dataset = find_dataset(tmp_path)
+    assert dataset.layout == "DSB 2018"
+    image, labels = dataset.load(dataset.pairs[0])
+    np.testing.assert_array_equal(image, IMAGE[None])  # equal colours are one grey channel
+    np.testing.assert_array_equal(labels, (CELLS == 1) + 2 * (CELLS == 7))
+    assert dataset.load(dataset.pairs[1])[1].max() == 1
+    assert split(dataset, 0.5).validation == (dataset.pairs[1],)
+
+
+def make_tracking_set(folder):
+    for frame in range(4):
+        for sequence in ("01", "02"):
+            save(folder / sequence / f"t{frame:03}.tif", IMAGE + frame)
+            save(folder / f"{sequence}_ST" / "SEG" / f"man_seg{frame:03}.tif", CELLS)
+    for frame in (1, 3):
+        save(folder / "01_GT" / "SEG" / f"man_seg{frame:03}.tif", np.where(CELLS == 7, 0, CELLS))
+    return folder
+
+
+def test_tracking_challenge_takes_experts_where_there_are_any(tmp_path):
+    dataset = find_dataset(make_tracking_set(tmp_path))
+    assert dataset.layout == "Cell Tracking Challenge"
+    assert [pair.name for pair in dataset.pairs if pair.group == "01"] == ["01/t001.tif", "01/t003.tif"]
+    assert sum(pair.group == "02" for pair in dataset.pairs) == 4  # no expert has seen them
+    image, labels = dataset.load(dataset.pairs[1])
+    np.testing.assert_array_equal(image, IMAGE[None] + 3)
+    # The expert left out cell 7: whether it is background, nobody knows.
+    np.testing.assert_array_equal(labels, np.where(CELLS == 7, IGNORE, CELLS.astype(int)))
+    assert any("unknown" in note for note in dataset.notes)
+
+
+def test_tracking_challenge_with_silver_truth_takes_all_frames(tmp_path):
+    folder = make_tracking_set(tmp_path)
+    save(folder / "01_ST" / "SEG" / "man_seg001.tif", np.where(CELLS == 7, 7, 9 * (CELLS > 0)))
+    dataset = find_dataset(folder, silver=True)
+    assert [pair.name for pair in dataset.pairs] == [f"0{n}/t{frame:03}.tif" for n in (1, 2) for frame in range(4)]
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[2])[1], CELLS)
+    # The expert's cells stay as they are; the one that is missing is added with a number of its own.
+    expected = np.where(CELLS == 7, CELLS[CELLS != 7].max() + 7, CELLS)
+    np.testing.assert_array_equal(dataset.load(dataset.pairs[1])[1], expected)
+    assert any("computer" in note for note in dataset.notes)
+
+
+def test_single_annotated_sections_of_a_volume(tmp_path):
+    save(tmp_path / "01" / "t000.tif", np.stack([IMAGE, IMAGE + 1, IMAGE + 2]))
+    save(tmp_path / "01_GT" / "SEG" / "man_seg_000_002.tif", CELLS)
+    (pair,) = find_dataset(tmp_path).pairs
+    image, labels = load(pair)
+    assert pair.name == "01/t000.tif[2]"
+    np.testing.assert_array_equal(image, IMAGE[None] + 2)
+    np.testing.assert_array_equal(labels, CELLS)
+
+
+def test_sections_by_experts_are_kept_beside_silver_volumes(tmp_path):
+    save(tmp_path / "01" / "t000.tif", np.stack([IMAGE, IMAGE + 1, IMAGE + 2]))
+    save(tmp_path / "01_GT" / "SEG" / "man_seg_000_002.tif", np.where(CELLS == 7, 0, CELLS))
+    save(tmp_path / "01_ST" / "SEG" / "man_seg000.tif", np.stack([CELLS] * 3))
+    (pair,) = find_dataset(tmp_path, silver=True).pairs
+    assert pair.name == "01/t000.tif[2]"
+    assert set(np.unique(load(pair)[1])) == {0, 1, 2, 9}  # of the experts, and what they left out
+
+
+@pytest.mark.parametrize(
+    ("files", "match"),
+    [
+        ([], "is no dataset: wanted are folders images and labels"),
+        (["images/a.tif"], "has images but neither labels nor masks"),
+        (["images/notes.txt", "labels/notes.txt"], "there are no images with labels"),
+        (["train-volume.tif"], "no train-labels.tif"),
+        (["01/t000.tif", "01_GT/SEG/notes.txt"], "there are no images with labels"),
+        (["01/t000.tif", "01_GT/SEG/mask000.tif"], "its name must be man_seg"),
+        (["01/t000.tif", "01_GT/SEG/man_seg001.tif"], r"man_seg001\.tif has no image"),
+        (["a/images/a.png", "a/masks/1.png", "b/images/b.png"], "b has an image but no masks"),
+        (["a/images/a.png", "a/images/b.png", "a/masks/1.png"], "must hold one image, it holds 2"),
+    ],
+)
+def test_incomplete_folders_are_refused(tmp_path, files, match):
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DatasetError, match=match) as caught:
+        find_dataset(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_what_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="there is no such folder"):
+        find_dataset(tmp_path / "nowhere")
+    save(tmp_path / "a.tif", IMAGE)
+    with pytest.raises(DatasetError, match=r"a\.tif is a file; give a folder"):
+        find_dataset(tmp_path / "a.tif")
+    with pytest.raises(DatasetError, match=r"b\.tif: there is no such file"):
+        find_dataset(f"{tmp_path}/a.tif,{tmp_path}/b.tif")

@@ -1,0 +1,20 @@
+"""Names of results: of files, folders and challenges; no two alike, no image overwritten."""
+
+import pytest
+
+from biounet.core.errors import ImageError, OutputError
+from biounet.data.results import name_outputs
+
+
+def test_names_that_clash_are_said(tmp_path):
+    for name in ("a.tif", "a.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(OutputError, match="would both become"):
+        name_outputs([tmp_path / "a.tif", tmp_path / "a.png"], tmp_path / "out")
+    with pytest.raises(OutputError, match="is an image to predict"):
+        name_outputs([tmp_path / "a.tif"], tmp_path)
+    with pytest.raises(OutputError, match="is one file, there are 2 images"):
+        name_outputs([tmp_path / "a.tif", tmp_path / "a.png"], tmp_path / "out.tif")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match="holds no images"):
+        name_outputs([tmp_path / "empty"], tmp_path / "out")
