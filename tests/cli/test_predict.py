@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pandas
@@ -11,7 +12,7 @@ import tifffile
 from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.data.normalize import Normalization
-from biounet.inference.predict_files import predict_files
+from biounet.inference.files import predict_files
 from biounet.io import Image, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
@@ -128,7 +129,8 @@ def test_confidence_does_not_depend_on_tiles_and_regions(biounet, model, tmp_pat
     write(tmp_path / "in.tif", Image(noise(90, 75), "YX"))
     words = ("predict", model, tmp_path / "in.tif", "--table", "--out")
     assert biounet(*words, tmp_path / "whole" / f"cells{suffix}")[0] == 0
-    monkeypatch.setattr("biounet.inference.output.NUMBERING", 40 * 32**2)
+    in_regions = partial(predict_files, region_memory=40 * 32**2)
+    monkeypatch.setattr("biounet.cli.predict.predict_files", in_regions)
     assert biounet(*words, tmp_path / "cut" / f"cells{suffix}", "--tile", 16)[0] == 0
     whole, cut = (pandas.read_csv(tmp_path / folder / TABLES[0]) for folder in ("whole", "cut"))
     assert whole["area_px"].tolist() == cut["area_px"].tolist()

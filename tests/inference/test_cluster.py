@@ -11,8 +11,8 @@ from biounet.config import ModelConfig
 from biounet.core.errors import ClusterError, ImageError
 from biounet.data.normalize import Normalization
 from biounet.inference.cluster import Cluster, join_scheduler, local_workers
-from biounet.inference.predict_files import predict_files
-from biounet.inference.tile_store import KeptSums
+from biounet.inference.confidence_sums import KeptSums
+from biounet.inference.files import predict_files
 from biounet.io import Image, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
@@ -101,11 +101,10 @@ def test_what_a_worker_cannot_read_is_said_here(place, workers, tmp_path):
         predict(tmp_path, tmp_path / "out.zarr", run=workers)
 
 
-def test_a_scheduler_that_is_not_there_is_said(monkeypatch):
-    monkeypatch.setattr("biounet.inference.cluster.PATIENCE", 1.0)
+def test_a_scheduler_that_is_not_there_is_said():
     with (
         pytest.raises(ClusterError, match=r"no dask scheduler answers at tcp://127.0.0.1:9"),
-        join_scheduler("tcp://127.0.0.1:9"),
+        join_scheduler("tcp://127.0.0.1:9", patience=1.0),
     ):
         pass
 

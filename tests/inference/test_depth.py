@@ -11,9 +11,9 @@ import torch
 from architectures import make, settings_of
 from biounet.core.errors import ConfigError, OutputError
 from biounet.data.normalize import Normalization
-from biounet.inference.job import Job, Predictor
+from biounet.inference.files import predict_files
+from biounet.inference.job import JobSettings, load_ensemble
 from biounet.inference.model import load_model
-from biounet.inference.predict_files import predict_files
 from biounet.io import Image, read, write
 from biounet.models.model_file import ModelCard, save_network
 from biounet.models.unetpp import UNetPlusPlus
@@ -64,7 +64,7 @@ def test_a_depth_gives_its_output_of_the_whole_network(model):
 def test_a_smaller_depth_is_less_work_in_less_memory(model):
     costs, margins = [], []
     for depth in (1, 2, 3, None):
-        net = Predictor(Job((model,), Path("in.tif"), depth=depth)).net
+        net = load_ensemble(JobSettings((model,), Path("in.tif"), depth=depth))
         cost = net.cost((64, 64), channels=1)
         costs.append((cost.operations, cost.bytes))
         margins.append(net.geometry.margin[0])

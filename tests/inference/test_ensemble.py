@@ -13,9 +13,9 @@ from biounet.core.boxes import ArrayReader
 from biounet.core.errors import ConfigError, ModelFileError, OutputError
 from biounet.data.normalize import Normalization
 from biounet.inference.ensemble import Ensemble, load_members, member_files
+from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
-from biounet.inference.overlap_tile import TileNet, predict_array
-from biounet.inference.predict_files import predict_files
+from biounet.inference.overlap_tile import predict_array
 from biounet.inference.tiles import plan_tiles, read_mirrored
 from biounet.io import Image, read, write
 from biounet.models import build
@@ -25,14 +25,16 @@ CPU = {"device": torch.device("cpu"), "precision": torch.float32}
 SMALL = {"width": 2, "depth": 1, "padding": "same"}
 
 
-def network(*, seed: int = 0, **settings) -> torch.nn.Module:
-    return build(ModelConfig(**(SMALL | settings)), seed=seed).eval()
+def member(*, seed=0, kind="z-score", target="classes", threshold=0.5, temperature=1.0, smoothing=0, **settings):
+    """A network and its card."""
+    model = ModelConfig(**(SMALL | settings))
+    facts = {"threshold": threshold, "temperature": temperature, "smoothing": smoothing}
+    card = ModelCard(model=model, normalization=Normalization(kind), target=target, **facts)
+    return build(model, seed=seed).eval(), card
 
 
-def save(path, *, seed=0, kind="z-score", target="classes", threshold=0.5, temperature=1.0, smoothing=0, **settings):
-    net, model = network(seed=seed, **settings), ModelConfig(**(SMALL | settings))
-    facts = {"target": target, "threshold": threshold, "temperature": temperature, "smoothing": smoothing}
-    save_network(path, net, ModelCard(model=model, normalization=Normalization(kind), **facts))
+def save(path, **settings):
+    save_network(path, *member(**settings))
     return path
 
 
@@ -56,28 +58,29 @@ def test_tiles_of_different_networks_equal_the_mean_of_whole_images(data):
     dims = data.draw(st.sampled_from([2, 2, 3]))
     kind = st.tuples(st.sampled_from(["valid", "same"]), st.integers(1, 3 if dims == 2 else 1))
     kinds = data.draw(st.lists(kind, min_size=1, max_size=3))
-    nets = [network(dims=dims, padding=padding, depth=depth) for padding, depth in kinds]
-    smoothing = data.draw(st.lists(st.integers(0, 3), min_size=len(nets), max_size=len(nets)))
+    members = [
+        member(dims=dims, padding=padding, depth=depth, smoothing=data.draw(st.integers(0, 3)))
+        for padding, depth in kinds
+    ]
     image = noise(1, *data.draw(st.tuples(*[st.integers(2, 40 if dims == 2 else 12)] * dims)))
-    tiles = [TileNet(net, smoothing=passes, **CPU) for net, passes in zip(nets, smoothing, strict=True)]
-    together = Ensemble(tiles, copies=[0] * len(nets), classes=2)
-    tiled = predict_tiles(together, image, data.draw(st.tuples(*[st.integers(1, 30)] * dims)))
-    alone = [predict_array(net, image, smoothing=passes, **CPU) for net, passes in zip(nets, smoothing, strict=True)]
+    tiled = predict_tiles(Ensemble(members, **CPU), image, data.draw(st.tuples(*[st.integers(1, 30)] * dims)))
+    alone = [predict_array(net, image, smoothing=card.smoothing, **CPU) for net, card in members]
     assert np.abs(tiled - np.mean(alone, axis=0)).max() <= 1e-5
 
 
 def test_poolings_of_different_axes_fit_together():
     poolings = [((1, 2, 2),), ((2, 1, 2),)]
-    nets = [TileNet(network(dims=3, pooling=pooling), **CPU) for pooling in poolings]
-    assert Ensemble(nets, copies=[0, 0], classes=2).geometry.grid == (2, 2, 2)
+    members = [member(dims=3, pooling=pooling) for pooling in poolings]
+    assert Ensemble(members, **CPU).geometry.grid == (2, 2, 2)
 
 
 def test_an_ensemble_holds_its_largest_member_and_the_sum():
-    nets = [TileNet(network(width=width), **CPU) for width in (2, 6)]
-    both = Ensemble(nets, copies=[0, 1], classes=2).cost((32, 32), channels=1)
-    small, large = (net.cost((32, 32), channels=1) for net in nets)
+    members = [member(width=2), member(width=6, kind="percentile")]
+    ensemble = Ensemble(members, **CPU)
+    both = ensemble.cost((32, 32), channels=1)
+    small, large = (Ensemble([each], **CPU).cost((32, 32), channels=1) for each in members)
     assert both.operations == small.operations + large.operations
-    (side, _) = nets[0].geometry.input_size((32, 32))
+    (side, _) = ensemble.geometry.input_size((32, 32))
     assert both.bytes == large.bytes + 4 * (2 * 32 * 32) + 4 * side**2  # and the copy that the other takes
 
 

@@ -16,7 +16,7 @@ from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import ImageError, OutputError
 from biounet.data.normalize import Normalization
-from biounet.inference.predict_files import predict_files
+from biounet.inference.files import predict_files
 from biounet.inference.record import RECORD
 from biounet.io import Image, write
 from biounet.models import build
@@ -66,7 +66,7 @@ def run_limited(place: Path, out: Path, largest: int) -> None:
 def processes():
     """Processes that have torch loaded already, but not used."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["biounet.inference.predict_files"])
+    context.set_forkserver_preload(["biounet.inference.files"])
     return context
 
 

@@ -9,7 +9,7 @@ from scipy.ndimage import correlate1d
 
 from architectures import KINDS, make
 from biounet.core.errors import ConfigError, ShapeError
-from biounet.inference.overlap_tile import TileNet, Work, predict_array, run_tiles
+from biounet.inference.overlap_tile import TileNet, predict_array, run_tiles
 
 CPU = {"device": torch.device("cpu"), "precision": torch.float32}
 
@@ -116,45 +116,40 @@ def test_a_network_without_geometry_is_refused():
 
 
 class Counted:
-    """Work that notes how far reading runs ahead of writing."""
+    """A reader and writer that notes how far reading runs ahead of writing."""
 
     def __init__(self, inputs: np.ndarray) -> None:
-        self.inputs, self.read, self.written, self.farthest = inputs, 0, 0, 0
+        self.inputs, self.read_tiles, self.written, self.farthest = inputs, 0, 0, 0
 
-    def load(self) -> np.ndarray:
-        self.read += 1
-        self.farthest = max(self.farthest, self.read - self.written)
+    def read(self, number: int) -> np.ndarray:
+        self.read_tiles += 1
+        self.farthest = max(self.farthest, self.read_tiles - self.written)
         return self.inputs
 
-    def store(self, result: np.ndarray) -> None:
+    def write(self, number: int, result: np.ndarray) -> None:
+        assert number == self.written
         self.written += 1
 
 
 def test_reading_runs_ahead_by_a_bounded_number_of_tiles():
     net = TileNet(make(), **CPU)
     counted = Counted(noise(1, *net.geometry.input_size((4, 4))))
-    work = (Work(counted.load, counted.store) for _ in range(20))
-    assert sum(run_tiles(net, work, (4, 4))) == 20
+    assert sum(run_tiles(net, range(20), (4, 4), read=counted.read, write=counted.write)) == 20
     assert counted.written == 20
     assert 1 < counted.farthest <= 4  # one computed, one read ahead, one written, one just begun
 
 
-@pytest.mark.parametrize("fails", ["load", "store"])
+@pytest.mark.parametrize("fails", ["read", "write"])
 def test_what_fails_while_reading_or_writing_is_raised(fails):
     net = TileNet(make(), **CPU)
     counted = Counted(noise(1, *net.geometry.input_size((4, 4))))
 
-    def fail(*_):
-        raise OSError("the disk is on fire")
+    def fail_at_three(number, *result):
+        if number == 3:
+            raise OSError("the disk is on fire")
+        return getattr(counted, fails)(number, *result)
 
-    def work():
-        for number in range(6):
-            broken = number == 3
-            yield Work(
-                fail if broken and fails == "load" else counted.load,
-                fail if broken and fails == "store" else counted.store,
-            )
-
+    functions = {"read": counted.read, "write": counted.write} | {fails: fail_at_three}
     with pytest.raises(OSError, match="on fire"):
-        list(run_tiles(net, work(), (4, 4)))
+        list(run_tiles(net, range(6), (4, 4), **functions))
     assert counted.written >= 3

@@ -22,9 +22,9 @@ from biounet.data.normalize import Normalization
 from biounet.data.sample_cache import SamplesOnDevice, prepare_samples
 from biounet.data.training_set import load_training_set
 from biounet.evaluation import evaluate
+from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
 from biounet.inference.overlap_tile import predict_array
-from biounet.inference.predict_files import predict_files
 from biounet.io import Image, read, write
 from biounet.metrics.image_quality import image_errors, image_scores
 from biounet.models import OF_CLASSES

@@ -18,7 +18,7 @@ from biounet.core.boxes import ArrayReader, Box, Reader
 from biounet.core.components import in_pieces, split_objects
 from biounet.core.errors import ConfigError, LabelError
 from biounet.core.labels import check_labels
-from biounet.inference.tile_store import KeptSums
+from biounet.inference.confidence_sums import KeptSums
 from biounet.io import Image, plain_name, write
 from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions

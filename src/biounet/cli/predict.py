@@ -13,7 +13,7 @@ from biounet.core.memory import parse_bytes
 from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
-from biounet.inference.predict_files import predict_files, run_here
+from biounet.inference.files import predict_files, run_here
 from biounet.io import root_of
 from biounet.models.model_file import read_card
 

@@ -1,4 +1,4 @@
-"""The same tiles on many processes: local ones, or those of a running dask cluster."""
+"""Prediction on many processes: workers on this machine, or of a running dask cluster."""
 
 import logging
 import os
@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from biounet.core.errors import ClusterError, need
-from biounet.inference.job import Job, OpenJob, Predictor, Sink, Task
-from biounet.io import attach
+from biounet.inference.ensemble import Ensemble
+from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
+from biounet.inference.tile_store import TileStore
 
 __all__ = ["Cluster", "join_scheduler", "local_workers"]
 
@@ -28,7 +29,8 @@ GROUP = 4
 AHEAD = 2
 """Groups per worker that are on their way, so that none waits."""
 
-PATIENCE = 10.0  # seconds until we ask whether there still are workers
+PATIENCE = 10.0
+"""Seconds until a scheduler is given up, and until it is asked whether there still are workers."""
 
 ONE_AT_A_TIME = threading.Lock()
 """Workers with several threads would need the memory of several tiles."""
@@ -36,7 +38,7 @@ ONE_AT_A_TIME = threading.Lock()
 
 @dataclass(frozen=True)
 class Cluster:
-    """Workers that compute tasks; a `biounet.inference.predict_files.Run`.
+    """Workers that predict tiles; a `biounet.inference.files.Run`.
 
     Parameters
     ----------
@@ -45,10 +47,10 @@ class Cluster:
 
     client: Any
 
-    def __call__(self, job: OpenJob, tasks: Iterable[Task], sink: Sink, *, batch: int = 1) -> Iterator[int]:
-        """Compute tasks on the workers; see `biounet.inference.predict_files.Run`.
+    def __call__(self, job: Job, tasks: Iterable[TileTask], store: TileStore, *, batch: int = 1) -> Iterator[int]:
+        """Predict tiles on the workers; see `biounet.inference.files.Run`.
 
-        Workers write to the store themselves where there is one; else their results come here.
+        Workers put tiles into a shared store themselves. Of another store, tiles are sent here.
 
         Raises
         ------
@@ -59,12 +61,13 @@ class Cluster:
         if not machines:
             raise ClusterError("the scheduler has no workers; start some with: dask worker ADDRESS --nthreads 1")
         fair = len(job.tiles) * len(job.frames) // (AHEAD * machines.total())
-        items, size = iter(tasks), max(batch, min(GROUP, fair))
-        sent: dict[Any, list[Task]] = {}
+        left, size = iter(tasks), max(batch, min(GROUP, fair))
+        path = store.path if store.shared else None
+        sent: dict[Any, list[TileTask]] = {}
         try:
             while True:
-                work = _Work(job.job, job.tiles.step, batch, sink.path, max(machines.values(), default=1))
-                while len(sent) < AHEAD * max(1, machines.total()) and (group := list(islice(items, size))):
+                work = _Work(job.settings, job.tiles.step, batch, path, max(machines.values(), default=1))
+                while len(sent) < AHEAD * max(1, machines.total()) and (group := list(islice(left, size))):
                     sent[self.client.submit(work, group, pure=False)] = group
                 if not sent:
                     return
@@ -72,7 +75,7 @@ class Cluster:
                 group = sent.pop(future)
                 for task, pixels in zip(group, _result(future), strict=True):
                     if pixels is not None:
-                        sink.store(task, pixels)
+                        store.put(task, pixels)
                 yield len(group)
                 machines = self._machines()  # workers come and go, as jobs of a queue do
         finally:
@@ -97,7 +100,7 @@ class Cluster:
 
 
 def _result(future: Any) -> list[NDArray[Any] | None]:
-    """What a worker returned; what it raised is raised here."""
+    """Tiles that a worker sent; an error that it raised is raised here."""
     distributed = need("distributed")
     try:
         result: list[NDArray[Any] | None] = future.result()
@@ -113,54 +116,44 @@ def _result(future: Any) -> list[NDArray[Any] | None]:
 
 @dataclass(frozen=True)
 class _Work:
-    """What a worker is sent: it is called there with a group of tasks."""
+    """Work that is sent to a worker, and called there with a group of tiles."""
 
-    job: Job
+    settings: JobSettings
     step: tuple[int, ...]
     batch: int
     path: Path | None
     crowd: int
 
-    def __call__(self, tasks: list[Task]) -> list[NDArray[Any] | None]:
+    def __call__(self, tasks: list[TileTask]) -> list[NDArray[Any] | None]:
         with ONE_AT_A_TIME:
-            job = _open_here(self.job, self.step, self.crowd)
-            results: dict[Task, NDArray[Any]] = {}
-            output = None if self.path is None or job.save_objects else attach(self.path)
-
-            def store(task: Task, pixels: NDArray[Any]) -> None:
-                if self.path is None:
-                    results[task] = pixels
-                elif output is None:
-                    job.keep(self.path, task, pixels)
-                else:
-                    box = job.place(task.frame, job.tile(task).output, output.axes)
-                    output.write(box, pixels.reshape(box.shape))
-
-            for _ in job.run(tasks, store, batch=self.batch):
+            job = _open_here(self.settings, self.step, self.crowd)
+            results: dict[TileTask, NDArray[Any]] = {}
+            put = results.__setitem__ if self.path is None else TileStore.attach(job, self.path).put
+            for _ in job.run(tasks, put, batch=self.batch):
                 pass
             return [results.get(task) for task in tasks]
 
 
 @lru_cache(maxsize=1)
-def _open_here(job: Job, step: tuple[int, ...], crowd: int) -> OpenJob:
+def _open_here(settings: JobSettings, step: tuple[int, ...], crowd: int) -> Job:
     """Open a job once per worker process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, cores // crowd))
-    return OpenJob(job, _load_here(replace(job, input=Path(), axes=None)), step=step)
+    return Job(settings, _load_here(replace(settings, input=Path(), axes=None)), step=step)
 
 
 @lru_cache(maxsize=1)
-def _load_here(job: Job) -> Predictor:
-    """Load a network once per worker process; of several GPUs, workers take one each."""
+def _load_here(settings: JobSettings) -> Ensemble:
+    """Load networks once per worker process; of several GPUs, workers take one each."""
     name = need("distributed").get_worker().name
-    if job.device in ("auto", "cuda") and torch.cuda.device_count() > 1 and str(name).isdecimal():
-        job = replace(job, device=f"cuda:{int(name) % torch.cuda.device_count()}")
-    return Predictor(job)
+    if settings.device in ("auto", "cuda") and torch.cuda.device_count() > 1 and str(name).isdecimal():
+        settings = replace(settings, device=f"cuda:{int(name) % torch.cuda.device_count()}")
+    return load_ensemble(settings)
 
 
 @contextmanager
 def local_workers(count: int) -> Iterator[Cluster]:
-    """Start worker processes on this machine.
+    """Worker processes on this machine, for the time of a ``with`` statement.
 
     Parameters
     ----------
@@ -183,12 +176,13 @@ def local_workers(count: int) -> Iterator[Cluster]:
 
 
 @contextmanager
-def join_scheduler(address: str) -> Iterator[Cluster]:
-    """Use the workers of a running cluster, started by ``dask scheduler`` and ``dask worker``.
+def join_scheduler(address: str, *, patience: float = PATIENCE) -> Iterator[Cluster]:
+    """Workers of a running cluster, started by ``dask scheduler`` and ``dask worker``.
 
     Parameters
     ----------
     address : as the scheduler prints it, such as ``tcp://10.0.0.1:8786``
+    patience : seconds to wait for its answer
 
     Raises
     ------
@@ -197,7 +191,7 @@ def join_scheduler(address: str) -> Iterator[Cluster]:
     """
     distributed = need("distributed")
     try:
-        client = distributed.Client(address, timeout=PATIENCE)
+        client = distributed.Client(address, timeout=patience)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(
             f"no dask scheduler answers at {address}; start one with: dask scheduler, and give the address it prints"

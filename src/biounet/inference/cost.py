@@ -1,4 +1,4 @@
-"""How much memory a network needs for a tile: counted on the network itself, without computing anything."""
+"""Memory and arithmetic of a network, counted on the network itself without computing anything."""
 
 import copy
 import weakref
@@ -15,7 +15,7 @@ __all__ = ["Cost", "count_cost", "meta_copy"]
 
 
 class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all tensors that live, as they come and go, and arithmetic operations."""
+    """Counter of the bytes of all tensors that live, as they come and go, and of arithmetic operations."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -26,12 +26,12 @@ class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Say no: to be skipped by the compiler of torch is to import it, for seconds and 70 MiB."""
+        """Say no, or torch would import its compiler, for seconds and 70 MiB."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Note the memory of every tensor that an operation makes, and its arithmetic."""
-        # What torch would do to learn the shape of joined tensors imports its compiler, too.
+        # To learn the shape of joined tensors, torch would import its compiler, too.
         results = _join(*args) if func is torch.ops.aten.cat.default else func(*args, **(kwargs or {}))
         if func.overloadpacket in flop_registry:
             self.operations += flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=results)
@@ -60,7 +60,7 @@ def _join(tensors: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
 
 
 def meta_copy(net: nn.Module) -> nn.Module:
-    """Copy a network without its weights: it knows the shapes of what it would compute, and no numbers."""
+    """Copy of a network without its weights, which computes the shapes of tensors and no numbers."""
     weights = {id(weight): nn.Parameter(weight.to("meta"), requires_grad=False) for weight in net.parameters()}
     buffers = {id(buffer): buffer.to("meta") for buffer in net.buffers()}
     return copy.deepcopy(net, {**weights, **buffers})
@@ -68,26 +68,26 @@ def meta_copy(net: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True)
 class Cost:
-    """What computing one batch takes: most bytes of feature maps at one time, and arithmetic operations."""
+    """Cost of one batch: most bytes of feature maps at one time, and arithmetic operations."""
 
     bytes: int
     operations: int
 
 
 def count_cost(compute: Callable[[torch.Tensor], object], shape: Sequence[int], precision: torch.dtype) -> Cost:
-    """Count what a computation needs, on tensors without contents.
+    """Cost of a computation, counted on tensors without contents.
 
     Parameters
     ----------
-    compute : of one tensor
-        Networks in it are made by `meta_copy`.
+    compute : function of one tensor
+        Its networks are made by `meta_copy`.
     shape : (N, C, *spatial) of the input
     precision : type of the input
 
     Notes
     -----
-    Each tensor is counted from when it is made until it is let go. So the number is exact for any
-    architecture, up to what libraries use inside an operation.
+    Each tensor is counted from its allocation to its release. So the number is exact for any architecture, up to the
+    memory that libraries use inside an operation.
 
     Examples
     --------

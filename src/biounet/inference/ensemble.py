@@ -1,14 +1,15 @@
-"""Several networks as one: their probabilities are averaged, tile by tile.
+"""Ensembles of networks, whose probabilities are averaged tile by tile; one network is an ensemble of one.
 
-Members may differ in architecture, depth, padding and normalisation. What they take (axes and channels) and
-what they tell (classes, and whether those are objects) must be the same.
+Members may differ in architecture, depth, padding and normalisation. Axes, channels, classes and target must agree.
 """
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -16,26 +17,26 @@ from biounet.core.errors import ConfigError
 from biounet.core.geometry import Geometry
 from biounet.data.normalize import Normalization
 from biounet.inference.cost import Cost
-from biounet.inference.overlap_tile import TileNet
+from biounet.inference.overlap_tile import Floats, TileNet
 from biounet.models.attention import AttentionMaps
 from biounet.models.downsampled import Downsampled
 from biounet.models.model_file import ModelCard, load_network
 from biounet.models.unetpp import prune
 
-__all__ = ["Ensemble", "joint_card", "joint_geometry", "load_members", "member_files"]
+__all__ = ["Ensemble", "Member", "joint_card", "joint_geometry", "load_members", "member_files", "normalise"]
 
 
-Floats = NDArray[np.float32]
+Member = tuple[nn.Module, ModelCard]
+"""A network, and what its model file says of it."""
 
 
 def member_files(path: Path) -> list[Path]:
-    """Model files that a path stands for: the file itself, that of a run, or those of all folds of a cross-validation.
+    """Model files at a path: the file itself, the file of a run, or the files of all folds of a cross-validation.
 
     Parameters
     ----------
     path : Path
-        A model file; a folder with ``model.safetensors``; or one with ``fold-0/``, ``fold-1/``, ..., each of
-        which is such a folder.
+        A model file; a folder with ``model.safetensors``; or a folder of such folders ``fold-0/``, ``fold-1/``, ...
     """
     if not path.is_dir():
         return [path]
@@ -44,26 +45,24 @@ def member_files(path: Path) -> list[Path]:
     return [whole] if whole.is_file() or not folds else [fold / "model.safetensors" for fold in folds]
 
 
-def load_members(
-    paths: Sequence[Path], *, depth: int | None = None, attention: bool = False
-) -> list[tuple[nn.Module, ModelCard]]:
-    """Read the members of an ensemble.
+def load_members(paths: Sequence[Path], *, depth: int | None = None, attention: bool = False) -> list[Member]:
+    """Members of an ensemble, read from their files.
 
     Parameters
     ----------
     paths : one or more, as `member_files` takes them
     depth : int
-        Of the U-Net to take out of each, where they are UNet++, see `biounet.models.unetpp.prune`.
+        Of a UNet++, the U-Net with so many poolings is taken, see `biounet.models.unetpp.prune`.
     attention : bool
-        Instead of classes, draw the maps of the attention gates, see `biounet.models.attention.AttentionMaps`.
+        The members draw the maps of their attention gates, see `biounet.models.attention.AttentionMaps`.
 
     Raises
     ------
     ModelFileError
         If a file is missing, torn, not ours, or of a newer version.
     ConfigError
-        If members do not take the same images, or do not tell the same of them, or have no output of this depth,
-        or no attention gates.
+        If members differ in axes, channels, classes or target; if a network has no output of this depth, or no
+        attention gates.
     """
     files = [file for path in paths for file in member_files(path)]
     members = [_load_member(file, depth, attention) for file in files]
@@ -78,21 +77,21 @@ def load_members(
     return members
 
 
-def _load_member(file: Path, depth: int | None, attention: bool) -> tuple[nn.Module, ModelCard]:
-    """Read a network, or the shallower one in it; or have it draw its attention maps."""
+def _load_member(file: Path, depth: int | None, attention: bool) -> Member:
+    """A network from its file: whole, pruned to a depth, or drawing its attention maps."""
     net, card = load_network(file)
     try:
         if depth is not None:
             inner = prune(net.net if isinstance(net, Downsampled) else net, depth)
             card = card.model_copy(update={"model": inner.config})
             net = Downsampled(inner, net.factor) if isinstance(net, Downsampled) else inner
-        return _shown(net, card) if attention else (net, card)
+        return _drawing_attention(net, card) if attention else (net, card)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
 
 
-def _shown(net: nn.Module, card: ModelCard) -> tuple[nn.Module, ModelCard]:
-    """A network that draws an image with a channel for each attention gate, in [0, 1] as they are."""
+def _drawing_attention(net: nn.Module, card: ModelCard) -> Member:
+    """A network that draws an image with a channel for each attention gate, in [0, 1]."""
     maps = AttentionMaps(net)
     units = Normalization(offset=(0.0,) * maps.maps, scale=(1.0,) * maps.maps)
     model = card.model.model_copy(update={"classes": maps.maps})
@@ -101,52 +100,83 @@ def _shown(net: nn.Module, card: ModelCard) -> tuple[nn.Module, ModelCard]:
 
 
 def _agreed(card: ModelCard) -> dict[str, object]:
-    """What is the same for all members of an ensemble."""
+    """Facts in which all members of an ensemble must agree."""
     model = card.model
     return {"dims": model.dims, "channels": model.in_channels, "classes": model.classes, "target": card.target}
 
 
 def joint_card(cards: Sequence[ModelCard]) -> ModelCard:
-    """What is known of the members together: the card of the first, with the mean of their thresholds."""
+    """Card of an ensemble: that of the first member, with the mean of all thresholds."""
     return cards[0].model_copy(update={"threshold": sum(card.threshold for card in cards) / len(cards)})
 
 
-class Ensemble:
-    """Networks whose probabilities are averaged; a `biounet.inference.overlap_tile.TilePredictor`.
+def normalise(pixels: NDArray[Any], normalizations: Sequence[Normalization]) -> Floats:
+    """Copies of a region, each normalised in one way, one after the other along the axis of channels.
 
     Parameters
     ----------
-    members : TileNets, at least one
-        They are applied to a tile one after the other.
-    copies : one number per member
-        Which of the normalised copies of the image the member takes.
-    classes : int
+    pixels : (C, *spatial), any number type
+    normalizations : at least one, with the statistics of the image
 
     Examples
     --------
-    >>> import torch
-    >>> from biounet.models import build
+    >>> ways = [Normalization(offset=(0.0,), scale=(scale,)) for scale in (1.0, 2.0)]
+    >>> normalise(np.array([[6, 8]]), ways)
+    array([[6., 8.],
+           [3., 4.]], dtype=float32)
+    """
+    copies = [normalization.apply(pixels) for normalization in normalizations]
+    return copies[0] if len(copies) == 1 else np.concatenate(copies)
+
+
+class Ensemble:
+    """Mean of the probabilities of several networks; a `biounet.inference.overlap_tile.TilePredictor`.
+
+    Parameters
+    ----------
+    members : at least one, see `load_members`
+        They are applied to a tile one after the other.
+    device, precision, tta
+        As for `TileNet`.
+
+    Attributes
+    ----------
+    card : ModelCard
+        See `joint_card`.
+    normalizations : tuple of Normalization
+        The different ways in which members normalise images; one copy of the image is taken for each.
+
+    Examples
+    --------
     >>> from biounet.config.settings import ModelConfig
-    >>> nets = [build(ModelConfig(width=2, depth=depth)) for depth in (1, 2)]
-    >>> tiled = [TileNet(net, device=torch.device("cpu"), precision=torch.float32) for net in nets]
-    >>> both = Ensemble(tiled, copies=[0, 0], classes=2)
-    >>> [net.geometry.margin for net in tiled], both.geometry.margin
+    >>> from biounet.models import build
+    >>> configs = [ModelConfig(width=2, depth=depth) for depth in (1, 2)]
+    >>> members = [(build(config), ModelCard(model=config, normalization=Normalization())) for config in configs]
+    >>> both = Ensemble(members, device=torch.device("cpu"), precision=torch.float32)
+    >>> [net.geometry.margin for net, _ in members], both.geometry.margin
     ([(8, 8), (20, 20)], (20, 20))
     """
 
-    def __init__(self, members: Sequence[TileNet], *, copies: Sequence[int], classes: int) -> None:
-        self._members = list(zip(members, copies, strict=True))
-        self._classes = classes
-        self.copies = max(copies) + 1
-        self.geometry = joint_geometry([net.geometry for net in members])
-        self.dims, self.device, self.precision = members[0].dims, members[0].device, members[0].precision
+    def __init__(
+        self, members: Sequence[Member], *, device: torch.device, precision: torch.dtype, tta: bool = False
+    ) -> None:
+        cards = [card for _, card in members]
+        nets = [TileNet(net, device=device, precision=precision, tta=tta, **card.after_scores) for net, card in members]
+        self.card = joint_card(cards)
+        self.normalizations = tuple(dict.fromkeys(card.normalization for card in cards))
+        self.copies = len(self.normalizations)
+        self.geometry = joint_geometry([net.geometry for net in nets])
+        self.dims, self.device, self.precision = nets[0].dims, device, precision
+        self._members = [
+            (net, self.normalizations.index(card.normalization)) for net, card in zip(nets, cards, strict=True)
+        ]
 
     def __call__(self, inputs: Floats, output: Sequence[int]) -> Floats:
-        """Return the mean probabilities of a batch of tiles.
+        """Mean probabilities of a batch of tiles.
 
         Parameters
         ----------
-        inputs : (N, copies * C, *spatial), normalised
+        inputs : (N, copies * C, *spatial), see `normalise`
         output : pixels per spatial axis
             Multiples of the grid.
 
@@ -164,24 +194,24 @@ class Ensemble:
         return total if len(self._members) == 1 else np.divide(total, len(self._members), out=total)
 
     def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
-        """Count what a batch takes, without computing it."""
+        """Memory and arithmetic of a batch, counted without computing it."""
         costs = [net.cost(output, channels=channels, batch=batch) for net, _ in self._members]
         most = max(cost.bytes for cost in costs)
         if len(costs) > 1:  # the sum, and the copies of the image that the member at hand does not take
-            pixels = self._classes * math.prod(output)
+            pixels = self.card.model.classes * math.prod(output)
             pixels += (self.copies - 1) * channels * math.prod(self.geometry.input_size(output))
             most += batch * 4 * pixels
         return Cost(most, sum(cost.operations for cost in costs))
 
     def _region(self, net: TileNet, output: Sequence[int]) -> tuple[slice, ...]:
-        """The part of an input that a member takes: what it would take alone."""
+        """Region of an input that a member would be given if it were alone."""
         starts = (most - own for most, own in zip(self.geometry.margin, net.geometry.margin, strict=True))
         sizes = net.geometry.input_size(output)
         return tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))
 
 
 def joint_geometry(geometries: Sequence[Geometry]) -> Geometry:
-    """What serves several networks: each finds its own input inside, where outputs are multiples of the grid.
+    """Geometry of an ensemble: an input holds the input of each member, where outputs are multiples of the grid.
 
     Examples
     --------

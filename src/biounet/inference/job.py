@@ -1,73 +1,45 @@
-"""One image to predict: what has to be done, in words that can be sent to another process, and doing it."""
+"""Jobs: one image to predict, whose tiles are read, predicted and encoded."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ShapeError
 from biounet.data.normalize import Normalization, measure
-from biounet.inference.ensemble import Ensemble, joint_card, load_members
-from biounet.inference.overlap_tile import TileNet, Work, run_tiles
-from biounet.inference.tile_store import TileStore
+from biounet.inference.decoding import decoder_of
+from biounet.inference.ensemble import Ensemble, load_members, normalise
+from biounet.inference.overlap_tile import Floats, run_tiles
 from biounet.inference.tiles import Tile, TilePlan, read_mirrored
 from biounet.io import open_lazily
 from biounet.io.frames import frames_of
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
-from biounet.segmentation import make_elevation, segment
 
-__all__ = ["Job", "OpenJob", "Predictor", "Sink", "Task"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One tile of one frame."""
-
-    frame: int
-    index: tuple[int, ...]
-    normalizations: tuple[Normalization, ...]
-    """With the statistics of the frame; several where the models of an ensemble normalise in several ways."""
-
-    def normalise(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Normalise pixels (C, *spatial) in each way, one after the other along the axis of channels."""
-        copies = [normalization.apply(pixels) for normalization in self.normalizations]
-        return copies[0] if len(copies) == 1 else np.concatenate(copies)
-
-
-class Sink(Protocol):
-    """Where the pixels of tasks go."""
-
-    @property
-    def path(self) -> Path | None:
-        """A store that other processes may write whole tiles to, as `store` would."""
-
-    def store(self, task: Task, pixels: NDArray[Any]) -> None:
-        """Take the pixels (C, *spatial) of a task."""
+__all__ = ["Job", "JobSettings", "TileTask", "load_ensemble"]
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is to be predicted and how: all that a worker on another machine must know.
+class JobSettings:
+    """Settings of a job, from which any process on any machine can open it.
 
     Parameters
     ----------
     models : model files
         Their probabilities are averaged, see `biounet.inference.ensemble`.
     input : Path
-    axes : of the input, where the file does not tell
-    save : what is stored
-    device, precision : as `biounet.models.device` takes them
+    axes : of the input, where the file does not say
+    save : one of `biounet.config.tasks.OUTPUTS`
+    device, precision : as for `biounet.models.device`
     tta : average over symmetries
     depth : of the U-Net to take out of a UNet++
-    link : give the objects of neighbouring sections one number where they lie over each other
-    confidence : where objects are numbered, keep how probable the foreground is in each
+    link : objects of neighbouring sections that lie over each other get one number
+    confidence : the mean probability of the foreground in each object is kept
     """
 
     models: tuple[Path, ...]
@@ -81,13 +53,13 @@ class Job:
     link: bool = False
     confidence: bool = False
 
-    def fitting(self, card: ModelCard) -> "Job":
-        """What a model can do of this: an image where it draws one and nothing else was asked for.
+    def fitted(self, card: ModelCard) -> "JobSettings":
+        """Settings with an output that the model has: an image instead of labels where the model draws images.
 
         Raises
         ------
         ConfigError
-            If what is asked for is nothing that such a model gives.
+            If the model has no such output, or no objects that could be linked.
         """
         task, target = card.task, card.target
         if self.link and (self.save != "labels" or not task.numbered or card.model.dims != 2):
@@ -101,98 +73,87 @@ class Job:
         return replace(self, save=save)
 
 
-class Predictor:
-    """The networks of a job on their device; it serves for all jobs that differ in their input only.
+def load_ensemble(settings: JobSettings) -> Ensemble:
+    """Networks of a job on their device; they serve for all jobs that differ in their input only.
 
     Raises
     ------
     ModelFileError, ConfigError
     """
-
-    def __init__(self, job: Job) -> None:
-        device = choose_device(job.device)
-        options: dict[str, Any] = {"device": device, "precision": choose_precision(job.precision, device)}
-        members = load_members(job.models, depth=job.depth, attention=job.save == "attention")
-        ways = [card.normalization for _, card in members]
-        self.normalizations = tuple(dict.fromkeys(ways))
-        self.card = joint_card([card for _, card in members])
-        self.net = Ensemble(
-            [TileNet(net, tta=job.tta, **card.after_scores, **options) for net, card in members],
-            copies=[self.normalizations.index(way) for way in ways],
-            classes=self.card.model.classes,
-        )
+    device = choose_device(settings.device)
+    members = load_members(settings.models, depth=settings.depth, attention=settings.save == "attention")
+    precision = choose_precision(settings.precision, device)
+    return Ensemble(members, device=device, precision=precision, tta=settings.tta)
 
 
-class OpenJob:
-    """A job with its network and its image at hand.
+@dataclass(frozen=True)
+class TileTask:
+    """One tile of one frame, to be predicted by any process.
 
     Parameters
     ----------
-    job : Job
-    predictor : Predictor
+    frame : number of the frame in the image
+    tile : Tile
+    normalizations : with the statistics of the frame; as many as the ensemble has
+    """
+
+    frame: int
+    tile: Tile
+    normalizations: tuple[Normalization, ...]
+
+
+class Job:
+    """An image and the networks that predict it, open: its tiles can be read, predicted and encoded.
+
+    Parameters
+    ----------
+    settings : JobSettings
+    net : Ensemble
     step : pixels per spatial axis that a tile delivers
-        May be given later by `cut`.
+        By default one grid of the network; `cut` changes it.
 
     Raises
     ------
     ImageError
         If the image cannot be opened.
     ShapeError
-        If it does not have the axes or channels of the network, or no sections that could be linked.
+        If the image does not have the axes or channels of the network, or no sections that could be linked.
     """
 
-    def __init__(self, job: Job, predictor: Predictor, *, step: tuple[int, ...] | None = None) -> None:
-        self.job, self.net, self.card = job, predictor.net, predictor.card
-        self._normalizations = predictor.normalizations
+    def __init__(self, settings: JobSettings, net: Ensemble, *, step: tuple[int, ...] | None = None) -> None:
+        self.settings, self.net, self.card = settings, net, net.card
+        self._decoder = decoder_of(net.card, save=settings.save)
         model = self.card.model
         with ExitStack() as stack:
-            self.image = stack.enter_context(open_lazily(job.input, axes=job.axes))
-            self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=job.input.name)
-            if job.link and "Z" not in self.image.axes:
+            self.image = stack.enter_context(open_lazily(settings.input, axes=settings.axes))
+            self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=settings.input.name)
+            if settings.link and "Z" not in self.image.axes:
                 raise ShapeError(
-                    f"{job.input.name} has axes {self.image.axes}, so there are no sections to link; "
+                    f"{settings.input.name} has axes {self.image.axes}, so there are no sections to link; "
                     "leave --link out, or give --axes"
                 )
             self._files = stack.pop_all()
-        self.cut(step or self.net.geometry.grid)
+        sample = self._decoder.encode(np.zeros((model.classes,) + (1,) * model.dims, np.float32), self.card)
+        self.channels, self.dtype = len(sample), sample.dtype
+        self.cut(step or net.geometry.grid)
 
     def cut(self, step: tuple[int, ...]) -> None:
         """Cut the image into tiles that deliver `step` pixels per spatial axis."""
         self.tiles = TilePlan(self.frames[0].shape[1:], step, self.net.geometry)
 
     @property
-    def spatial_axes(self) -> str:
-        """The axes of tiles."""
-        return "ZYX"[-self.net.dims :]
-
-    @property
-    def channels(self) -> int:
-        """Channels that are stored: of two classes only the foreground, of labels one."""
-        classes = self.card.model.classes
-        if self.job.save in ("image", "attention"):
-            return classes
-        return classes if self.job.save == "probabilities" and classes > 2 else 1
-
-    @property
-    def save_objects(self) -> bool:
-        """Whether objects are to be numbered: then tiles deliver an elevation map, see `make_elevation`."""
-        return self.job.save == "labels" and self.card.task.numbered
+    def numbers_objects(self) -> bool:
+        """Whether tiles are encoded as elevation maps, from which the objects of a whole frame are numbered."""
+        return self._decoder.numbers_objects
 
     @property
     def saves_floats(self) -> bool:
-        """Whether what a network gives is stored as it is: probabilities, the image that it draws, attention maps."""
-        return self.job.save in ("probabilities", "image", "attention")
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the pixels that tasks deliver."""
-        if self.saves_floats:
-            return np.dtype(np.float32)
-        return np.dtype(np.uint8 if self.card.model.classes <= 256 or self.save_objects else np.uint16)
+        """Whether pixels are saved as the network gives them: probabilities, drawn images, attention maps."""
+        return self.dtype.kind == "f"
 
     @property
     def axes(self) -> str:
-        """Axes of the result: those of the image, the channel axis only where it is needed."""
+        """Axes of the result: those of the image, with a channel axis only where there are several channels."""
         plain = self.image.axes.replace("C", "")
         return plain if self.channels == 1 else "T" * ("T" in plain) + "C" + plain.replace("T", "")
 
@@ -202,78 +163,36 @@ class OpenJob:
         sizes = {**dict(zip(self.image.axes, self.image.shape, strict=True)), "C": self.channels}
         return tuple(sizes[axis] for axis in self.axes)
 
-    def tasks(self, frame: int) -> Iterator[Task]:
-        """All that there is to do of a frame; its statistics are measured first."""
-        measured = tuple(measure(self.frames[frame], way) for way in self._normalizations)
-        return (Task(frame, index, measured) for index in self.indices())
+    def tasks(self, frame: int) -> Iterator[TileTask]:
+        """All tiles of a frame, whose statistics are measured first."""
+        measured = tuple(measure(self.frames[frame], way) for way in self.net.normalizations)
+        return (TileTask(frame, tile, measured) for tile in self.tiles)
 
-    def indices(self) -> Iterator[tuple[int, ...]]:
-        """LabelIndex of the tiles of a frame in the grid of tiles."""
-        return np.ndindex(self.tiles.counts)
+    def read(self, task: TileTask) -> Floats:
+        """Normalised pixels of the input region of a tile, one copy for each normalisation."""
+        return normalise(read_mirrored(self.frames[task.frame], task.tile.input), task.normalizations)
 
-    def tile(self, task: Task) -> Tile:
-        """Return the regions that a task reads and delivers."""
-        return self.tiles.tile(task.index)
+    def encode(self, task: TileTask, probabilities: Floats) -> NDArray[Any]:
+        """Pixels (C, *spatial) of the output region of a tile, as they are stored.
 
-    def place(self, frame: int, box: Box, axes: str) -> Box:
-        """Where the pixels of a region of a frame belong in an output with these axes."""
-        return self.frames[frame].place(axes, box, self.channels)
-
-    def elevation(self, folder: Path, frame: int) -> TileStore:
-        """What tiles deliver of a frame whose objects are to be numbered."""
-        return TileStore(folder, frame, self.tiles)
-
-    def foreground(self, folder: Path, frame: int) -> TileStore:
-        """How probable the foreground is, which tiles deliver, too, if the confidence of objects is wanted."""
-        return TileStore(folder / "foreground", frame, self.tiles, np.float32)
-
-    def keep(self, folder: Path, task: Task, pixels: NDArray[Any]) -> None:
-        """Put what a task delivers of such a frame where `elevation` and `foreground` read it."""
-        if self.job.confidence:
-            self.foreground(folder, task.frame).put(task.index, pixels[1])
-        self.elevation(folder, task.frame).put(task.index, pixels[0].astype(np.uint8))
-
-    def kept(self, folder: Path, frame: int, index: tuple[int, ...]) -> bool:
-        """Whether all that is needed of a tile is there."""
-        parts = [self.elevation(folder, frame), *([self.foreground(folder, frame)] if self.job.confidence else [])]
-        return all(part.holds(index) for part in parts)
+        The pixels are those that are saved, or an elevation map where objects are numbered; then, if the confidence of
+        objects is wanted, the probability of the foreground is a second channel.
+        """
+        inside = probabilities[(slice(None), *(slice(size) for size in task.tile.output.shape))]
+        pixels = self._decoder.encode(inside, self.card)
+        if self.numbers_objects and self.settings.confidence:
+            return np.concatenate([pixels, foreground(inside[1:] if len(inside) == 2 else inside)])
+        return pixels
 
     def run(
-        self, tasks: Iterable[Task], store: Callable[[Task, NDArray[Any]], None], *, batch: int = 1
+        self, tasks: Iterable[TileTask], put: Callable[[TileTask, NDArray[Any]], None], *, batch: int = 1
     ) -> Iterator[int]:
-        """Predict tiles in this process; see `biounet.inference.overlap_tile.run_tiles`."""
-        return run_tiles(self.net, (self._work(task, store) for task in tasks), self.tiles.step, batch=batch)
+        """Predict tiles in this process, and put each where it belongs; see `run_tiles`."""
 
-    def probabilities(self, task: Task, box: Box) -> NDArray[np.float32]:
-        """Probabilities (classes, *spatial) of any region of the frame of a task that begins on the grid."""
-        geometry = self.net.geometry
-        before = tuple(start - margin for start, margin in zip(box.start, geometry.margin, strict=True))
-        after = tuple(start + size for start, size in zip(before, geometry.input_size(box.shape), strict=True))
-        pixels = read_mirrored(self.frames[task.frame], Box(before, after))
-        result: NDArray[np.float32] = self.net(task.normalise(pixels)[np.newaxis], box.shape)[0]
-        return result
+        def write(task: TileTask, probabilities: Floats) -> None:
+            put(task, self.encode(task, probabilities))
 
-    def _work(self, task: Task, store: Callable[[Task, NDArray[Any]], None]) -> Work:
-        tile, frame = self.tile(task), self.frames[task.frame]
-        inside = tuple(slice(size) for size in tile.output.shape)
-
-        def load() -> NDArray[np.float32]:
-            return task.normalise(read_mirrored(frame, tile.input))
-
-        def finish(probabilities: NDArray[np.float32]) -> None:
-            store(task, self._encode(probabilities[(slice(None), *inside)]))
-
-        return Work(load, finish)
-
-    def _encode(self, probabilities: NDArray[np.float32]) -> NDArray[Any]:
-        """What is stored of the probabilities (classes, *spatial)."""
-        stored = probabilities[1:] if len(probabilities) == 2 else probabilities
-        if self.saves_floats:
-            return stored if self.job.save == "probabilities" else probabilities
-        if self.save_objects:
-            elevation = make_elevation(probabilities, self.card.object_rules)[np.newaxis]
-            return np.concatenate([elevation, foreground(stored)]) if self.job.confidence else elevation
-        return segment(probabilities, target="classes", threshold=self.card.threshold)[np.newaxis]
+        return run_tiles(self.net, tasks, self.tiles.step, read=self.read, write=write, batch=batch)
 
     def __enter__(self) -> Self:
         return self

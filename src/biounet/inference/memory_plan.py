@@ -1,4 +1,4 @@
-"""How images are cut so that prediction stays inside a memory budget, and what that will take."""
+"""Memory plans: tiles with which prediction stays inside a memory budget, and the time that they will take."""
 
 import math
 import time
@@ -19,27 +19,28 @@ __all__ = ["Plan", "Stopwatch", "plan_prediction", "warm_up"]
 
 
 ALIGN = {2: 64, 3: 16}
-"""Sides of large tiles are multiples of this, so that they divide evenly into chunks."""
+"""Sides of large tiles are multiples of this number of pixels, so that tiles divide evenly into chunks."""
 
 LONGEST_CHUNK = {2: 512, 3: 64}
+"""Longest side of a chunk, per dimension."""
 
 LARGEST = {2: 1536, 3: 256}
-"""Tiles with longer sides are not quicker: what they save at their borders they lose in the processor's caches."""
+"""Longest side of a tile, per dimension. Longer ones are not quicker: they fit worse into the caches of processors."""
 
 SLACK_BYTES = 160 * 2**20
 SLACK_SHARE = 0.08
-"""What allocators and libraries hold beyond feature maps: as measured by benchmarks/memory.py."""
+"""Memory of allocators and libraries beside feature maps, as measured by benchmarks/memory.py."""
 
 GPU_SHARE = 1.3
-"""The same on a GPU, where convolutions need a workspace."""
+"""Memory on a GPU per byte of feature maps: convolutions need a workspace."""
 
 SAMPLE_SECONDS = 0.1
-"""What a tile takes by which the speed of a machine is measured: smaller ones are slower per operation."""
+"""Least seconds of a tile by which the speed of a machine is measured: small tiles are slower per operation."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How the images of one shape are cut, and what that is expected to take.
+    """Tiles for images of one shape, with the memory and time that they are expected to take.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def plan_prediction(
     tile: int | Sequence[int] | None = None,
     batch: int = 1,
 ) -> Plan:
-    """Choose tiles: the least redundant ones that stay inside the budget.
+    """The least redundant tiles that stay inside a memory budget.
 
     Parameters
     ----------
@@ -98,18 +99,18 @@ def plan_prediction(
     classes : int
     itemsize : bytes per pixel and channel of the input
     held : bytes
-        What the process holds beside tiles: see `warm_up`; and whole results, if any.
+        Memory of the process beside tiles: see `warm_up`; and a region of objects, if any.
     budget : bytes
-        For everything that the process holds, and as much on the GPU.
+        For all memory of the process, and as much on the GPU.
     frames : number of images of this shape
     tile : pixels
-        Largest tile, if it should not be chosen.
+        Largest tile; by default it is chosen.
     batch : tiles sent through the network together
 
     Raises
     ------
     MemoryBudgetError
-        If the smallest tile needs more than the budget, or the tile that was asked for does; it says how much.
+        If the smallest tile, or the tile that was asked for, needs more than the budget; the message says how much.
     ShapeError
         If the image does not have the axes of the network.
     """
@@ -165,7 +166,7 @@ def _part(step: int, longest: int, *, even: bool) -> int:
 
 
 def _total(net: TilePredictor, held: int, features: int, buffers: int) -> int:
-    """Bytes that the process will hold, or the GPU, whichever is more."""
+    """Memory of the process or of the GPU, whichever is more, in bytes."""
     if net.device.type == "cuda":
         return max(held + buffers + SLACK_BYTES, int(features * GPU_SHARE))
     return held + int((buffers + features) * (1 + SLACK_SHARE)) + SLACK_BYTES
@@ -177,13 +178,9 @@ def _affordable(net: TilePredictor, budget: int) -> int:
 
 
 def warm_up(net: TilePredictor, channels: int) -> int:
-    """Predict the smallest tile, so that libraries load what they need; return what the process holds then.
+    """Memory of the process, in bytes, after the smallest tile has been predicted and all libraries are loaded.
 
-    Memory of larger tiles is given back only in part, but used again: this is to be measured before them.
-
-    Returns
-    -------
-    bytes
+    To be called before larger tiles are predicted: their memory is given back only in part, but used again.
     """
     _predict_noise(net, channels, net.geometry.grid)
     net.cost(net.geometry.grid, channels=channels)
@@ -191,7 +188,7 @@ def warm_up(net: TilePredictor, channels: int) -> int:
 
 
 class Stopwatch:
-    """How long a network takes on this machine, by tiles of noise.
+    """Seconds that a network takes on this machine, measured on tiles of noise.
 
     Parameters
     ----------
@@ -205,7 +202,7 @@ class Stopwatch:
         self._taken: dict[tuple[int, ...], float] = {}
 
     def time(self, plan: Plan) -> Plan:
-        """Add the seconds to a plan. No tile is larger than those of the plan, so that its memory is enough."""
+        """Plan with its seconds. No tile of noise is larger than the tiles of the plan, so the memory is enough."""
         sample = self._net.geometry.grid
         while self._seconds(sample) < SAMPLE_SECONDS and (larger := _doubled(sample, plan.tiles.step)) != sample:
             sample = larger
@@ -213,14 +210,14 @@ class Stopwatch:
         return replace(plan, seconds=plan.operations * self._seconds(sample) / operations)
 
     def _seconds(self, output: tuple[int, ...]) -> float:
-        """What a tile takes; the quicker of two is the less disturbed."""
+        """Seconds of a tile; the quicker of two is the less disturbed."""
         if output not in self._taken:
             self._taken[output] = min(_predict_noise(self._net, self._channels, output) for _ in range(2))
         return self._taken[output]
 
 
 def _doubled(sizes: tuple[int, ...], most: tuple[int, ...]) -> tuple[int, ...]:
-    """Twice the sizes, where that is not too much."""
+    """Twice the sizes, where they stay within `most`."""
     return tuple(2 * size if 2 * size <= limit else size for size, limit in zip(sizes, most, strict=True))
 
 
@@ -234,7 +231,7 @@ def _predict_noise(net: TilePredictor, channels: int, output: tuple[int, ...]) -
 
 
 def _at_least(size: int) -> str:
-    """A size that, given as a budget, is enough."""
+    """Budget that is enough for a number of bytes, as text."""
     return f"{math.ceil(size * 1.02 / 2**20)}MiB"
 
 

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from biounet.core.boxes import ArrayReader
 from biounet.core.errors import ConfigError, ShapeError
-from biounet.inference.ensemble import joint_card, load_members
-from biounet.inference.overlap_tile import predict_array
+from biounet.inference.decoding import decoder_of
+from biounet.inference.ensemble import Ensemble, joint_card, load_members, normalise
+from biounet.inference.overlap_tile import predict_image
+from biounet.inference.tiles import read_mirrored
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
-from biounet.segmentation import link_slices, number_apart, segment, segment_objects
+from biounet.segmentation import link_slices, number_apart
 
 __all__ = ["Model", "load_model"]
 
@@ -73,19 +76,13 @@ class Model:
             raise ShapeError(
                 f"the network takes {channels} channels and {dims} spatial axes, got an image of shape {image.shape}"
             )
-        normalised = self.card.normalization.measured(image).apply(image)
-        result = predict_array(
-            self.net,
-            normalised,
-            device=where,
-            precision=what,
-            tile=tile,
-            tta=tta,
-            **self.card.after_scores,
+        members = [(member.net, member.card) for member in (self, *self.others)]
+        net = Ensemble(members, device=where, precision=what, tta=tta)
+        measured = [normalization.measured(image) for normalization in net.normalizations]
+        reader = ArrayReader(image)
+        return predict_image(
+            net, image.shape[1:], lambda at: normalise(read_mirrored(reader, at.input), measured), tile=tile
         )
-        for other in self.others:
-            result += other.predict(image, tile=tile, tta=tta, device=device, precision=precision)
-        return np.divide(result, 1 + len(self.others), out=result)
 
     def segment(
         self, image: NDArray[Any], *, tile: int | None = None, tta: bool = False, link: bool = False
@@ -113,17 +110,14 @@ class Model:
         if link and not self.card.task.numbered:
             raise ConfigError("the model was trained on classes, there are no objects to link; leave link out")
         probabilities = self.predict(image, tile=tile, tta=tta)
-        if not self.card.task.numbered:
-            decide = partial(segment, target="classes", threshold=self.card.threshold)
-        else:
-            decide = partial(segment_objects, rules=self.card.object_rules)
+        decode = partial(decoder_of(self.card).segment, card=self.card)
         if probabilities.ndim - 1 > self.card.model.dims:  # sections of a stack
-            sections = np.stack([decide(section) for section in np.moveaxis(probabilities, 1, 0)])
+            sections = np.stack([decode(section) for section in np.moveaxis(probabilities, 1, 0)])
             number = link_slices if link else number_apart
             return number(sections) if self.card.task.numbered else sections
         if link:
             raise ShapeError(f"there are no sections to link, got an image of shape {image.shape}; leave link out")
-        return decide(probabilities)
+        return decode(probabilities)
 
 
 def load_model(

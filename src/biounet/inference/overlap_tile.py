@@ -1,56 +1,57 @@
 """Exact overlap-tile: a network applied tile by tile gives what it gives on the whole image.
 
-What "the whole image" means: the image is mirrored at its edges without end, the network is applied,
-and its output over the image is kept. So zeros that padded convolutions put around their input never
-reach a delivered pixel, and one pixel has one value however the image is cut.
+"The whole image" is defined so: the image is mirrored at its edges without end, the network is applied, and its
+output over the image is kept. So the zeros of padded convolutions never reach a delivered pixel, and one pixel has
+one value however the image is cut.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from biounet.core.boxes import ArrayReader, Box
+from biounet.core.boxes import ArrayReader
 from biounet.core.errors import ConfigError, ShapeError
 from biounet.core.geometry import Geometry
 from biounet.data.normalize import Normalization
 from biounet.inference.cost import Cost, count_cost, meta_copy
 from biounet.inference.smoothing import smooth
 from biounet.inference.symmetries import SYMMETRIES, Symmetry, turn, turn_back
-from biounet.inference.tiles import plan_tiles, read_mirrored
+from biounet.inference.tiles import Tile, plan_tiles, read_mirrored
 from biounet.models.device import channels_last, exact_kernels, to_channels_last
 from biounet.models.fused import freeze, fuse_activations
 
-__all__ = ["TileNet", "TilePredictor", "Work", "predict_array", "run_tiles"]
+__all__ = ["Floats", "TileNet", "TilePredictor", "predict_array", "predict_image", "run_tiles"]
 
 
 LARGEST = {2: (1024, 1024), 3: (64, 128, 128)}
 """Largest tile, per dimension, where nobody has planned one."""
 
 Floats = NDArray[np.float32]
+T = TypeVar("T")
 
 
 class TilePredictor(Protocol):
-    """What predicts tiles: one network, or several."""
+    """A network that predicts tiles, or several networks whose mean is taken."""
 
     geometry: Geometry
     dims: int
     device: torch.device
     precision: torch.dtype
     copies: int
-    """How many copies of the image it takes, each normalised in its own way, along the axis of channels."""
+    """Number of copies of the image that are taken, each normalised in its own way, along the axis of channels."""
 
     def __call__(self, inputs: Floats, output: Sequence[int]) -> Floats:
         """Return probabilities, or images, (N, classes, *output) of a batch of tiles (N, copies * C, *spatial)."""
 
     def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
-        """Count what a batch takes, without computing it."""
+        """Memory and arithmetic of a batch, counted without computing it."""
 
 
 class TileNet:
@@ -65,11 +66,11 @@ class TileNet:
     tta : bool
         Average over the 8 symmetries of the plane YX (test-time augmentation), for 8 times the work.
     temperature : positive
-        What logits are divided by before the soft-max, see `biounet.inference.calibration`.
-    smoothing : passes in which logits are smoothed before that, see `biounet.inference.smoothing`
+        Logits are divided by it before the soft-max, see `biounet.inference.calibration`.
+    smoothing : passes in which logits are smoothed before the division, see `biounet.inference.smoothing`
     units : Normalization
-        Of a network that draws images: they are brought back to the range from which they were normalised.
-        None: it gives logits of classes, which become probabilities.
+        Of a network that draws images: its output is brought back to the range of the true images.
+        None: its output is logits of classes, which become probabilities.
 
     Examples
     --------
@@ -129,7 +130,7 @@ class TileNet:
             return self._mean(self._net, images, output).cpu().numpy()
 
     def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
-        """Count what a batch takes, without computing it."""
+        """Memory and arithmetic of a batch, counted without computing it."""
         shape = (batch, channels, *self.geometry.input_size(output))
         return count_cost(lambda images: self._mean(self._shapes, images, output), shape, self.precision)
 
@@ -163,83 +164,98 @@ def _in_units(images: Tensor, units: Normalization) -> Tensor:
     return images * scale + offset
 
 
-class Work:
-    """One tile to do: how to get its input and where to put its output.
+def run_tiles(
+    net: TilePredictor,
+    tiles: Iterable[T],
+    output: Sequence[int],
+    *,
+    read: Callable[[T], Floats],
+    write: Callable[[T, Floats], None],
+    batch: int = 1,
+) -> Iterator[int]:
+    """Number of tiles that have been predicted and written since the last number.
 
-    Parameters
-    ----------
-    load : () -> (C, *spatial), float32, normalised
-    store : (classes, *output) -> None
-    """
-
-    def __init__(self, load: Callable[[], Floats], store: Callable[[Floats], None]) -> None:
-        self.load = load
-        self.store = store
-
-
-def run_tiles(net: TilePredictor, work: Iterable[Work], output: Sequence[int], *, batch: int = 1) -> Iterator[int]:
-    """Predict tiles; while some are computed, the next are read and the last are written.
+    While some tiles are computed, the next are read and the last are written.
 
     Parameters
     ----------
     net : TilePredictor
-    work : Iterable of Work
-        Consumed as it goes. All inputs are of one shape.
-    output : pixels per spatial axis that the network delivers per tile
+    tiles : Iterable
+        Consumed as tiles are read.
+    output : pixels per spatial axis that the network delivers for a tile
+    read : tile -> (C, *spatial), float32, normalised
+        All tiles have one shape. Called in a thread of its own, at most one batch ahead.
+    write : tile, (classes, *output) -> None
+        Called in a thread of its own, for one batch at a time.
     batch : int
         Tiles sent through the network together. The last batch is filled up, so that every tile meets
         the same arithmetic.
-
-    Yields
-    ------
-    int
-        How many tiles have been stored since the last time. At most one batch is read ahead, and
-        one is being written.
     """
-    items = iter(work)
-    groups = iter(lambda: list(islice(items, batch)), [])
+    left = iter(tiles)
+    groups = iter(lambda: list(islice(left, batch)), [])
+
+    def load(group: list[T]) -> Floats:
+        inputs = [read(tile) for tile in group]
+        inputs += inputs[-1:] * (batch - len(group))
+        return inputs[0][np.newaxis] if batch == 1 else np.stack(inputs)
+
+    def store(group: list[T], results: Floats) -> int:
+        for tile, result in zip(group, results, strict=False):
+            write(tile, result)
+        return len(group)
+
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as writing:
-        ahead = deque(_submit_load(reading, groups, batch))
-        behind: deque[tuple[Future[None], int]] = deque()
+        ahead = deque((group, reading.submit(load, group)) for group in islice(groups, 1))
+        behind: deque[Future[int]] = deque()
         while ahead:
             group, coming = ahead.popleft()
             inputs = coming.result()
             del coming  # or it would hold the inputs until the next
-            ahead.extend(_submit_load(reading, groups, batch))
+            ahead.extend((group, reading.submit(load, group)) for group in islice(groups, 1))
             results = net(inputs, output)
             del inputs
             while behind:
-                yield _finish(behind)
-            behind.append((writing.submit(_store, group, results), len(group)))
+                yield behind.popleft().result()
+            behind.append(writing.submit(store, group, results))
             del results
         while behind:
-            yield _finish(behind)
+            yield behind.popleft().result()
 
 
-def _submit_load(
-    reading: ThreadPoolExecutor, groups: Iterator[list[Work]], batch: int
-) -> Iterator[tuple[list[Work], "Future[Floats]"]]:
-    """Begin to read the next batch, if there is one."""
-    for group in islice(groups, 1):
-        yield group, reading.submit(_load, group, batch)
+def predict_image(
+    net: TilePredictor,
+    shape: Sequence[int],
+    read: Callable[[Tile], Floats],
+    *,
+    tile: int | Sequence[int] | None = None,
+    batch: int = 1,
+) -> Floats:
+    """Probabilities, or the image that a network draws, of a whole image, computed tile by tile.
 
+    Parameters
+    ----------
+    net : TilePredictor
+    shape : pixels per spatial axis of the image
+    read : tile -> (C, *spatial), float32, normalised; the pixels of its input
+    tile, batch : as for `predict_array`
 
-def _load(group: list[Work], batch: int) -> Floats:
-    inputs = [item.load() for item in group]
-    inputs += inputs[-1:] * (batch - len(group))
-    return inputs[0][np.newaxis] if batch == 1 else np.stack(inputs)
+    Returns
+    -------
+    (classes, *spatial), float32
+    """
+    wanted = LARGEST[net.dims] if tile is None else (tile,) * net.dims if isinstance(tile, int) else tuple(tile)
+    plan = plan_tiles(shape, wanted, net.geometry)
+    result: list[Floats] = []  # made when the number of classes is known
 
+    def write(tile: Tile, probabilities: Floats) -> None:
+        if not result:
+            result.append(np.empty((len(probabilities), *plan.shape), np.float32))
+        inside = tuple(slice(size) for size in tile.output.shape)
+        result[0][(slice(None), *tile.output.slices)] = probabilities[(slice(None), *inside)]
 
-def _store(group: list[Work], results: Floats) -> None:
-    for item, result in zip(group, results, strict=False):
-        item.store(result)
-
-
-def _finish(behind: "deque[tuple[Future[None], int]]") -> int:
-    """Wait until a batch is written."""
-    writing, count = behind.popleft()
-    writing.result()
-    return count
+    for _ in run_tiles(net, plan, plan.step, read=read, write=write, batch=batch):
+        pass
+    return result[0]
 
 
 def predict_array(
@@ -255,7 +271,7 @@ def predict_array(
     smoothing: int = 0,
     units: Normalization | None = None,
 ) -> Floats:
-    """Predict an image in memory.
+    """Probabilities, or the image that a network draws, of an image in memory.
 
     Parameters
     ----------
@@ -285,20 +301,5 @@ def predict_array(
     """
     options: dict[str, Any] = {"temperature": temperature, "smoothing": smoothing, "units": units}
     ready = TileNet(net, device=device, precision=precision, tta=tta, **options)
-    wanted = LARGEST[ready.dims] if tile is None else (tile,) * ready.dims if isinstance(tile, int) else tuple(tile)
-    plan = plan_tiles(image.shape[1:], wanted, ready.geometry)
     reader = ArrayReader(image)
-    result: list[Floats] = []  # made when the number of classes is known
-
-    def work(input_: Box, output: Box) -> Work:
-        def store(probabilities: Floats) -> None:
-            if not result:
-                result.append(np.empty((len(probabilities), *plan.shape), np.float32))
-            inside = tuple(slice(size) for size in output.shape)
-            result[0][(slice(None), *output.slices)] = probabilities[(slice(None), *inside)]
-
-        return Work(lambda: read_mirrored(reader, input_), store)
-
-    for _ in run_tiles(ready, (work(tile.input, tile.output) for tile in plan), plan.step, batch=batch):
-        pass
-    return result[0]
+    return predict_image(ready, image.shape[1:], lambda tile: read_mirrored(reader, tile.input), tile=tile, batch=batch)

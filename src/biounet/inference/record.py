@@ -1,4 +1,4 @@
-"""The record of a result: what its pixels depend on, so that a second run adds only what is made in the same way."""
+"""Record of a result: all that its pixels depend on, so that a later run adds only pixels made in the same way."""
 
 import hashlib
 import json
@@ -7,22 +7,22 @@ from typing import Any
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import OutputError
-from biounet.inference.job import OpenJob
+from biounet.inference.job import Job
 
 __all__ = ["RECORD", "read_record", "write_record"]
 
 
 RECORD = "biounet.json"
-"""File in a store that tells how its chunks were made."""
+"""File in a store with the record of how its chunks are made."""
 
 
-def write_record(path: Path, job: OpenJob) -> None:
-    """Write down in a store how its chunks are made; refuse if others were made in another way.
+def write_record(path: Path, job: Job) -> None:
+    """Write the record of a store, or check it against the record that is there.
 
     Raises
     ------
     OutputError
-        It says what differs.
+        If the chunks of the store were made in another way; the message says what differs.
     """
     found, wanted = read_record(path), _record(job)
     for key in sorted(set(found) & set(wanted)):
@@ -35,7 +35,7 @@ def write_record(path: Path, job: OpenJob) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read how the chunks of a store were made; nothing if there are none."""
+    """Record of a store; empty if there is none."""
     try:
         found: dict[str, Any] = json.loads((path / RECORD).read_text())
     except FileNotFoundError:
@@ -45,16 +45,16 @@ def read_record(path: Path) -> dict[str, Any]:
     return found
 
 
-def _record(job: OpenJob) -> dict[str, Any]:
+def _record(job: Job) -> dict[str, Any]:
     """All that the bytes of a result depend on, other than the pixels of the image."""
     return {
-        "model": hashlib.sha256(b"".join(path.read_bytes() for path in job.job.models)).hexdigest(),
+        "model": hashlib.sha256(b"".join(path.read_bytes() for path in job.settings.models)).hexdigest(),
         "shape": list(job.image.shape),
-        "save": job.job.save,
+        "save": job.settings.save,
         "tile": list(job.tiles.step),
         "device": job.net.device.type,
         "precision": str(job.net.precision).removeprefix("torch."),
-        "tta": job.job.tta,
-        "depth": job.job.depth,
-        "link": job.job.link,
+        "tta": job.settings.tta,
+        "depth": job.settings.depth,
+        "link": job.settings.link,
     }

@@ -1,142 +1,157 @@
-"""The elevation map of an image on disk while tiles are predicted: one file for each, absent or complete."""
+"""Tiles on disk: the file that a result is written to, and what is kept beside it until the result is complete."""
 
 import shutil
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.array_store import ArrayFolder
+from biounet.core.atomic_files import sayable
 from biounet.core.boxes import Box
-from biounet.inference.tiles import TilePlan
-from biounet.measurement import ForegroundSums
+from biounet.data.results import label_type
+from biounet.inference.confidence_sums import KeptSums
+from biounet.inference.job import Job, TileTask
+from biounet.inference.record import write_record
+from biounet.inference.tile_files import TileFiles
+from biounet.io import LazyOutput, ResumableOutput, attach, create, format_of
 
-__all__ = ["KeptSums", "TileStore"]
+__all__ = ["TileStore"]
 
 
-@dataclass(frozen=True)
 class TileStore:
-    """The elevation map of one frame: a `biounet.core.boxes.Reader` of what was put there tile by tile.
+    """The tiles of a job on disk: put in any order, by several processes if `shared`, and found again by a later run.
+
+    Pixels that are saved go into the result itself. Elevation maps, where objects are to be numbered, go into a hidden
+    folder beside it until all tiles of a frame are there, see `biounet.inference.object_numbers`.
+
+    Only some formats can be resumed, see `biounet.io.Format`: they keep whole chunks, each of which lies in one tile.
+    Beside the chunks lies a record of how they were made, so that chunks that are added later are made in the same way.
 
     Parameters
     ----------
-    folder : Path
-        It must exist; several frames and several processes may share it.
-    frame : int
-    tiles : TilePlan
-    dtype : of the pixels; bytes of an elevation map, unless what is kept beside it is read
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from biounet.core.geometry import Geometry
-    >>> tiles = TilePlan((1, 5), (1, 3), Geometry((1, 1), (0, 0), (0, 0), padded=True))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     elevation = TileStore(Path(folder), 0, tiles)
-    ...     elevation.put((0, 0), np.array([[1, 2, 3]], np.uint8))
-    ...     elevation.put((0, 1), np.array([[4, 5]], np.uint8))
-    ...     elevation.read(Box((0, 2), (1, 4)))
-    array([[3, 4]], dtype=uint8)
+    job : Job, cut into tiles
+    path : Path
+        The result.
+    output : LazyOutput
+        The open result; see `begin` and `attach`.
+    chunk : pixels per spatial axis of chunks, where the format has some
     """
 
-    folder: Path
-    frame: int
-    tiles: TilePlan
-    dtype: type[np.generic] = np.uint8
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Pixels per spatial axis."""
-        return self.tiles.shape
-
-    def holds(self, index: tuple[int, ...]) -> bool:
-        """Whether a tile is there."""
-        return (self.frame, *index) in ArrayFolder(self.folder)
-
-    def put(self, index: tuple[int, ...], pixels: NDArray[Any]) -> None:
-        """Keep the pixels (*spatial) that a tile delivers.
-
-        Raises
-        ------
-        OutputError
-            When the disk is full.
-        """
-        ArrayFolder(self.folder)[self.frame, *index] = np.ascontiguousarray(pixels)
-
-    def read(self, box: Box) -> NDArray[Any]:
-        """Return the pixels of a region, of which all tiles must be there."""
-        arrays, result = ArrayFolder(self.folder), np.empty(box.shape, self.dtype)
-        sides = zip(box.start, box.stop, self.tiles.step, strict=True)
-        for index in product(*(range(start // step, -(-stop // step)) for start, stop, step in sides)):
-            tile = self.tiles.tile(index).output
-            common = Box(
-                tuple(map(max, box.start, tile.start)),
-                tuple(map(min, box.stop, tile.stop)),
-            )
-            pixels = arrays[self.frame, *index]
-            result[common.relative_to(box.start).slices] = pixels[common.relative_to(tile.start).slices]
-        return result
-
-
-@dataclass(frozen=True)
-class KeptSums:
-    """Sums of the probability of the foreground in each object of each frame of a label file.
-
-    They take 16 bytes for an object and frame, in a hidden folder beside the file, so that a run that was stopped has
-    those of what it finished.
-
-    Parameters
-    ----------
-    folder : Path
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     kept = KeptSums.beside(Path(folder) / "cells.tif")
-    ...     for frame in range(2):
-    ...         kept.keep(frame, ForegroundSums(np.array([1, 2]), np.array([0.5, 3.0])))
-    ...     [sums.sums.tolist() for sums in kept.of(2)], kept.of(1, sections=2)[0].sums.tolist(), kept.of(3)
-    ([[0.5, 3.0], [0.5, 3.0]], [1.0, 6.0], None)
-    """
-
-    folder: Path
+    def __init__(self, job: Job, path: Path, output: LazyOutput, *, chunk: Sequence[int] = ()) -> None:
+        self.job, self.path, self.chunk = job, path.absolute(), tuple(chunk)
+        self.folder = self.path.with_name(f".{path.name}.elevation")
+        self.sums = KeptSums.beside(path)
+        self._output = output
 
     @classmethod
-    def beside(cls, labels: Path) -> "KeptSums":
-        """Those of a label file."""
-        return cls(labels.absolute().with_name(f".{labels.name}.confidence"))
-
-    def keep(self, frame: int, sums: ForegroundSums) -> None:
-        """Keep the sums of a frame; its objects have the numbers that they have in the file.
+    def begin(
+        cls, job: Job, path: Path, chunk: Sequence[int], *, overwrite: bool = False, resume: bool = False
+    ) -> "TileStore":
+        """Store for a result that is begun, or resumed.
 
         Raises
         ------
         OutputError
-            When the disk is full.
+            If the file exists, cannot be written, or its format cannot hold such a result.
         """
-        rows = np.empty(len(sums.labels), [("label", np.int64), ("sum", np.float64)])
-        rows["label"], rows["sum"] = sums.labels, sums.sums
-        ArrayFolder(self.folder)[frame,] = rows
+        shape, axes, spacing = job.shape, job.axes, job.image.spacing
+        sizes = dict(zip("ZYX"[-job.net.dims :], chunk, strict=True))
+        chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
+        output = create(
+            path, shape=shape, dtype=_type(job, path), axes=axes, spacing=spacing, chunks=chunks,
+            labels=not job.saves_floats, overwrite=overwrite, resume=resume,
+        )  # fmt: skip
+        if format_of(path).resumable:
+            write_record(path, job)
+        store = cls(job, path, output, chunk=chunk)
+        if job.numbers_objects:
+            if not (resume and store.shared):
+                shutil.rmtree(store.folder, ignore_errors=True)
+                store.sums.forget()
+            with sayable(path):
+                store.folder.mkdir(parents=True, exist_ok=True)
+        return store
 
-    def of(self, frames: int, *, sections: int = 1) -> list[ForegroundSums] | None:
-        """Return the sums of all frames, or none if those of any are not there.
+    @classmethod
+    def attach(cls, job: Job, path: Path) -> "TileStore":
+        """Store that another process has begun, to put tiles there."""
+        return cls(job, path, attach(path))
 
-        Parameters
-        ----------
-        frames : how many the file has
-        sections : that were predicted one by one, and are a frame together
-        """
-        arrays = ArrayFolder(self.folder)
-        if any((number,) not in arrays for number in range(frames * sections)):
-            return None
-        parts = [arrays[number,] for number in range(frames * sections)]
-        sums = [ForegroundSums(part["label"], part["sum"]) for part in parts]
-        return [ForegroundSums.joined(sums[first : first + sections]) for first in range(0, len(sums), sections)]
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may `attach` the store, and later runs may resume it."""
+        return isinstance(self._output, ResumableOutput)
 
-    def forget(self) -> None:
-        """Delete all that is there."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    @property
+    def largest_label(self) -> int:
+        """Largest number that the type of the result holds."""
+        return int(np.iinfo(_type(self.job, self.path)).max)
+
+    @property
+    def left(self) -> int:
+        """Number of tiles that are still to be computed."""
+        frames = range(len(self.job.frames))
+        return sum(not self.holds(frame, tile.output) for frame in frames for tile in self.job.tiles)
+
+    def missing(self, frames: Iterable[int]) -> Iterator[TileTask]:
+        """Tiles of frames that are still to be computed."""
+        every = (task for frame in frames for task in self.job.tasks(frame))
+        return (task for task in every if not self.holds(task.frame, task.tile.output))
+
+    def put(self, task: TileTask, pixels: NDArray[Any]) -> None:
+        """Store the pixels (C, *spatial) of a tile, see `Job.encode`."""
+        if not self.job.numbers_objects:
+            self.write(task.frame, task.tile.output, pixels)
+            return
+        if self.job.settings.confidence:
+            self.foreground(task.frame).write(task.tile.output, pixels[1])
+        self.elevation(task.frame).write(task.tile.output, pixels[0])
+
+    def holds(self, frame: int, box: Box) -> bool:
+        """Whether all that is wanted of a tile is stored."""
+        if not self.job.numbers_objects:
+            return self.is_written(frame, box)
+        parts = [self.elevation(frame), *([self.foreground(frame)] if self.job.settings.confidence else [])]
+        return all(part.holds(box) for part in parts) or self.is_written(frame)
+
+    def elevation(self, frame: int) -> TileFiles:
+        """Elevation map of a frame."""
+        return TileFiles(self.folder, frame, self.job.tiles.shape, self.job.tiles.step)
+
+    def foreground(self, frame: int) -> TileFiles:
+        """Probability of the foreground in a frame, which is kept where the confidence of objects is wanted."""
+        return TileFiles(self.folder / "foreground", frame, self.job.tiles.shape, self.job.tiles.step, np.float32)
+
+    def write(self, frame: int, box: Box, pixels: NDArray[Any]) -> None:
+        """Write a region of a frame, (C, *spatial) or (*spatial), into the result."""
+        place = self._place(frame, box)
+        self._output.write(place, np.ascontiguousarray(pixels).reshape(place.shape))
+
+    def is_written(self, frame: int, box: Box | None = None) -> bool:
+        """Whether a region of a frame, or the whole frame, is in the result."""
+        shape = self.job.tiles.shape
+        whole = Box((0,) * len(shape), shape)
+        return isinstance(self._output, ResumableOutput) and self._output.holds(self._place(frame, box or whole))
+
+    def _place(self, frame: int, box: Box) -> Box:
+        """Where a region of a frame lies in the result."""
+        return self.job.frames[frame].place(self._output.axes, box, self.job.channels)
+
+    def __enter__(self) -> Self:
+        self._output.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._output.__exit__(kind, *error)
+        if self.job.numbers_objects and (kind is None or not self.shared):  # else another run goes on with it
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if kind is not None and not self.shared:
+            self.sums.forget()
+
+
+def _type(job: Job, path: Path) -> np.dtype[Any]:
+    """Type of the pixels of a result."""
+    usual = np.dtype(np.uint32) if job.numbers_objects else job.dtype
+    return usual if job.saves_floats else label_type(path, usual)

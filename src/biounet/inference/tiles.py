@@ -1,4 +1,4 @@
-"""How an image is cut into tiles, and what stands outside of it."""
+"""Tiles: the pieces of an image that a network predicts at once, and the mirrored pixels around the image."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,15 +18,30 @@ __all__ = ["Tile", "TilePlan", "mirrored_indices", "plan_tiles", "read_mirrored"
 
 @dataclass(frozen=True)
 class Tile:
-    """One piece of work: the input region (it may reach outside the image) and the region delivered."""
+    """One tile of an image.
 
+    Parameters
+    ----------
+    index : position in the grid of tiles
+    input : region that the network reads; it may reach outside the image
+    output : region that the network delivers, inside the image
+    """
+
+    index: tuple[int, ...]
     input: Box
     output: Box
 
 
 @dataclass(frozen=True)
 class TilePlan:
-    """How an image is cut: all tiles have one input shape, and their outputs fill the image without overlap."""
+    """A grid of tiles: all have one input shape, and their outputs fill the image without overlap.
+
+    Parameters
+    ----------
+    shape : pixels per spatial axis of the image
+    step : pixels per spatial axis that the network delivers for a tile; at the edge of the image fewer are kept
+    geometry : of the network
+    """
 
     shape: tuple[int, ...]
     step: tuple[int, ...]
@@ -56,7 +71,7 @@ class TilePlan:
         stop = tuple(min(zero + step, size) for zero, step, size in zip(start, self.step, self.shape, strict=True))
         before = tuple(zero - margin for zero, margin in zip(start, self.geometry.margin, strict=True))
         after = tuple(zero + size for zero, size in zip(before, self.input_shape, strict=True))
-        return Tile(Box(before, after), Box(start, stop))
+        return Tile(tuple(index), Box(before, after), Box(start, stop))
 
     def __iter__(self) -> Iterator[Tile]:
         return (self.tile(index) for index in product(*(range(count) for count in self.counts)))
@@ -65,7 +80,7 @@ class TilePlan:
 def plan_tiles(
     shape: Sequence[int], output: Sequence[int], geometry: Geometry, *, align: Sequence[int] | None = None
 ) -> TilePlan:
-    """Cut an image into tiles that deliver at most about `output` pixels per axis.
+    """A grid of tiles that deliver at most about `output` pixels per axis.
 
     Parameters
     ----------
@@ -103,7 +118,7 @@ def plan_tiles(
 
 
 def mirrored_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
-    """Where the pixels start..stop of an axis come from, if the image is mirrored at its edges without end.
+    """Indices of the pixels start..stop of an axis, where the image is mirrored at its edges without end.
 
     The edge pixel itself is not repeated.
 
@@ -118,7 +133,7 @@ def mirrored_indices(start: int, stop: int, size: int) -> NDArray[np.intp]:
 
 
 def read_mirrored(reader: Reader, box: Box) -> NDArray[Any]:
-    """Read a region of all channels that may reach outside the image, where its mirror image stands.
+    """Pixels of a region that may reach outside the image, where the mirrored image is read.
 
     Parameters
     ----------

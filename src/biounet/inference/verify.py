@@ -1,24 +1,26 @@
-"""The promise that results do not depend on tiles, checked on the user's own model and image."""
+"""Check, on the user's own model and image, that results do not depend on how an image is cut into tiles."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
 from biounet.core.boxes import Box
-from biounet.inference.job import OpenJob, Task
-from biounet.inference.tiles import plan_tiles
+from biounet.inference.job import Job, TileTask
+from biounet.inference.overlap_tile import Floats
+from biounet.inference.tiles import Tile, TilePlan, plan_tiles
 
 __all__ = ["largest_difference"]
 
 
-def largest_difference(job: OpenJob) -> float:
-    """Predict sample tiles a second time, cut elsewhere; return by how much a probability differs at most.
+def largest_difference(job: Job) -> float:
+    """Largest difference of a probability between two tilings, on sample tiles of the first frame.
 
     Parameters
     ----------
-    job : OpenJob
+    job : Job
         The second tiling has tiles of about two thirds of the size. Its first, middle and last tile are
-        compared with those tiles of the job that they meet.
+        compared with the tiles of the job that they meet.
     """
     tiles = job.tiles
     smaller = [max(grid, step * 2 // 3) for grid, step in zip(tiles.geometry.grid, tiles.step, strict=True)]
@@ -26,29 +28,32 @@ def largest_difference(job: OpenJob) -> float:
     every = list(np.ndindex(second.counts))
     task = next(iter(job.tasks(0)))
     return max(
-        _difference(job, task, Box(start, _end(start, second.step)))
-        for start in {second.tile(index).output.start for index in (every[0], every[len(every) // 2], every[-1])}
+        _difference(job, task, second, second.tile(index)) for index in {every[0], every[len(every) // 2], every[-1]}
     )
 
 
-def _difference(job: OpenJob, task: Task, box: Box) -> float:
-    """Compare a region with the tiles of the job that it meets."""
-    got = job.probabilities(task, box)
-    starts = [
-        range(start // step * step, min(stop, size), step)
-        for start, stop, step, size in zip(box.start, box.stop, job.tiles.step, job.tiles.shape, strict=True)
-    ]
-    worst = 0.0
-    for start in product(*starts):
-        tile = Box(start, _end(start, job.tiles.step))
-        low = tuple(map(max, tile.start, box.start))
-        common = Box(low, tuple(map(min, tile.stop, box.stop, job.tiles.shape)))
-        expected = job.probabilities(task, tile)[(slice(None), *common.relative_to(tile.start).slices)]
-        other = got[(slice(None), *common.relative_to(box.start).slices)]
-        worst = max(worst, float(np.abs(expected - other).max()))
+def _difference(job: Job, task: TileTask, second: TilePlan, tile: Tile) -> float:
+    """Largest difference between a tile of the second tiling and the tiles of the job that it meets."""
+    got, box, worst = _predict(job, replace(task, tile=tile), second), tile.output, 0.0
+    sides = zip(box.start, box.stop, job.tiles.step, strict=True)
+    for index in product(*(range(start // step, -(-stop // step)) for start, stop, step in sides)):
+        other = job.tiles.tile(index)
+        common = Box(
+            tuple(map(max, other.output.start, box.start)),
+            tuple(map(min, other.output.stop, box.stop)),
+        )
+        expected = _predict(job, replace(task, tile=other), job.tiles)
+        difference = expected[_inside(common, other)] - got[_inside(common, tile)]
+        worst = max(worst, float(np.abs(difference).max()))
     return worst
 
 
-def _end(start: tuple[int, ...], step: tuple[int, ...]) -> tuple[int, ...]:
-    """Where a tile ends that is not cut at the edge of the image."""
-    return tuple(zero + size for zero, size in zip(start, step, strict=True))
+def _predict(job: Job, task: TileTask, tiles: TilePlan) -> Floats:
+    """Probabilities (classes, *step) of a tile."""
+    probabilities: Floats = job.net(job.read(task)[np.newaxis], tiles.step)[0]
+    return probabilities
+
+
+def _inside(box: Box, tile: Tile) -> tuple[slice, ...]:
+    """Region as an index of the probabilities of a tile."""
+    return (slice(None), *box.relative_to(tile.output.start).slices)

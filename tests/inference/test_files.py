@@ -13,9 +13,8 @@ from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import ConfigError, ImageError, MemoryBudgetError, ModelFileError, OutputError, ShapeError
 from biounet.data.normalize import Normalization
-from biounet.inference import output as outputs
+from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
-from biounet.inference.predict_files import predict_files
 from biounet.io import Image, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
@@ -278,16 +277,16 @@ def stack_of_spots(*shape):
 
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
 @pytest.mark.parametrize("shape", [(5, 40, 50), (2, 3, 40, 50)])
-def test_linked_files_are_linked_stacks(folder, tmp_path, suffix, shape, monkeypatch):
+def test_linked_files_are_linked_stacks(folder, tmp_path, suffix, shape):
     if suffix == ".zarr":
         pytest.importorskip("zarr")
-    monkeypatch.setattr(outputs, "NUMBERING", 16 * 16 * BYTES_PER_PIXEL)  # several regions
+    options = {"tile": 16, "region_memory": 16 * 16 * BYTES_PER_PIXEL}  # several regions
     array = stack_of_spots(*shape)
     source = tmp_path / f"in{suffix}"
     write(source, Image(array, "TZYX"[-len(shape) :]))
     model = load_model(folder / "objects.safetensors")
     files = {
-        link: predict(folder, "objects", source, out=tmp_path / f"{link}{suffix}", tile=16, link=link)[0]
+        link: predict(folder, "objects", source, out=tmp_path / f"{link}{suffix}", link=link, **options)[0]
         for link in (False, True)
     }
     for frame, (apart, linked) in enumerate(zip(*(volumes(read(files[link]).array) for link in files), strict=True)):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from biounet.core.errors import OutputError
-from biounet.inference.tile_store import KeptSums
+from biounet.inference.confidence_sums import KeptSums
 from biounet.measurement import ForegroundSums, measure_objects
 
 SHAPE = (5, 6)

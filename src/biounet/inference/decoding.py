@@ -1,0 +1,84 @@
+"""Decoders: how the probabilities of a network become class numbers, an elevation map, or pixels to save."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from biounet.models.model_file import ModelCard
+from biounet.segmentation import label_elevation, make_elevation, segment
+
+__all__ = ["DECODERS", "Decoder", "decoder_of"]
+
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Way from probabilities to what is saved, for a tile or for a whole image.
+
+    Parameters
+    ----------
+    encode : probabilities (classes, *spatial), ModelCard -> pixels (C, *spatial)
+        Each pixel follows from its own probabilities alone, so tiles give what the whole image gives.
+    numbers_objects : bool
+        The pixels are an elevation map, from which objects are numbered when a whole image is there.
+    """
+
+    encode: Callable[[Floats, ModelCard], NDArray[Any]]
+    numbers_objects: bool = False
+
+    def segment(self, probabilities: Floats, card: ModelCard) -> NDArray[Any]:
+        """Labels (*spatial) of an image in memory: class numbers or numbered objects."""
+        (pixels,) = self.encode(probabilities, card)
+        return label_elevation(pixels, card.object_rules) if self.numbers_objects else pixels
+
+
+def _every_channel(probabilities: Floats, card: ModelCard) -> NDArray[Any]:
+    """The output of the network as it is."""
+    return probabilities
+
+
+def _probabilities(probabilities: Floats, card: ModelCard) -> NDArray[Any]:
+    """Probabilities of all classes; of two classes only those of the foreground."""
+    return probabilities[1:] if len(probabilities) == 2 else probabilities
+
+
+def _classes(probabilities: Floats, card: ModelCard) -> NDArray[Any]:
+    """Number of the most probable class; of two classes, foreground above the threshold."""
+    return segment(probabilities, target="classes", threshold=card.threshold)[np.newaxis]
+
+
+def _elevation(probabilities: Floats, card: ModelCard) -> NDArray[Any]:
+    """Elevation map, in bytes."""
+    return make_elevation(probabilities, card.object_rules)[np.newaxis]
+
+
+DECODERS: Mapping[str, Decoder] = MappingProxyType(
+    {
+        "objects": Decoder(_elevation, numbers_objects=True),
+        "classes": Decoder(_classes),
+        "probabilities": Decoder(_probabilities),
+        "image": Decoder(_every_channel),
+        "attention": Decoder(_every_channel),
+    }
+)
+"""What is saved -> how it is made of probabilities. Saved labels are objects or classes, by the task."""
+
+
+def decoder_of(card: ModelCard, *, save: str = "labels") -> Decoder:
+    """Decoder for one of the outputs of the task that a network was trained for; see `biounet.config.tasks`.
+
+    >>> from biounet.config import ModelConfig
+    >>> from biounet.data.normalize import Normalization
+    >>> card = ModelCard(model=ModelConfig(), normalization=Normalization(), target="distance")
+    >>> decoder_of(card) is DECODERS["objects"], decoder_of(card, save="classes") is DECODERS["classes"]
+    (True, True)
+    """
+    if save == "labels":
+        save = "objects" if card.task.numbered else "classes"
+    return DECODERS[save]
