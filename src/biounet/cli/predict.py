@@ -1,4 +1,4 @@
-"""What `biounet predict` does: say the plan, show progress, choose who computes."""
+"""The command `biounet predict`: files predicted here or on workers, with the plan and the progress shown."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -68,7 +68,7 @@ def run_prediction(
 def _check_table(
     model: Path, inputs: list[Path], out: Path, *, save: str, overwrite: bool, resume: bool, **_: Any
 ) -> None:
-    """Refuse, before anything is predicted, what cannot be measured or written."""
+    """Refuse a table, before anything is predicted, where results cannot be measured or the table exists."""
     if save != "labels":
         raise ConfigError(f"--table measures numbered objects, and --save is {save}; save labels, or leave --table out")
     file = member_files(model)[0]
@@ -86,6 +86,6 @@ def _check_table(
 
 
 def _folder_of(labels: Path) -> Path:
-    """The folder that a label file lies in, or the store that it is a part of."""
+    """The folder of a label file, or of the OME-Zarr store that holds the labels."""
     stores = [folder for folder in labels.parents if folder.suffix.lower() == ".zarr"]
     return (stores[-1] if stores else labels).parent
