@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from biounet.cli.export import export
 from biounet.core.errors import BiounetError, ConfigError
 
 __all__ = ["app", "main"]
@@ -183,6 +184,9 @@ def evaluate(
         groups=groups,
         overwrite=overwrite,
     )
+
+
+app.command()(export)
 
 
 @app.command()
