@@ -3,28 +3,126 @@
 Examples
 --------
 >>> import biounet
->>> model = biounet.load_model("run/model.safetensors")             # doctest: +SKIP
->>> probabilities = model.predict(image)                            # doctest: +SKIP
->>> labels = model.segment(image)                                   # doctest: +SKIP
+>>> model = biounet.train("dataset", "run", minutes=20)             # doctest: +SKIP
+>>> model = biounet.load_model("run")                               # doctest: +SKIP
+>>> probabilities = model.predict("image.tif")                      # doctest: +SKIP
+>>> labels = model.segment("image.tif")                             # doctest: +SKIP
+>>> table = biounet.measure(labels, "image.tif")                    # doctest: +SKIP
+>>> scores = biounet.evaluate("result", "truth").scores             # doctest: +SKIP
 """
 
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from biounet.config import RunConfig
+    from biounet.evaluation import evaluate
     from biounet.inference.model import Model, load_model
+    from biounet.measurement.measure import measure
+    from biounet.training.monitor import Monitor
 
 __version__ = "0.1.0"
-__all__ = ["Model", "load_model"]
+__all__ = ["Model", "__version__", "evaluate", "load_model", "measure", "train"]
+
+_ROOMS = {
+    "Model": "biounet.inference.model",
+    "evaluate": "biounet.evaluation",
+    "load_model": "biounet.inference.model",
+    "measure": "biounet.measurement.measure",
+}
+"""Names that are imported when they are first used, so that importing biounet is quick, and the modules they are in."""
+
+
+def train(
+    dataset: str | Path,
+    out: str | Path,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    settings: "Mapping[str, Any] | RunConfig" = MappingProxyType({}),
+    device: str = "auto",
+    resume: bool = False,
+    report: bool = True,
+    tensorboard: bool = False,
+    monitor: "Monitor | None" = None,
+) -> "Model":
+    """Train a network on annotated images; the command ``biounet train`` does the same.
+
+    Parameters
+    ----------
+    dataset : str or Path
+        A folder of images and labels.
+    out : str or Path
+        Folder of the run: ``model.safetensors``, ``config.toml``, ``log.csv``, ``report.html`` and ``last/`` are
+        written into it. It must be new or empty, unless `resume` is given.
+    minutes : wall-clock budget
+        20, if neither minutes nor steps are given.
+    steps : number of updates, for runs that repeat exactly
+    settings : ``{"train.batch": 4, ...}``
+        What differs from the preset ``default``, or from the settings of the run to resume; or a whole
+        `biounet.config.RunConfig`. Settings that are not given are chosen from the images, and their reasons printed.
+    device : auto, cpu, cuda or cuda:N
+    resume : bool
+        Go on with the run in `out`, which must have been made from the same settings and images.
+    report : bool
+        Keep ``report.html`` up to date, and say what looks wrong with the run.
+    tensorboard : bool
+        Write curves for TensorBoard, too.
+    monitor : Monitor
+        Takes lines and progress, and may stop the run. None: lines are printed.
+
+    Returns
+    -------
+    Model
+        The best network on the held-out images, as `load_model` gives it.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown, out of range, or does not suit the images.
+    DatasetError, ImageError, LabelError, ShapeError
+        If the dataset cannot be read, or has nothing to learn from.
+    OutputError
+        If `out` holds something already.
+    TrainingError
+        If there is nothing to resume, or the run cannot go on; a `biounet.training.monitor.StoppedError` if the
+        monitor has stopped the run.
+    """
+    import time
+
+    began = time.monotonic()
+    from biounet.config.resolve import resolve_settings
+    from biounet.inference.model import load_model
+    from biounet.report.run_report import report as write_report
+    from biounet.training.distributed import connected
+    from biounet.training.monitor import PrintingMonitor, StoppedError, train_run
+    from biounet.training.prepare import begin_run, check_settings
+
+    dataset, out = Path(dataset), Path(out)
+    whole = not isinstance(settings, Mapping)
+    config = resolve_settings(settings, resume=out if resume and not whole else None, minutes=minutes, steps=steps)
+    if not resume:
+        check_settings(config)
+    follower = monitor or PrintingMonitor(again=f"biounet.train({str(dataset)!r}, {str(out)!r}, resume=True)")
+    with connected():
+        run = begin_run(dataset, out, config, device=device, began=began)
+        stopped = train_run(
+            run, follower, resume=resume, tensorboard=tensorboard, write_report=write_report if report else None
+        )
+    if stopped:
+        raise StoppedError(f"the run in {out} was stopped ({stopped}); go on with resume=True")
+    return load_model(out)
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch only when it is asked for, so that importing biounet is quick."""
-    if name not in __all__:
+    """Import a public name when it is first asked for."""
+    if name not in _ROOMS:
         raise AttributeError(f"module 'biounet' has no attribute {name!r}")
-    from biounet.inference import model
-
-    return getattr(model, name)
+    return getattr(importlib.import_module(_ROOMS[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -38,17 +38,20 @@ def dataset(noise_dataset):
 @pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
 def test_folds_stop_and_go_on(dataset, tmp_path, monkeypatch, capfd, number, error):
     settings, out = of_one_fold(RunConfig.preset("default").updated(TINY), 2), tmp_path / "run"
-    train_one = command.train_one
-    monkeypatch.setattr(
-        command, "train_one", lambda run, **given: number if run.folder.name == "fold-1" else train_one(run, **given)
-    )
+    train_run = command.train_run
+
+    def stopped(run, terminal, **given):
+        terminal.stopped_by = number
+        return "told to" if run.folder.name == "fold-1" else train_run(run, terminal, **given)
+
+    monkeypatch.setattr(command, "train_run", stopped)
     with pytest.raises(error):
         run_folds(dataset, out, settings, count=2, device="cpu")
     assert f"go on with: biounet train {dataset} --out {out} --resume --device cpu\n" in capfd.readouterr().err
     assert [bool(row["score"]) for row in summary(out)] == [True, False]
     first = (out / "fold-0" / "model.safetensors").stat()
 
-    monkeypatch.setattr(command, "train_one", train_one)
+    monkeypatch.setattr(command, "train_run", train_run)
     settings = RunConfig.from_toml((out / "fold-0" / "config.toml").read_text())
     with pytest.raises(TrainingError, match="begun with 2 folds, not 3"):
         run_folds(dataset, out, settings, count=3, device="cpu", resume=True)
@@ -149,13 +152,13 @@ def test_a_fold_that_is_done_leaves_nothing_in_memory(tmp_path, monkeypatch, ali
         target = image // 128 if folder == "labels" else image.astype(np.float32)
         write(tmp_path / "data" / "images" / f"{number}.tif", Image(image, "YX"))
         write(tmp_path / "data" / folder / f"{number}.tif", Image(target, "YX"))
-    train_one, held = command.train_one, []
+    train_run, held = command.train_run, []
 
-    def counted(experiment, **options):
+    def counted(*given, **options):
         held.append((alive(AnnotatedImage), alive(Validation)))
-        return train_one(experiment, **options)
+        return train_run(*given, **options)
 
-    monkeypatch.setattr(command, "train_one", counted)
+    monkeypatch.setattr(command, "train_run", counted)
     settings = of_one_fold(RunConfig.preset("default").updated(TINY), 2)
     run_folds(tmp_path / "data", tmp_path / "run", settings, count=2, device="cpu")
     assert held == [(4, 0), (4, 0)]

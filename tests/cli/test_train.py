@@ -1,107 +1,26 @@
-"""What a run is told of its images before it starts: how they are normalised, and why."""
+"""Training at a terminal: the command that goes on with a run, and what Ctrl-C and SIGTERM do."""
 
-from math import inf
+import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from biounet.cli.launch import environment
-from biounet.cli.train import again, describe, run_training
+from biounet.cli.train import again, run_training
 from biounet.config import RunConfig
-from biounet.core.errors import ConfigError
-from biounet.data import Dataset, find_dataset
-from biounet.data import dataset as reading
-from biounet.data.normalize import NORMALIZATIONS
-from biounet.inference.model import load_model
-from biounet.io import Image, write
-from biounet.models.model_file import read_card
-from biounet.training.prepare import prepare
+from biounet.training import loop as train
+from biounet.training import run as runs
 
-TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 2, "train.reports": 1}
-SETTINGS = RunConfig.preset("default").updated({**TINY, "train.target": "classes", "train.validation": 0.25})
-
-
-def draw(folder, *, hot):
-    """Four images, each with a pixel that outshines all others, or not."""
-    rng = np.random.default_rng(0)
-    for number in range(4):
-        image = rng.normal(500, 30, (32, 32))
-        labels = image > 500
-        image[5, 6] = 60_000 if hot else 500
-        write(folder / "images" / f"{number}.tif", Image(image.astype(np.uint16), "YX"))
-        write(folder / "labels" / f"{number}.tif", Image(labels.astype(np.uint8), "YX"))
-    return folder
-
-
-@pytest.mark.parametrize("memory", [0, inf])
-@pytest.mark.parametrize(("hot", "kind"), [(False, "z-score"), (True, "percentile")])
-def test_data_are_normalised_as_the_images_ask_for(tmp_path, hot, kind, memory):
-    folder = draw(tmp_path, hot=hot)
-    config, data, normalization, reasons = prepare(folder, SETTINGS, memory=memory)
-    assert (config.train.normalization, normalization) == (kind, NORMALIZATIONS[kind])
-    assert ("few pixels" in reasons["train.normalization"]) == hot
-    images = {pair.name: find_dataset(folder).load(pair)[0] for pair in find_dataset(folder).pairs}
-    for item in (*data.train, *data.validation):
-        image = images[item.name]
-        assert np.array_equal(item.read().image, NORMALIZATIONS[kind].measured(image).apply(image))
-
-
-@pytest.mark.parametrize(("hot", "times"), [(False, 1), (True, 2)])
-def test_images_are_read_once_more_only_if_they_are_normalised_anew(tmp_path, monkeypatch, hot, times):
-    read, load = [], Dataset.load
-    monkeypatch.setattr(Dataset, "load", lambda source, pair: (read.append(pair.name), load(source, pair))[1])
-    labels, read_labels = [], reading.read_labels
-    monkeypatch.setattr(
-        reading, "read_labels", lambda path, **how: (labels.append(path.name), read_labels(path, **how))[1]
-    )
-    folder = draw(tmp_path, hot=hot)
-    config, *_ = prepare(folder, SETTINGS)
-    assert [read.count(f"{number}.tif") for number in range(4)] == [times] * 4
-    assert [labels.count(f"{number}.tif") for number in range(4)] == [1 + times] * 4, "they are counted once"
-    prepare(folder, config)
-    assert len(read) == 4 * (times + 1)
-
-
-def test_the_choice_is_written_and_kept_in_the_model_and_by_a_run_that_goes_on(tmp_path):
-    folder, out = draw(tmp_path / "set", hot=True), tmp_path / "run"
-    run_training(folder, out, SETTINGS, device="cpu")
-    text = (out / "config.toml").read_text()
-    line = next(line for line in text.splitlines() if line.startswith("normalization"))
-    assert line == 'normalization = "percentile" # in 3 of 3 images few pixels make the standard deviation'
-    assert read_card(out).normalization == NORMALIZATIONS["percentile"]
-
-    model, trained = load_model(out), (out / "model.safetensors").read_bytes()
-    image = find_dataset(folder).load(find_dataset(folder).pairs[0])[0]
-    hotter = np.where(image > 50_000, 65_535, image)
-    assert np.array_equal(model.predict(image), model.predict(hotter)), "a hot pixel is as bright as any other"
-
-    run_training(folder, out, RunConfig.from_toml(text), device="cpu", resume=True)
-    assert (out / "model.safetensors").read_bytes() == trained
-
-
-def test_settings_of_before_are_those_of_z_score(tmp_path):
-    folder, out = draw(tmp_path / "set", hot=True), tmp_path / "run"
-    run_training(folder, out, SETTINGS.updated({"train.normalization": "z-score"}), device="cpu")
-    before = [line for line in (out / "config.toml").read_text().splitlines() if not line.startswith("normalization")]
-    (out / "config.toml").write_text("\n".join(before))
-    assert read_card(out).normalization == NORMALIZATIONS["z-score"]
-    run_training(folder, out, RunConfig.from_toml("\n".join(before)), device="cpu", resume=True)
-
-
-def test_what_is_given_is_taken_and_check_says_what_was_chosen(tmp_path):
-    folder = draw(tmp_path, hot=True)
-    for kind in ("z-score", "percentile"):
-        given = SETTINGS.updated({"train.normalization": kind})
-        config, _, normalization, reasons = prepare(folder, given)
-        assert (config.train.normalization, normalization, reasons) == (kind, NORMALIZATIONS[kind], {})
-    assert any(line.startswith("train.normalization = percentile: in 3 of 3") for line in describe(folder, SETTINGS))
-
-
-def test_unknown_ways_are_refused_in_one_line():
-    with pytest.raises(ConfigError, match=r"train.normalization: .*'z-score' or 'percentile', got 'minmax'") as refused:
-        SETTINGS.updated({"train.normalization": "minmax"})
-    assert "\n" not in str(refused.value)
+TINY = {
+    "model.width": 2,
+    "model.depth": 1,
+    "train.patch": 16,
+    "train.steps": 4,
+    "train.reports": 2,
+    "train.precision": "float32",
+    "train.target": "classes",
+    "train.auto": [],
+}
 
 
 def test_the_command_that_goes_on_with_a_run_has_as_many_devices_as_the_one_that_began_it(monkeypatch):
@@ -113,3 +32,78 @@ def test_the_command_that_goes_on_with_a_run_has_as_many_devices_as_the_one_that
     assert again(Path("my data"), Path("run")) == f"{alone} --devices 4"
     monkeypatch.delenv("BIOUNET_PARENT")  # as torchrun, which takes no such option
     assert again(Path("my data"), Path("run")) == alone
+
+
+@pytest.fixture
+def dataset(noise_dataset):
+    return noise_dataset(images=2, side=16)
+
+
+OPTIONS = [word for name, value in TINY.items() for word in ("--set", f"{name}={value}")]
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "reason", "notes"),
+    [
+        (signal.SIGINT, 130, "Ctrl-C", ["stopping after this step; Ctrl-C again to stop at once"]),
+        (signal.SIGTERM, 143, "told to end (SIGTERM)", ["told to end (SIGTERM): stopping after this step"]),
+    ],
+)
+def test_a_run_that_was_stopped_has_the_status_of_it_and_goes_on(
+    command, dataset, tmp_path, monkeypatch, number, status, reason, notes
+):
+    update = train.train_step
+
+    def interrupted(state, *given, **options):
+        for _ in range(1 if number == signal.SIGINT else 2):  # `timeout` sends it twice
+            if state.step == 2:
+                signal.raise_signal(number)
+        return update(state, *given, **options)
+
+    monkeypatch.setattr(train, "train_step", interrupted)
+    before = signal.getsignal(number)
+    ended, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", *OPTIONS)
+    assert ended == status, said
+    assert signal.getsignal(number) is before
+    again = f"biounet train {dataset} --out {tmp_path / 'run'} --resume --device cpu"
+    page = tmp_path / "run" / "report.html"
+    *_, note, line, last = said.splitlines()
+    assert [note] == notes
+    assert line.endswith(f"go on with: {again}")
+    assert last == "biounet: stopped"
+    assert (tmp_path / "run" / "last" / "step-00000003.safetensors").exists()
+    assert f"After step 3: {reason}. The state is written." in page.read_text()
+    assert f"Go on with <code>{again}</code>" in page.read_text()
+    monkeypatch.undo()
+    ended, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", "--resume")
+    assert ended == 0, said
+    assert "Stopped" not in page.read_text()
+
+
+def test_a_run_that_is_told_to_end_before_its_first_step_ends_at_once(command, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("biounet.training.monitor.announce", lambda data, say: signal.raise_signal(signal.SIGTERM))
+    status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", *OPTIONS)
+    assert (status, said) == (143, "biounet: stopped\n")
+    assert not (tmp_path / "run").exists()
+
+
+def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tmp_path):
+    status, _, said = command("train", dataset, "--out", tmp_path / "run", "--resume")
+    assert (status, said) == (2, f"biounet: {tmp_path / 'run'} holds no run to resume; train without --resume\n")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_a_run_while_the_model_is_settled_lets_it_finish(dataset, tmp_path, monkeypatch, capfd, number):
+    finalise = runs.finalise
+
+    def interrupted(*given, **options):
+        signal.raise_signal(number)
+        return finalise(*given, **options)
+
+    monkeypatch.setattr(runs, "finalise", interrupted)
+    settings = RunConfig.preset("default").updated({**TINY, "train.validation": 0.5})
+    run_training(dataset, tmp_path / "run", settings, device="cpu")
+    said = capfd.readouterr().err
+    assert "finishing: all steps are made" in said
+    assert "done: " in said

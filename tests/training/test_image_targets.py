@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from biounet.cli.train import describe, run_training
+import biounet
+from biounet.cli.train import describe
 from biounet.config import AugmentConfig, RunConfig
 from biounet.config.tasks import TASKS
 from biounet.core.errors import ConfigError, DatasetError, LabelError, ShapeError
@@ -216,7 +217,7 @@ def test_noise_is_taken_away(tmp_path, monkeypatch, name):
     if name == "pix2pix":  # learns slower, since no skip goes around its first stride
         changes |= {"train.adversarial": 0.01, "model.width": 16, "train.steps": 150}
     settings = RunConfig.preset("default").updated(TINY | changes)
-    run_training(folder, tmp_path / "run", settings, device="cpu")
+    biounet.train(folder, tmp_path / "run", settings=settings, device="cpu")
     card = read_card(tmp_path / "run")
     assert (card.target, card.model.classes) == ("image", 1)
     assert card.training["scores"]["score"] > 0.3
@@ -243,7 +244,7 @@ def test_architectures_of_classes_are_refused_before_anything_is_written(tmp_pat
     settings = RunConfig.preset("default").updated(TINY | {"model.name": name, "train.validation": 0.25})
     folder = denoising(tmp_path / "set")
     with pytest.raises(ConfigError, match=f"{name} learns classes, the targets are images; try --model unet") as caught:
-        run_training(folder, tmp_path / "run", settings, device="cpu")
+        biounet.train(folder, tmp_path / "run", settings=settings, device="cpu")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigError, match=f"{name} learns classes"):

@@ -1,17 +1,14 @@
-"""The command line: words and options become calls of the floors below; errors become one line."""
+"""The command line: words and options become calls of the rooms before this one; errors become one line."""
 
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from biounet.cli.export import export
-from biounet.core.errors import BiounetError, ConfigError, TrainingError
-
-if TYPE_CHECKING:
-    from biounet.config import RunConfig
+from biounet.core.errors import BiounetError, ConfigError
 
 __all__ = ["app", "main"]
 
@@ -25,12 +22,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-MINUTES = 20.0
-"""Budget of a training that says none."""
-
 STOPPED = 130
 """Status of a command that Ctrl-C has ended."""
 
+Minutes = Annotated[float | None, typer.Option(help="Wall-clock budget; 20 if nothing is said.")]
 Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
@@ -57,7 +52,7 @@ def check(
     *,
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
-    minutes: Annotated[float | None, typer.Option(help=f"Wall-clock budget; {MINUTES:g} if nothing is said.")] = None,
+    minutes: Minutes = None,
     steps: Annotated[int | None, typer.Option(help="Number of updates.")] = None,
     validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings in TOML, as a run writes them.")] = None,
@@ -68,10 +63,11 @@ def check(
 ) -> None:
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
     from biounet.cli.train import describe
+    from biounet.config.resolve import resolve_settings
 
-    changes = _given(model=model, minutes=minutes, steps=steps, validation=validation, precision=precision, seed=seed)
-    changes |= _assignments(set_ or [])
-    for line in describe(dataset, _budgeted(_settings(preset, config, changes)), device=device):
+    changes = _given(model=model, validation=validation, precision=precision, seed=seed) | _assignments(set_ or [])
+    settings = resolve_settings(changes, preset=preset, file=config, minutes=minutes, steps=steps)
+    for line in describe(dataset, settings, device=device):
         typer.echo(line)
 
 
@@ -82,7 +78,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; new, unless --resume.")],
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
-    minutes: Annotated[float | None, typer.Option(help=f"Wall-clock budget; {MINUTES:g} if nothing is said.")] = None,
+    minutes: Minutes = None,
     steps: Annotated[int | None, typer.Option(help="Number of updates, for runs that repeat exactly.")] = None,
     validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Train K times, each image held out once.")] = None,
@@ -96,17 +92,14 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.")] = False,
 ) -> None:
     """Train a network on annotated images."""
-    changes = _given(model=model, minutes=minutes, steps=steps, validation=validation, precision=precision, seed=seed)
-    changes |= _assignments(set_ or [])
-    if resume and (preset is not None or config is not None):
-        raise ConfigError("--resume goes on with the settings of the run; leave out --config and --preset")
+    from biounet.config.resolve import resolve_settings
+
+    changes = _given(model=model, validation=validation, precision=precision, seed=seed) | _assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
-    begun = out / "fold-0" / "config.toml" if crossed else out / "config.toml"
-    if resume and not begun.is_file():
-        raise TrainingError(f"{out} holds no run to resume; train without --resume")
-    settings = _budgeted(_settings(preset, begun if resume else config, changes))
+    begun = (out / "fold-0" if crossed else out) if resume else None
+    settings = resolve_settings(changes, preset=preset, file=config, resume=begun, minutes=minutes, steps=steps)
     from biounet.cli.launch import run_processes, started
     from biounet.cli.train import run_training
     from biounet.training.prepare import check_settings
@@ -114,7 +107,7 @@ def train(
     if not resume:
         check_settings(settings)
     if devices > 1 and not started():
-        sys.exit(run_processes(devices, [sys.executable, "-c", "from biounet.cli import main; main()", *sys.argv[1:]]))
+        sys.exit(run_processes(devices, [sys.executable, "-m", "biounet", *sys.argv[1:]]))
     if crossed:
         from biounet.cli.folds import run_folds
         from biounet.training.cross_validation import of_one_fold
@@ -239,45 +232,18 @@ def measure(
 
 
 def _given(**options: object) -> dict[str, Any]:
-    """Options that were given, under the names of the settings that they are."""
+    """Options that were given, under the names of their settings."""
     from biounet.config import toml_value
 
     names = {"model": "model.name"}
     changes = {names.get(name, f"train.{name}"): value for name, value in options.items() if value is not None}
-    for budget, other in (("train.minutes", "train.steps"), ("train.steps", "train.minutes")):
-        if budget in changes:  # takes the place of the other one in a file
-            changes.setdefault(other, None)
     if "train.validation" in changes:
         changes["train.validation"] = toml_value(str(changes["train.validation"]))
     return changes
 
 
-def _settings(preset: str | None, config: Path | None, changes: dict[str, Any]) -> "RunConfig":
-    """Settings of a preset or a file, with changes on top."""
-    from biounet.config import RunConfig
-
-    if config is None:
-        return RunConfig.preset(preset or "default").updated(changes)
-    if preset is not None:
-        raise ConfigError("a file of settings takes the place of a preset; give --config or --preset, not both")
-    if not config.is_file():
-        raise ConfigError(f"{config} is missing; give a TOML file, such as the config.toml of a run")
-    try:
-        text = config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{config} cannot be read ({error}); give a TOML file in UTF-8") from error
-    return RunConfig.from_toml(text, source=str(config)).updated(changes)
-
-
-def _budgeted(settings: "RunConfig") -> "RunConfig":
-    """Give a run that says nothing of its length the usual one."""
-    if settings.train.minutes is None and settings.train.steps is None:
-        return settings.updated({"train.minutes": MINUTES})
-    return settings
-
-
 def _assignments(texts: list[str]) -> dict[str, Any]:
-    """What `--set section.key=value` says; values are read as TOML, bare words as text."""
+    """Settings that `--set section.key=value` changes; values are read as TOML, bare words as text."""
     from biounet.config import toml_value
 
     changes = {}

@@ -1,4 +1,4 @@
-"""What `biounet demo` does: draw images, train, predict others, score and report, with nothing given."""
+"""The command `biounet demo`: images drawn, a network trained, other images predicted, scored and reported."""
 
 import shutil
 from collections.abc import Sequence
@@ -27,13 +27,12 @@ SIZE = (256, 256)
 
 
 def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool = False) -> Path:
-    """Draw images, train, predict images that training never saw, score them, and return the report.
+    """Draw images, train on some, predict and score the others, and return the report.
 
     Parameters
     ----------
     out : Path
-        ``training/`` and ``held-out/`` with images and labels, ``run/``, ``result/`` and ``report.html``
-        are written into it.
+        Takes ``training/`` and ``held-out/`` with images and labels, ``run/``, ``result/`` and ``report.html``.
     minutes : float
         Of training.
     seed : int
@@ -43,7 +42,7 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
     Raises
     ------
     OutputError
-        If there is something already.
+        If one of these exists already.
     """
     for part in PARTS:
         check_absent(out / part, overwrite=overwrite)
@@ -75,7 +74,7 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
 
 
 def draw_dataset(folder: Path, *, seed: int, numbers: Sequence[int]) -> None:
-    """Write images and labels, where section number n is the same in every demo of that seed."""
+    """Write images and labels; section number n is the same in every demo with this seed."""
     for part in ("images", "labels"):
         (folder / part).mkdir(parents=True)
     for number in numbers:

@@ -1,4 +1,4 @@
-"""What `biounet download` does: fetch with progress, and say what can be done with it."""
+"""The command `biounet download`: public weights, fetched with progress, and the options that use them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ __all__ = ["run_download"]
 
 
 def run_download(name: str, out: Path, *, origin: str | None = None, overwrite: bool) -> None:
-    """Fetch public weights, or take a file of them, and say where they are and whose."""
+    """Fetch public weights, or convert a file of them; say where the result is, its terms, and how to train with it."""
     with progress(f"downloading {name}") as show:
         path = download(name, out, origin=origin, sources=SOURCES, overwrite=overwrite, progress=show)
     say(f"{path} is written ({SOURCES[name].terms})")

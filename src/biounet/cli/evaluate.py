@@ -1,4 +1,4 @@
-"""What `biounet evaluate` does: score, print a table, and write JSON and CSV."""
+"""The command `biounet evaluate`: a table of scores, and the same as JSON and CSV."""
 
 import json
 import math
@@ -32,12 +32,12 @@ def run_evaluation(
     ----------
     result, truth : Path
     metrics : names separated by commas
-        What suits the data, if not given.
-    json_file, csv_file : where to write the scores, too
+        None: the metrics that suit the data.
+    json_file, csv_file : files to write the scores to, too
     sections : first:stop of a stack
     groups : a table of groups, or the images, as `biounet.evaluation.read_groups` takes them
     overwrite : bool
-        Whether those files may be replaced.
+        Whether `json_file` and `csv_file` may be replaced.
     """
     for path in (json_file, csv_file):
         if path is not None:
@@ -64,7 +64,7 @@ def run_evaluation(
 
 
 def print_table(scores: Scores, title: str) -> None:
-    """Print a row per score: pooled over all images, and over those of each group; the range over single ones."""
+    """Print a row per score: pooled over all images, pooled over each group of images, and the range over images."""
     table = Table(title=title, title_justify="left")
     table.add_column("score")
     table.add_column("all", justify="right")
@@ -82,7 +82,7 @@ def print_table(scores: Scores, title: str) -> None:
 
 
 def read_sections(text: str | None) -> slice | None:
-    """Read ``20:24`` as a slice.
+    """The slice of sections that ``20:24`` stands for.
 
     >>> read_sections("20:24"), read_sections(":4")
     (slice(20, 24, None), slice(None, 4, None))

@@ -1,4 +1,4 @@
-"""What `biounet train --folds K` does: K runs, each validated on images that only the others learn from."""
+"""The command `biounet train --folds K`: K runs, each validated on images that only the others learn from."""
 
 import csv
 import time
@@ -8,16 +8,19 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from biounet.cli.progress import say
-from biounet.cli.signals import leave, stop_when_told
-from biounet.cli.train import again, announce, train_one
+from biounet.cli.signals import stop_when_told
+from biounet.cli.train import Terminal, again
 from biounet.config import RunConfig
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import TrainingError
 from biounet.report import load_log
 from biounet.report.log import best_row
+from biounet.report.run_report import report
+from biounet.training.announcements import announce
 from biounet.training.checkpoint import hold
 from biounet.training.cross_validation import read_folds
 from biounet.training.distributed import all_reduce_min, broadcast, connected, make_fabric
+from biounet.training.monitor import train_run
 from biounet.training.prepare import room
 from biounet.training.run import TrainingRun
 from biounet.training.run_folder import EARLY, check_new
@@ -40,7 +43,7 @@ def run_folds(
     resume: bool = False,
     tensorboard: bool = False,
 ) -> None:
-    """Train once per fold, and say how well all do.
+    """Train once per fold, and say the mean and the spread of the scores.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def run_folds(
     settings : RunConfig
         Of one fold, see `of_one_fold`.
     count : int
-        None: what the summary says, to resume.
+        None, to resume: as many as the summary has.
     device : auto, cpu, cuda or cuda:N
     resume : bool
         Go on where it stopped; folds that are done stay as they are.
@@ -60,9 +63,9 @@ def run_folds(
     Raises
     ------
     KeyboardInterrupt, SystemExit
-        If Ctrl-C has stopped a run, or the process was told to end; what there is of it is written.
+        If Ctrl-C has stopped a run, or the process was told to end; state and best model so far are written.
     """
-    began, command = time.monotonic(), again(dataset, out, device=device, tensorboard=tensorboard)
+    began, terminal = time.monotonic(), Terminal(again(dataset, out, device=device, tensorboard=tensorboard))
     rows = open_summary(out, count, resume=resume)
     with stop_when_told(), connected():
         fabric = make_fabric(device, settings.train.precision)
@@ -75,32 +78,30 @@ def run_folds(
                     write_summary(out, rows)
                 reasons["train.validation"] = f"no share of the images, but fold {fold} of {len(rows)} is held out"
                 folder = out / f"fold-{fold}"
-                experiment = TrainingRun(config, next(parts), normalization, folder, fabric, began, reasons)
-                stopped_by = _train_fold(experiment, done=bool(row["score"]), tensorboard=tensorboard, command=command)
-                if stopped_by:
-                    leave(stopped_by)
-                row |= {"images": str(len(experiment.data.validation)), **best_scores(folder)}
-                config, reasons, began = experiment.config, dict(experiment.reasons), time.monotonic()
-                del experiment  # with the images held out, and what is predicted of them, before others are read
+                run = TrainingRun(config, next(parts), normalization, folder, fabric, began, reasons)
+                if _train_fold(run, terminal, done=bool(row["score"]), tensorboard=tensorboard):
+                    terminal.leave()
+                row |= {"images": str(len(run.data.validation)), **best_scores(folder)}
+                config, reasons, began = run.config, dict(run.reasons), time.monotonic()
+                del run  # with the held-out images and their probabilities, before others are read
         if is_main_process:
             write_summary(out, rows)
             tell_summary(rows)
             say(f"done: {out / SUMMARY}")
 
 
-def _train_fold(experiment: TrainingRun, *, done: bool, tensorboard: bool, command: str) -> int:
-    """Train one fold, unless that is done; return the signal that has stopped it, or 0."""
-    begun = bool(broadcast(experiment.fabric, (experiment.folder / "config.toml").exists()))
-    if experiment.is_main_process:
-        announce(experiment.data)
+def _train_fold(run: TrainingRun, terminal: Terminal, *, done: bool, tensorboard: bool) -> str:
+    """Train one fold, unless it is done; return why the run was stopped, or nothing."""
+    begun = bool(broadcast(run.fabric, (run.folder / "config.toml").exists()))
     if done:
-        if experiment.is_main_process:
-            experiment.check_folder(resume=True)
-        return 0
-    stopped_by = train_one(experiment, resume=begun, tensorboard=tensorboard, command=command)
-    if stopped_by and experiment.is_main_process:
-        say(f"go on with: {command}")
-    return stopped_by
+        if run.is_main_process:
+            announce(run.data, say)
+            run.check_folder(resume=True)
+        return ""
+    why = train_run(run, terminal, resume=begun, tensorboard=tensorboard, write_report=report)
+    if why and run.is_main_process:
+        say(f"go on with: {terminal.again}")
+    return why
 
 
 def open_summary(out: Path, count: int | None, *, resume: bool) -> Rows:
@@ -123,7 +124,7 @@ def best_scores(folder: Path) -> dict[str, str]:
 
 
 def write_summary(out: Path, rows: Sequence[Mapping[str, str]]) -> None:
-    """Write a row for each fold; those that are not done have no scores."""
+    """Write a row for each fold; a fold that is not done has no scores."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with replacing(out / SUMMARY, overwrite=True) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=names, restval="")

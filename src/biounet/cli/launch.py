@@ -25,8 +25,8 @@ PARENT = "BIOUNET_PARENT"  # in the environment of processes that end when whoev
 def run_processes(count: int, command: Sequence[str]) -> int:
     """Run a command in several processes, and wait for all of them.
 
-    The first process speaks to the person and gets Ctrl-C, and SIGTERM. What the others say is shown only if one of
-    them ends the run.
+    The first process writes to the terminal, and gets Ctrl-C and SIGTERM. The output of another process is shown only
+    if this process ends the run.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def run_processes(count: int, command: Sequence[str]) -> int:
 
 
 def environment(rank: int, count: int) -> dict[str, str]:
-    """Say who is who, in the words of torchrun; the processors are shared evenly."""
+    """Environment variables of a process: its rank in the words of torchrun, and an even share of the processors."""
     threads = max(1, (os.cpu_count() or 1) // count)
     return {
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
@@ -78,7 +78,7 @@ def environment(rank: int, count: int) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """A port of this machine that is free."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -86,7 +86,7 @@ def free_port() -> int:
 
 @contextmanager
 def passing_on(first: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Hand on to a process what stops a command, once it comes; give what has come."""
+    """Pass signals that stop a command on to a process while the block runs; give the signals that came."""
     come: list[int] = []
 
     def hand_on(number: int, _: FrameType | None) -> None:
@@ -98,7 +98,7 @@ def passing_on(first: subprocess.Popen[bytes]) -> Iterator[list[int]]:
 
 
 def watch(ranks: Sequence[subprocess.Popen[bytes]], said: IO[bytes], come: Sequence[int]) -> int:
-    """Wait until all have ended well, or one has not; return the status of the run. `come` grows by signals."""
+    """Wait until all processes have ended, or one has failed; return the status. `come` grows by signals."""
     failed = None
     while failed is None:
         time.sleep(0.05)
@@ -123,7 +123,7 @@ def watch(ranks: Sequence[subprocess.Popen[bytes]], said: IO[bytes], come: Seque
 
 
 def started() -> bool:
-    """Whether this process is one of several; one that `run_processes` has started ends when that is gone."""
+    """Whether this process is one of several; if `run_processes` started it, it ends with its parent."""
 
     def listen() -> None:
         os.read(0, 1)  # nothing is ever written: this ends when the other side is closed
@@ -135,5 +135,5 @@ def started() -> bool:
 
 
 def devices() -> int:
-    """How many processes `run_processes` has started together, of which this is one; 1 if it is none of them."""
+    """Number of processes that `run_processes` has started together with this one; 1 if it was started otherwise."""
     return int(os.environ["WORLD_SIZE"]) if PARENT in os.environ else 1

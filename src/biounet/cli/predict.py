@@ -1,4 +1,4 @@
-"""What `biounet predict` does: say the plan, show progress, choose who computes."""
+"""The command `biounet predict`: files predicted here or on workers, with the plan and the progress shown."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -69,7 +69,7 @@ def run_prediction(
 def _check_table(
     model: Path, inputs: list[Path], out: Path, *, save: str, overwrite: bool, resume: bool, **_: Any
 ) -> None:
-    """Refuse, before anything is predicted, what cannot be measured or written."""
+    """Refuse a table, before anything is predicted, where results cannot be measured or the table exists."""
     if save != "labels":
         raise ConfigError(f"--table measures numbered objects, and --save is {save}; save labels, or leave --table out")
     file = member_files(model)[0]

@@ -15,7 +15,7 @@ __all__ = ["Interrupt", "handling", "leave", "stop_between_steps", "stop_when_to
 Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
 WORDS: Mapping[int, str] = MappingProxyType({signal.SIGINT: "Ctrl-C", signal.SIGTERM: "told to end (SIGTERM)"})
-"""What stops a command, in words."""
+"""Signals that stop a command, in words."""
 
 
 @contextmanager
@@ -52,17 +52,17 @@ def stop_when_told() -> Iterator[None]:
 
 
 class Interrupt:
-    """Stops a run between two steps, or lets it come to its end; a Ctrl-C after that ends it at once."""
+    """A handler of signals that asks a run to stop between two steps; a second Ctrl-C ends the run at once."""
 
     def __init__(self) -> None:
         self.number = 0
-        """Signal that has asked for it; 0 as long as none has."""
+        """The signal that has asked to stop; 0 as long as none has."""
         self.finishing = False
-        """Whether the last step is made, and the run would rather be let finish."""
+        """Whether the last step is made, so that the run comes to its end and is not stopped."""
 
     @property
     def reason(self) -> str:
-        """What has asked for it, in words."""
+        """The signal that has asked to stop, in words."""
         return WORDS[self.number]
 
     def __call__(self, number: int, _: FrameType | None) -> None:
@@ -85,5 +85,5 @@ def stop_between_steps() -> Iterator[Interrupt]:
 
 
 def wait_for_the_first() -> AbstractContextManager[None]:
-    """Leave it to the first of several processes to stop all of them between two steps: all may be told to end."""
+    """Ignore signals while the block runs, since the main process stops all of them between two steps."""
     return handling(signal.SIG_IGN, *map(signal.Signals, WORDS))

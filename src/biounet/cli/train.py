@@ -1,96 +1,69 @@
-"""What `biounet train` and `biounet check` do: read, say, train, show, report."""
+"""The commands `biounet train` and `biounet check`: a run that is followed at a terminal, and a plan of one."""
 
 import shlex
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import biounet
 from biounet.cli.launch import devices
-from biounet.cli.monitor import follow
-from biounet.cli.progress import say
-from biounet.cli.signals import leave, stop_when_told
+from biounet.cli.progress import progress, say
+from biounet.cli.signals import leave, stop_between_steps, stop_when_told, wait_for_the_first
 from biounet.config import RunConfig
 from biounet.core.geometry import Geometry
 from biounet.data.hashes import shared_images
 from biounet.data.patches import network_input_size
-from biounet.data.training_set import TrainingSet
 from biounet.models import build
-from biounet.training.distributed import all_reduce_min, connected, make_fabric
+from biounet.training.announcements import chosen, coverage
 from biounet.training.forecast import Forecast
-from biounet.training.prepare import check_settings, prepare, room
-from biounet.training.run import TrainingRun
+from biounet.training.monitor import StoppedError, Watch
+from biounet.training.prepare import begin_run, check_settings
 from biounet.training.time_budget import of_too_few
 
-__all__ = ["again", "announce", "describe", "run_training", "train_one"]
+__all__ = ["Terminal", "again", "describe", "run_training"]
 
 
-LISTED = 6  # classes whose shares are told one by one
+class Terminal:
+    """A monitor of runs at a terminal: lines, a bar of progress, and Ctrl-C between two steps.
 
+    Parameters
+    ----------
+    again : command that goes on with the run
+    """
 
-def _experiment(dataset: Path, folder: Path, settings: RunConfig, *, device: str, began: float) -> TrainingRun:
-    """Read a dataset for a run in a folder; its minutes began to count at a time of `time.monotonic`."""
-    fabric = make_fabric(device, settings.train.precision)
-    # Either all processes hold the images or none, or some would wait for files that others do not write.
-    config, data, normalization, reasons = prepare(
-        dataset, settings, memory=all_reduce_min(fabric, room(settings.train))
-    )
-    return TrainingRun(config, data, normalization, folder, fabric, began, reasons)
+    def __init__(self, again: str) -> None:
+        self.again = again
+        self.stopped_by = signal.SIGTERM.value
+        """The signal that stopped the run; in processes that follow the main one, as if they were told to end."""
+        self.is_main_process = True
 
+    def say(self, line: str) -> None:
+        """Print a line."""
+        say(line)
 
-def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Iterator[str]:
-    """Say what a dataset holds, and what training would do and take, line by line."""
-    began = time.monotonic()
-    check_settings(settings)
-    experiment = _experiment(dataset, Path(), settings, device=device, began=began)
-    data = experiment.data
-    yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
-    yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
-    yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
-    yield f"labels: {data.kind}, {data.classes} classes; {coverage(data)}" if data.task.has_labels else coverage(data)
-    for name, reason in experiment.choose_settings().items():
-        yield chosen(experiment.config, name, reason)
-    config, net = experiment.config, build(experiment.config.model)
-    assert isinstance(net.geometry, Geometry)
-    size = " x ".join(map(str, network_input_size(config, net.geometry, data.largest)))
-    weights = sum(weight.numel() for weight in net.parameters())
-    yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} patches of {size} px"
-    plan = experiment.forecast()
-    yield from expected(plan, experiment.fabric.device.type)
-    if few := of_too_few(config.train, plan.steps):
-        yield f"note: {few}"
+    @contextmanager
+    def watch(self, *, is_main_process: bool) -> Iterator[Watch]:
+        """Show the progress of the steps, and stop after the one under way at Ctrl-C or when told to end."""
+        self.is_main_process = is_main_process
+        if not is_main_process:
+            with wait_for_the_first():
+                yield lambda share, text: ""
+            return
+        with progress("training") as show, stop_between_steps() as interrupt:
 
+            def after_step(share: float, text: str) -> str:
+                interrupt.finishing = share >= 1
+                show(share, f"{text} finishing" if interrupt.finishing else text)
+                self.stopped_by = interrupt.number
+                return interrupt.reason if interrupt.number else ""
 
-def expected(plan: Forecast, device: str) -> Iterator[str]:
-    """Say what a run will take, part by part."""
-    whole = max(60 * plan.minutes, 1e-9)
+            yield after_step
 
-    def part(seconds: float) -> str:
-        return f"{seconds / 60:.1f} minutes, {seconds / whole:.0%} of the time"
-
-    step = plan.step_seconds + plan.draw_seconds
-    yield f"plan: {plan.steps:,} steps and {plan.reports} reports in {plan.minutes:.1f} minutes"
-    yield f"  before: {part(plan.begin_seconds)}, to read images, to measure and to make weight maps or files"
-    yield f"  training: {part(plan.training_seconds)}, {step:.3f} s a step ({plan.draw_seconds:.3f} s wait for patches)"
-    yield f"  reports: {part(plan.reporting_seconds)}, {plan.report_seconds:.1f} s each to validate and to write"
-    yield f"  finalising: {part(plan.finalising_seconds)}, for statistics, calibration and rules of objects"
-    yield f"memory: about {plan.memory / 2**30:.2f} GiB {'on the GPU' if device == 'cuda' else 'for the process'}"
-
-
-def chosen(config: RunConfig, name: str, reason: str) -> str:
-    """Say what a setting is, and why."""
-    section, _, field = name.partition(".")
-    return f"{name} = {getattr(getattr(config, section), field)}: {reason}"
-
-
-def coverage(data: TrainingSet) -> str:
-    """How much of the training pixels each class holds, in words; or what images are to be drawn."""
-    if not data.task.has_labels:
-        return f"targets: images of {data.classes} channel{'s' * (data.classes > 1)}"
-    unknown, *shares = data.coverage
-    parts = [f"class {number} {share:.1%}" for number, share in enumerate(shares[:LISTED])]
-    parts += [f"{len(shares) - LISTED} more classes {sum(shares[LISTED:]):.1%}"] if len(shares) > LISTED else []
-    parts += [f"unknown {unknown:.1%}"] if unknown else []
-    return ", ".join(parts)
+    def leave(self) -> None:
+        """End the command with the status of the signal that stopped the run."""
+        leave(self.stopped_by)
 
 
 def run_training(
@@ -102,9 +75,9 @@ def run_training(
     resume: bool = False,
     tensorboard: bool = False,
 ) -> Path:
-    """Train on a dataset and keep a report of it; return the model file.
+    """Train on a dataset and keep a report of the run; return the model file.
 
-    Several processes may do this together, see `biounet.training.distributed`; the first one speaks and writes.
+    Several processes may do this together, see `biounet.training.distributed`; the main process speaks and writes.
 
     Parameters
     ----------
@@ -122,20 +95,25 @@ def run_training(
     Raises
     ------
     KeyboardInterrupt, SystemExit
-        If Ctrl-C has stopped the run, or the process was told to end; what there is of it is written.
+        If Ctrl-C has stopped the run, or the process was told to end; state and best model so far are written.
     """
-    began, command = time.monotonic(), again(dataset, out, device=device, tensorboard=tensorboard)
-    with stop_when_told(), connected():
-        experiment = _experiment(dataset, out, settings, device=device, began=began)
-        if experiment.is_main_process:
-            announce(experiment.data)
-        stopped_by = train_one(experiment, resume=resume, tensorboard=tensorboard, command=command)
-    model = out / "model.safetensors"
-    if stopped_by:
-        if experiment.is_main_process:
-            say(f"the best model so far is {model}; go on with: {command}")
-        leave(stopped_by)  # so that nothing is begun that needs the model of a whole run
-    if experiment.is_main_process:
+    terminal, model = Terminal(again(dataset, out, device=device, tensorboard=tensorboard)), out / "model.safetensors"
+    try:
+        with stop_when_told():
+            biounet.train(
+                dataset,
+                out,
+                settings=settings,
+                device=device,
+                resume=resume,
+                tensorboard=tensorboard,
+                monitor=terminal,
+            )
+    except StoppedError:
+        if terminal.is_main_process:
+            say(f"the best model so far is {model}; go on with: {terminal.again}")
+        terminal.leave()  # so that nothing begins that needs the model of a whole run
+    if terminal.is_main_process:
         say(f"done: {model}, {out / 'report.html'}")
     return model
 
@@ -148,21 +126,40 @@ def again(dataset: Path, out: Path, *, device: str = "auto", tensorboard: bool =
     return shlex.join([*words, "--tensorboard"] if tensorboard else words)
 
 
-def announce(data: TrainingSet) -> None:
-    """Say what there is to learn from."""
-    for note in (*data.notes, *shared_images(data)):
-        say(f"note: {note}")
-    say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
+def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Iterator[str]:
+    """Lines about a dataset: what it holds, the settings that training would choose, and the time it would take."""
+    began = time.monotonic()
+    check_settings(settings)
+    run = begin_run(dataset, Path(), settings, device=device, began=began)
+    data = run.data
+    yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
+    yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
+    yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
+    yield f"labels: {data.kind}, {data.classes} classes; {coverage(data)}" if data.task.has_labels else coverage(data)
+    for name, reason in run.choose_settings().items():
+        yield chosen(run.config, name, reason)
+    config, net = run.config, build(run.config.model)
+    assert isinstance(net.geometry, Geometry)
+    size = " x ".join(map(str, network_input_size(config, net.geometry, data.largest)))
+    weights = sum(weight.numel() for weight in net.parameters())
+    yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} patches of {size} px"
+    plan = run.forecast()
+    yield from expected(plan, run.fabric.device.type)
+    if few := of_too_few(config.train, plan.steps):
+        yield f"note: {few}"
 
 
-def train_one(experiment: TrainingRun, *, resume: bool, tensorboard: bool, command: str) -> int:
-    """Settle what is left open, say why, and train; return 0 at the end of the run, else the signal that stopped it.
+def expected(plan: Forecast, device: str) -> Iterator[str]:
+    """Lines about the time and the memory that a run will take, part by part."""
+    whole = max(60 * plan.minutes, 1e-9)
 
-    `command` is the one that goes on with it.
-    """
-    if experiment.is_main_process:
-        experiment.check_folder(resume=resume)
-    for name, reason in experiment.choose_settings().items():
-        if experiment.is_main_process:
-            say(chosen(experiment.config, name, reason))
-    return follow(experiment, resume=resume, tensorboard=tensorboard, again=command)
+    def part(seconds: float) -> str:
+        return f"{seconds / 60:.1f} minutes, {seconds / whole:.0%} of the time"
+
+    step = plan.step_seconds + plan.draw_seconds
+    yield f"plan: {plan.steps:,} steps and {plan.reports} reports in {plan.minutes:.1f} minutes"
+    yield f"  before: {part(plan.begin_seconds)}, to read images, to measure and to make weight maps or files"
+    yield f"  training: {part(plan.training_seconds)}, {step:.3f} s a step ({plan.draw_seconds:.3f} s wait for patches)"
+    yield f"  reports: {part(plan.reporting_seconds)}, {plan.report_seconds:.1f} s each to validate and to write"
+    yield f"  finalising: {part(plan.finalising_seconds)}, for statistics, calibration and rules of objects"
+    yield f"memory: about {plan.memory / 2**30:.2f} GiB {'on the GPU' if device == 'cuda' else 'for the process'}"

@@ -14,6 +14,7 @@ from biounet.core.boxes import ArrayReader
 from biounet.core.errors import ConfigError, ShapeError
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, joint_card, load_members, normalise
+from biounet.inference.network_input import NetworkInput, Pixels
 from biounet.inference.overlap_tile import predict_image
 from biounet.inference.tiles import read_mirrored
 from biounet.models.device import choose_device, choose_precision
@@ -31,23 +32,49 @@ class Model:
     card: ModelCard
     others: tuple["Model", ...] = ()
     """The further members of an ensemble; each normalises images in its own way."""
+    path: Path | None = None
+    """The model file or the folder of the run that the network was read from."""
+
+    def understand(self, image: Pixels, *, axes: str | None = None) -> str:
+        """The axes of an image in words, as `predict` and `segment` take it, without reading its pixels.
+
+        Parameters
+        ----------
+        image, axes : as for `predict`
+
+        Returns
+        -------
+        str
+            Such as ``Z=5 sections of Y=512 X=512, 1 channel``.
+
+        Raises
+        ------
+        ImageError, ShapeError
+            As `predict`.
+        """
+        given = NetworkInput.of(image, self.card.model, axes=axes)
+        with given.source:
+            return str(given)
 
     def predict(
         self,
-        image: NDArray[Any],
+        image: Pixels,
         *,
+        axes: str | None = None,
         tile: int | None = None,
         tta: bool = False,
         device: str = "auto",
         precision: str = "auto",
     ) -> NDArray[np.float32]:
-        """Return the probability of every class at every pixel; or the image that the network draws.
+        """The probability of every class at every pixel; or the image that the network draws.
 
         Parameters
         ----------
-        image : (C)YX or (C)ZYX
-            As it comes from the microscope. A stack ZYX given to a 2D network of one channel is predicted section
-            by section.
+        image : (C)YX or (C)ZYX, or an image file
+            As it comes from the microscope. A 2D network takes a stack section by section: a file, or an array that
+            `axes` describes, or an array ZYX for a network of one channel. `understand` says what is understood.
+        axes : letters of ``TCZYX``, one per axis of the image, in its order, such as ``"YXC"``
+            Where the shape of an array or the file does not tell.
         tile : pixels
             Largest tile delivered at once; the result does not depend on it.
         tta : bool
@@ -61,21 +88,18 @@ class Model:
 
         Raises
         ------
+        ImageError
+            If the file cannot be read.
         ShapeError
-            If the image does not have the axes or channels that the network was trained on.
+            If the axes cannot be told, or are not those, or the channels, that the network was trained on.
         """
         where = choose_device(device)
         what = choose_precision(precision, where)
-        dims, channels = self.card.model.dims, self.card.model.in_channels
-        if image.ndim == dims:
-            image = image[np.newaxis]
-        elif image.ndim == dims + 1 and dims == 2 and channels == 1 and image.shape[0] != 1:
+        given = NetworkInput.of(image, self.card.model, axes=axes)
+        image = given.read()
+        if given.sections:
             options: dict[str, Any] = {"tile": tile, "tta": tta, "device": device, "precision": precision}
-            return np.stack([self.predict(section, **options) for section in image], axis=1)
-        if image.ndim != dims + 1 or image.shape[0] != channels:
-            raise ShapeError(
-                f"the network takes {channels} channels and {dims} spatial axes, got an image of shape {image.shape}"
-            )
+            return np.stack([self.predict(section, axes="CYX", **options) for section in image], axis=1)
         members = [(member.net, member.card) for member in (self, *self.others)]
         net = Ensemble(members, device=where, precision=what, tta=tta)
         measured = [normalization.measured(image) for normalization in net.normalizations]
@@ -85,16 +109,22 @@ class Model:
         )
 
     def segment(
-        self, image: NDArray[Any], *, tile: int | None = None, tta: bool = False, link: bool = False
+        self,
+        image: Pixels,
+        *,
+        axes: str | None = None,
+        tile: int | None = None,
+        tta: bool = False,
+        link: bool = False,
     ) -> NDArray[Any]:
-        """Return labels: class numbers, or numbered objects where the network was trained on objects.
+        """Labels: class numbers, or numbered objects where the network was trained on objects.
 
         Parameters
         ----------
-        image, tile, tta : as for `predict`
+        image, axes, tile, tta : as for `predict`
         link : bool
-            Of a stack given to a 2D network of objects, see `biounet.segmentation.link_slices`. Else no number is in
-            two sections.
+            Give objects that lie over each other one number in all sections of a stack, for a 2D network of objects,
+            see `biounet.segmentation.link_slices`. Else no number is in two sections.
 
         Returns
         -------
@@ -102,36 +132,59 @@ class Model:
 
         Raises
         ------
-        ConfigError, ShapeError
-            If the network draws images; if there are no objects or sections to link.
+        ConfigError
+            If the network draws images, or there are no objects to link.
+        ImageError, ShapeError
+            As `predict`; or if there are no sections to link.
         """
         if not self.card.task.has_labels:
             raise ConfigError("the model draws images, which have no labels; use predict")
         if link and not self.card.task.numbered:
             raise ConfigError("the model was trained on classes, there are no objects to link; leave link out")
-        probabilities = self.predict(image, tile=tile, tta=tta)
+        probabilities = self.predict(image, axes=axes, tile=tile, tta=tta)
         decode = partial(decoder_of(self.card).segment, card=self.card)
         if probabilities.ndim - 1 > self.card.model.dims:  # sections of a stack
             sections = np.stack([decode(section) for section in np.moveaxis(probabilities, 1, 0)])
             number = link_slices if link else number_apart
             return number(sections) if self.card.task.numbered else sections
         if link:
-            raise ShapeError(f"there are no sections to link, got an image of shape {image.shape}; leave link out")
+            raise ShapeError(f"there are no sections to link, got {self.understand(image, axes=axes)}; leave link out")
         return decode(probabilities)
+
+    def __repr__(self) -> str:
+        """Five lines: task, network, images, scores on held-out images, file."""
+        card, model = self.card, self.card.model
+        task = f"{model.classes} classes" if card.task.has_classes else f"{card.task.name} (target {card.target})"
+        size = f"{model.dims}D, {model.in_channels} channel{'s' * (model.in_channels > 1)}, width {model.width}, "
+        size += f"depth {model.depth}, {sum(weight.numel() for weight in self.net.parameters()):,} weights"
+        pixel = "unknown" if card.spacing is None else f"{' x '.join(f'{length:g}' for length in card.spacing)} um"
+        source = "each image" if card.normalization.offset is None else "the training images"
+        scores: dict[str, float] = card.training.get("scores", {})
+        shown = [f"{name} {scores[name]:.4g}" for name in scores if not name.startswith(("dice_", "threshold"))]
+        ensemble = f", the mean of {1 + len(self.others)} networks" if self.others else ""
+        return "\n".join(
+            (
+                f"Model for {task}{ensemble}",
+                f"  network: {model.name}, {size}",
+                f"  images: pixel size {pixel}, {card.normalization.kind} normalisation of {source}",
+                f"  on held-out images: {', '.join(shown) or 'unknown'}",
+                f"  from: {self.path or 'memory'}",
+            )
+        )
 
 
 def load_model(
     path: str | Path, *, others: Sequence[str | Path] = (), depth: int | None = None, attention: bool = False
 ) -> Model:
-    """Open a trained model, or an ensemble.
+    """A trained model, or an ensemble, read from files.
 
     Parameters
     ----------
     path : str or Path
         A model file (``.safetensors``) or the folder of a training run. A folder of ``fold-0/``, ``fold-1/``, ...,
         as cross-validation leaves it, is an ensemble.
-    others : more of the same
-        Whose probabilities are averaged with those of the first.
+    others : further models
+        Their probabilities are averaged with those of the first.
     depth : int
         Of a UNet++, take the U-Net with so many poolings: less good, but faster.
     attention : bool
@@ -147,4 +200,4 @@ def load_model(
         see `biounet.inference.ensemble.load_members`.
     """
     (net, _), *rest = members = load_members([Path(each) for each in (path, *others)], depth=depth, attention=attention)
-    return Model(net, joint_card([card for _, card in members]), tuple(Model(*member) for member in rest))
+    return Model(net, joint_card([card for _, card in members]), tuple(Model(*each) for each in rest), Path(path))

@@ -75,7 +75,7 @@ def _tiny(value: float, digits: int) -> str:
 
 
 def curves(log: Log, *, class_names: Sequence[str] = ()) -> str:
-    """Draw training loss, validation scores and learning rate over the time of a run.
+    """Plots of training loss, validation scores and learning rate over the time of a run.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _title(score: str) -> str:
 
 
 def _figure(title: str, columns: Mapping[str, str], log: Log) -> str:
-    """A plot under its title, with the last value and, if there are several curves, what each one is."""
+    """A plot under its title, with the last value of each curve, and its name if there are several."""
     best, notes = best_row(log), []
     for place, (column, label) in enumerate(columns.items()):
         key = f'<i class="line c{place % 8}"></i>{escape(label)} ' if len(columns) > 1 else ""

@@ -1,4 +1,4 @@
-"""How much is labelled: the share of each class, and of what nobody knows, in all images and in each."""
+"""Shares of labelled pixels: of each class and of unknown pixels, in all images together and in each."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -12,16 +12,16 @@ __all__ = ["coverage", "coverage_of_pictures"]
 
 
 LISTED = 24
-"""Images that have a row each; of more, those with the fewest labels have one."""
+"""Rows of the table; of more images, the ones with the fewest labels have a row."""
 
 UNKNOWN = "not labelled"
 
 Counts = NDArray[np.int64]
-"""Pixels that are unknown, and of each class, (1 + classes,)."""
+"""Numbers of unknown pixels, and of pixels of each class, (1 + classes,)."""
 
 
 def coverage(images: Mapping[str, Counts], class_names: Sequence[str]) -> str:
-    """Draw the share of each class and of unknown pixels: of all images as a bar, and of each in a row of a table.
+    """Shares of each class and of unknown pixels as HTML: a bar for all images, and a row of a table for each.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def coverage(images: Mapping[str, Counts], class_names: Sequence[str]) -> str:
     Returns
     -------
     HTML
-        Of more than 24 images those with the fewest labels have a row, if there are any without a label for all pixels.
+        Of more than 24 images, up to 24 that have unknown pixels have a row: the ones with the fewest labels.
     """
     if not images:
         return ""
@@ -45,7 +45,7 @@ def coverage(images: Mapping[str, Counts], class_names: Sequence[str]) -> str:
 
 
 def coverage_of_pictures(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
-    """Draw the share of each class and of unknown pixels in the truth of the pictures, and count its objects."""
+    """A bar with the shares of each class and of unknown pixels in the truth of pictures, and its count of objects."""
     truths = [picture for picture in pictures if picture.truth is not None]
     if not truths:
         return ""
@@ -85,6 +85,6 @@ def _table(images: Mapping[str, Counts], class_names: Sequence[str], heading: st
 
 
 def _shares(counts: Counts) -> NDArray[np.float64]:
-    """The share of each class, then that of what is unknown; (classes + 1,)."""
+    """Shares of each class, then of unknown pixels; (classes + 1,)."""
     shares: NDArray[np.float64] = np.roll(counts, -1) / max(int(counts.sum()), 1)
     return shares

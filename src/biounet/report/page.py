@@ -46,7 +46,7 @@ def write_report(
     stopped: str = "",
     again: str = "",
 ) -> None:
-    """Write the page of a run, whole or not at all; what was at `path` is replaced.
+    """Write the page of a run, whole or not at all; a file at `path` is replaced.
 
     Parameters
     ----------
@@ -115,12 +115,12 @@ def _document(title: str, header: str, body: str, *, reload: bool) -> str:
 
 
 def _section(heading: str, content: str) -> str:
-    """Return a section, or nothing if it has no content."""
+    """A section, or nothing if it has no content."""
     return f"<section><h2>{escape(heading)}</h2>{content}</section>\n" if content else ""
 
 
 def _header(title: str, log: Log, state: str) -> str:
-    """Title, whether the run goes on, and how good it is so far."""
+    """The head of the page: title, state of the run, and its best score so far."""
     badge = f'<span class="state {state}">{state}</span>'
     said = []
     best = best_row(log)
@@ -134,18 +134,18 @@ def _header(title: str, log: Log, state: str) -> str:
 
 
 def _now() -> str:
-    """When this is written, with the time zone, since others may read it."""
+    """Date, time and time zone of now."""
     return f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def _stopped(why: str, again: str) -> str:
-    """When and why a run has stopped, and how to go on."""
+    """A note on when and why a run has stopped, and how to go on."""
     how = f"<p>Go on with <code>{escape(again)}</code></p>" if again else ""
     return f'<aside class="warnings"><h2>Stopped on {_now()}</h2><p>{escape(why)}</p>{how}</aside>\n'
 
 
 def _going_on(log: Log, again: str) -> str:
-    """What to think of a page that is not written anew: who kills a process leaves it no time to say so."""
+    """A note for a page that is not written any more, since a process that is killed cannot say so."""
     times = [0.0, *(row["seconds"] for row in log)]
     every = f" about every {_duration(times[-1] - times[-2])}" if log else ""
     how = f": go on with <code>{escape(again)}</code>" if again else ""
@@ -156,7 +156,7 @@ def _going_on(log: Log, again: str) -> str:
 
 
 def _labelled(trained: Mapping[str, np.ndarray], pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
-    """How much is labelled of the images to train on, and of those that are shown."""
+    """Shares of labelled pixels in the images to train on, and in the pictures of the page."""
     shown = coverage_of_pictures(pictures, class_names)
     if not trained:
         return shown
@@ -165,7 +165,7 @@ def _labelled(trained: Mapping[str, np.ndarray], pictures: Sequence[Picture], cl
 
 
 def _duration(seconds: float) -> str:
-    """Write a time for people.
+    """A duration as people read it.
 
     >>> _duration(42), _duration(754), _duration(7300)
     ('42 s', '12.6 min', '2.0 h')
@@ -231,7 +231,7 @@ def _panel(caption: str, source: str, name: str) -> str:
 
 
 def _legend(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
-    """What colours and lines mean."""
+    """The meaning of colours and lines."""
     objects = any(picture.objects for picture in pictures)
     truth, result = ("an object of the expert", "of the network") if objects else ("the truth", "of the result")
     keys = [
@@ -270,7 +270,7 @@ def _settings(config: str) -> str:
 
 @functools.cache
 def _versions() -> Mapping[str, str]:
-    """What this was made with."""
+    """Versions of the software, and the machine."""
     from biounet.models.device import gpu_names  # torch is heavy; whoever trains has it already
 
     known = Path("/proc/cpuinfo")  # on Linux; elsewhere the platform says it

@@ -1,4 +1,4 @@
-"""The panels of a picture, drawn with colours that the colour-blind tell apart, as PNG in a data address."""
+"""Panels of a picture, in colours that the colour-blind tell apart, as PNG in a data address."""
 
 import base64
 import io
@@ -41,20 +41,20 @@ VIRIDIS = np.array(
         *((39, 173, 129), (92, 200, 99), (170, 220, 50), (253, 231, 37)),
     ]
 )
-UNKNOWN = ((158, 158, 158), (112, 112, 112))  # stripes where nobody knows the truth
+UNKNOWN = ((158, 158, 158), (112, 112, 112))  # stripes where the truth is unknown
 STRIPES = 254  # index of their first colour in the palette of the truth
 GREYS = 60  # levels of grey under each of the four tints of the overlay; outlines follow in its palette
 SHADE = 0.68  # brightness of the grey, so that outlines stand out
 
 
 def draw_image(shown: View) -> str:
-    """Draw the image, contrast stretched between percentiles."""
+    """The image, contrast stretched between percentiles."""
     pixels = _stretch(shown.image)
     return _address(Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, 2))))
 
 
 def draw_truth(truth: NDArray[np.integer]) -> str:
-    """Draw classes in their colours."""
+    """True classes in their colours."""
     index = np.where(truth > 0, 1 + (truth - 1) % (len(CLASS_COLORS) - 1), 0)
     rows, columns = np.nonzero(truth < 0)
     index[rows, columns] = STRIPES + (rows + columns) // 4 % 2
@@ -65,21 +65,21 @@ def draw_truth(truth: NDArray[np.integer]) -> str:
 
 
 def draw_probability(probability: NDArray[np.float32]) -> str:
-    """Draw probabilities from 0, dark blue, to 1, yellow."""
+    """Probabilities from 0, dark blue, to 1, yellow."""
     at, points = np.linspace(0, 1, 256), np.linspace(0, 1, len(VIRIDIS))
     palette = np.stack([np.interp(at, points, channel) for channel in VIRIDIS.T], axis=1)
     return _address(_indexed(np.clip(np.nan_to_num(probability) * 255 + 0.5, 0, 255), palette))
 
 
 def draw_overlay(shown: View, *, classes: bool, stripes: bool = False) -> str:
-    """Draw the outlines of truth and result on the image in grey, and tint what is wrong.
+    """Outlines of truth and result on the image in grey, with wrong pixels tinted.
 
     Parameters
     ----------
     shown : View
     classes : whether a pixel given another foreground class than the true one is wrong
         Not so for objects, whose numbers mean nothing.
-    stripes : whether stripes are drawn where nobody knows the truth
+    stripes : whether stripes are drawn where the truth is unknown
     """
     found, tint = shown.result > 0, np.zeros(shown.result.shape, np.uint8)
     line = 2 * _outline(shown.result).astype(np.uint8)

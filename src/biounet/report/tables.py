@@ -1,4 +1,4 @@
-"""Tables of a run: scores per image, and which class is taken for which."""
+"""Tables of a run: scores per image, and the confusion of classes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
 
 
 def number(value: float) -> str:
-    """Write a score, or a count, which is an integer; a dash where there is none.
+    """A score, or an integer count, as text; a dash for NaN.
 
     >>> number(0.95214), number(0.000353), number(float("nan")), number(31030658.0), number(7)
     ('0.9521', '0.000353', '–', '31,030,658', '7')
@@ -45,7 +45,7 @@ def number(value: float) -> str:
 
 
 def title_of(name: str, class_names: Sequence[str]) -> str:
-    """Name a score for people.
+    """The name of a score as people read it.
 
     >>> title_of("dice_1", ["background", "cell"]), title_of("rand_error", [])
     ('dice, cell', 'rand error')
@@ -57,13 +57,13 @@ def title_of(name: str, class_names: Sequence[str]) -> str:
 
 
 def facts_list(facts: Mapping[str, str]) -> str:
-    """Lay out name and value pairs."""
+    """Names and values as an HTML list."""
     rows = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
     return f'<dl class="facts">{"".join(rows)}</dl>' if facts else ""
 
 
 def score_table(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
-    """Tabulate the scores of every image, with their mean below, of counts the sum."""
+    """A table with the scores of every image, the mean of each score below, and the sum of each count."""
     names = list(dict.fromkeys(name for picture in pictures for name in picture.scores))
     if not names:
         return ""
@@ -84,19 +84,19 @@ def score_table(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
 
 
 def _terms(names: Sequence[str]) -> str:
-    """What the scores of objects mean."""
+    """An explanation of the scores of objects."""
     said = "".join(f"<span><b>{name}</b>{TERMS[name]}</span>" for name in names if name in TERMS)
     return f'<p class="key terms">{said}</p>' if said else ""
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Mean of those that are numbers."""
+    """Mean of the values without NaN."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
 
 def confusion_table(confusion: np.ndarray, class_names: Sequence[str]) -> str:
-    """Tabulate how the pixels of each true class were classified: share of the row, and count."""
+    """A table of the classes given to the pixels of each true class: share of the row, and count."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in class_names)
     rows = []
     for name, counts in zip(class_names, confusion, strict=True):

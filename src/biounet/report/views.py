@@ -1,4 +1,4 @@
-"""What is shown of a result: a flat, small enough view of an image with its truth and probabilities."""
+"""Flat views of images with truth and probabilities, small enough for a page."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ LARGEST = 768  # pixels per side; larger images are shown smaller
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with what is true and what was found.
+    """An image with its truth, its probabilities, and the labels made of them.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class Picture:
         Classes, or numbered objects; negative is IGNORE.
     probabilities : (classes, Y, X) or (classes, Z, Y, X), float32 in [0, 1]
     scores : Mapping
-        What is written beside the picture; NaN is a score that has no value, integers are counts.
+        Numbers written beside the picture; NaN is a score that has no value, integers are counts.
     labels : the shape of `truth`, integers, or None
-        The result, where it is not the most probable class: objects after post-processing, say.
+        The result, where it is not the most probable class, such as objects.
     objects : bool
         Whether `truth` and `labels` number objects rather than classes.
 
@@ -40,7 +40,7 @@ class Picture:
     ShapeError
         If the arrays do not fit each other.
     LabelError
-        If the truth has numbers beyond the classes, and they are not said to be objects.
+        If the truth has numbers beyond the classes, and `objects` is not set.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Picture:
 
 
 def badness(picture: Picture) -> float:
-    """Say how bad a result is by its entry ``score``, else by its first score; without one it is least bad.
+    """How bad a result is, by its entry ``score``, else by its first score; a result without scores is least bad.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def badness(picture: Picture) -> float:
 
 @dataclass(frozen=True)
 class View:
-    """What of a picture fits on a page.
+    """The part of a picture that a page shows.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class View:
     foreground : (Y, X), float32 in [0, 1]
         Probability of anything but background.
     result : (Y, X), integers
-    notes : what the reader must know of how it was made
+    notes : how the view differs from the picture, in words
     """
 
     image: NDArray[np.float32]
@@ -119,7 +119,7 @@ class View:
 
 
 def view(picture: Picture) -> View:
-    """Take the middle slice of a volume, one channel of many, and shrink what is large.
+    """A view of a picture: the middle slice of a volume, one channel of many, and large images at a fraction.
 
     Examples
     --------

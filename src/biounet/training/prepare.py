@@ -1,5 +1,6 @@
-"""From a dataset and settings to what training begins with: split, normalised, complete."""
+"""From a dataset and settings to a run that is ready to be trained: images split and normalised, settings complete."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,44 @@ from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.training_set import TrainingSet, read_split
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import choose_normalization
-from biounet.training.distributed import local_size
+from biounet.training.distributed import all_reduce_min, local_size, make_fabric
 from biounet.training.losses import LOSSES, check_loss
+from biounet.training.run import TrainingRun
 
-__all__ = ["check_settings", "fit_to_data", "prepare", "prepare_split", "split_by_settings"]
+__all__ = ["begin_run", "check_settings", "fit_to_data", "prepare", "prepare_split", "room", "split_by_settings"]
+
+
+def begin_run(
+    dataset: Path, folder: Path, settings: RunConfig, *, device: str = "auto", began: float | None = None
+) -> TrainingRun:
+    """Read a dataset for a run in a folder; nothing is written.
+
+    Parameters
+    ----------
+    dataset : Path
+    folder : Path
+        Of the run.
+    settings : RunConfig
+        What the images and labels say is added.
+    device : auto, cpu, cuda or cuda:N
+    began : seconds of `time.monotonic`
+        When the minutes of the budget began to count; now, if not given.
+    """
+    began = time.monotonic() if began is None else began
+    fabric = make_fabric(device, settings.train.precision)
+    # Either all processes hold the images or none, or some would wait for files that others do not write.
+    memory = all_reduce_min(fabric, room(settings.train))
+    config, data, normalization, reasons = prepare(dataset, settings, memory=memory)
+    return TrainingRun(config, data, normalization, folder, fabric, began, reasons)
 
 
 def fit_to_data(config: RunConfig, data: TrainingSet) -> RunConfig:
-    """Complete the settings with what the data say: dimensions, channels, classes; and with what follows from the task.
+    """Settings completed by the data, with dimensions, channels and classes, and by the task.
 
     Raises
     ------
     ConfigError
-        If they were set by hand to something else, or the loss is not one for the data.
+        If one of them was set by hand to something else, or the loss does not suit the task.
     """
     facts = {"dims": len(data.largest), "in_channels": data.channels, "classes": data.classes}
     for name, value in facts.items():
@@ -38,14 +64,14 @@ def fit_to_data(config: RunConfig, data: TrainingSet) -> RunConfig:
 
 
 def check_settings(settings: RunConfig) -> None:
-    """Refuse, before any image is read, what no image puts right: names, networks, weights to begin with."""
+    """Refuse, before any image is read, an unknown loss or network, and weights to begin with that do not fit."""
     check_model(settings.model)
     if settings.train.loss not in LOSSES:
         raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}, got {settings.train.loss!r}")
 
 
 def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
-    """Find a dataset and divide it as the settings say."""
+    """A dataset, found and split into images to train on and images to validate on."""
     train = settings.train
     return split_dataset(
         dataset,
@@ -59,7 +85,7 @@ def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
 def prepare(
     dataset: Path, settings: RunConfig, *, memory: float | None = None
 ) -> tuple[RunConfig, TrainingSet, Normalization, dict[str, str]]:
-    """Find, divide and read a dataset, see `prepare_split`; without `memory`, into the `room` there is."""
+    """Images and complete settings of a dataset, see `prepare_split`; `memory` in bytes, else the `room` there is."""
     memory = room(settings.train) if memory is None else memory
     return prepare_split(split_by_settings(dataset, settings), settings, memory=memory)
 
@@ -67,9 +93,12 @@ def prepare(
 def prepare_split(
     dataset_split: DatasetSplit, settings: RunConfig, *, memory: float
 ) -> tuple[RunConfig, TrainingSet, Normalization, dict[str, str]]:
-    """Read images, into `memory` in bytes if it holds them, and complete the settings with what they hold.
+    """Images of a split, read into memory if `memory` bytes hold them, and the settings completed by the images.
 
-    Returns also how images are normalised, and why, if that was left open.
+    Returns
+    -------
+    settings, images, normalisation, reasons
+        Why the normalisation was chosen, by setting, if the settings left that open.
     """
     train = settings.train
     before = "z-score" if "train.normalization" in train.auto else train.normalization
@@ -83,5 +112,5 @@ def prepare_split(
 
 
 def room(train: TrainConfig) -> float:
-    """Bytes that images may take in this process, which shares the memory with the others on its machine."""
+    """Bytes that images may take in this process; the processes of a machine share its memory."""
     return train.memory * machine_bytes() / local_size()
