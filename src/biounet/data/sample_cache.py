@@ -182,7 +182,7 @@ class StoredSamples:
 def store_samples(
     data: TrainingSet, config: RunConfig, folder: Path, *, rank: int = 0, ranks: int = 1
 ) -> StoredSamples:
-    """Store the training images with targets and weights, those that `biounet.data.training_set.to_sample` makes.
+    """Store the training images with targets and weights, those that `to_sample` makes.
 
     Parameters
     ----------
