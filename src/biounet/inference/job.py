@@ -117,7 +117,7 @@ class Predictor:
         self.normalizations = tuple(dict.fromkeys(ways))
         self.card = joint_card([card for _, card in members])
         self.net = Ensemble(
-            [TileNet(net, tta=job.tta, **card.after_scores, **options) for net, card in members],
+            [TileNet(net, tta=job.tta, **card.output_options, **options) for net, card in members],
             copies=[self.normalizations.index(way) for way in ways],
             classes=self.card.model.classes,
         )

@@ -81,7 +81,7 @@ class Model:
             precision=what,
             tile=tile,
             tta=tta,
-            **self.card.after_scores,
+            **self.card.output_options,
         )
         for other in self.others:
             result += other.predict(image, tile=tile, tta=tta, device=device, precision=precision)
