@@ -19,11 +19,12 @@ ROOMS = (
     "evaluation",
     "training",
     "report",
+    "export",
     "cli",
 )
-TORCH = ("data/augment", "data/patches.py", "data/sample_cache.py", "models", "inference", "training")
+TORCH = ("data/augment", "data/patches.py", "data/sample_cache.py", "models", "inference", "training", "export")
 """Rooms, and files of other rooms, that may import torch."""
-OF_ONE_FILE = ("zarr", "distributed", "tomlkit", "tensorboard", "roifile")
+OF_ONE_FILE = ("zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml")
 """Libraries that one file imports."""
 OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich")
 """Libraries that files of one room import."""

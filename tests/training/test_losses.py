@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from biounet.config.tasks import TASKS
 from biounet.core.errors import ShapeError
 from biounet.core.labels import IGNORE
 from biounet.training.losses import LOSSES, cross_entropy, cross_entropy_dice, dice, focal
 
-EVERY = pytest.mark.parametrize("name", LOSSES)
+EVERY = pytest.mark.parametrize("name", TASKS["classes"].losses)
 
 
 def drawn(*, classes=3, size=(5, 6), ignored=True, dtype=torch.float64):

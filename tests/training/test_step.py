@@ -5,9 +5,9 @@ import torch
 from lightning_fabric import Fabric
 
 from biounet.config import RunConfig
+from biounet.config.tasks import TASKS
 from biounet.core.errors import TrainingError
 from biounet.data.patches import Batch
-from biounet.training.losses import LOSSES
 from biounet.training.step import State, train_step
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
@@ -36,7 +36,7 @@ def begun(*, room: int, loss: str = "cross-entropy", norm: str = "none") -> tupl
     return state, config
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", TASKS["classes"].losses)
 def test_pieces_give_the_gradient_of_the_batch(loss):
     results = []
     for room in (3, 1):

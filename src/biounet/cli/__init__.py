@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from biounet.cli.export import export
 from biounet.core.errors import BiounetError, ConfigError, TrainingError
 
 if TYPE_CHECKING:
@@ -190,6 +191,9 @@ def evaluate(
         groups=groups,
         overwrite=overwrite,
     )
+
+
+app.command()(export)
 
 
 @app.command()

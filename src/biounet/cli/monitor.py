@@ -62,16 +62,12 @@ def follow(experiment: TrainingRun, *, resume: bool, tensorboard: bool, again: s
             for _ in steps:
                 pass
             return int(broadcast(experiment.fabric, 0))
-    stopped_by = 0
-    tensorboard_writer, told, score = (
-        TensorBoardWriter(experiment.folder if tensorboard else None),
-        warn_of_unlabelled(experiment),
-        "",
-    )
+    stopped_by, score, told = 0, "", warn_of_unlabelled(experiment)
+    writer = TensorBoardWriter(experiment.folder if tensorboard else None)
     with (
         progress("training") as show,
         stop_between_steps() as interrupt,
-        tensorboard_writer,
+        writer,
         Page(experiment, again) as page,
         connected(),
     ):
@@ -81,7 +77,7 @@ def follow(experiment: TrainingRun, *, resume: bool, tensorboard: bool, again: s
             if step.report is not None:
                 score = score_of(experiment, step)
                 tell(step)
-                tensorboard_writer.add(step.report)
+                writer.add(step.report)
             if step.report is not None or not page.step:  # the first one takes the place of one that says "stopped"
                 told |= tell_new(page.write(), told)
             page.step = step.number

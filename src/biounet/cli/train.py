@@ -72,7 +72,7 @@ def expected(plan: Forecast, device: str) -> Iterator[str]:
     yield f"  before: {part(plan.begin_seconds)}, to read images, to measure and to make weight maps or files"
     yield f"  training: {part(plan.training_seconds)}, {step:.3f} s a step ({plan.draw_seconds:.3f} s wait for patches)"
     yield f"  reports: {part(plan.reporting_seconds)}, {plan.report_seconds:.1f} s each to validate and to write"
-    yield f"  settling: {part(plan.finalising_seconds)}, for statistics, calibration and rules of objects"
+    yield f"  finalising: {part(plan.finalising_seconds)}, for statistics, calibration and rules of objects"
     yield f"memory: about {plan.memory / 2**30:.2f} GiB {'on the GPU' if device == 'cuda' else 'for the process'}"
 
 

@@ -98,6 +98,8 @@ class CascadeUNet(nn.Module):
         likely = self.near(small.softmax(dim=1)[:, 1:].sum(dim=1, keepdim=True))  # one number per block
         trust = (likely.detach() / LIKELY - 1).clamp(0, 1)
         logits: Tensor = self.enlarge(small)
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # a graph writes into no slices
+            return logits.lerp(self._refine(image, small), self.fill(trust))
         for images, blocks in self._boxes(trust):
             inner = _scaled(blocks, self.fine.geometry.grid)  # in pixels of the coarse network
             outer = self._with_context(inner, small.shape[2:])

@@ -142,9 +142,9 @@ def plan(
     Of 300 s the last report takes 6 and what follows 24; so there are 270 for steps and the other nine reports.
 
     >>> plan(TrainConfig(minutes=5, reports=10), step=1.0, report=6.0, finalising=(20.0, 4.0))
-    Plan(steps=216, reports=10, settling=24.0)
+    Plan(steps=216, reports=10, finalising=24.0)
     >>> plan(TrainConfig(steps=500, reports=10), step=1.0, report=6.0)
-    Plan(steps=500, reports=10, settling=0.0)
+    Plan(steps=500, reports=10, finalising=0.0)
     """
     budget, made, seconds, reports, progress = TimeBudget(config, gone), 0, gone, 0, 0.0
     afterwards = time_to_finalise(config, *finalising)
