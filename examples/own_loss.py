@@ -1,5 +1,7 @@
 """Train with a loss of your own: the Tversky loss, to which a missed pixel costs more than a false one."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,10 +31,9 @@ net = build(config.model)
 optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
 source = PatchSampler(samples, net.geometry, (64, 64), config.augment, config.train)
 for _, batch in zip(range(60), source.batches(0), strict=False):
-    loss = tversky(net(batch.image), batch.labels)
     optimizer.zero_grad()
-    loss.backward()
+    tversky(net(batch.image), batch.labels).backward()
     optimizer.step()
-
-save_network("own-loss.safetensors", net, ModelCard(model=config.model, normalization=Normalization()), overwrite=True)
-model = biounet.load_model("own-loss.safetensors")
+path = Path("own-loss.safetensors")
+save_network(path, net, ModelCard(model=config.model, normalization=Normalization()), overwrite=True)
+model = biounet.load_model(path)
