@@ -1,14 +1,18 @@
 # Every target makes its own .venv. No make? README.md says what to type instead.
 PYTHON ?= python3
+# options of pip for torch alone, such as --index-url https://download.pytorch.org/whl/cpu
+PIP_TORCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # a process per core, each with one thread: more of them would wait for each other
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test test-all lint format bench clean
+.PHONY: install demo test test-all lint format docs bench clean
 
 demo: $(INSTALLED)  ## fresh clone to finished report
 	$(BIN)/biounet demo --out demo --overwrite
+
+install: $(INSTALLED)  ## .venv with everything that the checks need
 
 test: $(INSTALLED)  ## the checks of every change: under ten minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
@@ -20,10 +24,15 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(INSTALLED)  ## write docs/architectures.md anew, and run the examples of all pages
+	$(BIN)/python docs/make_architectures.py
+	$(BIN)/python -m pytest README.md docs
 
 bench: $(INSTALLED)  ## one JSON line per benchmark
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
@@ -32,7 +41,7 @@ bench: $(INSTALLED)  ## one JSON line per benchmark
 # torch first: any other order may pull in another build of it
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch $(PIP_TORCH)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

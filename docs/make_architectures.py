@@ -40,24 +40,24 @@ TAIL = """
 * **receptive field**: from the first to the last pixel, along an axis, that the result of one pixel depends on, at the
   place in the grid where this is most. It is the same without padding.
 * **context**: pixels that a tile reads on each side beyond what it delivers, so that tiles equal the whole. It is
-  the reach of the network, rounded up to the grid.
+  the reach of the receptive field, rounded up to the grid.
 * **grid**: tiles begin at multiples of it; it is the product of all poolings or strides.
 * `width` is the number of channels of the outermost level, `depth` the number of poolings. Widths of
   `dense-unet` are multiples of 8, of `inception-unet` of 4.
 * `unet++` and `cascade-unet` have several outputs. With `model.deep_supervision` (the default) all of them are
   trained. A trained `unet++` holds U-Nets of all smaller depths: `biounet predict --depth D` takes one out.
-* `cascade-unet` predicts with its second network only where the first takes something for foreground, and around it;
+* `cascade-unet` predicts with its second network only in and around the foreground of the first;
   its GFLOP are those of a full image. {cascade}
-* `biounet predict --save attention` shows where the gates of an `attention-unet` look.
+* `biounet predict --save attention` writes the coefficients of the gates of an `attention-unet`.
 * `sliding-window` is N4 of its paper, with `model.window=65` N3. N1 and N2 see the periphery of their window more
   coarsely: `model.foveation` is `blur` (they see 69 px), `sampling` (95 px) or `both` (99 px), with `model.window=65
-  model.padding=valid model.norm=none`. They have the weights of N3 but no dense form, since what a pixel is to a window
-  depends on where it stands in it. So they predict, and validate, window by window, which takes 200 to 300 times as
+  model.padding=valid model.norm=none`. They have the weights of N3 but no dense form, since the input at a pixel
+  depends on its place in the window. So they predict, and validate, window by window, which takes 200 to 300 times as
   long as the dense form of N3, and learn from small patches: `train.patch=130` holds 1,024 windows of `both`.
 * `pix2pix` draws images: `classes` are its output channels. `biounet.models.pix2pix.PatchGAN` is its discriminator.
 * As ONNX: `torch.onnx.export(net, (image,), dynamo=True, dynamic_shapes=({{2: Dim.DYNAMIC, 3: Dim.DYNAMIC}},))` writes
-  each network of the table, from normalised images of any size on the grid to scores before the soft-max. `net` is
-  `biounet.load_model(RUN).net`, `Dim` is in `torch.export`; it takes the extra `onnx`. The tests compare the scores of
+  each network of the table, from normalised images of any size on the grid to logits. `net` is
+  `biounet.load_model(RUN).net`, `Dim` is in `torch.export`; it takes the extra `onnx`. The tests compare the logits of
   ONNX Runtime with those of torch.
 """
 CASCADE = """Of one of {size} x {size} px with {nuclei} nuclei on noise, the second

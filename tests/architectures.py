@@ -10,6 +10,7 @@ from torch import nn
 from biounet.config import ModelConfig
 from biounet.core.errors import ConfigError
 from biounet.models import MODELS, build
+from biounet.models.attention import AttentionGate
 
 WIDTHS = {"unet": 2, "dense-unet": 8}
 """Where it is not 4: networks of less die, one ReLU after the other."""
@@ -94,3 +95,18 @@ def reach(net: nn.Module, axis: int) -> int:
 def receptive_field(net: nn.Module, axis: int) -> int:
     """From the first to the last input pixel that one output pixel depends on, the most over a period."""
     return max(max(seen) - min(seen) + 1 for seen in offsets(net, axis).values())
+
+
+def gate_coefficients(net: nn.Module, image: torch.Tensor) -> list[torch.Tensor]:
+    """What the attention gates multiply their skips by, at the size of the skips, the innermost level first."""
+    found = []
+    hooks = [gate.coefficients.register_forward_hook(lambda *call: found.append(call[-1])) for gate in gates_of(net)]
+    with torch.inference_mode():
+        net(image)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def gates_of(net: nn.Module) -> list[AttentionGate]:
+    return [part for part in net.modules() if isinstance(part, AttentionGate)]

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from architectures import make, settings_of
+from architectures import gate_coefficients, make, settings_of
 from biounet.core.boxes import ArrayReader
 from biounet.core.errors import ConfigError
 from biounet.data.normalize import Normalization
 from biounet.inference.model import load_model
 from biounet.inference.tiles import plan_tiles, read_mirrored
 from biounet.io import Image, read, write
-from biounet.models.attention import AttentionMaps, attention_maps
+from biounet.models.attention import AttentionMaps
 from biounet.models.model_file import ModelCard, save_network
 
 
@@ -55,7 +55,7 @@ def test_maps_of_tiles_equal_those_of_the_whole_image(dims, depth, shape):
 
 def test_maps_are_what_skips_are_multiplied_by_brought_to_the_size_of_the_image():
     net, image = make("attention-unet", depth=3), torch.from_numpy(noise(1, 1, 32, 24))
-    inner, outer = attention_maps(net, image).values()
+    inner, outer = gate_coefficients(net, image)
     with torch.inference_mode():
         maps = AttentionMaps(net)(image)
     assert maps.min() > 0

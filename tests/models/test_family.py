@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from architectures import CONVOLUTIONS, NORMS, make, settings_of
+from architectures import CONVOLUTIONS, NORMS, gate_coefficients, gates_of, make, settings_of
 from biounet.config import ModelConfig
 from biounet.core.errors import ConfigError
 from biounet.models import MODELS, build
-from biounet.models.attention import AttentionGate, attention_maps
+from biounet.models.attention import AttentionMaps
 from biounet.models.pix2pix import PatchGAN, Pix2Pix
 from biounet.models.recurrent import RecurrentConv
 from biounet.models.residual import ResidualBlock
@@ -50,7 +50,7 @@ def test_unet_plus_plus_has_the_parameters_that_its_authors_state():
 def test_attention_unet_has_the_parameters_of_its_paper():
     # Oktay et al. 2018, table 1: 5.88M without gates, for volumes and 16 channels at first; 8 % more with gates.
     net = sketch("attention-unet", dims=3, width=16, padding="same", norm="batch")
-    gates = [part for part in net.modules() if isinstance(part, AttentionGate)]
+    gates = gates_of(net)
     convolutions = kernels(net) - sum(map(kernels, gates)) - 2 * 16
     encoder = 16 + 16 * 16 + sum(c * c // 2 + c * c for c in (32, 64, 128, 256))
     decoder = sum((2 * c + c) * c + c * c for c in (16, 32, 64, 128))
@@ -214,9 +214,9 @@ def test_training_gives_the_scores_of_every_supervised_output():
 
 def test_gates_multiply_the_skips_by_what_the_maps_show():
     net, image = make("attention-unet", depth=3), noise(1, 1, 32, 24)
-    maps = attention_maps(net, image)
-    assert {level: tuple(map.shape) for level, map in maps.items()} == {2: (1, 1, 8, 6), 1: (1, 1, 16, 12)}
-    assert all(map.min() > 0 and map.max() < 1 for map in maps.values())
+    maps = gate_coefficients(net, image)
+    assert [tuple(map.shape) for map in maps] == [(1, 1, 8, 6), (1, 1, 16, 12)]
+    assert all(map.min() > 0 and map.max() < 1 for map in maps)
     gate, skip, below = net.gates[1], noise(1, 8, 16, 12), noise(1, 16, 8, 6)
     with torch.inference_mode():
         before = gate(skip, below)
@@ -226,7 +226,7 @@ def test_gates_multiply_the_skips_by_what_the_maps_show():
         assert torch.equal(gate(skip, below), skip)
     assert 0 < (before / skip).min() < (before / skip).max() < 1
     with pytest.raises(ConfigError, match="no attention gates"):
-        attention_maps(make("unet"), image)
+        AttentionMaps(make("unet"))
 
 
 def test_the_fine_network_of_the_cascade_knows_what_the_coarse_one_saw():

@@ -61,7 +61,7 @@ def run_measurement(
     image, probabilities : a file, or a folder in which files have the same names or numbers
     model : that gave the probabilities
         If it learnt classes, each object has one. Without a model all channels but the first are foreground.
-    axes, by_section : as in `biounet.measurement.csv_files.open_frames`
+    axes, by_section : as in `biounet.measurement.frames.open_frames`
     split : number the pieces of objects apart, and write these labels
     pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
     annotate : how many regions of `region` pixels per side to list in ``annotate.csv``

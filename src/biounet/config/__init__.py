@@ -1,7 +1,7 @@
-"""Settings: frozen, checked at birth, unknown keys refused; read from and written to TOML.
+"""Settings of a run: frozen, validated on construction, unknown keys refused; read from and written to TOML.
 
-A run is described by one `RunConfig` with a section for each concern. ``--set train.loss=dice``
-on the command line, a ``config.toml`` and Python code all go through the same checks.
+One `RunConfig` describes a run, with groups of settings for the network, augmentation and training.
+``--set train.loss=dice`` on the command line, a ``config.toml`` and Python code all go through the same checks.
 """
 
 from biounet.config.presets import PRESETS

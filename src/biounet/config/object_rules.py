@@ -1,4 +1,4 @@
-"""How objects are made of probabilities: a few numbers that are tuned on validation and kept in the model file."""
+"""Rules that make objects of probabilities: a few numbers, tuned on validation images and kept in the model file."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class ObjectRules(Settings):
-    """How objects are made of probabilities.
+    """Thresholds and sizes that make objects of probabilities.
 
     Examples
     --------
@@ -26,22 +26,22 @@ class ObjectRules(Settings):
     """What the classes mean. ``foreground``: background, object. ``border``: background, interior, border.
     ``distance``: background, then levels of distance from the rim of an object inwards."""
     foreground: Probability = 0.5
-    """Pixels are of some object where background is less probable than 1 minus this."""
+    """A pixel is foreground where the background is less probable than 1 minus this."""
     seed: Probability = 0.5
-    """Objects begin where the interior (its probability, or the mean level of distance, in 0..1) reaches this."""
+    """Threshold of seeds, on the probability of the interior, or on the mean level of distance, in [0, 1]."""
     least_seed: Annotated[int, Field(ge=0)] = 0
-    """Smaller seeds, in pixels, are none."""
+    """Smallest number of pixels of a seed."""
     peak: Probability = 0.0
-    """Seeds that nowhere reach this, higher one, are none: what is doubtful all over is no object."""
+    """Threshold, above `seed`, that a seed must reach somewhere, so that uncertain regions give no objects."""
     grow: bool = True
-    """Seeds grow to fill the foreground; else they are the objects."""
+    """Whether seeds grow to fill the foreground. Without it the seeds are the objects."""
     second_seed: Probability | None = None
-    """Where there is no such seed, objects begin where the interior reaches this, lower one; 0: every piece of the
-    foreground is an object at least. ``None``: what has no seed is no object."""
+    """Lower threshold of seeds for components of the foreground without any, for dim objects. With 0 every component
+    has an object; with ``None`` components without a seed have none."""
     least_pixels: Annotated[int, Field(ge=0)] = 0
-    """Smaller objects are dropped."""
+    """Smallest number of pixels of an object."""
     largest_hole: Annotated[int, Field(ge=0)] | None = None
-    """Holes in an object of up to this many pixels are filled; ``None``: all holes, 0: none."""
+    """Largest number of pixels of a hole that is filled. ``None``: all holes, 0: none."""
 
     @field_validator("target")
     @classmethod
@@ -52,5 +52,5 @@ class ObjectRules(Settings):
 
     @property
     def choosy(self) -> bool:
-        """Whether some of what reaches `seed` is no seed."""
+        """Whether some components above `seed` are no seeds."""
         return self.least_seed > 1 or self.peak > self.seed

@@ -1,4 +1,4 @@
-"""Starting points of a run."""
+"""Presets: complete settings that a run can begin from."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -47,4 +47,4 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         },
     }
 )
-"""Starting points of a run: what differs from the field defaults, which are those of the paper."""
+"""Name of a preset -> settings that differ from the defaults of the fields, which are those of the paper."""

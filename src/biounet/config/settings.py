@@ -1,4 +1,4 @@
-"""The sections of a configuration: model, augmentation, training, tiles."""
+"""The groups of settings: model, augmentation, training, tiles."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -49,13 +49,13 @@ NonNegativeInt = Annotated[int, Field(ge=0)]
 
 
 class Settings(BaseModel):
-    """What all sections share: frozen, checked, no unknown keys."""
+    """Base of all groups of settings: frozen, validated, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 class ModelConfig(Settings):
-    """What network: enough to build it without its weights.
+    """Architecture of a network, complete enough to build it without its weights.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class ModelConfig(Settings):
     """2 for images (Y, X), 3 for volumes (Z, Y, X)."""
     in_channels: PositiveInt = 1
     classes: PositiveInt = 2
-    """Channels of the output: scores of classes, of which there are two or more, or an image."""
+    """Channels of the output: the logits of two or more classes, or an image."""
     width: PositiveInt = 64
     """Channels after the first convolution; each pooling doubles them."""
     max_width: PositiveInt = 1024
@@ -79,8 +79,8 @@ class ModelConfig(Settings):
     depth: Annotated[int, Field(ge=1, le=8)] = 4
     """Number of poolings."""
     padding: Literal["valid", "same"] = Field(default=None, validate_default=True)
-    """``valid``: unpadded convolutions; ``same``: the output has the size of the input. Where it is not given, it is
-    what the paper of the architecture has."""
+    """``valid``: unpadded convolutions; ``same``: the output has the size of the input. The default is that of
+    the paper of the architecture."""
     norm: Literal["none", "batch"] = "none"
     """``batch``: batch normalisation, frozen in prediction, so that it never depends on the tile."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -88,13 +88,13 @@ class ModelConfig(Settings):
     pooling: tuple[tuple[PositiveInt, ...], ...] | None = None
     """Pooling factors per level and axis, for stacks with thick slices; ``None`` means 2 everywhere."""
     coarse: Literal[1, 2, 4, 8] = 1
-    """Squares of so many pixels a side are averaged before the network sees them, see `biounet.models.downsampled`."""
+    """Side in pixels of the squares averaged before the network, see `biounet.models.downsampled`."""
     deep_supervision: bool = True
     """Train every output of a network that has several (``unet++``, ``cascade-unet``), not only the last."""
     window: Literal[65, 95] = 95
     """Side of the window of ``sliding-window``, in pixels."""
     foveation: Literal["none", "blur", "sampling", "both"] = "none"
-    """How windows of 65 are coarser around the middle, see `biounet.models.foveation`; predicted one by one."""
+    """How windows of 65 px become coarser around the middle, see `biounet.models.foveation`; predicted one by one."""
     pretrained: str | None = None
     """A file of `biounet download` with the weights that training of ``ternausnet`` or an FCN begins with."""
 
@@ -142,7 +142,7 @@ class ModelConfig(Settings):
 
 
 class AugmentConfig(Settings):
-    """How training images are bent and relit. Probabilities are per sample; lengths are in pixels."""
+    """Augmentation of training images. Probabilities are per sample; lengths are in pixels."""
 
     elastic: Fraction = 1.0
     """Probability of an elastic deformation."""
@@ -159,7 +159,7 @@ class AugmentConfig(Settings):
     shift: NonNegativeFloat = 0.0
     """Largest shift along each axis."""
     labels_outside: Literal["mirror", "ignore"] = "mirror"
-    """What labels hold where a deformation reaches outside the image."""
+    """Labels outside of the image, where a deformation reaches there: mirrored, or unknown."""
     brightness: NonNegativeFloat = 0.0
     """Largest offset, in standard deviations of the normalised image."""
     contrast: Annotated[float, Field(ge=1)] = 1.0
@@ -175,7 +175,7 @@ class AugmentConfig(Settings):
 
 
 class TrainConfig(Settings):
-    """How to train: data sampling, loss, optimiser, schedule and budget."""
+    """Training: sampling of patches, loss, optimiser, schedule and budget."""
 
     steps: PositiveInt | None = None
     """Number of updates. Either this or `minutes`."""
@@ -188,11 +188,11 @@ class TrainConfig(Settings):
     patch_z: PositiveInt | None = None
     """The same along Z, for volumes; ``None`` means `patch`."""
     auto: tuple[Chosen, ...] = ()
-    """Settings left to what the images say and what the machine can do; naming one by hand takes it off the list."""
+    """Settings that follow from the images and the speed of the machine; a setting given by hand leaves the list."""
     loss: str = "cross-entropy"
     """A key of `LOSSES` in `biounet.training.losses` that the task allows."""
     adversarial: NonNegativeFloat = 0.0
-    """Weight, beside the loss, of looking true to a network that learns to tell; 0 turns it off, see
+    """Weight of the generator loss against a discriminator, added to the loss; 0 turns it off, see
     `biounet.training.adversarial`."""
     border_weight: NonNegativeFloat = 10.0
     """w0 of the border weight map (Ronneberger et al. 2015, equation 2); 0 turns it off."""
@@ -201,7 +201,7 @@ class TrainConfig(Settings):
     class_balance: bool = True
     """Weigh classes by the inverse of their frequency."""
     by_size: Fraction = 0.0
-    """Images give patches in proportion to this power of their pixels: 0 all as many, 1 every pixel as many."""
+    """Images give patches in proportion to this power of their number of pixels: 0 each image equally, 1 each pixel."""
     oversample: Fraction = 0.0
     """Share of the patches that are centred on a pixel of a class drawn uniformly, so that rare ones are seen too."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -218,10 +218,10 @@ class TrainConfig(Settings):
     validation: Fraction | str = 1 / 6
     """Share of the images held out for validation, or the path of another dataset."""
     validation_pixels: PositiveInt = 2**26
-    """Most pixels of the images held out that are validated on; of more, images are taken that are spread evenly."""
+    """Largest number of held-out pixels to validate on. Of more, evenly spread images are taken."""
     memory: Fraction = 0.5
-    """Share of the memory of the machine that images may take, and of that of a GPU; patches of a larger set are cut
-    from files, or by the processor."""
+    """Share of the memory of the machine, and of a GPU, that images may take. If they need more, patches are cut from
+    files, or by the CPU."""
     reports: PositiveInt = 10
     """How often to validate and report in a run."""
     silver: bool = True
@@ -230,9 +230,9 @@ class TrainConfig(Settings):
     normalization: Literal["z-score", "percentile"] = "z-score"
     """How intensities are brought to one scale, see `biounet.data.normalize.NORMALIZATIONS`."""
     target: str = "auto"
-    """What labels mean: class numbers, or objects, of which the network learns one of `biounet.data.targets.TARGETS`.
-    ``image``: there are none, the network learns to draw images. ``auto`` decides by the layout; of objects it takes
-    the distance, see docs/recipes.md, ``paper`` the foreground."""
+    """What the network learns: ``classes``; of numbered objects one of `biounet.data.targets.TARGETS`; or ``image``, an
+    image to draw. ``auto`` decides by the layout and the labels, and takes ``distance`` for objects, see
+    docs/recipes.md; ``paper`` takes ``foreground``."""
 
     @field_validator("target")
     @classmethod
@@ -250,7 +250,7 @@ class TrainConfig(Settings):
 
 
 class TileConfig(Settings):
-    """How prediction cuts an image: pixels delivered per tile and axis, tiles per batch."""
+    """Tiling in prediction: pixels delivered per tile and axis, tiles per batch."""
 
     output: tuple[PositiveInt, ...] | None = None
     batch: PositiveInt = 1

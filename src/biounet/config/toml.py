@@ -1,4 +1,4 @@
-"""A whole configuration: its sections together, read from and written to TOML."""
+"""The configuration of a run: all groups of settings, read from and written to TOML."""
 
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
@@ -17,7 +17,7 @@ S = TypeVar("S", bound=Settings)
 
 
 class RunConfig(Settings):
-    """Everything that a training run needs to know, as written to ``config.toml``."""
+    """All settings of a training run, as in ``config.toml``."""
 
     model: ModelConfig = ModelConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -35,9 +35,9 @@ class RunConfig(Settings):
         return parse(cls, PRESETS[name], "preset")
 
     def updated(self, changes: Mapping[str, Any]) -> Self:
-        """Return a copy with ``{"train.loss": "dice", ...}`` changed, checked as at birth.
+        """Return a copy with ``{"train.loss": "dice", ...}`` changed and validated.
 
-        What is changed is no longer left to the images or the machine.
+        A changed setting leaves the list ``train.auto``.
 
         >>> RunConfig().updated({"train.batch": 4}).train.batch
         4
@@ -95,7 +95,7 @@ class RunConfig(Settings):
 
 
 def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
-    """Build settings, turning the checker's report into one line."""
+    """Build a group of settings; errors of validation become one line."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:
@@ -109,7 +109,7 @@ def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
 
 
 def toml_value(text: str) -> Any:
-    """Read a value as TOML writes it; what is no TOML is text.
+    """Value of a text in TOML; a text that is no TOML stays as it is.
 
     >>> toml_value("[1, 2]"), toml_value("dice")
     ([1, 2], 'dice')

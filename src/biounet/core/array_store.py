@@ -1,4 +1,4 @@
-"""Arrays that are too many for memory, in a folder for the time that they are needed."""
+"""Store of arrays in a temporary folder, for more arrays than memory holds."""
 
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["ArrayFolder"]
 
 
 class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
-    """Arrays under tuples of numbers, each in a file of its own; they are read whole, never mapped into memory.
+    """Store of arrays under tuples of numbers, each in a file of its own; arrays are read whole, not memory-mapped.
 
     An array is absent or complete, whenever the process that stores it is killed.
 
@@ -67,5 +67,5 @@ class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
         return sum(1 for _ in self)
 
     def _file(self, key: tuple[int, ...]) -> Path:
-        """Where an array lies."""
+        """Path of the file of an array."""
         return self._folder / f"{'-'.join(map(str, key))}.npy"

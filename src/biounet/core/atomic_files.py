@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written beside under a temporary name, then renamed."""
+"""Atomic writing of files and folders: under a temporary name in the same folder, then renamed."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ __all__ = ["check_absent", "remove_parts", "replacing", "sayable"]
 
 
 def check_absent(path: Path, *, overwrite: bool = False) -> None:
-    """Refuse to write over something.
+    """Refuse a path that exists already, unless it may be overwritten.
 
     Raises
     ------
@@ -26,7 +26,7 @@ def check_absent(path: Path, *, overwrite: bool = False) -> None:
 
 @contextmanager
 def sayable(path: Path) -> Iterator[None]:
-    """Turn what the system says of a failed write into one line about `path`.
+    """Turn the system error of a failed write into an `OutputError` of one line about `path`.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def sayable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary name beside `path`; what was written there takes its place at the end.
+    """Context with a temporary name next to `path`; the file or folder written there replaces `path` at the end.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what processes that were killed have left of `replacing`; nobody may be writing `path`.
+    """Remove temporary files that killed processes left next to `path`; no process may be writing it now.
 
     Parameters
     ----------

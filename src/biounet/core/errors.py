@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree.
+"""Exceptions that biounet raises for errors that a user can correct.
 
 ::
 
@@ -42,7 +42,7 @@ __all__ = [
 
 
 class BiounetError(Exception):
-    """Anything that the user can put right."""
+    """Error that the user can correct; base class of all others here."""
 
 
 class ConfigError(BiounetError, ValueError):

@@ -1,4 +1,4 @@
-"""The context that a network needs around its output, and the grid on which its tiles begin."""
+"""Geometry of a network: the margin around its output, and the grid on which its tiles begin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Geometry:
-    """What a network needs of its input, one number per spatial axis.
+    """Margin, pooling grid and input sizes of a network, one number per spatial axis.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class Geometry:
         Input sizes are ``remainder`` modulo ``grid``.
     padded : bool
         The network gives back the size of its input, so that the margin must be cut off.
-    views : per axis, a Span for each place in the grid; None where nobody followed them
-        First and last input pixel that the output pixel at this place depends on, seen from it. Without a grid these
-        are `margin` pixels away, and need not be given.
+    views : per axis, a Span for each phase of the grid; None if unknown
+        First and last input pixel that an output pixel at this phase depends on, as offsets from it. With a grid of
+        1 they are `margin` pixels away, and need not be given.
 
     Examples
     --------
@@ -51,18 +51,18 @@ class Geometry:
 
     @property
     def receptive_field(self) -> tuple[int, ...] | None:
-        """Pixels from the first to the last of the longest view; None without views.
+        """Receptive field in pixels per axis, the largest over the phases of the grid; None without views.
 
-        Less than 2 margin + 1 where margins are rounded up to the grid, more where pixels stand beside the middle.
+        It is below 2 margin + 1 where margins are rounded up to the grid, and above where views are not centred.
         """
         if self.views is None:
             return None
         return tuple(max(last - first + 1 for first, last in axis) for axis in self.views)
 
     def widened(self, reach: Sequence[int]) -> Self:
-        """Return what is needed for as many pixels more on each side of the output; it stays in phase with the grid.
+        """Return the geometry for an output that is larger by `reach` pixels on each side, in phase with the grid.
 
-        A network may leave out what lies in its margin, so nothing of that serves for them.
+        A network may leave out the pixels of its margin, so that the margin itself has no room for them.
 
         >>> padded = Geometry(grid=(2, 2), margin=(10, 10), remainder=(0, 0), padded=True)
         >>> padded.margin, padded.widened((0, 3)).margin
@@ -74,14 +74,14 @@ class Geometry:
         return replace(self, margin=tuple(have + -(-more // grid) * grid for have, more, grid in sides), views=None)
 
     def input_size(self, output: Sequence[int]) -> tuple[int, ...]:
-        """Return the smallest input from which at least `output` exact pixels per axis come."""
+        """Return the size of the smallest input that gives at least `output` exact pixels per axis."""
         return tuple(
             size + 2 * margin + (remainder - size - 2 * margin) % grid
             for size, grid, margin, remainder in zip(output, self.grid, self.margin, self.remainder, strict=True)
         )
 
     def output_size(self, size: Sequence[int]) -> tuple[int, ...]:
-        """Return the exact pixels per axis that an input of `size` gives.
+        """Return the number of exact output pixels per axis for an input of `size`.
 
         Raises
         ------
@@ -98,7 +98,7 @@ class Geometry:
 
 
 def hull(*spans: Span) -> Span:
-    """All pixels from the first to the last of some spans.
+    """The smallest span that contains all given spans.
 
     >>> hull((0, 3), (2, 5))
     (0, 5)

@@ -1,4 +1,4 @@
-"""Memory of the machine and of the process, and sizes such as 4GiB in words."""
+"""Memory of the machine and of the process, and the notation of sizes, such as 4GiB."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ UNITS = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "kb": 1
 
 
 def parse_bytes(text: str) -> int:
-    """Read a size of memory.
+    """Number of bytes of a size such as ``4GiB``.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(size: float) -> str:
-    """Write a size of memory.
+    """Text for a number of bytes, in MiB or GiB.
 
     >>> format_bytes(2 * 2**30), format_bytes(300 * 2**20)
     ('2.00 GiB', '300 MiB')
@@ -50,7 +50,7 @@ def format_bytes(size: float) -> str:
 
 
 def machine_bytes(*, root: Path = Path("/")) -> int:
-    """Memory of this machine, or what a container that this process runs in may take of it; in use or not.
+    """Total memory of this machine in bytes, or the limit of the container in which this process runs.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def machine_bytes(*, root: Path = Path("/")) -> int:
 
 
 def _limits(root: Path) -> Iterator[int]:
-    """Most bytes of the control groups (version 2, then 1) that this process is in, and of those around them."""
+    """Memory limits, in bytes, of the control groups of this process and of their parents (version 2, then 1)."""
     try:
         groups = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:  # no Linux
@@ -83,5 +83,5 @@ def _limits(root: Path) -> Iterator[int]:
 
 
 def resident_bytes() -> int:
-    """Memory that this process holds now."""
+    """Resident memory of this process in bytes."""
     return int(psutil.Process().memory_info().rss)

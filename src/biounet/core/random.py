@@ -1,8 +1,8 @@
-"""Chance as a function of (seed, step, sample): the same patch whatever the workers, ranks or restarts.
+"""Random generators as a function of (seed, step, sample): equal for any number of processes, and after a restart.
 
-A counter-based generator (Philox) has no history. Its key says which run and which use of chance,
-its counter says which sample of which step; nothing has to be saved to resume a run, and any
-process can draw any sample.
+A counter-based generator (Philox) has no history. Its key is the seed and the purpose of the
+numbers, its counter is the step and the sample. So nothing is saved to resume a run, and any process can draw
+any sample.
 """
 
 import zlib
@@ -13,7 +13,7 @@ __all__ = ["generator"]
 
 
 def generator(seed: int, step: int, sample: int, *, stream: str = "augment") -> np.random.Generator:
-    """Return the source of chance of one sample of one training step.
+    """Return the random generator of one sample of one training step.
 
     Parameters
     ----------

@@ -150,7 +150,7 @@ class Pipeline(nn.Module):
         """Return what biounet itself predicts of a normalised image (1, C, *spatial) in float32."""
         options: dict[str, Any] = {"device": torch.device("cpu"), "precision": torch.float32}
         total = sum(
-            predict_array(net, image[0], **options, **card.after_scores)
+            predict_array(net, image[0], **options, **card.output_options)
             for net, card in zip(self.nets, self.cards, strict=True)
         )
         return np.asarray(total / len(self.nets), np.float32)[np.newaxis]

@@ -161,7 +161,9 @@ class Ensemble:
         self, members: Sequence[Member], *, device: torch.device, precision: torch.dtype, tta: bool = False
     ) -> None:
         cards = [card for _, card in members]
-        nets = [TileNet(net, device=device, precision=precision, tta=tta, **card.after_scores) for net, card in members]
+        nets = [
+            TileNet(net, device=device, precision=precision, tta=tta, **card.output_options) for net, card in members
+        ]
         self.card = joint_card(cards)
         self.normalizations = tuple(dict.fromkeys(card.normalization for card in cards))
         self.copies = len(self.normalizations)

@@ -1,4 +1,4 @@
-"""The U-Net family: one table from names to networks."""
+"""The table of architectures, and the functions that build a network from its configuration."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -56,10 +56,12 @@ MODELS: Mapping[str, Callable[[ModelConfig], nn.Module]] = MappingProxyType(
         "fcn-8s": partial(FCN, stride=8),
     }
 )
-"""Every entry makes a Module with a `geometry` that maps (N, C, *spatial) to (N, classes, *spatial)."""
+"""Name of an architecture -> function of a `ModelConfig` that makes a Module with a `geometry`.
+
+It maps an image (N, C, *spatial) to logits, or to a drawn image, (N, classes, *spatial)."""
 
 OF_CLASSES = frozenset({"cascade-unet", "sliding-window"})
-"""Entries that know classes only: one hands on probabilities, the other says what the pixel in the middle is."""
+"""Architectures that cannot draw images: the cascade hands on probabilities, the window classifies its middle pixel."""
 
 
 def build(config: ModelConfig, *, seed: int = 0) -> nn.Module:
@@ -92,7 +94,7 @@ def build(config: ModelConfig, *, seed: int = 0) -> nn.Module:
 
 
 def geometry_of(config: ModelConfig) -> Geometry:
-    """What a network needs of its input, known without the memory and the time that its weights take.
+    """Receptive field, pooling grid and input sizes of a network, without memory for its weights.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def geometry_of(config: ModelConfig) -> Geometry:
 
 
 def _make(config: ModelConfig) -> nn.Module:
-    """A network, the weights of which are still to be drawn."""
+    """The network of a configuration, before its weights are drawn."""
     if config.name not in MODELS:
         raise ConfigError(f"model must be one of {', '.join(MODELS)}, got {config.name!r}")
     with torch.random.fork_rng(devices=[]):  # torch draws every layer once as it is made

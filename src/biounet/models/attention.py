@@ -1,6 +1,6 @@
-"""Attention U-Net (Oktay et al. 2018): skips that the coarser level opens and shuts, pixel by pixel."""
+"""Attention U-Net (Oktay et al. 2018), whose skips are weighted pixel by pixel by the coarser level."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -12,7 +12,7 @@ from biounet.core.errors import ConfigError
 from biounet.models.blocks import CONV, Upsampling, need_padding
 from biounet.models.unet import UNet
 
-__all__ = ["AttentionGate", "AttentionMaps", "attention_maps", "attention_unet"]
+__all__ = ["AttentionGate", "AttentionMaps", "attention_unet"]
 
 
 def attention_unet(config: ModelConfig) -> UNet:
@@ -37,7 +37,7 @@ def attention_unet(config: ModelConfig) -> UNet:
 
 
 class AttentionGate(nn.Module):
-    """Multiply a skip by coefficients in [0, 1] that it and a signal of the coarser level agree on.
+    """Additive attention gate: a skip times coefficients in [0, 1], computed from the skip and the coarser level.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class AttentionGate(nn.Module):
 
 
 class AttentionMaps(nn.Module):
-    """Where a network looks: it gives the coefficients of its attention gates in place of class scores.
+    """Network that returns the coefficients of its attention gates in place of logits.
 
     Parameters
     ----------
@@ -111,48 +111,17 @@ class AttentionMaps(nn.Module):
         return torch.cat([interpolate(map, size=size, mode=mode) for map in _coefficients(self.net, image)], dim=1)
 
 
-def attention_maps(net: nn.Module, image: Tensor) -> Mapping[int, Tensor]:
-    """Where a network looks, level by level, at the size of the level.
-
-    Parameters
-    ----------
-    net : torch.nn.Module
-        With attention gates, in evaluation mode.
-    image : (N, C, *spatial)
-
-    Returns
-    -------
-    level -> (N, 1, *spatial), in [0, 1]
-        At the size of the level, whose pixels are that many times halved; the innermost first.
-
-    Raises
-    ------
-    ConfigError
-        If the network has no attention gates.
-
-    Examples
-    --------
-    >>> net = attention_unet(ModelConfig(name="attention-unet", width=4, depth=2, padding="same")).eval()
-    >>> {level: tuple(map.shape) for level, map in attention_maps(net, torch.zeros(1, 1, 8, 12)).items()}
-    {1: (1, 1, 4, 6)}
-    """
-    levels = AttentionMaps(net).maps
-    with torch.inference_mode():
-        seen = _coefficients(net, image)
-    return {levels - number: coefficients for number, coefficients in enumerate(seen)}
-
-
 def _gates(net: nn.Module) -> list[AttentionGate]:
     return [part for part in net.modules() if isinstance(part, AttentionGate)]
 
 
 def _coefficients(net: nn.Module, image: Tensor) -> list[Tensor]:
-    """What the gates multiply skips by, the innermost first."""
-    seen: list[Tensor] = []
-    hooks = [gate.coefficients.register_forward_hook(lambda *call: seen.append(call[-1])) for gate in _gates(net)]
+    """Coefficients of the gates in [0, 1], the innermost level first."""
+    found: list[Tensor] = []
+    hooks = [gate.coefficients.register_forward_hook(lambda *call: found.append(call[-1])) for gate in _gates(net)]
     try:
         net(image)
     finally:
         for hook in hooks:
             hook.remove()
-    return seen
+    return found

@@ -1,7 +1,7 @@
-"""Building blocks that the architectures of the family are composed of.
+"""Building blocks of the U-Net and its variants.
 
-A block is made by ``block(before, after, dims=, padded=, norm=)`` and says in ``reach`` how many pixels it looks to
-each side.
+``block(before, after, dims=, padded=, norm=)`` makes a block. Its attribute ``reach`` is the number of pixels that it
+uses on each side of an output pixel.
 """
 
 import math
@@ -78,7 +78,7 @@ class ConvBlock(nn.Sequential):
 
 
 class UpConvolution(nn.Sequential):
-    """Up-convolution whose stride is its size: each pixel becomes a block of its own; then ReLU.
+    """Up-convolution whose stride is its kernel size, followed by ReLU; output blocks do not overlap.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class UpConvolution(nn.Sequential):
 
 
 class Upsampling(nn.Upsample):
-    """Feature maps at a larger size, without weights.
+    """Interpolation of feature maps to a larger size, without weights.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def crop_center(image: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def need_padding(config: ModelConfig) -> None:
-    """Refuse unpadded convolutions, for networks whose paper has none.
+    """Refuse unpadded convolutions for an architecture whose paper has none.
 
     Raises
     ------

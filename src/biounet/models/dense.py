@@ -14,13 +14,13 @@ __all__ = ["DenseBlock", "dense_unet"]
 
 
 def dense_unet(config: ModelConfig) -> UNet:
-    """U-Net of dense blocks: no feature map is computed twice, all are handed on.
+    """U-Net of dense blocks, in which each layer takes the feature maps of all layers before it.
 
     Notes
     -----
     Source: Guan et al. 2020, "Fully Dense UNet for 2-D Sparse Photoacoustic Tomography Artifact Removal",
     figures 1 and 2. Differs: their network adds its input to its output, to remove artefacts; ours gives
-    class scores. Re-implementations have the same blocks, and some a 1x1 convolution before each pooling,
+    logits. Re-implementations have the same blocks, and some a 1x1 convolution before each pooling,
     as the transitions of Huang et al. 2017; ours has none.
     """
     need_padding(config)
@@ -28,7 +28,7 @@ def dense_unet(config: ModelConfig) -> UNet:
 
 
 class DenseBlock(nn.Module):
-    """Four layers, each of which sees the results of all before it; all are handed on.
+    """Dense block: four layers, each of which takes the feature maps of all layers before it.
 
     Parameters
     ----------

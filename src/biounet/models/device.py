@@ -1,9 +1,8 @@
-"""Where networks run and in what precision: decided by what the hardware can do, never by hope."""
+"""Choice of the device and of the floating-point type, from what the hardware can do."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import nn
@@ -11,8 +10,6 @@ from torch import nn
 from biounet.core.errors import ConfigError
 
 __all__ = [
-    "DeviceName",
-    "PrecisionName",
     "channels_last",
     "choose_device",
     "choose_precision",
@@ -26,9 +23,6 @@ __all__ = [
 # Torch asks for memory anew for every feature map, and the system hands it over page by page. With large pages
 # that is a quarter of the time of a network on large tiles. Torch reads this when it first needs memory.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
-DeviceName = Literal["auto", "cpu", "cuda"]
-PrecisionName = Literal["auto", "float32", "bfloat16"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -76,7 +70,7 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the type that networks compute in.
+    """Return the floating-point type that networks compute in.
 
     Parameters
     ----------
@@ -102,7 +96,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def channels_last(dims: int) -> torch.memory_format:
-    """Memory order with channels innermost, which convolutions read without shuffling.
+    """Memory format of torch with channels innermost, the order in which convolutions read fastest.
 
     >>> channels_last(3)
     torch.channels_last_3d

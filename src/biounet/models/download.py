@@ -1,4 +1,4 @@
-"""Public weights: fetched, resumed where a transfer broke, checked by SHA-256, and written as safetensors."""
+"""Download of public weights: resumed after a broken transfer, checked by SHA-256, written as safetensors."""
 
 import hashlib
 import http.client
@@ -28,7 +28,7 @@ ATTEMPTS = 3  # connections for one file, each going on where the one before bro
 
 @dataclass(frozen=True)
 class Source:
-    """What can be fetched.
+    """Address, SHA-256 and licence of a public file of weights.
 
     Parameters
     ----------
@@ -122,15 +122,15 @@ def download(
 
 
 class _BrokenTransferError(DownloadError):
-    """A transfer that goes on when it is tried again."""
+    """A transfer that broke and can be resumed."""
 
 
 class _WrongFileError(DownloadError):
-    """A file that is not what was wanted; says what it does, without its name."""
+    """A file with other content than the published one; the message lacks the name of the file."""
 
 
 def _fetch_whole(url: str, part: Path, progress: Progress) -> None:
-    """Fetch a file, going on where a connection breaks."""
+    """Fetch a whole file, resuming after each broken connection."""
     for attempt in range(ATTEMPTS):
         try:
             _fetch(url, part, progress)
@@ -141,13 +141,13 @@ def _fetch_whole(url: str, part: Path, progress: Progress) -> None:
 
 
 def _fetch(url: str, part: Path, progress: Progress) -> None:
-    """Fetch what is still missing of a file."""
+    """Fetch the missing end of a file, over one connection."""
     have = part.stat().st_size if part.exists() else 0
     try:
         response = urlopen(Request(url, headers={"Range": f"bytes={have}-"} if have else {}), timeout=TIMEOUT)
     except HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # all of it has come before; whether it is right, its SHA-256 tells
+            return  # the file is complete; its SHA-256 is compared later
         advice = "try later, or get the file by hand and give it with --from FILE"
         raise DownloadError(f"{url} answers {error.code} {error.reason}; {advice}") from error
     except (URLError, http.client.HTTPException, OSError, ValueError) as error:
@@ -168,7 +168,7 @@ def _fetch(url: str, part: Path, progress: Progress) -> None:
 
 
 def _chunks(response: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
-    """What arrives, until it ends or breaks."""
+    """Chunks of bytes of a response, until it ends or breaks."""
     try:
         while chunk := response.read(CHUNK):
             yield chunk

@@ -1,4 +1,4 @@
-"""A network on the image at a fraction of its size, for objects that are large in pixels."""
+"""Networks on a downsampled image, for objects that are large in pixels."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ __all__ = ["Downsampled"]
 
 
 class Downsampled(nn.Module):
-    """Averages pixels in squares, applies a network, and brings its scores back to the size of the image.
+    """Network that averages pixels in squares, applies another network, and interpolates its logits to the image size.
 
     Parameters
     ----------
@@ -52,16 +52,16 @@ class Downsampled(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return class scores (N, classes, Y, X) of an image (N, C, Y, X); several per class in training."""
-        scores: Tensor = self.net(self.shrink(image))
-        several = scores.shape[1:-2]
-        enlarged = nn.functional.interpolate(scores.flatten(1, -3), scale_factor=self.factor, mode="bilinear")
+        """Return the logits (N, classes, Y, X) of an image (N, C, Y, X); several per class in training."""
+        logits: Tensor = self.net(self.shrink(image))
+        several = logits.shape[1:-2]
+        enlarged = nn.functional.interpolate(logits.flatten(1, -3), scale_factor=self.factor, mode="bilinear")
         sides = [side - spare for side, spare in zip(enlarged.shape[2:], self.spare, strict=True)]
         return torch.unflatten(crop_center(enlarged, sides), 1, several)
 
 
 def _views(inner: Sequence[Span], factor: int) -> tuple[Span, ...]:
-    """What pixels see, for each place in the grid: what the two squares see between whose centres they lie."""
+    """Views of the pixels, per phase of the grid: those of the two squares between whose centres a pixel lies."""
     views = []
     for pixel in range(factor * len(inner)):
         before = (pixel - factor // 2) // factor

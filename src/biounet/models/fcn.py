@@ -25,7 +25,7 @@ CROPS = {32: (19,), 16: (5, 27), 8: (5, 9, 31)}
 
 
 class FCN(nn.Module):
-    """A VGG-16 whose fully connected layers are convolutions, with skips from its poolings, enlarged bilinearly.
+    """FCN: a VGG-16 with convolutions for its fully connected layers, skips from its poolings, and bilinear upsampling.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class FCN(nn.Module):
     -----
     Source: Long et al. 2015, sections 3.2 and 4, figure 3, and the Caffe networks ``voc-fcn32s``, ``voc-fcn16s`` and
     ``voc-fcn8s`` that the authors published: 100 zeros around the image, maps cropped by 5, 9 and 19, 27 or 31
-    pixels. As in the paper, new scores on poolings begin at zero, inner enlargements begin bilinear and are
+    pixels. As in the paper, new logits on poolings begin at zero, inner enlargements begin bilinear and are
     learned, and the last stays bilinear (the published files fix the inner ones as well). The last one is
-    kept as one filter, where Caffe stores classes x classes of them, nearly all zero. Differs: scores of
+    kept as one filter, where Caffe stores classes x classes of them, nearly all zero. Differs: logits of
     the innermost map are drawn, where the paper begins with zeros, so that all weights learn from the first step;
     with ``norm="batch"`` the fully connected layers are normalised too, which the public weights are not: their
     sums over thousands of channels would grow too fast at the learning rates of the other networks.
@@ -70,13 +70,13 @@ class FCN(nn.Module):
         self.stride = stride
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return class scores (N, classes, Y, X), before the soft-max, of an image (N, C, Y, X)."""
+        """Return the logits (N, classes, Y, X) of an image (N, C, Y, X)."""
         pooled, x = [], image
         for layer in self.features:
             x = layer(x)  # convolution, ReLU, or half the pixels per axis
             if isinstance(layer, nn.MaxPool2d):
                 pooled.append(x)
-        x = self.classifier(pooled.pop())  # 7x7 convolution, two of 1x1: scores with a stride of 32
+        x = self.classifier(pooled.pop())  # 7x7 convolution, two of 1x1: logits with a stride of 32
         for score, enlarge, crop in zip(self.scores, self.enlarge, self.crops, strict=False):
             x = enlarge(x)  # twice the pixels per axis
             x = x + _crop(score(pooled.pop()), crop, x)
@@ -110,12 +110,12 @@ class Score(nn.Module):
         self.bias = nn.Parameter(torch.zeros(classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return class scores."""
+        """Return the logits of the feature maps."""
         return conv2d(x, self.weight, self.bias)
 
 
 class Bilinear(nn.Module):
-    """A transposed convolution that begins as bilinear interpolation of each class for itself.
+    """Transposed convolution that begins as bilinear interpolation, each class for itself.
 
     Parameters
     ----------
@@ -148,13 +148,13 @@ def bilinear_filter(stride: int) -> Tensor:
 
 
 def _crop(x: Tensor, first: int, like: Tensor) -> Tensor:
-    """Cut a map to the size of another one."""
+    """Crop a map to the size of another one."""
     rows, columns = like.shape[2:]
     return x[:, :, first : first + rows, first : first + columns]
 
 
 def _geometry(stride: int) -> Geometry:
-    """One way over each skip, and one through the 7x7 convolution."""
+    """Geometry over all paths: one through each skip, and one through the 7x7 convolution."""
     *crops, last = CROPS[stride]
     end = [Step(2 * stride, stride=stride, up=True), Step(1, padding=-last)]
     paths = []

@@ -1,4 +1,4 @@
-"""Windows as an eye sees them (Ciresan et al. 2012): sharp in the middle; blurred, or sampled more coarsely, around."""
+"""Foveation of windows (Ciresan et al. 2012): sharp in the middle, blurred or sampled more coarsely around it."""
 
 import math
 from typing import Literal
@@ -86,13 +86,13 @@ class Foveation(nn.Module):
 
 
 def _spread(offset: int) -> int:
-    """Where the pixel at this place of the window is in the image, both seen from the middle."""
+    """Position in the image of a pixel of the window; both are offsets from the middle."""
     beyond = max(abs(offset) - FOVEA, 0) / (RADIUS - FOVEA)
     return offset + int(math.copysign(round(WIDENED * beyond**2), offset))
 
 
 def _disk(radius: int, border: int) -> list[list[float]]:
-    """Weights of the pixels around one that make their mean over a disk."""
+    """Weights of the pixels around a pixel that average over a disk."""
     around = range(-border, border + 1)
     inside = [[y**2 + x**2 <= radius**2 for x in around] for y in around]
     return [[within / sum(map(sum, inside)) for within in row] for row in inside]

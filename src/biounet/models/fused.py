@@ -1,4 +1,4 @@
-"""Trained networks made ready for prediction: the same function of the image in less time and memory."""
+"""Networks prepared for prediction: the same function of the image in less time and memory."""
 
 import copy
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Convolution = nn.Conv2d | nn.Conv3d
 
 
 def freeze(net: nn.Module) -> nn.Module:
-    """Return a copy for prediction: batch normalisation folded, padding left out, no gradients.
+    """Return a copy of a network for prediction: batch normalisation folded, padding left out, no gradients.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
 
 
 def unpad(net: nn.Module) -> nn.Module:
-    """Make a padded U-Net compute only what no padding has touched, in place.
+    """Remove the padding of a padded U-Net, in place, so that it computes exact pixels only.
 
     A padded network is exact only where its zeros have not reached; all else is cut off. So the zeros may
     as well be left out: every layer then computes what is needed of it and no more. Networks that are
@@ -74,7 +74,7 @@ def unpad(net: nn.Module) -> nn.Module:
 
 
 def _is_plain(net: UNet) -> bool:
-    """Whether all blocks are two convolutions, between which nothing but poolings and up-convolutions stand."""
+    """Whether a network is a U-Net of blocks of two convolutions, poolings and up-convolutions only."""
     blocks = (*net.contracting, net.bottom, *net.expanding)
     return (
         all(isinstance(block, ConvBlock) for block in blocks)
@@ -84,7 +84,7 @@ def _is_plain(net: UNet) -> bool:
 
 
 class FrugalUNet(nn.Module):
-    """A U-Net that lets go of every feature map as soon as nothing needs it.
+    """U-Net that frees every feature map as soon as no layer needs it any more.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class FrugalUNet(nn.Module):
         self.widening, self.expanding, self.head = net.widening, net.expanding, net.head
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return class scores, as `biounet.models.unet.UNet.forward` does."""
+        """Return the logits, as `biounet.models.unet.UNet.forward` does."""
         skips, x = [], image
         # Layer by layer: a call of a whole block would hold its input until the end of the block.
         for contract, pool in zip(self.contracting, self.pools, strict=True):
@@ -119,7 +119,7 @@ class FrugalUNet(nn.Module):
 
 
 class FusedConv(nn.Module):
-    """A convolution whose ReLU is applied before the pixels leave the processor's cache; CPU only.
+    """Convolution fused with its ReLU, which is applied while the pixels are in the cache of the CPU.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class FusedConv(nn.Module):
 
 
 def fuse_activations(net: nn.Module) -> nn.Module:
-    """Join convolutions in chains with the ReLU after them, in place; for the CPU."""
+    """Fuse convolutions with the ReLU after them, in place, for the CPU."""
     for chain in _chains(net):
         layers: list[nn.Module] = []
         for layer in chain:
@@ -159,7 +159,7 @@ def fuse_activations(net: nn.Module) -> nn.Module:
 
 
 def _chains(net: nn.Module) -> Iterator[nn.Sequential]:
-    """All parts of a network whose layers follow one another."""
+    """All sequential parts of a network."""
     return (part for part in list(net.modules()) if isinstance(part, nn.Sequential))
 
 

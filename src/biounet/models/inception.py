@@ -12,7 +12,7 @@ __all__ = ["InceptionBlock", "InceptionModule", "inception_unet"]
 
 
 def inception_unet(config: ModelConfig) -> UNet:
-    """U-Net whose every convolution is a module of filters of several sizes.
+    """U-Net with inception modules, filters of several sizes, in place of convolutions.
 
     Notes
     -----
@@ -22,7 +22,7 @@ def inception_unet(config: ModelConfig) -> UNet:
     32 of each on the outermost level are our ``width=128``, the channels of a module.
     Differs from the published network: two modules on each level of both paths, as the U-Net has two convolutions,
     where it has one, on the way up before the skip and none behind it; one filter of 5x5, where it has two of 3x3
-    with nothing between them; up-convolutions, where it repeats pixels; no batch normalisation of the scores; and
+    with nothing between them; up-convolutions, where it repeats pixels; no batch normalisation of the logits; and
     volumes. docs/papers.toml counts what each makes in parameters.
     github.com/mlcommons/GaNDLF has another network of this name, of two and three filters of 3x3 in place of the
     larger ones, which adds the input of each module to its output.
@@ -32,7 +32,7 @@ def inception_unet(config: ModelConfig) -> UNet:
 
 
 class InceptionModule(nn.Module):
-    """Filters of 1x1, 3x3 and 5x5 and the largest of 3x3 pixels, side by side.
+    """Inception module: parallel filters of 1x1, 3x3 and 5x5 pixels, and a max-pooling of 3x3.
 
     Parameters
     ----------

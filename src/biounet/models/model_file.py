@@ -1,4 +1,4 @@
-"""A model is one file: safetensors weights, with everything else as JSON in the header. Nothing executable.
+"""Model files: safetensors weights, and the whole configuration as JSON in the header; nothing executable.
 
 Whoever opens such a file with any safetensors reader sees the weights; the key ``biounet`` of the
 header's metadata holds the `ModelCard`.
@@ -32,7 +32,7 @@ FORMAT = 1
 
 
 class ModelCard(Settings):
-    """All that is known of a trained network beside its weights."""
+    """Configuration of a trained network, how it was trained, and how its outputs become results."""
 
     format: int = FORMAT
     biounet: str = biounet.__version__
@@ -45,16 +45,16 @@ class ModelCard(Settings):
     target_normalization: Normalization | None = None
     """How images to draw were brought to the range that the network was trained on; ``None`` where it learnt labels."""
     rules: ObjectRules | None = None
-    """How objects are made of probabilities, tuned on validation."""
+    """Rules that make objects of probabilities, tuned on validation images."""
     spacing: tuple[float, ...] | None = None
     """Micrometres per pixel of the training images, per spatial axis."""
     threshold: float = 0.5
     """Probability above which a pixel is foreground, where there are two classes."""
     temperature: PositiveFloat = 1.0
-    """What scores are divided by before the soft-max, see `biounet.inference.calibration`; threshold and rules are
-    for the probabilities that result."""
+    """Divisor of the logits before the soft-max, see `biounet.inference.calibration`. Threshold and rules apply to the
+    probabilities after it."""
     smoothing: NonNegativeInt = 0
-    """Passes in which scores are smoothed before that, see `biounet.inference.smoothing`."""
+    """Number of smoothing passes over the logits before that, see `biounet.inference.smoothing`."""
     training: Mapping[str, Any] = Field(default_factory=dict)
     """Settings, data and scores of the run that made the weights."""
 
@@ -71,13 +71,13 @@ class ModelCard(Settings):
         return task_of(self.target)
 
     @property
-    def after_scores(self) -> dict[str, Any]:
-        """What is done to the scores of the network, as `biounet.inference.overlap_tile.TileNet` takes it."""
+    def output_options(self) -> dict[str, Any]:
+        """Temperature, smoothing and units of the outputs, as options of `biounet.inference.overlap_tile.TileNet`."""
         return {"temperature": self.temperature, "smoothing": self.smoothing, "units": self.target_normalization}
 
     @property
     def object_rules(self) -> ObjectRules:
-        """How objects are made: as tuned, else the parts of the foreground above the threshold."""
+        """Rules that make objects: the tuned ones, else connected components of the foreground above the threshold."""
         plain = ObjectRules(foreground=self.threshold, seed=self.threshold, grow=False, largest_hole=0)
         return self.rules or plain
 
@@ -103,7 +103,7 @@ def save_network(path: Path, net: torch.nn.Module, card: ModelCard, *, overwrite
 
 
 def read_card(path: Path) -> ModelCard:
-    """Read what a model file says of itself, without its weights.
+    """Read the configuration in a model file, without its weights.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
 
 
 def _model_path(path: Path) -> Path:
-    """A run folder stands for the model in it."""
+    """Path of a model file, also if the folder of its run is given."""
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():
@@ -151,7 +151,7 @@ def _model_path(path: Path) -> Path:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a file and read its header; each weight is read when it is asked for."""
+    """Open a model file and its header; weights are read one by one on demand."""
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -160,7 +160,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _card(file: Any, path: Path) -> ModelCard:
-    """The card in the header of a file."""
+    """The `ModelCard` in the header of a file."""
     text = (file.metadata() or {}).get("biounet")
     if text is None:
         raise ModelFileError(f"{path} is no model of biounet: its header has no entry 'biounet'")

@@ -18,7 +18,7 @@ LEAK = 0.2  # slope of the ReLU of the encoder and of the discriminator for nega
 
 
 class Pix2Pix(nn.Module):
-    """U-Net that goes down by 4x4 convolutions of stride 2 and up by such transposed convolutions.
+    """Generator of pix2pix: a U-Net of 4x4 convolutions of stride 2, and transposed ones on the way up.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Pix2Pix(nn.Module):
     Notes
     -----
     Source: Isola et al. 2017, section 6.1.1. Differs: no tanh at the end, since our images are not scaled to
-    [-1, 1] and scores of classes have no bounds; batch statistics and drop-out are frozen in prediction,
+    [-1, 1] and logits of classes have no bounds; batch statistics and drop-out are frozen in prediction,
     where the paper computes them anew for every image, so that a result depends neither on the tile nor
     on chance. Where nothing is pooled along an axis (a factor of 1), convolutions are 3 wide.
 
@@ -82,7 +82,7 @@ class Pix2Pix(nn.Module):
 
 
 class PatchGAN(nn.Module):
-    """Tells, patch by patch, whether an image is the true counterpart of another or was drawn.
+    """Discriminator of pix2pix: says patch by patch whether an image is the true counterpart of another, or drawn.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class PatchGAN(nn.Module):
 
     Notes
     -----
-    Source: Isola et al. 2017, sections 3.2.2 and 6.1.2. No sigmoid: scores are for
+    Source: Isola et al. 2017, sections 3.2.2 and 6.1.2. No sigmoid: logits are for
     `torch.nn.functional.binary_cross_entropy_with_logits`.
 
     Examples
@@ -115,7 +115,7 @@ class PatchGAN(nn.Module):
         self.layers = nn.Sequential(*layers, CONV[dims](widths[-1], 1, 4, padding=1))
 
     def forward(self, image: Tensor, counterpart: Tensor) -> Tensor:
-        """Return one score (N, 1, *patches) per patch of two images (N, C, *spatial): above 0 means true."""
+        """Return one logit (N, 1, *patches) per patch of two images (N, C, *spatial): above 0 means true."""
         return self.layers(torch.cat([image, counterpart], dim=1))  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""Weights from elsewhere that training begins with: read from a file of `biounet download`."""
+"""Pretrained weights that training begins with, from a file of `biounet download`."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ TORCH = (".pth", ".pt")  # how files of torch end, torchvision's among them
 
 
 def check_model(config: ModelConfig) -> None:
-    """Refuse a network that cannot be built, or whose weights to begin with do not fit; no weight is read or drawn.
+    """Refuse a network that cannot be built or whose pretrained weights do not fit, without reading any weight.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def check_model(config: ModelConfig) -> None:
 
 
 def load_pretrained(net: nn.Module, path: Path) -> None:
-    """Give a network the weights of a VGG that was trained to classify photographs.
+    """Load the weights of a VGG, trained to classify photographs, into a network.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def load_pretrained(net: nn.Module, path: Path) -> None:
 
 
 def _give(net: nn.Module, path: Path, read: Callable[[Path], Mapping[str, Tensor]]) -> None:
-    """Give a network the weights of a file."""
+    """Load the weights of a file into a network."""
     net = net.net if isinstance(net, Downsampled) else net
     trunk = trunk_of(net)
     if not path.is_file():
@@ -88,6 +88,6 @@ def _give(net: nn.Module, path: Path, read: Callable[[Path], Mapping[str, Tensor
 
 
 def _read_shapes(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file without their numbers."""
+    """Shapes of the tensors of a file, as tensors on the meta device."""
     with safe_open(path, framework="pt") as file:
         return {name: torch.empty(file.get_slice(name).get_shape(), device="meta") for name in file.keys()}  # noqa: SIM118

@@ -1,4 +1,4 @@
-"""The context that a network needs, and the sizes that it takes."""
+"""Receptive fields and input sizes of networks, followed backwards through their layers."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,13 +25,13 @@ __all__ = [
 
 
 Needs = Callable[[Sequence[int], Span], Span]
-"""Which input pixels a padded network uses for these output pixels, given its pooling factors along an axis."""
+"""Pooling factors along an axis, and a span of output pixels -> span of the input pixels that they depend on."""
 
 
 def unet_geometry(
     poolings: Sequence[Sequence[int]], *, padded: bool, reach: int = 2, in_phase: bool = False
 ) -> Geometry:
-    """What a U-Net needs of its input.
+    """Receptive field and input sizes of a U-Net.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def _lost_before_poolings(factors: Sequence[int], reach: int) -> int:
 
 
 def traced_geometry(poolings: Sequence[Sequence[int]], needs: Needs) -> Geometry:
-    """What a padded network needs of its input, if `needs` follows an output pixel backwards through it.
+    """Receptive field of a padded network, by following each output pixel backwards through its layers.
 
     Parameters
     ----------
@@ -115,12 +115,12 @@ def traced_geometry(poolings: Sequence[Sequence[int]], needs: Needs) -> Geometry
 
 
 def around(span: Span, reach: int) -> Span:
-    """Pixels that convolutions use which look `reach` pixels to each side."""
+    """Input span of convolutions that use `reach` pixels on each side."""
     return span[0] - reach, span[1] + reach
 
 
 def pooled(span: Span, factor: int) -> Span:
-    """Pixels that a pooling uses.
+    """Input span of a pooling.
 
     >>> pooled((1, 2), 2)
     (2, 5)
@@ -129,7 +129,7 @@ def pooled(span: Span, factor: int) -> Span:
 
 
 def unpooled(span: Span, factor: int) -> Span:
-    """Pixels that an up-convolution uses whose stride is its size, or repetition of pixels.
+    """Input span of an up-convolution whose stride is its kernel size, or of nearest-neighbour upsampling.
 
     >>> unpooled((1, 2), 2)
     (0, 1)
@@ -138,7 +138,7 @@ def unpooled(span: Span, factor: int) -> Span:
 
 
 def above_linear(span: Span, factor: int) -> Span:
-    """Pixels that linear interpolation to `factor` (1 or 2) times the size uses: one more on the nearer side.
+    """Input span of linear interpolation to `factor` (1 or 2) times the size: one pixel more on the nearer side.
 
     The transposed convolution of size 4 and stride 2 uses the same.
 
@@ -158,7 +158,7 @@ def unet_needs(
     linear: bool = False,
     gated: Sequence[bool] = (),
 ) -> Span:
-    """Input pixels that a padded U-Net uses for the output pixels of a span, along one axis.
+    """Input span of a padded U-Net for a span of output pixels, along one axis.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def unet_needs(
 
 @dataclass(frozen=True)
 class Step:
-    """One layer as seen along one axis.
+    """A convolution, pooling or transposed convolution along one axis.
 
     Parameters
     ----------
@@ -230,12 +230,12 @@ class Step:
 
 
 def trunk_geometry(paths: Sequence[Sequence[Step]], *, poolings: int) -> Geometry:
-    """What a network needs whose layers keep the size of an image by padding.
+    """Receptive field of a network of padded layers and skips, such as a VGG with an expanding path.
 
     Parameters
     ----------
-    paths : ways from the input to the output
-        The layers on each, in the order of computation: one way for every skip, and the one through the bottom.
+    paths : paths from the input to the output
+        The layers of each in the order of computation: one path per skip, and one through the bottom.
     poolings : number of poolings by 2
 
     Examples
@@ -251,7 +251,7 @@ def trunk_geometry(paths: Sequence[Sequence[Step]], *, poolings: int) -> Geometr
 
 
 def _walk_back(path: Sequence[Step], span: Span) -> Span:
-    """Input pixels that the output pixels of a span use along one way."""
+    """Input span of a chain of layers for a span of output pixels."""
     for step in reversed(path):
         span = step.needed(span)
     return span
@@ -281,9 +281,9 @@ def valid_output_size(size: int, *, depth: int = 4) -> int:
 
 
 def nearest_sizes(size: int, *, depth: int = 4) -> tuple[int, int]:
-    """Sizes that an unpadded U-Net takes, nearest to `size`: not above it, and not below it.
+    """Sizes next to `size` that an unpadded U-Net takes: the nearest not above, and the nearest not below.
 
-    Where `size` is below the least, both are the least; where it fits, both are `size`.
+    Both are `size` if it fits, and the smallest size that fits if `size` is below it.
 
     Examples
     --------

@@ -10,7 +10,7 @@ __all__ = ["RecurrentBlock", "RecurrentConv", "recurrent_residual_unet"]
 
 
 def recurrent_residual_unet(config: ModelConfig) -> UNet:
-    """U-Net whose blocks look at their input three times, each time knowing what they saw before.
+    """U-Net of recurrent residual convolutions, which process their input in three time steps.
 
     Notes
     -----
@@ -22,7 +22,7 @@ def recurrent_residual_unet(config: ModelConfig) -> UNet:
 
 
 class RecurrentConv(nn.Module):
-    """A convolution that sees its input again in every time step, together with its own last state.
+    """Recurrent convolution: each time step takes the input and the state of the step before.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class RecurrentConv(nn.Module):
 
 
 class RecurrentBlock(nn.Module):
-    """Two recurrent convolutions, added to what they were given.
+    """Residual block of two recurrent convolutions.
 
     Parameters
     ----------

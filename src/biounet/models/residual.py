@@ -26,7 +26,7 @@ def residual_unet(config: ModelConfig) -> UNet:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions with activation before them, added to what they were given.
+    """Residual unit with pre-activation: two convolutions, added to their input.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The sliding window (Ciresan et al. 2012) that the U-Net was compared with: one window, one pixel."""
+"""Sliding-window network (Ciresan et al. 2012), which classifies the middle pixel of each window."""
 
 import math
 
@@ -26,13 +26,13 @@ LEARNT = 2**12
 
 
 def sliding_window(config: ModelConfig) -> nn.Module:
-    """Build the network in its dense form; with ``model.foveation``, which leaves it none, window by window."""
+    """Sliding-window network: in its dense form, or window by window with ``model.foveation``."""
     net = SlidingWindow(config)
     return net if config.foveation == "none" else FoveatedWindow(net, Foveation(config.foveation))
 
 
 class SlidingWindow(nn.Module):
-    """The dense form of `PixelClassifier`: the same scores of the same weights for all pixels at once.
+    """Dense form of `PixelClassifier`: the same logits with the same weights, for all pixels at once.
 
     Convolutions and poolings are computed once for all windows that share them. A pooling that kept every second
     pixel would serve every second window only, so it keeps all, and the layers after it take every second pixel
@@ -85,7 +85,7 @@ class SlidingWindow(nn.Module):
         self.head = nn.Conv2d(neurons, config.classes, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return class scores (N, classes, Y, X), before the soft-max, of an image (N, C, Y, X)."""
+        """Return the logits (N, classes, Y, X) of an image (N, C, Y, X)."""
         if self.geometry.padded:
             rows, columns = self.geometry.margin
             image = pad(image, (columns, columns, rows, rows))
@@ -93,10 +93,10 @@ class SlidingWindow(nn.Module):
 
 
 class FoveatedWindow(nn.Module):
-    """The network on windows that are coarser around the middle (N1 and N2 of the paper), window by window only.
+    """Sliding-window network on foveated windows (N1 and N2 of the paper), computed window by window.
 
-    There is no dense form. In a window, a pixel is sharp or blurred, near to its neighbours or far from them, by where
-    it stands in it. In the next window it stands elsewhere: what filters and poolings make of it is not the same again.
+    There is no dense form: how sharp a pixel is, and how far from its neighbours, depends on its place in the window.
+    In the next window it has another place, so that no result of a filter or a pooling can be shared.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ class FoveatedWindow(nn.Module):
         self.dropout, self.head = net.layers[-1], net.head
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return class scores (N, classes, Y - side + 1, X - side + 1), before the soft-max, of an image (N, C, Y, X).
+        """Return the logits (N, classes, Y - side + 1, X - side + 1), before the soft-max, of an image (N, C, Y, X).
 
         Raises
         ------
@@ -145,12 +145,12 @@ class FoveatedWindow(nn.Module):
         return self.head(self.dropout(neurons))  # type: ignore[no-any-return]
 
     def _neurons(self, windows: Tensor) -> Tensor:
-        """Make maps (N, neurons, y, x) of windows (N, y, x, C, window, window)."""
+        """Return feature maps (N, neurons, y, x) of windows (N, y, x, C, window, window)."""
         found: Tensor = self.layers(windows.flatten(0, 2))
         return found.view(*windows.shape[:3], -1).permute(0, 3, 1, 2)
 
     def _check_count(self, shape: torch.Size) -> None:
-        """Refuse patches whose windows no memory holds."""
+        """Refuse patches whose windows would not fit into memory."""
         patches, _, *sides = shape
         windows = patches * math.prod(length - self.foveation.side + 1 for length in sides)
         if windows > LEARNT:
@@ -161,7 +161,7 @@ class FoveatedWindow(nn.Module):
 
 
 class PixelClassifier(nn.Module):
-    """The network as published: from a window to the class of the pixel in its middle.
+    """Network of the paper: from a window to the logits of the pixel in its middle.
 
     Parameters
     ----------
@@ -181,11 +181,11 @@ class PixelClassifier(nn.Module):
         self.layers = nn.Sequential(*map(_with_strides, net.layers), net.head, nn.Flatten())
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Return class scores (N, classes), before the soft-max, of windows (N, C, window, window)."""
+        """Return the logits (N, classes), before the soft-max, of windows (N, C, window, window)."""
         return self.layers(windows)  # type: ignore[no-any-return]
 
     def scan(self, image: Tensor) -> Tensor:
-        """Slide over an image: window after window, as in the paper, at its cost.
+        """Return the logits of all windows of an image, one window after the other, as slow as in the paper.
 
         Parameters
         ----------
@@ -198,12 +198,12 @@ class PixelClassifier(nn.Module):
         """
         side = self.window
         rows = image.unfold(2, side, 1).unfold(3, side, 1).permute(2, 0, 3, 1, 4, 5)  # (y, N, x, C, window, window)
-        scores = [self(row.flatten(0, 1)).view(*row.shape[:2], -1) for row in rows]  # a row of windows at a time
-        return torch.stack(scores).permute(1, 3, 0, 2)
+        logits = [self(row.flatten(0, 1)).view(*row.shape[:2], -1) for row in rows]  # a row of windows at a time
+        return torch.stack(logits).permute(1, 3, 0, 2)
 
 
 def _with_strides(layer: nn.Module) -> nn.Module:
-    """The layer of a window for a layer of the dense form."""
+    """The layer of the network of one window that stands for a layer of the dense form."""
     if isinstance(layer, nn.MaxPool2d):
         return nn.MaxPool2d(2)
     if isinstance(layer, nn.Conv2d):

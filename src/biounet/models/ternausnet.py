@@ -1,4 +1,4 @@
-"""TernausNet (Iglovikov and Shvets 2018): a U-Net whose contracting path is a VGG-11 that has seen ImageNet."""
+"""TernausNet (Iglovikov and Shvets 2018): a U-Net whose contracting path is a VGG-11 pretrained on ImageNet."""
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ POOLINGS = 5
 
 
 class TernausNet(nn.Module):
-    """VGG-11 downwards, transposed convolutions upwards, and skips from before each pooling.
+    """U-Net with a VGG-11 as contracting path, transposed convolutions upwards, and skips from before each pooling.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class TernausNet(nn.Module):
     Notes
     -----
     Source: Iglovikov and Shvets 2018, figure 1, and the network ``UNet11`` that the authors published, which has
-    22 927 393 parameters for three channels in and one out. Differs: scores of two or more classes before a
+    22 927 393 parameters for three channels in and one out. Differs: logits of two or more classes before a
     soft-max, where theirs has one before a sigmoid; with ``norm="batch"`` the expanding path is normalised too.
 
     Examples
@@ -58,7 +58,7 @@ class TernausNet(nn.Module):
         self.head = nn.Conv2d(last, config.classes, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return class scores (N, classes, Y, X), before the soft-max, of an image (N, C, Y, X)."""
+        """Return the logits (N, classes, Y, X) of an image (N, C, Y, X)."""
         skips, x = [], image
         for layer in self.features:
             if isinstance(layer, nn.MaxPool2d):
@@ -67,17 +67,17 @@ class TernausNet(nn.Module):
         x = self.center(x)
         for expand in self.expanding:
             x = expand(torch.cat([x, skips.pop()], dim=1))  # 3x3 convolution, twice the pixels per axis
-        return self.head(x)  # type: ignore[no-any-return]  # 1x1 convolution to class scores
+        return self.head(x)  # type: ignore[no-any-return]  # 1x1 convolution to logits
 
 
 def _expand(before: int, middle: int, after: int, *, norm: bool) -> nn.Sequential:
-    """A 3x3 convolution, then twice the pixels per axis; each with ReLU."""
+    """A 3x3 convolution, then a transposed one to twice the pixels per axis, each with ReLU."""
     widen = nn.ConvTranspose2d(middle, after, 3, stride=2, padding=1, output_padding=1)
     return nn.Sequential(*convolve(before, middle, 3, dims=2, norm=norm), widen, nn.ReLU(inplace=True))
 
 
 def _geometry() -> Geometry:
-    """One way over each skip, and one through the center."""
+    """Geometry over all paths: one through each skip, and one through the center."""
     convolution, widen = Step(3, padding=1), Step(3, stride=2, padding=1, up=True)
     paths = [
         [*trunk_steps(11, poolings=level, convolved=True), *(convolution, widen) * level, convolution]

@@ -17,7 +17,7 @@ __all__ = ["OpenGate", "UNet", "unet3d"]
 
 
 class UNet(nn.Module):
-    """A contracting path that sees what is there, an expanding path that says where, and skips between.
+    """U-Net: a contracting path for context, an expanding path for localisation, and skips between them.
 
     Parameters
     ----------
@@ -25,15 +25,15 @@ class UNet(nn.Module):
         ``padding="valid"`` is the network of the paper: unpadded convolutions, so that the output is the
         part of the image whose full context was in the input. ``"same"`` keeps the size.
     block : (before, after, dims=, padded=, norm=) -> Module with ``reach``
-        What stands at each level; two 3x3 convolutions with ReLU in the paper.
+        Block of each level; two 3x3 convolutions with ReLU in the paper.
     entry : as `block`
-        The block that sees the image, where it is another.
+        The first block, which takes the image; the same as `block` if not given.
     widen : (below, width, factors, dims=) -> Module with ``channels`` and ``linear``
-        How feature maps come up a level; an up-convolution in the paper.
+        Upsampling of feature maps to the next level; an up-convolution in the paper.
     gate : (channels, below, factors, dims=) -> Module of skip and feature maps of the level below
-        What stands on the skips but the outermost; nothing in the paper.
+        Gate of each skip but the outermost; none in the paper.
     strided : bool
-        Whether a stride of the next block, which takes ``stride=``, stands in place of the pooling.
+        Whether the next block downsamples by its ``stride=``, in place of a pooling.
 
     Notes
     -----
@@ -86,7 +86,7 @@ class UNet(nn.Module):
         self.geometry = self._geometry(config, strided)
 
     def _geometry(self, config: ModelConfig, strided: bool) -> Geometry:
-        """What the parts need of the input."""
+        """Receptive field and input sizes, from the reach of the blocks."""
         if config.padding == "valid":
             return unet_geometry(config.poolings, padded=False)
         needs = partial(
@@ -100,7 +100,7 @@ class UNet(nn.Module):
         return traced_geometry(config.poolings, needs)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return class scores (N, classes, *spatial), before the soft-max, of an image (N, C, *spatial)."""
+        """Return the logits (N, classes, *spatial) of an image (N, C, *spatial)."""
         skips, x = [], image
         for contract, pool in zip(self.contracting, self.pools, strict=True):
             x = contract(x)  # two 3x3 convolutions, ReLU
@@ -113,11 +113,11 @@ class UNet(nn.Module):
             skip = gate(skips.pop(), x)
             x = widen(x)  # 2x2 up-convolution, half the channels
             x = expand(torch.cat([crop_center(skip, x.shape[2:]), x], dim=1))
-        return self.head(x)  # type: ignore[no-any-return]  # 1x1 convolution to class scores
+        return self.head(x)  # type: ignore[no-any-return]  # 1x1 convolution to logits
 
 
 class OpenGate(nn.Module):
-    """A skip that lets everything through."""
+    """Skip without an attention gate."""
 
     def forward(self, skip: Tensor, below: Tensor) -> Tensor:
         """Return the skip."""
@@ -127,7 +127,7 @@ class OpenGate(nn.Module):
 def unet3d(config: ModelConfig) -> UNet:
     """3D U-Net (Cicek, Abdulkadir, Lienkamp, Brox and Ronneberger 2016).
 
-    It doubles the channels before a pooling, not after it.
+    The channels double before a pooling, not after it.
 
     Notes
     -----
@@ -147,5 +147,5 @@ def unet3d(config: ModelConfig) -> UNet:
 
 
 def _doubling_block(before: int, after: int, **options: Any) -> ConvBlock:
-    """On the way down, the first convolution has half of the channels."""
+    """Block of the contracting path of the 3D U-Net: its first convolution has half of the channels."""
     return ConvBlock(before, after, between=after // 2 if before < after else after, **options)

@@ -18,14 +18,14 @@ __all__ = ["UNetPlusPlus", "prune"]
 
 
 class UNetPlusPlus(nn.Module):
-    """U-Nets of every depth in one: a skip is a row of blocks, each of which sees all before it and one from below.
+    """UNet++: U-Nets of all depths in one; a block takes all blocks before it in its row, and one from the row below.
 
     Parameters
     ----------
     config : ModelConfig
         With ``deep_supervision``, every U-Net in it has a head of its own. In training the network then gives
-        the scores of all heads, shallowest first, (N, classes, heads, *spatial), the loss being the mean over
-        them; in evaluation, the scores whose soft-max is the mean of their probabilities ("accurate mode").
+        the logits of all heads, shallowest first, (N, classes, heads, *spatial), the loss being the mean over
+        them; in evaluation, the logits whose soft-max is the mean of their probabilities ("accurate mode").
         Without, it gives those of the deepest.
 
     Notes
@@ -68,7 +68,7 @@ class UNetPlusPlus(nn.Module):
         self.geometry = traced_geometry(config.poolings, partial(_needs, row=0, column=depth))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return class scores (N, classes, *spatial) of an image (N, C, *spatial); in training, of all heads."""
+        """Return the logits (N, classes, *spatial) of an image (N, C, *spatial); in training, of all heads."""
         depth = self.config.depth
         rows: list[list[Tensor]] = []  # what there is of each row, from left to right
         x = image
@@ -84,15 +84,15 @@ class UNetPlusPlus(nn.Module):
                 rows[above].append(self.rows[above][column](joined))  # type: ignore[index]
             if level < depth:
                 x = self.pools[level](x)
-        scores = [head(x) for head, x in zip(self.heads, rows[0][-len(self.heads) :], strict=True)]
-        if len(scores) == 1:
-            return scores[0]  # type: ignore[no-any-return]
-        stacked = torch.stack(scores, dim=2)
-        return stacked if self.training else stacked.log_softmax(dim=1).logsumexp(dim=2) - math.log(len(scores))
+        logits = [head(x) for head, x in zip(self.heads, rows[0][-len(self.heads) :], strict=True)]
+        if len(logits) == 1:
+            return logits[0]  # type: ignore[no-any-return]
+        stacked = torch.stack(logits, dim=2)
+        return stacked if self.training else stacked.log_softmax(dim=1).logsumexp(dim=2) - math.log(len(logits))
 
 
 def prune(net: nn.Module, depth: int) -> UNetPlusPlus:
-    """Return the U-Net of a smaller depth that stands in a UNet++ ("fast mode"), with its trained weights.
+    """Return the U-Net of a smaller depth within a UNet++ ("fast mode"), with its trained weights.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def prune(net: nn.Module, depth: int) -> UNetPlusPlus:
 
 
 def _needs(factors: Sequence[int], span: Span, *, row: int, column: int) -> Span:
-    """Input pixels that X(row, column) uses; what X(row, column - 1) uses holds all that stands before it."""
+    """Input span of the block X(row, column); the span of X(row, column - 1) contains those of the blocks before it."""
     span = around(span, 2)
     if column:
         below = unpooled(span, factors[row])

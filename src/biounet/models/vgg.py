@@ -1,4 +1,4 @@
-"""The trunk of VGG (Simonyan and Zisserman 2015), which TernausNet and the FCNs stand on, and its published weights."""
+"""Convolutions of VGG (Simonyan and Zisserman 2015) for TernausNet and the FCNs, and its published weights."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -21,7 +21,7 @@ FACTORS = (1, 2, 4, 8, 8)
 
 
 def check_planar(config: ModelConfig) -> None:
-    """Refuse what networks that were published for images do not have.
+    """Refuse volumes and other pooling factors, for networks that were published for images (Y, X).
 
     Raises
     ------
@@ -85,12 +85,12 @@ def trunk_steps(depth: int, *, poolings: int, border: int = 1, convolved: bool =
 
 
 def trunk_name(depth: int, config: ModelConfig) -> str:
-    """Name of the public weights that fit, as `biounet.models.download.SOURCES` knows it."""
+    """Key of `biounet.models.download.SOURCES` whose weights fit a VGG."""
     return f"vgg{depth}_bn" if config.norm == "batch" else f"vgg{depth}"
 
 
 def trunk_of(net: nn.Module) -> str:
-    """Name of the public weights that a network begins with, as `biounet.models.download.SOURCES` knows it.
+    """Key of `biounet.models.download.SOURCES` with the weights that an architecture can begin with.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def trunk_of(net: nn.Module) -> str:
 
 
 def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a network on a VGG trunk the weights of a VGG that was trained to classify photographs.
+    """Load the weights of a VGG, trained to classify photographs, into a network with a VGG trunk.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def adopt(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def _fitting(name: str, given: Tensor, value: Tensor) -> Tensor:
-    """Weights of a file as the network has them, where that is another shape for the same layer."""
+    """Weights of a file in the shapes of the network, where the same layer has another shape."""
     if name == "features.0.weight" and given.dim() == value.dim() and given.shape[1] != value.shape[1]:
         return given.sum(dim=1, keepdim=True).expand(-1, value.shape[1], -1, -1) / value.shape[1]
     flat = name.startswith("classifier.") and (given.dim(), value.dim()) == (2, 4)
@@ -161,7 +161,7 @@ def _fitting(name: str, given: Tensor, value: Tensor) -> Tensor:
 
 
 def _of_another(trunk: str, weights: Mapping[str, Tensor], strange: str) -> str:
-    """What to say of weights whose names are not those of a trunk."""
+    """Error message for weights whose names are not those of a trunk."""
     convolutions = sum(value.dim() == 4 for name, value in weights.items() if name.startswith("features."))
     normalised = any(name.endswith("running_mean") for name in weights)
     kinds = {sum(level): f"vgg{depth}{'_bn' * normalised}" for depth, level in LEVELS.items()}
@@ -175,5 +175,5 @@ def _of_another(trunk: str, weights: Mapping[str, Tensor], strange: str) -> str:
 
 
 def _is_adopted(name: str) -> bool:
-    """Whether weights of this name come from the classifier: its last layer does not, it knows other classes."""
+    """Whether weights of this name are taken from the classifier: all but the last layer, whose classes are others."""
     return name.startswith(("features.", "classifier.0.", "classifier.3.")) and not name.endswith("num_batches_tracked")

@@ -1,4 +1,4 @@
-"""Bend and relight training samples: a pure function of the generator, on the device of the sample."""
+"""Augmentation of training samples: pure functions of a random generator, on the device of the sample."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +19,13 @@ __all__ = ["AUGMENTATIONS", "Sample", "augment", "augmented_patch", "bend"]
 
 
 class Sample(NamedTuple):
-    """An image and what is known about it."""
+    """An image with its target and weights."""
 
     image: Tensor
     """(C, Y, X) or (C, Z, Y, X), float32, normalised."""
     labels: Tensor
-    """(Y, X) or (Z, Y, X), int64; negative is unknown. Or the image to draw, (C, Y, X) or (C, Z, Y, X), float32."""
+    """The target: class numbers (Y, X) or (Z, Y, X), int64, negative is unknown. Or the image to draw, (C, Y, X) or
+    (C, Z, Y, X), float32."""
     weights: Tensor | None = None
     """(Y, X) or (Z, Y, X), float32, or None: all pixels weigh the same."""
 
@@ -80,7 +81,7 @@ def augmented_patch(
     size: Sequence[int],
     spacing: Sequence[float] | None = None,
 ) -> Sample:
-    """Cut one training patch from a whole image, bent and relit; see `bend` for the parameters.
+    """Cut one augmented training patch from a whole image; see `bend` for the parameters.
 
     Only the pixels that the bent patch reaches are read: the cost is that of the patch, however large
     the image is.
@@ -92,7 +93,7 @@ def augmented_patch(
 
 
 def augment(rng: np.random.Generator, sample: Sample, config: AugmentConfig) -> Sample:
-    """Do all `AUGMENTATIONS` to a sample, in their order.
+    """Apply all `AUGMENTATIONS` to a sample, in their order.
 
     Parameters
     ----------
@@ -119,11 +120,11 @@ def _on_image(
     *,
     change: Callable[[np.random.Generator, Tensor, AugmentConfig], Tensor],
 ) -> Sample:
-    """Change the light of a sample; labels and weights stay."""
+    """Change the intensities of a sample; labels and weights stay."""
     return sample._replace(image=change(rng, sample.image, config))
 
 
 AUGMENTATIONS: Mapping[str, Callable[[np.random.Generator, Sample, AugmentConfig], Sample]] = MappingProxyType(
     {"bend": bend, **{name: partial(_on_image, change=change) for name, change in INTENSITY.items()}}
 )
-"""Name of an augmentation -> function that draws it and does it to a sample, in the order of `augment`."""
+"""Name of an augmentation -> function that draws and applies it to a sample, in the order of `augment`."""

@@ -1,8 +1,8 @@
-"""Draw and apply changes of light: blur, contrast, brightness, gamma and noise, on normalised images.
+"""Augmentation of intensities: blur, contrast, brightness, gamma and noise, on normalised images.
 
-Normalised means that lengths on the grey scale are in standard deviations, as after z-score. Each
-change is drawn for itself and for each channel, as each channel has its own lamp and filter, and
-takes the same count of numbers from the generator whether it happens or not.
+Intensities are in standard deviations, as after z-score. Each change is drawn independently for each
+channel, since channels have their own lamps and filters. It takes the same count of numbers from the
+generator whether it is applied or not.
 """
 
 import math
@@ -23,7 +23,7 @@ __all__ = ["INTENSITY", "add_noise", "bend_grey", "blur", "draw_change", "stretc
 def draw_change(
     rng: np.random.Generator, config: AugmentConfig, *, low: float = 0.0, high: float, count: int = 1
 ) -> np.ndarray:
-    """Uniform numbers between `low` and `high`; or, as often as the settings say, zeros: no change.
+    """Strength of a change: uniform numbers between `low` and `high`, or zeros, as often as the settings say.
 
     >>> draw_change(np.random.default_rng(0), AugmentConfig(intensity_probability=0), high=1.0, count=2)
     array([0., 0.])
@@ -50,7 +50,7 @@ def stretch(image: Tensor, *, gain: np.ndarray) -> Tensor:
 
 
 def bend_grey(image: Tensor, *, gamma: np.ndarray) -> Tensor:
-    """Bring each channel to [0, 1], raise it to a power, bring it back.
+    """Gamma: each channel is scaled to [0, 1], raised to a power, and scaled back.
 
     Darkest and brightest pixel stay what they are, and so does a constant image.
 
@@ -105,7 +105,7 @@ def blur(image: Tensor, sigma: float) -> Tensor:
 
 
 def _blur(rng: np.random.Generator, image: Tensor, config: AugmentConfig) -> Tensor:
-    """One blur for all channels: they share the focus."""
+    """One blur for all channels, which share the focus."""
     sigma = float(draw_change(rng, config, high=config.blur)[0])
     return blur(image, sigma) if sigma else image
 
@@ -153,4 +153,4 @@ def _per_channel(values: np.ndarray, image: Tensor) -> Tensor:
 INTENSITY: Mapping[str, Callable[[np.random.Generator, Tensor, AugmentConfig], Tensor]] = MappingProxyType(
     {"blur": _blur, "contrast": _contrast, "brightness": _brightness, "gamma": _gamma, "noise": _noise}
 )
-"""Name of a change of light -> function that draws and applies it to a normalised image (C, ...)."""
+"""Name of a change of intensities -> function that draws and applies it to a normalised image (C, ...)."""

@@ -1,4 +1,4 @@
-"""Resample images along a field of displacements: exact for labels, on any device, with true surroundings."""
+"""Resampling of images by a displacement field, on any device; labels are never blended."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Outside = float | Literal["mirror"]
 
 
 class Reach(NamedTuple):
-    """Positions (D, ...) in pixels, and between which bounds they lie along each axis."""
+    """Positions (D, ...) in pixels, and their bounds along each axis."""
 
     positions: Tensor
     low: list[float]
@@ -26,7 +26,7 @@ class Reach(NamedTuple):
 
 
 class Positions:
-    """Where in an image the pixels of a result are taken from: found once for all arrays that are bent alike.
+    """Source positions in an image for all pixels of a result, computed once for image, labels and weights.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ class Positions:
     def linear(self, images: Sequence[Tensor], outside: Outside) -> list[Tensor]:
         """Blend the 2**D pixels around each position, in several images at once, (C, *shape) to (C, *size).
 
-        `grid_sample` wants positions between -1 and 1 and is exact only if sizes are powers of two. So it is
-        told that the window is that large; what lies beyond the true window is never read.
+        `grid_sample` takes positions between -1 and 1, and is exact only if sizes are powers of two. So the window is
+        declared that large; pixels beyond the true window are never read.
         """
         reach = self._mirrored if outside == "mirror" else self._true
         window, corner = self._window(images, reach, 0.0 if outside == "mirror" else outside)
@@ -102,12 +102,12 @@ class Positions:
 
     @cached_property
     def _bounds(self) -> list[tuple[int, int]]:
-        """First and last pixel of the image along each axis, seen from the first pixel of the field."""
+        """First and last pixel of the image along each axis, as offsets from the first pixel of the field."""
         return [(-start, size - 1 - start) for start, size in zip(self._origin, self._shape, strict=True)]
 
     @cached_property
     def _mirrored(self) -> Reach:
-        """The same positions within the image: what lies beyond is its reflection about the outermost pixels."""
+        """The same positions within the image; those beyond are mirrored at the outermost pixels."""
         true = self._true
         axes = zip(true.positions, true.low, true.high, self._bounds, strict=True)
         lines, *bounds = zip(*(_fold(*axis) for axis in axes), strict=True)
@@ -116,13 +116,13 @@ class Positions:
 
     @property
     def _beyond(self) -> Tensor:
-        """Of which positions the nearest pixel lies beyond the image."""
+        """Mask of the positions whose nearest pixel lies beyond the image."""
         whole = (self._true.positions + 0.5).floor_()
         lines = zip(whole, self._bounds, strict=True)
         return torch.stack([(line < first) | (line > last) for line, (first, last) in lines]).any(0)
 
     def _window(self, images: Sequence[Tensor], reach: Reach, beyond: float) -> tuple[Tensor, list[int]]:
-        """Cut what linear interpolation reads of the images, filled beyond them; and its first pixel.
+        """Window of the images that linear interpolation reads, filled beyond their edges; and its first pixel.
 
         The memory behind it is as large as if its sizes were powers of two.
         """
@@ -157,7 +157,7 @@ def warp(
     outside: Outside = "mirror",
     origin: Sequence[int] | None = None,
 ) -> Tensor:
-    """Take each pixel x of the result from x + field(x) of the image.
+    """Warp an image by a displacement field: pixel x of the result is the image at x + field(x).
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def warp(
 
 
 def mirrored(index: Tensor, size: int) -> Tensor:
-    """Which pixel shows where an index lies beyond an axis of `size` pixels, as `numpy.pad` ``"reflect"``.
+    """Indices mirrored into an axis of `size` pixels, as by `numpy.pad` with ``"reflect"``.
 
     >>> mirrored(torch.tensor([-2, -1, 0, 1, 2, 3, 4]), 3)
     tensor([2, 1, 0, 1, 2, 1, 0])
@@ -216,7 +216,7 @@ def mirrored(index: Tensor, size: int) -> Tensor:
 
 
 def _fold(line: Tensor, low: float, high: float, ends: tuple[int, int]) -> tuple[Tensor, float, float]:
-    """Mirror positions between `low` and `high` at the outermost pixels until none lies beyond; and their bounds."""
+    """Positions between `low` and `high`, mirrored at the outermost pixels until none lies beyond, and their bounds."""
     first, last = ends
     if first == last:
         return torch.full_like(line, first), first, last
@@ -231,5 +231,5 @@ def _fold(line: Tensor, low: float, high: float, ends: tuple[int, int]) -> tuple
 
 
 def _power_of_two(size: int) -> int:
-    """The smallest power of two that is no less."""
+    """The smallest power of two that is at least the given number."""
     return 1 << (size - 1).bit_length()

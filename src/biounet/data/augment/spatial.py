@@ -1,4 +1,4 @@
-"""Draw and apply movements: elastic deformation, rotation, mirror, scale and shift, in one resampling.
+"""Augmentation of shape: elastic deformation, rotation, mirror, scale and shift, in one resampling.
 
 Draw first, then apply: a few drawn numbers (`Motion`) become one field of displacements, and that one
 field bends image, labels and weights alike. Numbers and field are made on the CPU, so that they are
@@ -23,7 +23,7 @@ __all__ = ["Motion", "draw_elastic", "draw_field", "draw_motion", "warp"]
 
 @dataclass(frozen=True)
 class Motion:
-    """One movement: rotate, mirror and magnify about the centre, shift, and bend.
+    """One spatial augmentation: rotation, mirror and scale about the centre, shift, and elastic deformation.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Motion:
 
     @property
     def linear(self) -> np.ndarray:
-        """(D, D): where an offset from the centre of the result is taken from."""
+        """Matrix (D, D) from offsets from the centre of the result to offsets in the image."""
         dims = len(self.mirror)
         turn = np.eye(dims)
         # Rounded, so that quarter turns are exact: cos(90 degrees) is 6e-17 in floating point.
@@ -60,7 +60,7 @@ class Motion:
         return turn @ np.diag([-1.0 if mirrored else 1.0 for mirrored in self.mirror]) / self.scale
 
     def field(self, size: Sequence[int]) -> Tensor:
-        """Displacements for a result of that size; its pixel x is taken from x plus the displacement there.
+        """Displacement field of a result of this size: pixel x of the result is taken from x plus its displacement.
 
         Returns
         -------
@@ -126,7 +126,7 @@ def draw_elastic(
 def draw_motion(
     rng: np.random.Generator, size: Sequence[int], config: AugmentConfig, *, spacing: Sequence[float] | None = None
 ) -> Motion:
-    """Draw one movement for a patch.
+    """Draw one spatial augmentation of a patch.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def draw_motion(
 def draw_field(
     rng: np.random.Generator, size: Sequence[int], config: AugmentConfig, *, spacing: Sequence[float] | None = None
 ) -> Tensor:
-    """Draw rotation, mirror, scale, shift and elastic deformation as one field, so as to resample once.
+    """Draw rotation, mirror, scale, shift and elastic deformation as one displacement field.
 
     See `draw_motion`. Returns float32 (D, Y, X) or (D, Z, Y, X), pixels.
     """
@@ -171,7 +171,7 @@ def draw_field(
 
 
 def _product(terms: np.ndarray, weights: Sequence[Tensor]) -> Tensor:
-    """Bring vectors (D, ...) of few terms per axis to every pixel, by weights (pixels, terms) along each axis."""
+    """Tensor product of vectors (D, ...) of few terms per axis with weights (pixels, terms): one vector per pixel."""
     *slices, rows, columns = weights
     field = rows @ torch.from_numpy(terms).float() @ columns.T
     for along in slices:
@@ -181,7 +181,7 @@ def _product(terms: np.ndarray, weights: Sequence[Tensor]) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _affine_bicubic(pixels: int, nodes: int) -> Tensor:
-    """Beside the weights of the nodes a 1 and the distance from the centre, (pixels, nodes + 2)."""
+    """Weights of the nodes, a 1, and the distance from the centre, (pixels, nodes + 2)."""
     centred = torch.arange(pixels) - (pixels - 1) / 2
     return torch.cat([_bicubic(pixels, nodes), torch.stack([torch.ones(pixels), centred], dim=1)], dim=1)
 

@@ -1,4 +1,4 @@
-"""Microscope images that never were, with exact labels: membranes in electron microscopy, touching cells in light."""
+"""Synthetic microscope images with exact labels: neural membranes in EM, touching cells in light microscopy."""
 
 from biounet.data.synthetic.cells import draw_cells, draw_volume
 from biounet.data.synthetic.membranes import draw_membranes

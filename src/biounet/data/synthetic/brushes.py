@@ -1,4 +1,4 @@
-"""What synthetic images are drawn with: smooth noise, grain, ellipsoids."""
+"""Parts of synthetic images: smooth noise, detector noise, ellipsoids."""
 
 import math
 from collections.abc import Sequence
@@ -34,13 +34,13 @@ def _spline_weights(length: int, scale: float) -> Floats:
 
 
 def grain(rng: Rng, size: Sequence[int], deviation: float) -> Floats:
-    """Noise of a detector, hardly correlated."""
+    """Noise of a detector, nearly uncorrelated between pixels."""
     noise = ndimage.gaussian_filter(rng.standard_normal(size, np.float32), 0.5)
     return np.asarray(noise * deviation / noise.std(), np.float32)
 
 
 def squash(values: Floats) -> Floats:
-    """Squash standard normal values."""
+    """Map standard normal values to (0, 1) by a logistic function."""
     return np.asarray(1 / (1 + np.exp(-1.7 * values)), np.float32)
 
 
@@ -61,7 +61,7 @@ def orientation(rng: Rng, radii: NDArray[np.float64]) -> NDArray[np.float64]:
 def ellipsoid(
     size: Sequence[int], centre: NDArray[np.float64], matrix: NDArray[np.float64]
 ) -> tuple[tuple[slice, ...], Floats]:
-    """Distance from the centre in units of the radius, in the box where it may be below 1.5."""
+    """Distance from the centre of an ellipsoid in units of its radius, in the box where it may be below 1.5."""
     reach = 1.5 * np.linalg.norm(np.linalg.inv(matrix), axis=1)
     box = tuple(
         slice(max(0, math.floor(c - r)), min(n, math.ceil(c + r) + 1))

@@ -1,4 +1,4 @@
-"""Touching cells as light microscopes show them, flat and in stacks."""
+"""Synthetic touching cells of light microscopy, as images and as stacks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["draw_cells", "draw_volume"]
 
 @dataclass(frozen=True)
 class _Colony:
-    """Cells that touch, as numbers: which pixel is whose, and how deep inside."""
+    """Touching cells before rendering: labels, and the depth of each pixel within its cell."""
 
     labels: Labels
     depth: Floats  # 0 on the rim, 1 in the centre
@@ -40,7 +40,7 @@ def draw_cells(
     diameter : pixels
         Of a cell of mean size.
     look : fluorescence or interference
-        Bright nuclei on a dark ground, or the elevation map of differential interference contrast.
+        Bright nuclei on a dark background, or the shading of differential interference contrast.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def draw_volume(
 
 
 def _grow(rng: Rng, size: Sequence[int], cells: int, diameters: Sequence[float]) -> _Colony:
-    """Place ellipsoids next to each other, bend them, and share the ground between them."""
+    """Place ellipsoids next to each other, deform them, and divide the space between them."""
     labels, reach = np.zeros(size, np.int32), np.ones(size, np.float32)
     bend = 1 + 0.11 * smooth_noise(rng, size, 0.4 * diameters[-1]) if min(size) > 1 else np.ones(size, np.float32)
     for number, (centre, matrix) in enumerate(_place(rng, size, cells, np.array(diameters) / 2), 1):
@@ -137,7 +137,7 @@ def _place(
 
 
 def _in_one_piece(labels: Labels) -> Labels:
-    """Keep the largest piece of every label, and number those that are left from 1."""
+    """Keep the largest connected component of every label, and renumber the labels from 1."""
     result = np.zeros_like(labels)
     number = 0
     for label, box in enumerate(ndimage.find_objects(labels), 1):
@@ -166,7 +166,7 @@ def _fluorescence(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
 
 
 def _interference(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
-    """Cells as an elevation map lit from one side: rims and grains show, flat parts do not."""
+    """Cells in differential interference contrast: a surface lit from one side, where only slopes show."""
     size = colony.labels.shape
     height = 16 * np.clip(colony.depth * 2.2, 0, 1) ** 0.6
     inside = np.minimum(1, 4 * colony.depth)
@@ -181,7 +181,7 @@ def _interference(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
 
 
 def _seams(labels: Labels) -> Floats:
-    """1 where two cells touch, 0 elsewhere."""
+    """Mask of the seams: 1 where two cells touch, 0 elsewhere."""
     highest = ndimage.maximum_filter(labels, 3)
     lowest = ndimage.minimum_filter(np.where(labels > 0, labels, labels.max() + 1), 3)
     return np.asarray((labels > 0) & (highest != lowest), np.float32)

@@ -1,4 +1,4 @@
-"""Sections of neural tissue as an electron microscope shows them."""
+"""Synthetic sections of neural tissue in electron microscopy."""
 
 import math
 
@@ -97,7 +97,7 @@ def _distance_to_borders(rng: Rng, size: tuple[int, int], cell: float) -> Floats
 
 
 def _number_pieces(mask: NDArray[np.bool_], smallest: int) -> Labels:
-    """Number the connected pieces of a mask from 1, without those of fewer pixels than `smallest`."""
+    """Number the connected components of a mask from 1, without those of fewer pixels than `smallest`."""
     pieces, _ = ndimage.label(mask)
     keep = np.bincount(pieces.ravel()) >= smallest
     keep[0] = False
