@@ -77,6 +77,7 @@ def test_the_r2u_net_that_is_counted_has_the_layers_of_its_code():
 
 def test_the_dense_unet_that_is_counted_has_the_layers_of_its_code():
     # github.com/axd465/PAM_Deep_Learning_Undersampling_Publication, Code/FD_UNet.py: FD_UNet(filters=32), 1 channel
+    # UpBlock computes a 1x1 convolution and gives its input, not its result, to the dense block: Keras leaves it out.
     def block(before: int, enter: int) -> int:  # FD_Block: four layers, a quarter of the channels each
         layers = range(before, before + enter, enter // 4)
         return sum(normed(channels, enter, 1) + normed(enter, enter // 4, 3) for channels in layers)
@@ -85,7 +86,7 @@ def test_the_dense_unet_that_is_counted_has_the_layers_of_its_code():
     total = normed(1, 32, 3) + sum(block(c, c) + normed(2 * c, 2 * c, 1) + normed(2 * c, 2 * c, 3) for c in enters)
     total += block(512, 512) + normed(1024, 512, 1) + normed(512, 256, 3)  # BridgeBlock
     for c in (256, 128, 64):  # UpBlock: the skip has 2 c channels, what comes from below c
-        total += normed(3 * c, c, 1) + block(c, c) + normed(2 * c, c, 1) + normed(c, c // 2, 3)
+        total += block(3 * c, c) + normed(4 * c, c, 1) + normed(c, c // 2, 3)
     total += block(64 + 32, 32) + conv(64 + 32 + 32, 1, 1)
     assert total == PAPERS["dense-unet"]["published"]
 
