@@ -1,5 +1,6 @@
-"""How many parameters every architecture has, against its paper or the public code of it (docs/papers.toml)."""
+"""Parameters of every architecture against its paper or public code (docs/papers.toml), and the page on the papers."""
 
+import re
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,9 @@ import torch
 from biounet.config import ModelConfig
 from biounet.models import MODELS
 
-PAPERS = tomllib.loads((Path(__file__).parents[2] / "docs" / "papers.toml").read_text())
+ROOT = Path(__file__).parents[2]
+PAPERS = tomllib.loads((ROOT / "docs" / "papers.toml").read_text())
+PAGE = (ROOT / "docs" / "papers.md").read_text()
 WIDTHS = (64, 128, 256, 512, 1024)
 
 
@@ -31,6 +34,23 @@ def test_parameters_are_those_of_the_paper_but_for_named_differences(name):
     assert abs(ours - expected) <= paper.get("rounding", 0)
 
 
+def test_the_page_names_every_architecture_and_only_files_that_are_there():
+    assert all(f"`{name}`" in PAGE for name in MODELS)
+    files = re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)`", PAGE)
+    assert len(files) > 40
+    assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_every_source_of_a_docstring_is_cited_in_the_page():
+    cited = PAGE.partition("## Every paper that is cited")[2]
+    sources = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        sources |= set(re.findall(r"Source: ([A-Z][\w-]+)[\w\s,.-]*? ((?:19|20)\d\d)", path.read_text()))
+    assert {("Ronneberger", "2015"), ("Salmon", "2011")} < sources
+    missing = [" ".join(source) for source in sources if not re.search(rf"\| {source[0]}[^|]* {source[1]} \|", cited)]
+    assert not missing, f"add to the last table of docs/papers.md: {sorted(missing)}"
+
+
 # What follows counts public code layer by layer, from its own layers and not from ours.
 
 
@@ -48,6 +68,9 @@ def test_the_unet_that_is_counted_has_the_layers_of_figure_1():
     down = sum(conv(a, b, 3) + conv(b, b, 3) for a, b in pairwise((1, *WIDTHS)))
     up = sum(conv(b, a, 2) + conv(b, a, 3) + conv(a, a, 3) for a, b in pairwise(WIDTHS))
     assert down + up + conv(64, 2, 1) == PAPERS["unet"]["published"]
+    # The release of its authors: 128 channels, not 64, come out of the last up-convolution.
+    released = down + up + conv(64, 2, 1) + 64 * (4 * 128 + 1) + 64 * 9 * 64
+    assert f"the release has 128, and so {released:,} parameters" in PAGE
 
 
 def test_the_attention_unet_that_is_counted_has_the_layers_of_its_authors():
@@ -77,6 +100,7 @@ def test_the_r2u_net_that_is_counted_has_the_layers_of_its_code():
 
 def test_the_dense_unet_that_is_counted_has_the_layers_of_its_code():
     # github.com/axd465/PAM_Deep_Learning_Undersampling_Publication, Code/FD_UNet.py: FD_UNet(filters=32), 1 channel
+    # UpBlock computes a 1x1 convolution and gives its input, not its result, to the dense block: Keras leaves it out.
     def block(before: int, enter: int) -> int:  # FD_Block: four layers, a quarter of the channels each
         layers = range(before, before + enter, enter // 4)
         return sum(normed(channels, enter, 1) + normed(enter, enter // 4, 3) for channels in layers)
@@ -85,7 +109,7 @@ def test_the_dense_unet_that_is_counted_has_the_layers_of_its_code():
     total = normed(1, 32, 3) + sum(block(c, c) + normed(2 * c, 2 * c, 1) + normed(2 * c, 2 * c, 3) for c in enters)
     total += block(512, 512) + normed(1024, 512, 1) + normed(512, 256, 3)  # BridgeBlock
     for c in (256, 128, 64):  # UpBlock: the skip has 2 c channels, what comes from below c
-        total += normed(3 * c, c, 1) + block(c, c) + normed(2 * c, c, 1) + normed(c, c // 2, 3)
+        total += block(3 * c, c) + normed(4 * c, c, 1) + normed(c, c // 2, 3)
     total += block(64 + 32, 32) + conv(64 + 32 + 32, 1, 1)
     assert total == PAPERS["dense-unet"]["published"]
 

@@ -98,6 +98,14 @@ def test_drop_out_stands_at_the_end_of_the_contracting_path_while_training():
     assert torch.equal(net(image), net(image))
 
 
+def test_drop_out_sets_single_values_to_0_and_not_channels():
+    net, seen = build(ModelConfig(width=8, depth=1)).train(), []
+    net.dropout.register_forward_hook(lambda layer, inputs, output: seen.append(output == 0))
+    net.dropout(torch.ones(1, 8, 20, 20))
+    share = seen[0].flatten(2).float().mean(dim=2)  # of each channel, 400 values
+    assert ((share > 0.35) & (share < 0.65)).all()
+
+
 def test_equal_seeds_give_equal_weights_and_leave_chance_alone():
     config = ModelConfig(width=2, depth=2)
     state = torch.get_rng_state()

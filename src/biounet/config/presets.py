@@ -11,9 +11,8 @@ __all__ = ["PRESETS"]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        # Ronneberger et al. 2015 to the letter. Where the paper is silent (learning rate, number of
-        # steps, strength of the drop-out) the values are those of the authors' published Caffe solver
-        # or the customary ones; docs/recipes.md says which.
+        # Ronneberger et al. 2015 to the letter. Learning rate, number of steps and share of the drop-out
+        # are not stated in the paper; the values here were customary at the time, see docs/recipes.md.
         "paper": {
             "augment": {"labels_outside": "mirror"},
             "train": {"target": "paper"},

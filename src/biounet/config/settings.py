@@ -84,7 +84,8 @@ class ModelConfig(Settings):
     norm: Literal["none", "batch"] = "none"
     """``batch``: batch normalisation, frozen in prediction, so that it never depends on the tile."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of channels dropped at the end of the contracting path while training."""
+    """Share of the values of feature maps, drawn one by one and not by channel, that training sets to 0 at the end of
+    the contracting path."""
     pooling: tuple[tuple[PositiveInt, ...], ...] | None = None
     """Pooling factors per level and axis, for stacks with thick slices; ``None`` means 2 everywhere."""
     coarse: Literal[1, 2, 4, 8] = 1

@@ -40,7 +40,7 @@ class UNet(nn.Module):
     Source: Ronneberger et al. 2015, figure 1. The figure shows no ReLU after the up-convolutions; the
     network that its authors published has it, and only with it do feature maps keep unit variance, so we
     have it too. Drop-out stands where the published network has it: on the last contracting level and
-    on the bottom.
+    on the bottom. It sets single values to 0, not channels, as there.
 
     Examples
     --------
