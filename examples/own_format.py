@@ -4,36 +4,35 @@ from pathlib import Path
 
 import numpy as np
 
-from biounet import io
 from biounet.core.errors import ImageError, OutputError
 from biounet.data import find_dataset
 from biounet.data.synthetic import draw_cells
+from biounet.io import ArrayImage, Format, Holds, Image, formats, read, write
 
 
-class NumPy:
-    """The functions that biounet asks of a format, see `biounet.io.Format`."""
-
-    def open_lazily(self, path, *, axes=None, labels=False):
-        """Open an image for reading by region; an ArrayImage holds all of it."""
-        try:
-            array = np.load(path, allow_pickle=False)
-        except ValueError as error:
-            raise ImageError(f"{path.name} is no array of NumPy; write it with numpy.save") from error
-        return io.ArrayImage(io.Image(array, axes or "TCZYX"[-array.ndim :]))
-
-    def write(self, path, image, *, overwrite=False):
-        """Write a whole image."""
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path} exists; delete it or choose another name")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, image.array)
+def open_npy(path, *, axes=None, labels=False):
+    """Open an image for reading by region; an ArrayImage holds all of it."""
+    try:
+        array = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise ImageError(f"{path.name} is no array of NumPy; write it with numpy.save") from error
+    return ArrayImage(Image(array, axes or "TCZYX"[-array.ndim :]))
 
 
-io.FORMATS = io.FORMATS | {".npy": NumPy()}
+def write_npy(path, image, *, overwrite=False):
+    """Write a whole image; without this function the format is only read."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists; delete it or choose another name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, image.array)
+
+
+holds = Holds(axes="ZYX", dtypes=("uint8", "uint16", "uint32", "float32"))
+numpy = Format(name="NumPy", suffixes=(".npy",), open_lazily=open_npy, write=write_npy, holds=(holds,))
+formats.FORMATS = formats.FORMATS | {"NumPy": numpy}
 for number in range(4):
-    for folder, pixels in zip(
-        ("images", "labels"), draw_cells(np.random.default_rng(number), size=(64, 64)), strict=True
-    ):
-        io.write(f"cells/{folder}/{number}.npy", io.Image(pixels, "YX"), overwrite=True)
+    image, labels = draw_cells(np.random.default_rng(number), size=(64, 64))
+    write(f"cells/images/{number}.npy", Image(image, "YX"), overwrite=True)
+    write(f"cells/labels/{number}.npy", Image(labels, "YX"), overwrite=True)
 dataset = find_dataset(Path("cells"))  # biounet train would take it, too
-image = io.read("cells/images/0.npy")
+image = read("cells/images/0.npy")
