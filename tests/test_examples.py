@@ -39,6 +39,13 @@ def test_an_example_is_short(path):
     assert len(path.read_text().splitlines()) < LONGEST
 
 
+def test_train_from_python(run_example, tmp_path):
+    found = run_example("train_from_python")
+    assert found["labels"].shape == found["image"].shape
+    assert found["score"] > 0.2, "it learns to find cells"
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"model.safetensors", "config.toml", "report.html"}
+
+
 def test_own_loss(run_example):
     assert dice_on_another_image(run_example("own_loss")["model"]) > 0.9
 
