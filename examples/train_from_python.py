@@ -11,12 +11,7 @@ for number in range(4):
     for folder, pixels in zip(("images", "labels"), draw_cells(np.random.default_rng(number)), strict=True):
         write(f"cells/{folder}/{number}.tif", Image(pixels, "YX"), overwrite=True)
 
-settings = {
-    "model.width": 8,
-    "model.depth": 2,
-    "train.target": "distance",
-    "train.reports": 2,
-}  # as --set of the command line
+settings = {"model.width": 8, "model.depth": 2, "train.target": "distance", "train.reports": 2}  # as --set
 model = biounet.train("cells", "run", steps=60, settings=settings)  # run/report.html shows how good it is
 
 image, truth = draw_cells(np.random.default_rng(9))
