@@ -272,3 +272,12 @@ def test_a_forecast_writes_what_a_report_writes_and_leaves_nothing(tmp_path, mon
     assert experiment(tmp_path / "run").forecast().report_seconds > 0
     assert written == ["step-00000004.safetensors"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_the_paper_fits_nothing_to_the_held_out_images(tmp_path):
+    changes = {"train.finalise": False, "model.norm": "none"}
+    list(experiment(tmp_path / "run", **changes).run())
+    card = read_card(tmp_path / "run")
+    assert (card.smoothing, card.temperature, card.threshold, card.rules) == (0, 1.0, 0.5, None)
+    assert RunConfig.preset("paper").train.finalise is False
+    assert RunConfig.preset("paper").train.precision == "float32"

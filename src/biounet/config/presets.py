@@ -15,7 +15,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # are not stated in the paper; the values here were customary at the time, see docs/recipes.md.
         "paper": {
             "augment": {"labels_outside": "mirror"},
-            "train": {"target": "paper"},
+            "train": {"target": "paper", "precision": "float32", "finalise": False},
         },
         # The best result for few images in little time, as measured in docs/recipes.md.
         "default": {

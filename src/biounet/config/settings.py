@@ -235,6 +235,10 @@ class TrainConfig(Settings):
     image to draw. ``auto`` decides by the layout and the labels, and takes ``distance`` for objects, see
     docs/recipes.md; ``paper`` takes ``foreground``."""
 
+    finalise: bool = True
+    """Fit smoothing, temperature, threshold, rules of objects and statistics of batch normalisation to the held-out
+    images once the last step is made. Without it a model has no smoothing, temperature 1 and threshold 1/2."""
+
     @field_validator("target")
     @classmethod
     def _known_target(cls, given: str) -> str:

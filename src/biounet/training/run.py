@@ -40,7 +40,7 @@ from biounet.training.losses import check_loss
 from biounet.training.run_folder import begin_folder, check_folder, clear_parts
 from biounet.training.step import State
 from biounet.training.tuning_images import choose_tuning_images
-from biounet.training.validation import Validation, ValidationResult, predict, score
+from biounet.training.validation import THRESHOLDS, Validation, ValidationResult, predict, score
 
 __all__ = ["TrainingRun"]
 
@@ -107,6 +107,8 @@ class TrainingRun:
             tuning_images=images,
             tuning_pixels=pixels,
             statistics_pixels=statistics_pixels(self.config),
+            finalise=self.config.train.finalise,
+            thresholds=THRESHOLDS if self.config.train.finalise else (0.5,),
             clock=self.clock,
         )
 
@@ -202,10 +204,15 @@ class TrainingRun:
         ):
             began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
             yield step
-        if self.is_main_process and self.validation.has_labels and self.data.task.has_labels:
+        if self.is_main_process and self._is_finalised:
             self._finalise_model(source, began + 60 * (self.config.train.minutes or inf))
         if self.is_main_process:
             shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
+
+    @property
+    def _is_finalised(self) -> bool:
+        """Whether the end of the run fits settings of prediction to the held-out images."""
+        return self.config.train.finalise and self.validation.has_labels and self.data.task.has_labels
 
     def _finalise_model(self, source: PatchSampler, deadline: float) -> None:
         """Finalise the best network of the run, and write it into the model file again."""
@@ -273,7 +280,7 @@ class TrainingRun:
             normalization=self.data.normalization or self.normalization,
             target_normalization=self.data.target_normalization,
             target=self.data.target,
-            rules=self.validation.rules,
+            rules=self.validation.rules if self.config.train.finalise else None,
             training={
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),
                 "data": dataset_hash(self.hashes),

@@ -25,6 +25,7 @@ from biounet.segmentation import score_objects, segment_objects, tune_rules
 from biounet.training.time_budget import TimeToFinalise
 
 __all__ = [
+    "THRESHOLDS",
     "TUNING_PIXELS",
     "Predictions",
     "Validation",
@@ -72,6 +73,7 @@ class Validation:
     thresholds : probabilities of the foreground that are tried as threshold, if there are two classes
     most_pixels : pixels of held-out images on which rules are tuned at most
     statistics_pixels : pixels on which the statistics of batch normalisation are measured at the end, if any
+    finalise : whether smoothing, temperature, threshold and rules are fitted to the held-out images at the end
     clock : () -> seconds, which measures the durations in a result
     """
 
@@ -86,6 +88,7 @@ class Validation:
     thresholds: Sequence[float] = THRESHOLDS
     most_pixels: int = TUNING_PIXELS
     statistics_pixels: int = 0
+    finalise: bool = True
     clock: Callable[[], float] = time.monotonic
 
     @cached_property
@@ -175,7 +178,7 @@ def score(predictions: Predictions, validation: Validation) -> ValidationResult:
 
 def _time_to_finalise(validation: Validation, predicting: float, whole: float, tuning: float) -> TimeToFinalise:
     """Time of the end of the run, from the seconds of prediction, of the whole validation, and of tuning the rules."""
-    if not validation.has_labels or validation.units is not None:
+    if not (validation.finalise and validation.has_labels) or validation.units is not None:
         return TimeToFinalise()
     pixels = max(1, sum(image.target.size for image in validation.images))
     predicted, tuned = (1 + validation.tuning_pixels / size for size in (pixels, min(pixels, validation.most_pixels)))
