@@ -334,3 +334,97 @@ def test_few_sections_that_a_writer_took_for_planes_of_colour_are_read_whole(tmp
     assert image.axes == "ZYX"
     np.testing.assert_array_equal(image.array, stack)
     np.testing.assert_array_equal(read(tmp_path / "stack.tif").array, stack)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "read_as"),
+    [
+        ("CYX", (3, 48, 56), "CYX"),
+        ("ZYX", (3, 48, 56), "ZYX"),
+        ("TYX", (4, 48, 56), "TYX"),
+        ("TCYX", (2, 3, 48, 56), "TCYX"),
+        ("YXC", (48, 56, 3), "CYX"),
+        ("YXC", (48, 56, 2), "CYX"),
+        ("ZYXC", (2, 48, 56, 3), "CZYX"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*are stored as RGB:DeprecationWarning")
+def test_axes_that_tifffile_writes_are_those_that_are_read(tmp_path, axes, shape, read_as):
+    pixels = numbered(shape, "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", pixels, metadata={"axes": axes})
+    image = read(tmp_path / "a.tif")
+    assert image.axes == read_as
+    np.testing.assert_array_equal(image.array, pixels.transpose([axes.index(axis) for axis in read_as]))
+    other = read(tmp_path / "a.tif", axes=axes.replace("C", "Z") if "Z" not in axes else axes)
+    assert other.array.size == pixels.size, "the option overrules the file"
+
+
+def test_a_last_axis_of_few_pixels_is_asked_about(tmp_path):
+    pixels = numbered((64, 64, 2), "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    with pytest.raises(ImageError, match=r"an image of 2 columns; if the last axis is channels give --axes YXC"):
+        read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read(tmp_path / "a.tif", axes="YXC").array, np.moveaxis(pixels, -1, 0))
+
+
+def test_whoever_names_four_channels_has_no_transparency(tmp_path):
+    pixels = numbered((20, 30, 4), "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(read(tmp_path / "a.tif", axes="YXC").array, np.moveaxis(pixels, -1, 0))
+
+
+def test_palettes_are_colours_in_images_and_numbers_in_labels(tmp_path):
+    numbers = numbered((20, 30), "uint8") % 64
+    table = np.random.default_rng(0).integers(0, 256, (3, 256)).astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "a.tif", numbers, photometric="palette", colormap=table)
+    image = read(tmp_path / "a.tif")
+    assert (image.axes, image.array.dtype) == ("CYX", np.uint8)
+    np.testing.assert_array_equal(image.array, (table // 257)[:, numbers])
+    np.testing.assert_array_equal(read(tmp_path / "a.tif", labels=True).array, numbers)
+    with open_lazily(tmp_path / "a.tif") as file:
+        part = file.read(Box((1, 2, 3), (3, 9, 11)))
+    np.testing.assert_array_equal(part, image.array[1:3, 2:9, 3:11])
+
+
+def test_white_is_the_highest_value(tmp_path):
+    pixels = numbered((20, 30), "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="miniswhite")
+    np.testing.assert_array_equal(read(tmp_path / "a.tif").array, 255 - pixels)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif", labels=True).array, pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_upright_whole_and_by_region(tmp_path, orientation):
+    upright = numbered((21, 30), "uint8")
+    turned = {
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.T, 6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1),
+    }[orientation]  # fmt: skip
+    extra = [(274, "H", 1, orientation, True)]
+    tifffile.imwrite(tmp_path / "a.tif", np.ascontiguousarray(turned), extratags=extra, metadata=None)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif").array, upright)
+    with open_lazily(tmp_path / "a.tif") as file:
+        np.testing.assert_array_equal(file.read(Box((3, 5), (9, 28))), upright[3:9, 5:28])
+
+
+def test_each_axis_has_its_unit_in_imagej_files(tmp_path):
+    metadata = {"axes": "ZYX", "unit": "micron", "yunit": "nm", "zunit": r"\u03BCm", "spacing": 0.5}
+    tifffile.imwrite(
+        tmp_path / "a.tif", numbered((3, 20, 30), "uint8"), imagej=True, resolution=(10, 0.01), metadata=metadata
+    )
+    assert read(tmp_path / "a.tif").spacing == pytest.approx((0.5, 0.1, 0.1))
+
+
+def test_a_slide_of_aperio_tells_its_pixel_size(tmp_path):
+    text = "Aperio Image Library v11.2.1\r\n2220x2967 -> 574x768|AppMag = 20|MPP = 0.4990"
+    tifffile.imwrite(tmp_path / "a.svs", numbered((20, 30), "uint8"), description=text, metadata=None)
+    assert read(tmp_path / "a.svs").spacing == (0.499, 0.499)
+
+
+def test_results_tell_their_pixel_size_in_tags_too(tmp_path):
+    with create(tmp_path / "a.tif", shape=(20, 30), dtype="uint16", axes="YX", spacing=(0.1, 0.2)):
+        pass
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tags = file.pages.first.tags
+        assert tags["XResolution"].value[0] / tags["XResolution"].value[1] == pytest.approx(50_000)
+        assert tags["ResolutionUnit"].value == 3

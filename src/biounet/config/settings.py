@@ -230,14 +230,13 @@ class TrainConfig(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     normalization: Literal["z-score", "percentile"] = "z-score"
     """How intensities are brought to one scale, see `biounet.data.normalize.NORMALIZATIONS`."""
+    finalise: bool = True
+    """Fit smoothing, temperature, threshold, rules of objects and statistics of batch normalisation to the held-out
+    images once the last step is made. Without it a model has no smoothing, temperature 1 and threshold 1/2."""
     target: str = "auto"
     """What the network learns: ``classes``; of numbered objects one of `biounet.data.targets.TARGETS`; or ``image``, an
     image to draw. ``auto`` decides by the layout and the labels, and takes ``distance`` for objects, see
     docs/recipes.md; ``paper`` takes ``foreground``."""
-
-    finalise: bool = True
-    """Fit smoothing, temperature, threshold, rules of objects and statistics of batch normalisation to the held-out
-    images once the last step is made. Without it a model has no smoothing, temperature 1 and threshold 1/2."""
 
     @field_validator("target")
     @classmethod

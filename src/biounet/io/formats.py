@@ -45,11 +45,21 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             ),
             Format(
                 name="TIFF",
-                suffixes=(".tif", ".tiff"),
+                suffixes=(".tif", ".tiff", ".btf", ".tf8"),
                 open_lazily=tiff.open_lazily,
                 write=tiff.write,
                 create=tiff.create,
                 holds=(Holds(axes=AXES, dtypes=NUMBERS),),
+            ),
+            Format(
+                name="TIFF of microscopes and scanners",
+                suffixes=(".lsm", ".qptiff", ".scn", ".stk", ".svs"),
+                open_lazily=tiff.open_lazily,
+            ),
+            Format(
+                name="BMP and GIF",
+                suffixes=(".bmp", ".gif"),
+                open_lazily=png.open_lazily,
             ),
             Format(
                 name="OME-Zarr",

@@ -4,19 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MICROMETRES", "Multiscale", "describe_image", "describe_labels", "label_names", "parse"]
+from biounet.io.units import micrometres
 
+__all__ = ["Multiscale", "describe_image", "describe_labels", "label_names", "parse"]
 
-MICROMETRES = {
-    "picometer": 1e-6,
-    "angstrom": 1e-4,
-    "nanometer": 1e-3,
-    "micrometer": 1.0,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "meter": 1e6,
-}
-"""Units of length in micrometres, as OME-Zarr spells them."""
 
 TYPES = {"t": "time", "c": "channel"}
 
@@ -60,9 +51,9 @@ def parse(attributes: Mapping[str, Any]) -> Multiscale | None:
     scale = _scale(datasets[0], len(axes)) or [1.0] * len(axes)
     whole = _scale(image, len(axes)) or [1.0] * len(axes)
     spacing = {
-        axis["name"].upper(): size * factor * MICROMETRES[axis["unit"]]
+        axis["name"].upper(): size * factor * unit
         for axis, size, factor in zip(axes, scale, whole, strict=True)
-        if axis.get("unit") in MICROMETRES
+        if (unit := micrometres(str(axis.get("unit", "")))) is not None
     }
     names = "".join(axis["name"].upper() if len(axis["name"]) == 1 else "?" for axis in axes)
     return Multiscale(names, datasets[0]["path"], len(datasets), spacing, "image-label" in found)

@@ -76,14 +76,17 @@ def fit_channels(array: NDArray[Any], channels: int, name: str) -> NDArray[Any]:
 
 
 def fit_spacing(spacing: dict[str, float | None], axes: str) -> tuple[float, ...] | None:
-    """Pick the pixel sizes of the spatial axes; ``None`` unless all are known and positive.
+    """Pick the pixel sizes of the spatial axes; ``None`` unless those of Y and X are known and positive.
 
-    >>> fit_spacing({"Y": 0.1, "X": 0.1, "Z": None}, "CYX")
-    (0.1, 0.1)
+    A distance of sections that is not known is taken for the pixel size along Y.
+
+    >>> fit_spacing({"Y": 0.1, "X": 0.2, "Z": None}, "CYX"), fit_spacing({"Y": 0.1, "X": 0.2, "Z": None}, "ZYX")
+    ((0.1, 0.2), (0.1, 0.1, 0.2))
     """
-    sizes = [spacing.get(axis) for axis in axes if axis in "ZYX"]
-    known = [size for size in sizes if size is not None and 0 < size < math.inf]
-    return tuple(known) if len(known) == len(sizes) else None
+    known = {axis: size for axis, size in spacing.items() if size is not None and 0 < size < math.inf}
+    if "Y" not in known or "X" not in known:
+        return None
+    return tuple(known.get(axis, known["Y"]) for axis in axes if axis in "ZYX")
 
 
 def trust_density(sizes: dict[str, float | None]) -> dict[str, float | None]:

@@ -67,6 +67,8 @@ def _pixels(file: PIL.Image.Image, path: Path, *, labels: bool) -> NDArray[Any]:
         if (array[-1] != 255).any():
             raise ImageError(f"{path.name}: some pixels are transparent; flatten it and save it again")
         array = array[:-1]
+    if mode == "P" and (array == array[:1]).all():
+        array = array[:1]  # a palette of greys, as GIF has them
     return array[0] if len(array) == 1 else np.ascontiguousarray(array)
 
 

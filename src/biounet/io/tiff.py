@@ -17,6 +17,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError, ShapeError
 from biounet.io.image import AXES, Image, name_axes
 from biounet.io.pixels import check_finite, reading
+from biounet.io.tiff_display import Orientation, Palette
 from biounet.io.tiff_metadata import raising_logged_errors, read_spacing
 from biounet.io.tiff_pages import PageReader
 
@@ -26,6 +27,9 @@ __all__ = ["TiffImage", "TiffOutput", "create", "open_lazily", "write"]
 CLASSIC_BYTES = 2**32 - 2**25
 """Files of more bytes are BigTIFF; 32 MiB are left for what is not pixels."""
 
+NARROW = 6
+"""Columns below which a stack of pages is doubted: its last axis is more likely that of channels."""
+
 ALPHA = ((1,), (2,))
 """The last of the extra samples where it says how opaque a pixel is, premultiplied or not."""
 
@@ -33,13 +37,17 @@ ALPHA = ((1,), (2,))
 class TiffImage:
     """A TIFF file as a `biounet.io.LazyImage`; see `open_lazily`."""
 
-    def __init__(self, path: Path, *, axes: str | None = None) -> None:
+    def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
         self._path = path
         with reading(path, "TIFF"), ExitStack() as stack:
             with raising_logged_errors():
                 file = stack.enter_context(tifffile.TiffFile(path))
                 series = _only_series(file, path)
                 self._pages = PageReader(stack.enter_context(path.open("rb", buffering=0)), series)
+                self._colours = None if labels or file.is_imagej else Palette.of(series.keyframe)
+                white_is_zero = series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+                self._inverted = white_is_zero and series.dtype.kind == "u" and not labels  # masks are as they are
+                self._upright = Orientation.of(series.keyframe)
                 self._describe(series, axes)
                 self.spacing = read_spacing(file, self.axes)
             self._files = stack.pop_all()
@@ -52,16 +60,31 @@ class TiffImage:
         in_page = dict(zip(frame.axes, letters[outer:], strict=True))
         # Separate planes are no colours with an alpha channel: writers that were given 4 sections make such files.
         interleaved = frame.planarconfig == tifffile.PLANARCONFIG.CONTIG
-        self._alpha = self._pages.samples in (2, 4) and interleaved and frame.extrasamples[-1:] in ALPHA
-        samples = self._pages.samples - self._alpha
+        opaque = axes is None and self._pages.samples in (2, 4) and interleaved  # whoever names axes means channels
+        self._alpha = opaque and frame.extrasamples[-1:] in ALPHA
+        if "C" in letters:
+            self._colours = None
+        samples = 3 if self._colours else self._pages.samples - self._alpha
         self._colour = samples > 1
         self._page_shape = series.shape[:outer]
         # Axes as they are read: those that count pages, samples, rows, columns.
-        self._letters = letters[:outer] + in_page.get("S", "") * self._colour + in_page["Y"] + in_page["X"]
-        sizes = (*self._page_shape, *(samples,) * self._colour, *self._pages.plane)
+        rows, columns = in_page["Y"], in_page["X"]
+        self._letters = letters[:outer] + in_page.get("S", "C") * self._colour + rows + columns
+        sizes = (*self._page_shape, *(samples,) * self._colour, *self._upright.size(self._pages.plane))
         self.axes = "".join(axis for axis in AXES if axis in self._letters)
         self.shape = tuple(sizes[self._letters.index(axis)] for axis in self.axes)
-        self.dtype = np.dtype(np.uint8 if series.dtype == bool else series.dtype)
+        self.dtype = np.dtype(np.uint8 if series.dtype == bool or self._colours else series.dtype)
+        if axes is None and not {"I", "Q"}.isdisjoint(series.axes):
+            self._check_width()
+
+    def _check_width(self) -> None:
+        """Refuse pages of a few columns in a file that names no axes: most likely channels were saved last."""
+        if self.shape[-1] < NARROW:
+            shape = " x ".join(map(str, self.shape))
+            raise ImageError(
+                f"{self._path.name}: {shape} px would be an image of {self.shape[-1]} columns; if the last axis is "
+                "channels give --axes YXC, else --axes with the letters of its axes"
+            )
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image.
@@ -79,15 +102,21 @@ class TiffImage:
             for index in np.ndindex(*(s.stop - s.start for s in pages)):
                 position = tuple(s.start + i for s, i in zip(pages, index, strict=True))
                 number = int(np.ravel_multi_index(position, self._page_shape)) if position else 0
-                plane = self._opaque(self._pages.read(number, rows, columns))
+                plane = self._shown(self._upright.read(self._pages, number, rows, columns))
                 pixels[index] = plane[slices[-3]] if self._colour else plane[0]
             check_finite(pixels, self._path.name)
         return np.ascontiguousarray(pixels.transpose([self._letters.index(axis) for axis in self.axes]))
 
+    def _shown(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Pixels (samples, rows, columns) as a viewer shows them: colours of a palette, white as the highest value."""
+        if self._colours:
+            return self._colours.apply(plane[0])
+        if self._inverted:
+            plane = np.iinfo(plane.dtype).max - plane
+        return self._opaque(plane) if self._alpha else plane
+
     def _opaque(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Drop the alpha channel of (samples, rows, columns) if it says nothing."""
-        if not self._alpha:
-            return plane
         full = np.iinfo(plane.dtype).max if plane.dtype.kind in "iu" else 1
         if (plane[-1] != full).any():
             raise ImageError(f"{self._path.name}: some pixels are transparent; flatten it and save it again")
@@ -158,9 +187,10 @@ def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) ->
     -----
     Uncompressed pages are read row by row where they lie; of others the strips and tiles that a region
     touches are decoded, and some kept for the next region. Files with one compressed strip per page are
-    decoded page by page. Colour samples are channels. Labels are read like all pixels: as they are.
+    decoded page by page. Colour samples are channels. Palettes, WhiteIsZero and orientation are applied as any viewer
+    does; labels are the numbers in the file, turned upright.
     """
-    return TiffImage(path, axes=axes)
+    return TiffImage(path, axes=axes, labels=labels)
 
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
@@ -207,8 +237,9 @@ def _only_series(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries
     first, *others = file.series
     if any(prod(other.shape) >= prod(first.shape) for other in others):
         raise ImageError(f"{path.name} holds {len(others) + 1} images; save the one that is wanted alone")
-    if not set(first.keyframe.axes) <= set("YXS") or not first.axes.endswith(first.keyframe.axes):
-        raise ImageError(f"{path.name}: pages with axes {first.keyframe.axes} are not known; save it by ImageJ")
+    page = first.keyframe
+    if not set(page.axes) <= set("YXS") or first.shape[len(first.shape) - len(page.shape) :] != page.shape:
+        raise ImageError(f"{path.name}: pages with axes {page.axes} are not known; save it by ImageJ")
     if first.dataoffset is None and any(page is not None and page.parent is not file for page in first.pages):
         raise ImageError(f"{path.name} is one of several files of one image; save it as a single file")
     return first
@@ -240,7 +271,10 @@ def _ome_options(image: Image) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": image.axes}
     for axis, size in zip(image.spatial_axes, image.spacing or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
-    return {"photometric": "minisblack", "metadata": metadata}
+    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata}
+    if image.spacing is not None:  # for programs that read tags and no OME-XML
+        options |= {"resolution": (1e4 / image.spacing[-1], 1e4 / image.spacing[-2]), "resolutionunit": "CENTIMETER"}
+    return options
 
 
 def _check_room(path: Path, size: int) -> None:

@@ -1,6 +1,7 @@
 """Pixel sizes in the metadata of TIFF files, and errors that are only logged."""
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,25 +11,10 @@ from xml.etree import ElementTree
 import tifffile
 
 from biounet.io.pixels import fit_spacing, trust_density
+from biounet.io.units import micrometres
 
 __all__ = ["raising_logged_errors", "read_spacing"]
 
-
-MICROMETRES = {
-    "pm": 1e-6,
-    "Å": 1e-4,
-    "nm": 1e-3,
-    "um": 1.0,
-    "\N{MICRO SIGN}m": 1.0,
-    "\N{GREEK SMALL LETTER MU}m": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "micrometer": 1.0,
-    "mm": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-}
-"""Units of length in micrometres, as ImageJ and OME write them."""
 
 RESOLUTION_UNITS = {2: 25_400.0, 3: 10_000.0}
 """The TIFF tag ResolutionUnit (inch, centimetre) in micrometres."""
@@ -45,11 +31,14 @@ def read_spacing(file: tifffile.TiffFile, axes: str) -> tuple[float, ...] | None
         sizes = _ome_spacing(file.ome_metadata)
     elif file.is_imagej:
         metadata = file.imagej_metadata or {}
-        unit = MICROMETRES.get(str(metadata.get("unit", "")).replace("\\u00B5", "µ"), 0.0)
-        sizes = _resolution(file, unit) | {"Z": unit * abs(float(metadata.get("spacing", 1.0)))}
+        units = {axis: micrometres(str(metadata.get(f"{axis.lower()}unit", metadata.get("unit", "")))) for axis in "ZY"}
+        units["X"] = micrometres(str(metadata.get("unit", "")))
+        sizes = _resolution(file, units["Y"], units["X"])
+        sizes["Z"] = (units["Z"] or 0.0) * abs(float(metadata.get("spacing", 1.0)))
     else:
         tag = file.pages.first.tags.get("ResolutionUnit")
-        sizes = trust_density(_resolution(file, RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)))
+        unit = RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)
+        sizes = _described(file) or trust_density(_resolution(file, unit, unit))
     return fit_spacing(sizes, axes)
 
 
@@ -75,10 +64,16 @@ def raising_logged_errors() -> Iterator[None]:
         raise ValueError(logged[0])
 
 
-def _resolution(file: tifffile.TiffFile, unit: float) -> dict[str, float | None]:
-    """Pixel sizes from the resolution tags, `unit` being the unit of length in micrometres."""
+def _described(file: tifffile.TiffFile) -> dict[str, float | None]:
+    """Pixel size that a slide scanner of Aperio writes into the description, as ``MPP = 0.499``."""
+    found = re.search(r"\bMPP\s*=\s*([0-9.]+)", str(file.pages.first.description))
+    return {axis: float(found[1]) for axis in "YX"} if found else {}
+
+
+def _resolution(file: tifffile.TiffFile, high: float | None, wide: float | None) -> dict[str, float | None]:
+    """Pixel sizes from the resolution tags, `high` and `wide` being the units of Y and X in micrometres."""
     sizes: dict[str, float | None] = {}
-    for axis, name in (("Y", "YResolution"), ("X", "XResolution")):
+    for axis, name, unit in (("Y", "YResolution", high), ("X", "XResolution", wide)):
         tag = file.pages.first.tags.get(name)
         pixels, units = (0, 1) if tag is None else tag.value
         sizes[axis] = unit * units / pixels if pixels and unit else None
@@ -90,7 +85,7 @@ def _ome_spacing(xml: str) -> dict[str, float | None]:
     pixels: Any = ElementTree.fromstring(xml).find(".//{*}Pixels")
     sizes: dict[str, float | None] = {}
     for axis in "ZYX":
-        unit = MICROMETRES.get(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        unit = micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         size = pixels.get(f"PhysicalSize{axis}")
         sizes[axis] = float(size) * unit if size is not None and unit is not None else None
     return sizes
