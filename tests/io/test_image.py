@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from biounet.core.errors import ImageError, ShapeError
-from biounet.io import Image, fit_channels
+from biounet.io import Image, fit_channels, read, write
 from biounet.io.pixels import check_finite
 
 
@@ -32,3 +32,12 @@ def test_finite_pixels_whose_sum_overflows_are_fine():
         check_finite(np.array([1e308, 1e308, 1e308, -np.inf]), "a.tif")
     with pytest.raises(ImageError, match="complex"):
         check_finite(np.zeros(4, complex), "a.tif")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+def test_one_section_is_no_stack(tmp_path, suffix):
+    pixels = np.arange(600, dtype=np.uint16).reshape(2, 1, 15, 20)
+    write(tmp_path / f"a{suffix}", Image(pixels, "CZYX", (9.0, 0.2, 0.1)))
+    image = read(tmp_path / f"a{suffix}")
+    assert (image.axes, image.spacing) == ("CYX", (0.2, 0.1))
+    np.testing.assert_array_equal(image.array, pixels[:, 0])

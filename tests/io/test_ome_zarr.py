@@ -102,7 +102,9 @@ def test_units_and_scales_of_both_kinds_are_multiplied():
     st.data(),
 )
 def test_what_is_written_is_read_whole_and_by_region(tmp_path, axes, dtype, data):
-    shape = tuple(data.draw(st.integers(1, 3)) for _ in axes[:-2]) + tuple(data.draw(st.integers(1, 40)) for _ in "YX")
+    shape = tuple(data.draw(st.integers(2 if axis == "Z" else 1, 3)) for axis in axes[:-2]) + tuple(
+        data.draw(st.integers(1, 40)) for _ in "YX"
+    )
     spatial = axes.replace("T", "").replace("C", "")
     spacing = data.draw(st.none() | st.tuples(*[st.floats(0.001, 100) for _ in spatial]))
     image = Image(numbered(shape, dtype), axes, spacing)

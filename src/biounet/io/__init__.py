@@ -24,7 +24,7 @@ from biounet.io.formats import (
     root_of,
     suffixes,
 )
-from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput
+from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
 from biounet.io.pixels import fit_channels, narrow_integers
 
 __all__ = [
@@ -68,6 +68,11 @@ def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = Fal
     labels : bool
         The file holds labels: palette entries are read as their numbers, not as colours.
 
+    Returns
+    -------
+    LazyImage
+        One section is no stack: an axis Z of length 1 is left out.
+
     Raises
     ------
     ImageError
@@ -78,7 +83,9 @@ def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = Fal
     opener = format_of(path)
     if not path.exists():
         raise ImageError(f"{path}: there is no such file; check the name")
-    return opener.open_lazily(path, axes=axes, labels=labels)
+    image = opener.open_lazily(path, axes=axes, labels=labels)
+    one_section = "Z" in image.axes and image.shape[image.axes.index("Z")] == 1
+    return WithoutZ(image) if one_section else image
 
 
 def read(path: Path | str, *, axes: str | None = None, labels: bool = False) -> Image:

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, ShapeError
 
-__all__ = ["AXES", "ArrayImage", "ArrayOutput", "Image", "LazyImage", "LazyOutput", "ResumableOutput", "name_axes"]
+__all__ = [
+    "AXES",
+    "ArrayImage",
+    "ArrayOutput",
+    "Image",
+    "LazyImage",
+    "LazyOutput",
+    "ResumableOutput",
+    "WithoutZ",
+    "name_axes",
+]
 
 
 AXES = "TCZYX"
@@ -86,6 +96,42 @@ class LazyImage(Protocol):
 
     def __exit__(self, *error: object) -> None:
         """Close the file."""
+
+
+class WithoutZ:
+    """An image of one section as an image without sections; a `LazyImage`.
+
+    Parameters
+    ----------
+    image : LazyImage
+        Its axis Z has length 1.
+
+    Examples
+    --------
+    >>> image = WithoutZ(ArrayImage(Image(np.zeros((1, 4, 5)), "ZYX", (9.0, 0.2, 0.1))))
+    >>> image.axes, image.shape, image.spacing, image.read(Box((0, 1), (4, 3))).shape
+    ('YX', (4, 5), (0.2, 0.1), (4, 2))
+    """
+
+    def __init__(self, image: LazyImage) -> None:
+        self._image, self._z = image, image.axes.index("Z")
+        self.axes = image.axes.replace("Z", "")
+        self.shape = image.shape[: self._z] + image.shape[self._z + 1 :]
+        self.dtype = image.dtype
+        self.spacing = None if image.spacing is None else image.spacing[1:]
+
+    def read(self, box: Box) -> NDArray[Any]:
+        """Return the pixels of a region inside the image."""
+        at = self._z
+        whole = Box((*box.start[:at], 0, *box.start[at:]), (*box.stop[:at], 1, *box.stop[at:]))
+        return self._image.read(whole).squeeze(at)
+
+    def __enter__(self) -> Self:
+        self._image.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._image.__exit__(*error)
 
 
 class LazyOutput(Protocol):
