@@ -141,3 +141,48 @@ def test_a_model_of_other_probabilities_is_refused(biounet, tmp_path):
     status, said = biounet(*words, "--model", drawn)
     assert (status, "draws images" in said) == (2, True)
     assert not (tmp_path / "out" / "objects.csv").exists()
+
+
+def write_labels_of_two_frames(folder):
+    """Three films of labels; the second frame of b.tif holds a number that is not whole."""
+    for name in "abc":
+        film = np.stack([CELLS, CELLS]).astype(np.float32)
+        film[1, 2, 2] = 0.5 if name == "b" else 3
+        write(folder / f"{name}.tif", Image(film, "TYX"))
+        write(folder.with_name("shares") / f"{name}.tif", Image((film > 0).astype(np.float32) * 0.75, "TYX"))
+
+
+def test_of_a_bad_file_among_others_nothing_is_left(biounet, tmp_path):
+    write_labels_of_two_frames(tmp_path / "cells")
+    (tmp_path / "cells" / "d.tif").write_bytes(b"torn")
+    (tmp_path / "shares" / "d.tif").write_bytes(b"torn")
+    words = ("--probabilities", tmp_path / "shares", "--annotate", 99, "--region", 8, "--pictures", "--rois", "--split")
+    status, said = biounet("measure", tmp_path / "cells", *words, "--out", tmp_path / "out")
+    assert status == 2
+    torn, half, last = said.splitlines()[-3:]
+    assert "d.tif cannot be read as TIFF" in torn
+    assert half.startswith("b.tif: labels must be whole numbers")
+    assert last.startswith("biounet: 2 of 4 label images could not be measured: d.tif, b.tif; put them right and")
+    assert last.endswith("run again with --overwrite")
+    for name in ("objects", "counts", "annotate"):
+        table = pandas.read_csv(tmp_path / "out" / f"{name}.csv")
+        assert sorted(set(table["image"])) == ["a.tif", "c.tif"]
+    for folder, pictures in (("outlines", 4), ("rois", 2), ("labels", 2)):
+        there = sorted(path.name for path in (tmp_path / "out" / folder).iterdir())
+        assert (len(there), {name[0] for name in there}) == (pictures, {"a", "c"})
+
+
+def test_where_no_file_can_be_measured_there_is_no_table(biounet, tmp_path):
+    (tmp_path / "cells").mkdir()
+    for name in "ab":
+        write(tmp_path / "cells" / f"{name}.tif", Image(np.full((8, 8), 0.5, np.float32), "YX"))
+    status, said = biounet("measure", tmp_path / "cells", "--out", tmp_path / "out")
+    assert (status, "2 of 2 label images could not be measured" in said) == (2, True)
+    assert "a.tif: labels must be whole numbers, got 0.5" in said
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_the_error_of_a_single_file_stays_its_own(biounet, tmp_path):
+    write(tmp_path / "a.tif", Image(np.full((8, 8), 0.5, np.float32), "YX"))
+    status, said = biounet("measure", tmp_path / "a.tif", "--out", tmp_path / "out")
+    assert (status, said.startswith("biounet: a.tif: labels must be whole numbers")) == (2, True)

@@ -252,3 +252,33 @@ def test_where_there_are_no_objects_nothing_is_predicted(biounet, model, tmp_pat
     assert said in lines
     assert lines.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_tables_hold_the_others_and_a_resumed_run_adds_the_image_that_was_put_right(biounet, model, tmp_path):
+    for name in "abc":
+        write(tmp_path / "in" / f"{name}.tif", Image(noise(40, 50), "YX"))
+    words = ("predict", model, tmp_path / "in", "--table", "--out")
+    assert biounet(*words, tmp_path / "whole")[0] == 0
+    whole = (tmp_path / "in" / "b.tif").read_bytes()
+    (tmp_path / "in" / "b.tif").write_bytes(whole[:200])
+    status, said = biounet(*words, tmp_path / "out")
+    last = said.splitlines()[-1]
+    assert (status, last.startswith("biounet: 1 of 3 images could not be predicted: ")) == (2, True)
+    assert "b.tif cannot be read as TIFF" in last
+    assert last.endswith("; put it right and run again with --resume")
+    table = pandas.read_csv(tmp_path / "out" / TABLES[0])
+    assert sorted(set(table["image"])) == ["a.tif", "c.tif"]
+    assert table["confidence"].notna().all()
+    (tmp_path / "in" / "b.tif").write_bytes(whole)
+    status, said = biounet(*words, tmp_path / "out", "--resume")
+    assert status == 0, said
+    same_tables(tmp_path / "out", tmp_path / "whole")
+
+
+def test_where_all_images_are_bad_there_is_no_table(biounet, model, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        (tmp_path / "in" / f"{name}.tif").write_bytes(b"torn")
+    status, said = biounet("predict", model, tmp_path / "in", "--table", "--out", tmp_path / "out")
+    assert (status, "2 of 2 images could not be predicted" in said) == (2, True)
+    assert not (tmp_path / "out").exists()

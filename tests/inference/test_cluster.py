@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from biounet.config import ModelConfig
-from biounet.core.errors import ClusterError, ImageError
+from biounet.core.errors import BatchError, ClusterError, ImageError
 from biounet.data.normalize import Normalization
 from biounet.inference.cluster import Cluster, join_scheduler, local_workers
 from biounet.inference.confidence_sums import KeptSums
@@ -119,3 +119,19 @@ def test_a_scheduler_without_workers_is_said(place, tmp_path):
     ):
         predict(place, tmp_path / "out.zarr", run=cluster)
     assert isinstance(cluster, Cluster)
+
+
+def test_workers_go_on_past_a_bad_image_of_which_nothing_is_left(place, workers, tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 255, (2, 180, 180)).astype(np.uint8)
+    config = ModelConfig(width=4, depth=2, padding="same")
+    fixed = ModelCard(model=config, normalization=Normalization(offset=(127.0,), scale=(70.0,)))
+    save_network(tmp_path / "model.safetensors", build(config), fixed)
+    for name in "ab":
+        write(tmp_path / "in" / f"{name}.zarr", Image(pixels, "TYX"))
+    chunk = tmp_path / "in" / "a.zarr" / "0" / "c" / "1" / "0" / "0"
+    chunk.write_bytes(chunk.read_bytes()[:50])
+    with pytest.raises(BatchError, match=r"1 of 2 images .*chunk 0/c/1/0/0"):
+        predict(tmp_path, tmp_path / "out", source="in", run=workers)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.zarr"]
+    predict(tmp_path, tmp_path / "alone.zarr", source="in/b.zarr")
+    np.testing.assert_array_equal(read(tmp_path / "out" / "b.zarr").array, read(tmp_path / "alone.zarr").array)

@@ -1,7 +1,7 @@
 """The command `biounet measure`: tables, pictures and regions of interest of label images."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -11,26 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.cli.pair_files import Channels, MeasuredFiles, check_channels, pair_files
-from biounet.cli.progress import progress, say
+from biounet.cli.measure_files import TABLES, measure_files
+from biounet.cli.pair_files import Channels, MeasuredFiles, pair_files
+from biounet.cli.progress import say
 from biounet.core.atomic_files import check_absent, replacing
+from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import ArrayReader, Box, Reader
 from biounet.core.components import in_pieces, split_objects
 from biounet.core.errors import ConfigError, LabelError
 from biounet.core.labels import check_labels
 from biounet.inference.confidence_sums import KeptSums
-from biounet.io import Image, plain_name, write
+from biounet.io import Image, write
 from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions
-from biounet.measurement.csv_files import empty_table, place_of, write_tables
+from biounet.measurement.csv_files import place_of
 from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
 from biounet.measurement.imagej_rois import write_rois
 from biounet.measurement.overlay import draw_objects
 
-__all__ = ["TABLES", "measure_predictions", "run_measurement"]
+__all__ = ["measure_predictions", "run_measurement"]
 
-
-TABLES = ("objects.csv", "counts.csv")
 
 WHOLE = 2**28
 """Pixels of a frame that is still taken into memory as a whole: for pictures, outlines and the search for pieces."""
@@ -66,6 +66,11 @@ def run_measurement(
     pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
     annotate : how many regions of `region` pixels per side to list in ``annotate.csv``
     overwrite : bool
+
+    Raises
+    ------
+    BatchError
+        At the end, if some of several label images cannot be measured; the tables hold the others.
     """
     if annotate and probabilities is None:
         raise ConfigError("--annotate needs --probabilities: it lists where the model is least sure")
@@ -83,9 +88,10 @@ def run_measurement(
         task.check_size(frames)
         return frames
 
-    _write_tables(files, opened, task.measure, out, channels=channels, overwrite=overwrite)
+    batch = measure_files(files, opened, task.measure, out, channels=channels, overwrite=overwrite)
     if annotate:
         task.write_regions()
+    batch.finish(report=say)
 
 
 def measure_predictions(
@@ -96,10 +102,12 @@ def measure_predictions(
     channels: int | None = None,
     dims: int = 2,
     link: bool = False,
+    keep: bool = False,
 ) -> None:
     """Measure objects that were predicted, region by region, as `run_measurement` would; replace older tables.
 
-    Prediction has kept their confidence in a folder beside the labels, which is deleted.
+    Prediction has kept their confidence in a folder beside the labels, which is deleted, unless a
+    later run, which adds images to the tables, needs it.
 
     Parameters
     ----------
@@ -109,6 +117,7 @@ def measure_predictions(
     channels : that the network takes; images are measured as it sees them, so all have the same columns
     dims : of the network; one of 2 predicts a stack section by section
     link : the objects of sections were linked to volumes; else each section has objects of its own
+    keep : the confidence is kept for a later run
     """
     unknown: dict[str, None] = {}
 
@@ -126,46 +135,17 @@ def measure_predictions(
     def measure(frames: Sequence[ObjectFrame], _: str) -> Iterator[FrameTable]:
         return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames
 
-    _write_tables([(labels, image, None) for image, labels in pairs], opened, measure, out, overwrite=True)
+    files = [(labels, image, None) for image, labels in pairs]
+    batch = measure_files(files, opened, measure, out, overwrite=True)
     if unknown:
         some = ", ".join(list(unknown)[:3]) + ", ..." * (len(unknown) > 3)
         say(
             f"note: the confidence of objects is missing for {some}: of what an earlier run finished it is not known; "
             "--overwrite predicts it anew"
         )
-    for _, labels in pairs:
+    for _, labels in () if keep else pairs:
         KeptSums.beside(labels).forget()
-
-
-def _write_tables(
-    files: Sequence[MeasuredFiles],
-    opened: Callable[[MeasuredFiles, ExitStack], list[ObjectFrame]],
-    measure: Callable[[Sequence[ObjectFrame], str], Iterator[FrameTable]],
-    out: Path,
-    *,
-    channels: Channels | None = None,
-    overwrite: bool,
-) -> None:
-    """Measure files one after the other into the tables, and say what came of it; each is looked at beforehand."""
-
-    def kinds() -> Iterator[FrameTable]:
-        for number, each in enumerate(files):
-            with ExitStack() as stack:
-                frame = opened(each, stack)[0]
-                check_channels(frame, channels, first=number == 0)
-                yield empty_table(frame, by_class=_by_class(channels))
-
-    with progress("measuring") as show:
-
-        def tables() -> Iterator[FrameTable]:
-            for done, each in enumerate(files):
-                show(done / len(files), each[0].name)
-                with ExitStack() as stack:
-                    yield from measure(opened(each, stack), plain_name(each[0]))
-
-        objects = write_tables(tables(), out, kinds=kinds(), overwrite=overwrite)
-    many, images = "s" * (objects != 1), "s" * (len(files) > 1)
-    say(f"{objects} object{many} in {len(files)} label image{images}: {out / TABLES[0]}")
+    batch.finish(report=say)
 
 
 def _by_class(channels: Channels | None) -> bool:
@@ -185,6 +165,8 @@ class _Task:
     overwrite: bool
     by_class: bool
     regions: list[dict[str, Any]] = field(default_factory=list)
+    drawn: list[Path] = field(default_factory=list)
+    """Pictures of the file that is being measured."""
 
     def check_size(self, frames: Sequence[ObjectFrame]) -> None:
         """Refuse what needs a whole frame in memory, if it is too large; frames of a file have one size."""
@@ -197,7 +179,19 @@ class _Task:
             )
 
     def measure(self, frames: Sequence[ObjectFrame], stem: str) -> Iterator[FrameTable]:
-        """Measure the frames of a file one by one; then write what is made of all of them."""
+        """Measure the frames of a file one by one; of a bad file no picture or region to annotate stays."""
+        listed = len(self.regions)
+        self.drawn.clear()
+        try:
+            yield from self._measure(frames, stem)
+        except BAD_FILE:
+            del self.regions[listed:]
+            for path in self.drawn:
+                path.unlink(missing_ok=True)
+            raise
+
+    def _measure(self, frames: Sequence[ObjectFrame], stem: str) -> Iterator[FrameTable]:
+        """Measure frames, draw them, and write the labels and outlines of the file."""
         if _is_large(frames[0]):
             say(
                 f"note: {frames[0].name} has {_size(frames[0])} pixels; whether objects are in one piece is not checked"
@@ -265,6 +259,7 @@ class _Task:
         place = "".join(f"_{axis.lower()}{index:03d}" for axis, index in frame.position)
         path = self.out / "outlines" / f"{stem}{place}.png"
         write(path, Image(np.moveaxis(picture, -1, 0), "CYX"), overwrite=self.overwrite)
+        self.drawn.append(path)
 
     def _find_regions(self, frame: ObjectFrame) -> None:
         assert frame.probabilities is not None  # was asked for at the beginning

@@ -4,11 +4,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from biounet.cli.measure import TABLES, measure_predictions
+from biounet.cli.measure import measure_predictions
+from biounet.cli.measure_files import TABLES
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import check_absent
-from biounet.core.errors import ConfigError, MemoryBudgetError
+from biounet.core.errors import BatchError, ConfigError, MemoryBudgetError
 from biounet.core.memory import parse_bytes
 from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
@@ -46,23 +47,29 @@ def run_prediction(
     elif processes > 1:
         where = local_workers(processes)
     options |= {"memory": budget, "processes": processes, "confidence": table}
+    failed: BatchError | None = None
     with stop_when_told(), where as run, progress("predicting") as show:
         try:
             written = predict_files(model, inputs, out, run=run, report=say, progress=show, **options)
+        except BatchError as error:
+            failed, written = error, error.done
         except MemoryBudgetError as error:
             if processes == 1:
                 raise
             raise MemoryBudgetError(f"for each of {processes} workers, {error}") from error
-    if table:
+    if table and written:
         model_config = read_card(member_files(model)[0]).model
         measure_predictions(
-            name_outputs(inputs, out),
+            [pair for pair in name_outputs(inputs, out) if pair[1] in written],
             _folder_of(written[0]),
             axes=options["axes"],
             channels=model_config.in_channels,
             dims=model_config.dims,
             link=options["link"],
+            keep=failed is not None,
         )
+    if failed is not None:
+        raise failed
     return written
 
 

@@ -13,6 +13,7 @@
     ├── OutputError (OSError)            an output that exists, cannot be written, or a disk that is full
     ├── TrainingError (RuntimeError)     a run that cannot go on: loss not a number, state of another run
     ├── DownloadError (RuntimeError)     an address that cannot be reached, or does not hold what it should
+    ├── BatchError (RuntimeError)        some files of several that cannot be read; the others are done
     ├── ClusterError (RuntimeError)      a scheduler that is not there, workers that were lost
     └── MissingExtraError (ImportError)  an optional library that is not installed
 
@@ -21,9 +22,12 @@ prints that line and exits with status 2; any other exception is a fault of ours
 """
 
 import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 
 __all__ = [
+    "BatchError",
     "BiounetError",
     "ClusterError",
     "ConfigError",
@@ -83,6 +87,20 @@ class TrainingError(BiounetError, RuntimeError):
 
 class DownloadError(BiounetError, RuntimeError):
     """An address cannot be reached, or does not hold what it should."""
+
+
+class BatchError(BiounetError, RuntimeError):
+    """Some files of several cannot be read; the others are done.
+
+    Attributes
+    ----------
+    failures : file -> its error
+    done : results of the other files
+    """
+
+    def __init__(self, message: str, *, failures: Mapping[Path, BiounetError], done: Sequence[Path] = ()) -> None:
+        super().__init__(message)
+        self.failures, self.done = dict(failures), list(done)
 
 
 class ClusterError(BiounetError, RuntimeError):

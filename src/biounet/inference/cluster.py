@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from biounet.core.batch import BAD_FILE
 from biounet.core.errors import ClusterError, need
 from biounet.inference.ensemble import Ensemble
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
@@ -78,6 +79,10 @@ class Cluster:
                         store.put(task, pixels)
                 yield len(group)
                 machines = self._machines()  # workers come and go, as jobs of a queue do
+        except BAD_FILE:
+            while sent:  # until no worker writes into the store, which may be deleted
+                sent.pop(self._next(sent))
+            raise
         finally:
             self.client.cancel(list(sent))
 

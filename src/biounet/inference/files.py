@@ -8,6 +8,7 @@ from typing import Protocol
 
 from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import check_absent
+from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError
 from biounet.data.results import name_outputs
 from biounet.inference.ensemble import member_files
@@ -115,6 +116,9 @@ def predict_files(
 
     Raises
     ------
+    BatchError
+        At the end, if some of several images cannot be read or do not fit the network. It carries their errors and the
+        files that were written; of a bad image nothing is left that this run began.
     BiounetError
         One line each, see `biounet.core.errors`.
     """
@@ -135,24 +139,28 @@ def predict_files(
     held = warm_up(net, net.card.model.in_channels)
     memory = max(0, memory - held) // processes if processes > 1 else memory
     stopwatch = Stopwatch(net, net.card.model.in_channels)
+    images = Batch(len(pairs), verb="predicted", again="--resume")
     for number, (source, path) in enumerate(pairs):
         if resume and path.is_file():
             report(f"{path} is complete already")
             continue
         begun = read_record(path) if resume else {}
-        with Job(replace(common, input=source.absolute()), net) as job:
+        with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
             plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
             report(f"{source.name}: {plan}")
             job.cut(plan.tiles.step)
             if verify:
                 report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
-            with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume) as store:
+            whole = len(pairs) > 1 and not begun
+            with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
                 left = store.left
                 if resume:
                     report(f"{source.name}: {left} tiles are left to do")
                 for done, _ in enumerate(_compute(store, run, batch, region_memory), start=1):
                     progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
-    return [path for _, path in pairs]
+    written = [path for source, path in pairs if source not in images.failures]
+    images.finish(written, report=report)
+    return written
 
 
 def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, batch: int, region_memory: int) -> Plan:

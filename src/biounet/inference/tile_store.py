@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.atomic_files import sayable
+from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import Box
 from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
@@ -37,17 +38,27 @@ class TileStore:
     output : LazyOutput
         The open result; see `begin` and `attach`.
     chunk : pixels per spatial axis of chunks, where the format has some
+    whole : nothing is left of the result if the image turns out to be bad
     """
 
-    def __init__(self, job: Job, path: Path, output: LazyOutput, *, chunk: Sequence[int] = ()) -> None:
+    def __init__(
+        self, job: Job, path: Path, output: LazyOutput, *, chunk: Sequence[int] = (), whole: bool = False
+    ) -> None:
         self.job, self.path, self.chunk = job, path.absolute(), tuple(chunk)
         self.folder = self.path.with_name(f".{path.name}.elevation")
         self.sums = KeptSums.beside(path)
-        self._output = output
+        self._output, self._whole = output, whole
 
     @classmethod
     def begin(
-        cls, job: Job, path: Path, chunk: Sequence[int], *, overwrite: bool = False, resume: bool = False
+        cls,
+        job: Job,
+        path: Path,
+        chunk: Sequence[int],
+        *,
+        overwrite: bool = False,
+        resume: bool = False,
+        whole: bool = False,
     ) -> "TileStore":
         """Store for a result that is begun, or resumed.
 
@@ -65,7 +76,7 @@ class TileStore:
         )  # fmt: skip
         if format_of(path).resumable:
             write_record(path, job)
-        store = cls(job, path, output, chunk=chunk)
+        store = cls(job, path, output, chunk=chunk, whole=whole)
         if job.numbers_objects:
             if not (resume and store.shared):
                 shutil.rmtree(store.folder, ignore_errors=True)
@@ -145,10 +156,14 @@ class TileStore:
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._output.__exit__(kind, *error)
-        if self.job.numbers_objects and (kind is None or not self.shared):  # else another run goes on with it
+        bad = self._whole and kind is not None and issubclass(kind, BAD_FILE)
+        kept = self.shared and not bad  # another run goes on with it
+        if self.job.numbers_objects and (kind is None or not kept):
             shutil.rmtree(self.folder, ignore_errors=True)
-        if kind is not None and not self.shared:
+        if kind is not None and not kept:
             self.sums.forget()
+        if bad and self.shared:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _type(job: Job, path: Path) -> np.dtype[Any]:
