@@ -143,7 +143,7 @@ def _validate(validation: Validation, net: nn.Module) -> tuple[float, TimeToFina
 def _score_as_trained(net: nn.Module, validation: Validation) -> ValidationResult:
     """Scores as if a network that has just begun predicted the truth, since a trained one has more objects to score."""
     predictions = predict(net, validation)
-    if validation.units is None:
+    if validation.target_normalization is None:
         pairs = zip(validation.images, predictions.probabilities, strict=True)
         certain = [_certain(image.target, len(given)) for image, given in pairs]
         predictions = replace(predictions, probabilities=certain)
