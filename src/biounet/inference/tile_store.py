@@ -27,9 +27,9 @@ class TileStore:
     numbered, a tile is an elevation map. Elevation maps are kept in a hidden folder next to the result until a frame
     has all its tiles. `biounet.inference.object_numbers` then writes the objects of the frame into the result.
 
-    Results in some formats can be resumed, see `biounet.io.Format`: the file is stored in chunks, and no chunk crosses
-    the edge of a tile. A record in the file holds the settings that its pixels depend on, so that a later run predicts
-    the missing tiles with the same settings.
+    Results in some formats can be resumed, see `biounet.io.Format`: such a result is stored in chunks, and no chunk
+    crosses the edge of a tile. A record beside the chunks holds the settings that the pixels depend on, so that a later
+    run predicts the missing tiles with the same settings.
 
     Parameters
     ----------
@@ -133,12 +133,10 @@ class TileStore:
         self._output.write(target, np.ascontiguousarray(pixels).reshape(target.shape))
 
     def is_written(self, frame: int, box: Box | None = None) -> bool:
-        """Whether the result has the pixels of a box of a frame, or of the whole frame; False if it cannot be resumed."""
+        """Whether the result has the pixels of a box, by default of the whole frame; False if it cannot be resumed."""
         shape = self.job.tiles.shape
-        whole = Box((0,) * len(shape), shape)
-        return isinstance(self._output, ResumableOutput) and self._output.holds(
-            self._box_in_result(frame, box or whole)
-        )
+        target = self._box_in_result(frame, box or Box((0,) * len(shape), shape))
+        return isinstance(self._output, ResumableOutput) and self._output.holds(target)
 
     def _box_in_result(self, frame: int, box: Box) -> Box:
         """Box of the result, which may have axes T and C, that holds a box of a frame."""
