@@ -146,7 +146,7 @@ def test_folds_of_images_that_memory_does_not_hold_hold_none_but_those_validated
 
 @pytest.mark.parametrize("folder", ["labels", "targets"])
 def test_a_fold_that_is_done_leaves_nothing_in_memory(tmp_path, monkeypatch, alive, folder):
-    """Images with labels are those of all folds; images to draw are read anew, since others normalise them."""
+    """Images with labels are those of all folds; target images are read anew, since others normalise them."""
     for number in range(4):
         image = np.random.default_rng(number).integers(0, 255, (16, 16)).astype(np.uint8)
         target = image // 128 if folder == "labels" else image.astype(np.float32)

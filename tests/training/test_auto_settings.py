@@ -134,7 +134,7 @@ def test_normalisation_by_hand_and_that_of_images_to_draw_is_left_as_it_is():
     assert choose_normalization(given, with_hot_pixels(10)) == (given, {})
     drawn, reasons = choose_normalization(IMAGES, with_hot_pixels(10, kind="images"))
     assert drawn.train.normalization == "z-score"
-    assert reasons["train.normalization"] == "the default where there are images to draw"
+    assert reasons["train.normalization"] == "the default where there are target images"
 
 
 def test_of_classes_the_defaults_are_taken_and_listed():

@@ -199,7 +199,7 @@ def test_a_drawn_image_comes_in_its_units():
     drawn = predict_array(Twice(), image, device=torch.device("cpu"), precision=torch.float32, units=units, tta=True)
     assert drawn.tolist() == [[[5, 10, 15, 20]], [[-2, 0, 2, 4]]]
     item = AnnotatedImage("a", image, drawn + np.array([0, 1])[:, None, None], np.zeros((1, 4), np.int64))
-    validation = Validation([item], torch.device("cpu"), torch.float32, units=units)
+    validation = Validation([item], torch.device("cpu"), torch.float32, target_normalization=units)
     result = score(predict(Twice(), validation), validation)
     scores = result.scores
     assert scores["mae"] == pytest.approx(0.5)

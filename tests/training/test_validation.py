@@ -161,7 +161,7 @@ def test_the_end_takes_as_much_longer_as_there_are_pixels():
 def test_where_nothing_is_calibrated_the_end_takes_no_time():
     unlabelled = validation([[1.0, 2.0, 3.0]], [[-1, -1, -1]])
     drawn = AnnotatedImage("a", np.ones((1, 1, 3), np.float32), np.ones((1, 1, 3), np.float32), np.ones((1, 3), int))
-    for images, classes in ((unlabelled, 2), (held_out(drawn, units=Normalization()), 1)):
+    for images, classes in ((unlabelled, 2), (held_out(drawn, target_normalization=Normalization()), 1)):
         result = score(Predictions([np.zeros((classes, 1, 3), np.float32)], 5.0), images)
         assert result.seconds >= 5.0
         assert result.finalising == TimeToFinalise()

@@ -126,7 +126,7 @@ def measure_predictions(
         options: dict[str, Any] = {"image_axes": axes, "channels": channels, "by_section": dims == 2 and not link}
         frames = open_frames(labels, image=image, files=stack, **options)
         volume = len(frames[0].labels.shape) > 3
-        sums = KeptSums.beside(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)
+        sums = KeptSums.of_labels(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)
         if sums is None:
             unknown[labels.name] = None
             return frames
@@ -144,7 +144,7 @@ def measure_predictions(
             "--overwrite predicts it anew"
         )
     for _, labels in () if keep else pairs:
-        KeptSums.beside(labels).forget()
+        KeptSums.of_labels(labels).forget()
     batch.finish(report=say)
 
 

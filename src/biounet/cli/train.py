@@ -20,7 +20,7 @@ from biounet.training.announcements import chosen, coverage
 from biounet.training.forecast import Forecast
 from biounet.training.monitor import StoppedError, Watch
 from biounet.training.prepare import begin_run, check_settings
-from biounet.training.time_budget import of_too_few
+from biounet.training.time_budget import warning_of_few_steps
 
 __all__ = ["Terminal", "again", "describe", "run_training"]
 
@@ -145,7 +145,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} patches of {size} px"
     plan = run.forecast()
     yield from expected(plan, run.fabric.device.type)
-    if few := of_too_few(config.train, plan.steps):
+    if few := warning_of_few_steps(config.train, plan.steps):
         yield f"note: {few}"
 
 

@@ -37,8 +37,8 @@ Chosen = Literal[
     "augment.noise",
     "augment.blur",
 ]
-"""Settings that can follow from the images, see `biounet.training.auto_settings` and
-`biounet.config.tasks.TASKS`, and from the minutes, see `biounet.training.auto_width`."""
+"""Names of settings that training can choose: by the images, see `biounet.training.auto_settings` and
+`biounet.config.tasks.TASKS`, or by its minutes, see `biounet.training.auto_width`."""
 
 UNPADDED = frozenset({"unet", "unet3d", "sliding-window"})
 """Architectures whose papers have unpadded convolutions."""
@@ -71,7 +71,7 @@ class ModelConfig(Settings):
     """2 for images (Y, X), 3 for volumes (Z, Y, X)."""
     in_channels: PositiveInt = 1
     classes: PositiveInt = 2
-    """Channels of the output: the logits of two or more classes, or an image."""
+    """Channels of the output: logits of two or more classes, or the channels of a target image."""
     width: PositiveInt = 64
     """Channels after the first convolution; each pooling doubles them."""
     max_width: PositiveInt = 1024
@@ -84,18 +84,18 @@ class ModelConfig(Settings):
     norm: Literal["none", "batch"] = "none"
     """``batch``: batch normalisation, frozen in prediction, so that it never depends on the tile."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of the values of feature maps, drawn one by one and not by channel, that training sets to 0 at the end of
-    the contracting path."""
+    """Share of the values of feature maps that training sets to 0 at the end of the contracting path; drop-out
+    acts on single values, not on channels."""
     pooling: tuple[tuple[PositiveInt, ...], ...] | None = None
     """Pooling factors per level and axis, for stacks with thick slices; ``None`` means 2 everywhere."""
     coarse: Literal[1, 2, 4, 8] = 1
-    """Side in pixels of the squares averaged before the network, see `biounet.models.downsampled`."""
+    """Side of the squares of pixels that are averaged to one before the network, see `biounet.models.downsampled`."""
     deep_supervision: bool = True
     """Train every output of a network that has several (``unet++``, ``cascade-unet``), not only the last."""
     window: Literal[65, 95] = 95
     """Side of the window of ``sliding-window``, in pixels."""
     foveation: Literal["none", "blur", "sampling", "both"] = "none"
-    """How windows of 65 px become coarser around the middle, see `biounet.models.foveation`; predicted one by one."""
+    """How windows of 65 px become coarser away from their middle; see `biounet.models.foveation`."""
     pretrained: str | None = None
     """A file of `biounet download` with the weights that training of ``ternausnet`` or an FCN begins with."""
 
@@ -150,7 +150,7 @@ class AugmentConfig(Settings):
     elastic_grid: Annotated[int, Field(ge=2)] = 3
     """Displacement vectors per axis of the coarse grid."""
     elastic_sigma: NonNegativeFloat = 10.0
-    """Standard deviation of the displacement vectors; on small patches at most an eighth of their distance."""
+    """Standard deviation of the displacement vectors; on small patches at most an eighth of the grid spacing."""
     rotate: NonNegativeFloat = 180.0
     """Largest rotation in the plane YX, in degrees."""
     mirror: bool = True
@@ -160,7 +160,7 @@ class AugmentConfig(Settings):
     shift: NonNegativeFloat = 0.0
     """Largest shift along each axis."""
     labels_outside: Literal["mirror", "ignore"] = "mirror"
-    """Labels outside of the image, where a deformation reaches there: mirrored, or unknown."""
+    """Labels where a deformation reaches beyond the edge of the image: mirrored, or ignored."""
     brightness: NonNegativeFloat = 0.0
     """Largest offset, in standard deviations of the normalised image."""
     contrast: Annotated[float, Field(ge=1)] = 1.0
@@ -172,7 +172,7 @@ class AugmentConfig(Settings):
     blur: NonNegativeFloat = 0.0
     """Largest sigma of a Gaussian blur, in pixels."""
     intensity_probability: Fraction = 0.5
-    """Probability of each of the intensity changes; how strong, each channel draws for itself."""
+    """Probability of each of the intensity changes; its strength is drawn for every channel separately."""
 
 
 class TrainConfig(Settings):
@@ -189,7 +189,7 @@ class TrainConfig(Settings):
     patch_z: PositiveInt | None = None
     """The same along Z, for volumes; ``None`` means `patch`."""
     auto: tuple[Chosen, ...] = ()
-    """Settings that follow from the images and the speed of the machine; a setting given by hand leaves the list."""
+    """Names of settings that training chooses by the images and the speed of the machine; those given are removed."""
     loss: str = "cross-entropy"
     """A key of `LOSSES` in `biounet.training.losses` that the task allows."""
     adversarial: NonNegativeFloat = 0.0
@@ -202,9 +202,9 @@ class TrainConfig(Settings):
     class_balance: bool = True
     """Weigh classes by the inverse of their frequency."""
     by_size: Fraction = 0.0
-    """Images give patches in proportion to this power of their number of pixels: 0 each image equally, 1 each pixel."""
+    """Exponent p: an image of n pixels gives patches in proportion to n^p; 0 is by image, 1 is by pixel."""
     oversample: Fraction = 0.0
-    """Share of the patches that are centred on a pixel of a class drawn uniformly, so that rare ones are seen too."""
+    """Share of the patches that are centred on a pixel of a class drawn uniformly, so that rare classes are learnt."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     learning_rate: PositiveFloat = 1e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
@@ -213,20 +213,21 @@ class TrainConfig(Settings):
     warmup: Fraction = 0.1
     """Share of the steps in which the learning rate rises."""
     clip: PositiveFloat | None = None
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient, to which longer gradients are scaled."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay per step of the running average of the weights that is validated and saved; 0 turns it off."""
     validation: Fraction | str = 1 / 6
     """Share of the images held out for validation, or the path of another dataset."""
     validation_pixels: PositiveInt = 2**26
-    """Largest number of held-out pixels to validate on. Of more, evenly spread images are taken."""
+    """Largest number of held-out pixels to validate on; of larger sets, evenly spread images are taken."""
     memory: Fraction = 0.5
     """Share of the memory of the machine, and of a GPU, that images may take. If they need more, patches are cut from
     files, or by the CPU."""
     reports: PositiveInt = 10
-    """How often to validate and report in a run."""
+    """Number of times that a run validates and reports."""
     silver: bool = True
-    """Learn also from the computer-made annotations of a Cell Tracking Challenge set, where experts made none."""
+    """Learn also from the silver truth of a Cell Tracking Challenge set, computed annotations, where there is no gold
+    truth."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     normalization: Literal["z-score", "percentile"] = "z-score"
     """How intensities are brought to one scale, see `biounet.data.normalize.NORMALIZATIONS`."""
@@ -234,9 +235,9 @@ class TrainConfig(Settings):
     """Fit smoothing, temperature, threshold, rules of objects and statistics of batch normalisation to the held-out
     images once the last step is made. Without it a model has no smoothing, temperature 1 and threshold 1/2."""
     target: str = "auto"
-    """What the network learns: ``classes``; of numbered objects one of `biounet.data.targets.TARGETS`; or ``image``, an
-    image to draw. ``auto`` decides by the layout and the labels, and takes ``distance`` for objects, see
-    docs/recipes.md; ``paper`` takes ``foreground``."""
+    """What the network learns: ``classes``; of numbered objects one of `biounet.data.targets.TARGETS`; or ``image``, a
+    target image, as for denoising. ``auto`` decides by the layout and the labels, and takes ``distance`` for objects,
+    see docs/recipes.md; ``paper`` takes ``foreground``."""
 
     @field_validator("target")
     @classmethod
@@ -254,9 +255,11 @@ class TrainConfig(Settings):
 
 
 class TileConfig(Settings):
-    """Tiling in prediction: pixels delivered per tile and axis, tiles per batch."""
+    """Tiling in prediction."""
 
     output: tuple[PositiveInt, ...] | None = None
+    """Pixels per axis of the output of a tile."""
     batch: PositiveInt = 1
+    """Tiles that the network takes at once."""
     memory: PositiveInt = 4 * 2**30
     """Bytes that prediction may use altogether."""

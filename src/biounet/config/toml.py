@@ -69,10 +69,11 @@ class RunConfig(Settings):
         ]
 
     def to_toml(self, *, reasons: Mapping[str, str] | None = None) -> str:
-        """Return the settings as TOML, with a reason beside those that have one.
+        """Return the settings as TOML, each with its reason as a comment, if it has one.
 
-        >>> print(RunConfig().to_toml(reasons={"train.batch": "one large tile"}).splitlines()[-1])
-        target = "auto"
+        >>> text = RunConfig().to_toml(reasons={"train.batch": "patches are large"})
+        >>> [line for line in text.splitlines() if line.startswith("batch")]
+        ['batch = 1 # patches are large']
         """
         document = tomlkit.document()
         for section, settings in self:

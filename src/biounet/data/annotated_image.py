@@ -1,4 +1,4 @@
-"""Annotated images, in memory or in files: read, normalised, with the target that a network learns."""
+"""Annotated images, in memory or read from files on demand: normalised pixels, labels, and the target to learn."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ from biounet.data.targets import TARGETS
 __all__ = ["AnnotatedFile", "AnnotatedImage", "AnnotatedImageReader", "AnnotatedSource", "OnDemandImages"]
 
 
-OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
-"""Targets whose value at a pixel depends on the whole object that the pixel belongs to."""
+TARGETS_OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
+"""Targets whose value at a pixel depends on all of the object that the pixel belongs to."""
 
 
 class AnnotatedSource(Protocol):
-    """An annotated image, wherever it lies: `AnnotatedImage` in memory, `AnnotatedFile` in files."""
+    """An annotated image that can be read: `AnnotatedImage`, which is in memory, or `AnnotatedFile`."""
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class AnnotatedSource(Protocol):
 
     @property
     def in_memory(self) -> bool:
-        """Whether reading the image costs nothing."""
+        """Whether `read` returns at once, since no file must be read."""
 
     @property
     def statistics(self) -> ImageStatistics:
@@ -42,27 +42,29 @@ class AnnotatedSource(Protocol):
         """Return the whole image."""
 
     def strips(self) -> Iterator[tuple["AnnotatedImage", slice]]:
-        """Return the image in strips from top to bottom.
+        """Return the image in strips from top to bottom, each with a slice of its rows.
 
-        A strip comes with rows around it. The slice tells which of its rows are its own: joined along Y, the own rows
-        of all strips are the image.
+        Strips overlap, since each is read with rows above and below it. The slice selects the rows without overlap:
+        joined along Y, these rows of all strips are the image.
         """
 
     def within(self, memory: float) -> "AnnotatedSource":
-        """Return the same image in strips that take no more memory, in bytes."""
+        """Return the same image, with strips of which each takes at most `memory` bytes."""
 
 
 @dataclass(frozen=True)
 class AnnotatedImage:
     """One annotated image in memory, or a strip of one.
 
+    Parameters
+    ----------
     name : of its file, and of its section in a stack
     image : (C, *spatial) float32, normalised
-    labels : (*spatial) integers as annotated: classes, or numbered objects; negative = IGNORE
-        Or the image to draw, (C, *spatial), in its own units.
-    target : (*spatial) int64, the class to predict; negative = IGNORE
-        0 everywhere where an image is to be drawn.
-    spacing : micrometres per pixel and spatial axis, where the file tells
+    labels : (*spatial) integers, as annotated: classes or numbered objects; negative = IGNORE
+        For image-to-image tasks, such as denoising: the target image, (C, *spatial), not normalised.
+    target : (*spatial) int64, the class that the network learns for each pixel; negative = IGNORE
+        For image-to-image tasks: 0 everywhere, and not used.
+    spacing : micrometres per pixel and spatial axis, if the file has them
     """
 
     name: str
@@ -94,23 +96,22 @@ class AnnotatedImage:
         return self
 
     def cropped(self, rows: slice) -> "AnnotatedImage":
-        """Return some rows of the image."""
+        """Return some rows of the image, with their labels and target."""
         part = (..., rows, slice(None))
         return replace(self, image=self.image[part], labels=self.labels[part], target=self.target[part])
 
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedFile:
-    """One annotated image in files: it is read whenever it is asked for, and not kept.
+    """One annotated image on disk, which each call of `read` or `strips` reads again; no pixels are kept.
 
     Parameters
     ----------
     reader : AnnotatedImageReader
     dataset : Dataset
     pair : Pair
-        The image and its labels.
-    rows : along Y
-        How many rows a strip has, the rows around it included. None: the whole image is one strip.
+        The files of the image and its labels.
+    rows : number of rows along Y that are read for a strip, overlap included; None: the whole image is one strip
     """
 
     reader: "AnnotatedImageReader"
@@ -130,29 +131,29 @@ class AnnotatedFile:
 
     @cached_property
     def statistics(self) -> ImageStatistics:
-        """Size, hashes and class counts of the image, which is read for them once."""
-        own = (strip.cropped(rows) for strip, rows in self.strips())
-        return ImageStatistics.joined(self.name, ((part.image, part.labels, part.target) for part in own))
+        """Size, hashes and class counts of the image, for which it is read once."""
+        strips = (strip.cropped(rows) for strip, rows in self.strips())
+        return ImageStatistics.joined(self.name, ((strip.image, strip.labels, strip.target) for strip in strips))
 
     def read(self) -> AnnotatedImage:
         """Read the whole image."""
         return self.reader.read(self.dataset, self.pair)
 
     def strips(self) -> Iterator[tuple[AnnotatedImage, slice]]:
-        """Read the image in strips from top to bottom, each with the rows around it; the slice tells its own rows."""
+        """Read the image in strips that overlap, each with a slice of its rows; see `AnnotatedSource.strips`."""
         if self.rows is None:
             yield self.read(), slice(None)
         else:
             yield from self.reader.strips(self.dataset, self.pair, self.rows)
 
     def within(self, memory: float) -> "AnnotatedFile":
-        """Return the same image in strips that take no more memory, in bytes; the image itself if it has such."""
+        """Return the same image, with strips of which each takes at most `memory` bytes."""
         rows = strip_rows(self.pair, memory=memory, sizes=self.reader.sizes)
         return self if rows == self.rows else replace(self, rows=rows)
 
 
 class OnDemandImages(Sequence[AnnotatedImage]):
-    """Annotated images by number, each read whenever it is asked for.
+    """A sequence of annotated images, each of which is read whenever it is indexed.
 
     Examples
     --------
@@ -175,22 +176,25 @@ class OnDemandImages(Sequence[AnnotatedImage]):
     def __getitem__(self, index: slice) -> "OnDemandImages": ...
 
     def __getitem__(self, index: int | slice) -> "AnnotatedImage | OnDemandImages":
-        """Read one image; or choose some, which reads none."""
+        """Read one image; or slice the sequence, which reads no image."""
         if isinstance(index, slice):
             return OnDemandImages(self._sources[index])
         return self._sources[index].read()
 
 
 class AnnotatedImageReader:
-    """Reads annotated images; the intensity statistics of an image that is read in parts are measured once.
+    """Reader of annotated images: normalises the pixels, and computes the target from the labels.
+
+    Intensity statistics are those of a whole image, also where only a strip of it is read; they are measured once.
 
     Parameters
     ----------
     normalization : Normalization
     target : str
-        One of `biounet.data.targets.TARGETS`, computed from numbered objects; or ``classes``: labels are the target.
+        ``classes``: labels are the target. Otherwise one of `biounet.data.targets.TARGETS`, computed from numbered
+        objects.
     sizes : StripSizes
-        How images that are read in strips are divided.
+        Which images are divided into strips, and how far strips overlap.
     """
 
     def __init__(self, normalization: Normalization, target: str, *, sizes: StripSizes) -> None:
@@ -203,11 +207,11 @@ class AnnotatedImageReader:
         return self._annotated(pair, *dataset.load(pair), normalization)
 
     def strips(self, dataset: Dataset, pair: Pair, rows: int) -> Iterator[tuple[AnnotatedImage, slice]]:
-        """Read one image in strips of so many rows, the rows around a strip included.
+        """Read one image in strips of `rows` rows, overlap included.
 
-        The target of an object that reaches beyond these rows is unknown, if it depends on the whole object.
+        Objects that are cut by the edge of a strip are ignored, if the target depends on whole objects.
         """
-        whole_objects = self._target in OF_WHOLE_OBJECTS
+        whole_objects = self._target in TARGETS_OF_WHOLE_OBJECTS
         for strip in read_strips(dataset.load, pair, rows, whole_objects=whole_objects, sizes=self.sizes):
             annotated = self._annotated(pair, strip.image, strip.labels, self._measure(pair))
             if strip.cut.size:
@@ -215,16 +219,16 @@ class AnnotatedImageReader:
             yield annotated, strip.own
 
     def _measure(self, pair: Pair) -> Normalization:
-        """Measure the statistics of the whole image that a pair is some rows of."""
-        image = pair.image, pair.section, pair.channels
-        if image not in self._measured:
-            self._measured[image] = measure_whole(pair, self._normalization)
-        return self._measured[image]
+        """Normalization with the statistics of a whole image, of which a pair may be some rows."""
+        key = pair.image, pair.section, pair.channels
+        if key not in self._measured:
+            self._measured[key] = measure_whole(pair, self._normalization)
+        return self._measured[key]
 
     def _annotated(
         self, pair: Pair, image: NDArray[Any], labels: NDArray[Any], normalization: Normalization
     ) -> AnnotatedImage:
         """Normalise an image, and compute the target from its labels."""
-        classes = np.maximum(TARGETS[self._target](labels) if self._target in TARGETS else labels, IGNORE)
+        target = np.maximum(TARGETS[self._target](labels) if self._target in TARGETS else labels, IGNORE)
         normalised = normalization.measured(image).apply(image)
-        return AnnotatedImage(pair.name, normalised, labels, classes.astype(np.int64), pair.spacing)
+        return AnnotatedImage(pair.name, normalised, labels, target.astype(np.int64), pair.spacing)

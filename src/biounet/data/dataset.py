@@ -47,7 +47,7 @@ class Pair:
     group : str
         Images of one stack or sequence share it: neighbours are too alike to validate on each other.
     kind : key of `biounet.config.tasks.TASKS`
-        What the numbers of the labels mean; or that the label file is the image to draw.
+        What the numbers of the labels mean; or that the label file is the target image.
     section : from 0
         Which time point of the file, or Z where there is no time; ``None`` is all of it.
     rows : first and last but one row
@@ -72,7 +72,7 @@ class Pair:
         As `load` gives it.
     spacing : micrometres per pixel and spatial axis, where the file has it
     target_channels : int
-        Those that the image to draw shall have; 0 where there are labels.
+        Those that the target image shall have; 0 where there are labels.
     """
 
     name: str
@@ -131,12 +131,12 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def load(self, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Read one image and its labels, or the image to draw of it; see `load`."""
+        """Read one image and its labels, or its target image; see `load`."""
         return load(pair)
 
 
 def load(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read an image and its labels, or the image to draw of it.
+    """Read an image and its labels, or its target image.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
 
 
 def has_labels(pair: Pair) -> bool:
-    """Whether any pixel of an image, or of its rows, is labelled; those of an image to draw are."""
+    """Whether any pixel of an image, or of its rows, is labelled; those of a target image are."""
     parts = strips(pair) if pair.by_rows else [pair]
     return not pair.task.has_labels or any(bool((raw_labels(part)[0] >= 0).any()) for part in parts)
 

@@ -40,7 +40,7 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
     -------
     Dataset
         With a note on each conversion. All files are opened, label files are read, once (where there are markers
-        of all cells, twice); of images to draw, as many as are needed to see that they are no labels.
+        of all cells, twice); of target images, as many as are needed to see that they are no labels.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
     ImageError
         If a file cannot be read.
     LabelError
-        If labels are no integers, or there is but one class in all of them; or images to draw are labels.
+        If labels are no integers, or there is but one class in all of them; or target images are labels.
     ShapeError
         If an image and its labels are of different size.
 
@@ -110,7 +110,7 @@ def _has_colours(file: LazyImage, frame: Pair) -> bool:
 
 
 def _measure_targets(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
-    """Open all images to draw: check their sizes and that they are no labels, choose their channels."""
+    """Open all target images: check their sizes and that they are no labels, choose their channels."""
     targets, notes = _measure([replace(pair, image=pair.labels[0], name=pair.labels[0].name) for pair in pairs])
     for pair, target in zip(pairs, targets, strict=True):
         check_sizes(pair, target.shape[1:])

@@ -173,7 +173,7 @@ def _whole_numbers(array: NDArray[Any], path: Path) -> NDArray[np.int64]:
     if fractions.size:
         raise LabelError(
             f"{path}: labels are integers, this holds {fractions[0]:g}; save the labels as numbers, "
-            "or put images that are to be drawn into a folder targets"
+            "or put target images into a folder targets"
         )
     whole: NDArray[np.int64] = np.maximum(array, IGNORE).astype(np.int64)
     return whole

@@ -79,7 +79,7 @@ def _dsb2018_truths(folder: Path, result: Path) -> list[Truth]:
 
 
 def _images_and_targets(folder: Path, silver: bool) -> list[Pair] | None:
-    """Pair the files of ``images`` and ``targets``, the images to draw of them, by name without suffix."""
+    """Pair the files of ``images`` and ``targets``, their target images, by name without suffix."""
     images, targets, labels = folder / "images", folder / "targets", _labels_folder(folder)
     if not (images.is_dir() and targets.is_dir()):
         return None
@@ -96,7 +96,7 @@ def _images_and_labels(folder: Path, silver: bool) -> list[Pair] | None:
     if labels is None:
         raise DatasetError(
             f"{folder} has images but neither labels nor masks; put one label file per image there, "
-            "or one image to draw into targets"
+            "or one target image into targets"
         )
     return _paired(images, labels, "labels")
 

@@ -1,4 +1,4 @@
-"""Images that memory does not hold whole: read in strips along Y, each with the rows around it."""
+"""Images that are too large for memory: they are read in strips along Y, which overlap."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ class StripSizes:
     """Which images are divided into strips, and how far strips overlap.
 
     undivided : pixels; images that have no more are never divided
-    halo : rows around a strip that are read with it at least; border weights of the paper reach 26 pixels
+    halo : fewest rows that are read above and below a strip; border weights of the paper reach 26 pixels
     """
 
     undivided: int = 2**24
@@ -52,7 +52,7 @@ SIZES = StripSizes()
 
 @dataclass(frozen=True)
 class Strip:
-    """Some rows of an image, read with the rows around them.
+    """Some rows of an image, read with rows above and below them.
 
     image : (C, *spatial), of the type in the file
     labels : (*spatial), integers

@@ -43,7 +43,7 @@ class Batch:
     """Images, labels and weights of one training step; labels and weights have the size of the network's output.
 
     image : (N, C, *spatial) float32, normalised
-    labels : (N, *spatial) int64, class numbers, negative = IGNORE; or (N, C, *spatial) float32, images to draw
+    labels : (N, *spatial) int64, class numbers, negative = IGNORE; or (N, C, *spatial) float32, target images
     weights : (N, *spatial) float32 or None
     """
 
@@ -68,7 +68,7 @@ class PatchSampler:
 
     Parameters
     ----------
-    samples : images (C, *spatial), labels (or images to draw) and weights (*spatial), all on one device
+    samples : images (C, *spatial), labels (or target images) and weights (*spatial), all on one device
         Each patch asks for its sample anew, so that samples may lie in files, see `biounet.data.sample_cache`.
     geometry : of the network, for its input sizes and the margin that an unpadded one takes away
     size : pixels per axis of the network's input
@@ -88,7 +88,7 @@ class PatchSampler:
 
     @cached_property
     def label_indices(self) -> tuple[LabelIndex, ...]:
-        """Label index of each image; none where there are images to draw."""
+        """Label index of each image; none where there are target images."""
         if self.samples[0].labels.is_floating_point():
             return ()
         return tuple(map(self._index_labels, range(len(self.samples))))
@@ -128,7 +128,7 @@ class PatchSampler:
             yield from map(draw, count(first))
 
     def patch(self, step: int, index: int) -> Sample:
-        """Draw patch number `index` of a step; it has a labelled pixel, except where images are to be drawn."""
+        """Draw patch number `index` of a step; it has a labelled pixel, except where the target is an image."""
         rng = generator(self.train.seed, step, index)
         number, centre = self._pixel_of_a_class(step, index) or (self._image_number(step, index), None)
         sample = self.samples[number]
@@ -145,7 +145,7 @@ class PatchSampler:
 
     @cached_property
     def _labelled(self) -> tuple[int, ...]:
-        """Numbers of the images with any label; of all images where there are images to draw."""
+        """Numbers of the images with any label; of all images where there are target images."""
         images = range(len(self.samples))
         labelled = tuple(number for number in images if not self.label_indices or self.label_indices[number].known)
         if not labelled:

@@ -69,7 +69,7 @@ def choose_sample_device(data: TrainingSet, config: RunConfig, device: torch.dev
     if not data.in_memory:
         return None, ""
     weighted = bool(config.train.border_weight or config.train.class_balance)
-    others = 8 + 4 * weighted if data.task.has_labels else 4 * data.classes  # images to draw; labels and weights
+    others = 8 + 4 * weighted if data.task.has_labels else 4 * data.classes  # target images; labels and weights
     needed = sum(math.prod(image.shape[1:]) * (4 * image.shape[0] + others) for image in data.statistics)
     available = config.train.memory * free_bytes(device)
     if needed <= available:
@@ -297,5 +297,5 @@ def to_sample(annotated: AnnotatedImage, data: TrainingSet, config: RunConfig) -
 
 
 def _image_sample(annotated: AnnotatedImage, units: Normalization) -> Sample:
-    """Tensors of an image and of the one to draw from it, normalised."""
+    """Tensors of an image and of its target image, normalised."""
     return Sample(torch.from_numpy(annotated.image), torch.from_numpy(units.apply(annotated.labels)))

@@ -190,7 +190,7 @@ def _choose_target(dataset: Dataset, other: Dataset, target: str) -> str:
     for each in (dataset, other):
         images = not each.pairs[0].task.has_labels
         if images == task_of(target).has_labels:
-            have, wanted = ("targets", "labels") if images else ("labels", "targets, one image to draw per image")
+            have, wanted = ("targets", "labels") if images else ("labels", "targets, one target image per image")
             raise DatasetError(f"{each.name} has {have}, train.target is {target}; it needs a folder {wanted}")
     return target
 

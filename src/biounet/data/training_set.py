@@ -38,7 +38,7 @@ class TrainingSet:
     normalization: Normalization | None = None
     """How all images were normalised, if with the statistics of the training set; otherwise each image has its own."""
     target_normalization: Normalization | None = None
-    """How images to draw are normalised."""
+    """How target images are normalised."""
 
     @property
     def task(self) -> Task:
@@ -57,7 +57,7 @@ class TrainingSet:
 
     @cached_property
     def classes(self) -> int:
-        """Number of classes to predict, background included; or of the channels of the images to draw."""
+        """Number of classes to predict, background included; or of the channels of the target images."""
         if not self.task.has_labels:
             return len(self.train[0].read().labels)
         statistics = (*self.statistics, *(image.statistics for image in self.validation))
@@ -139,7 +139,7 @@ def load_training_set(
         Whether computer-made annotations count, where the layout has them.
     memory : bytes
         That images may take. Where they would take more, images to train on stay in files and are read when needed,
-        large ones in strips. Images to draw are always read into memory.
+        large ones in strips. Target images are always read into memory.
     pixels : int
         Most pixels to validate on, see `biounet.data.subset.choose_validated`.
     sizes : StripSizes
@@ -170,7 +170,7 @@ def read_split(
     normalization : Normalization
     memory, sizes : as of `load_training_set`
     known : images of the same dataset, opened before with the same normalisation and target
-        What is in memory of them is not read again, nor are their statistics computed again. Images to draw are read
+        What is in memory of them is not read again, nor are their statistics computed again. Target images are read
         again, because the images to train on normalise them.
 
     Raises
@@ -199,9 +199,9 @@ def read_split(
 
 
 def _load_images(dataset_split: DatasetSplit, normalization: Normalization) -> TrainingSet:
-    """Images, and the images to draw from them, both normalised with the statistics of the training set.
+    """Images and their target images, both normalised with the statistics of the training set.
 
-    The statistics of each image would not do: they hide that an image, and with it the one to draw, is twice as bright.
+    The statistics of each image would not do: they hide that an image, and its target image, is twice as bright.
     """
     parts = (dataset_split.dataset, dataset_split.train), (dataset_split.other, dataset_split.held_out)
     read = [[(pair, *dataset.load(pair)) for pair in pairs] for dataset, pairs in parts]

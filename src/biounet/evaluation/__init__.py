@@ -46,7 +46,7 @@ def evaluate(
         A file or folder: labels, masks, or probabilities (floating point) of the foreground.
     truth : Path
         What `biounet.evaluation.pairing.pair_files` takes. Negative is IGNORE and never scored.
-    metrics : keys of `biounet.metrics.METRICS` or of `ALIASES`; or ``image`` alone, for drawn images against true ones
+    metrics : keys of `biounet.metrics.METRICS` or of `ALIASES`; or ``image`` alone, which compares images
         None: ``seg`` and ``det`` for the Cell Tracking Challenge, ``isbi2012`` and ``overlap`` for
         probabilities, ``overlap`` where one of the two is a mask, otherwise ``overlap`` and ``objects``.
     sections : slice

@@ -37,7 +37,7 @@ def score_drawn(
     ConfigError
         If `sections` selects nothing.
     ShapeError
-        If a drawn image and the true one have different axes or sizes.
+        If a predicted image and the true one have different axes or sizes.
     """
     counts: dict[str, ImageErrors] = {}
     for number, pair in enumerate(pairs, 1):

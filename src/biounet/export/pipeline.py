@@ -78,7 +78,7 @@ class Member(nn.Module):
 
 
 class Pipeline(nn.Module):
-    """A trained model as one graph from normalised pixels to probabilities, or to drawn images, of the same size.
+    """A trained model as one graph from normalised pixels to probabilities, or to predicted images, of the same size.
 
     Parameters
     ----------

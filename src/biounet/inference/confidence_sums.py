@@ -27,7 +27,7 @@ class KeptSums:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     kept = KeptSums.beside(Path(folder) / "cells.tif")
+    ...     kept = KeptSums.of_labels(Path(folder) / "cells.tif")
     ...     for frame in range(2):
     ...         kept.keep(frame, ForegroundSums(np.array([1, 2]), np.array([0.5, 3.0])))
     ...     [sums.sums.tolist() for sums in kept.of(2)], kept.of(1, sections=2)[0].sums.tolist(), kept.of(3)
@@ -37,7 +37,7 @@ class KeptSums:
     folder: Path
 
     @classmethod
-    def beside(cls, labels: Path) -> "KeptSums":
+    def of_labels(cls, labels: Path) -> "KeptSums":
         """Sums for the objects of a label file."""
         return cls(labels.absolute().with_name(f".{labels.name}.confidence"))
 

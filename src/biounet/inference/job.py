@@ -148,7 +148,7 @@ class Job:
 
     @property
     def saves_floats(self) -> bool:
-        """Whether pixels are saved as the network gives them: probabilities, drawn images, attention maps."""
+        """Whether pixels are saved as the network gives them: probabilities, predicted images, attention maps."""
         return self.dtype.kind == "f"
 
     @property

@@ -1,4 +1,4 @@
-"""Record of a result: all that its pixels depend on, so that a later run adds only pixels made in the same way."""
+"""Record of a result: the settings that its pixels depend on, so that a run that resumes it must have the same."""
 
 import hashlib
 import json
@@ -13,16 +13,16 @@ __all__ = ["RECORD", "read_record", "write_record"]
 
 
 RECORD = "biounet.json"
-"""File in a store with the record of how its chunks are made."""
+"""Name of the record in the folder of a result."""
 
 
 def write_record(path: Path, job: Job) -> None:
-    """Write the record of a store, or check it against the record that is there.
+    """Write the record of a result, or check a run against the record that is there.
 
     Raises
     ------
     OutputError
-        If the chunks of the store were made in another way; the message says what differs.
+        If the result was begun with other settings; the message says which differ.
     """
     found, wanted = read_record(path), _record(job)
     for key in sorted(set(found) & set(wanted)):
@@ -35,7 +35,7 @@ def write_record(path: Path, job: Job) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Record of a store; empty if there is none."""
+    """Record of a result; empty if there is none."""
     try:
         found: dict[str, Any] = json.loads((path / RECORD).read_text())
     except FileNotFoundError:
@@ -46,7 +46,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def _record(job: Job) -> dict[str, Any]:
-    """All that the bytes of a result depend on, other than the pixels of the image."""
+    """Settings that the bytes of a result depend on, besides the pixels of the image."""
     return {
         "model": hashlib.sha256(b"".join(path.read_bytes() for path in job.settings.models)).hexdigest(),
         "shape": list(job.image.shape),

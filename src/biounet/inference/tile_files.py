@@ -48,12 +48,12 @@ class TileFiles:
 
     @property
     def boxes(self) -> Iterator[Box]:
-        """Regions of the tiles, in row-major order."""
+        """Boxes of the tiles, in row-major order."""
         regions = Regions(self.shape, self.step)
         return (regions.box(index) for index in regions)
 
     def holds(self, box: Box) -> bool:
-        """Whether the tile of a region is there."""
+        """Whether the file of the tile with this box is there."""
         return self._key(box) in ArrayFolder(self.folder)
 
     def write(self, box: Box, array: NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Tiles on disk: the file that a result is written to, and what is kept beside it until the result is complete."""
+"""Predicted tiles on disk: in the file of the result, or in a temporary folder until the objects are numbered."""
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,22 +22,24 @@ __all__ = ["TileStore"]
 
 
 class TileStore:
-    """The tiles of a job on disk: put in any order, by several processes if `shared`, and found again by a later run.
+    """Store for the predicted tiles of an image, which takes tiles in any order and knows which ones are missing.
 
-    Pixels that are saved go into the result itself. Elevation maps, where objects are to be numbered, go into a hidden
-    folder beside it until all tiles of a frame are there, see `biounet.inference.object_numbers`.
+    Probabilities, classes and predicted images are written into the file of the result. Where objects are to be
+    numbered, a tile is an elevation map. Elevation maps are kept in a hidden folder next to the result until a frame
+    has all its tiles. `biounet.inference.object_numbers` then writes the objects of the frame into the result.
 
-    Only some formats can be resumed, see `biounet.io.Format`: they keep whole chunks, each of which lies in one tile.
-    Beside the chunks lies a record of how they were made, so that chunks that are added later are made in the same way.
+    Results in some formats can be resumed, see `biounet.io.Format`: such a result is stored in chunks, and no chunk
+    crosses the edge of a tile. A record beside the chunks holds the settings that the pixels depend on, so that a later
+    run predicts the missing tiles with the same settings.
 
     Parameters
     ----------
     job : Job, cut into tiles
     path : Path
-        The result.
+        File of the result.
     output : LazyOutput
-        The open result; see `begin` and `attach`.
-    chunk : pixels per spatial axis of chunks, where the format has some
+        The open file; `begin` and `attach` open it.
+    chunk : pixels per spatial axis of the chunks of the file, if its format has chunks
     whole : nothing is left of the result if the image turns out to be bad
     """
 
@@ -46,7 +48,7 @@ class TileStore:
     ) -> None:
         self.job, self.path, self.chunk = job, path.absolute(), tuple(chunk)
         self.folder = self.path.with_name(f".{path.name}.elevation")
-        self.sums = KeptSums.beside(path)
+        self.sums = KeptSums.of_labels(path)
         self._output, self._whole = output, whole
 
     @classmethod
@@ -60,18 +62,19 @@ class TileStore:
         resume: bool = False,
         whole: bool = False,
     ) -> "TileStore":
-        """Store for a result that is begun, or resumed.
+        """Store that creates the file of the result, or opens it again to resume.
 
         Raises
         ------
         OutputError
-            If the file exists, cannot be written, or its format cannot hold such a result.
+            If the file exists and is neither resumed nor replaced, if it cannot be written, or if its format cannot
+            hold such a result.
         """
         shape, axes, spacing = job.shape, job.axes, job.image.spacing
         sizes = dict(zip("ZYX"[-job.net.dims :], chunk, strict=True))
         chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
         output = create(
-            path, shape=shape, dtype=_type(job, path), axes=axes, spacing=spacing, chunks=chunks,
+            path, shape=shape, dtype=_dtype(job, path), axes=axes, spacing=spacing, chunks=chunks,
             labels=not job.saves_floats, overwrite=overwrite, resume=resume,
         )  # fmt: skip
         if format_of(path).resumable:
@@ -87,32 +90,32 @@ class TileStore:
 
     @classmethod
     def attach(cls, job: Job, path: Path) -> "TileStore":
-        """Store that another process has begun, to put tiles there."""
+        """Store of a result that another process has begun, into which this process puts tiles too."""
         return cls(job, path, attach(path))
 
     @property
     def shared(self) -> bool:
-        """Whether other processes may `attach` the store, and later runs may resume it."""
+        """Whether other processes can `attach` to the result, and later runs can resume it."""
         return isinstance(self._output, ResumableOutput)
 
     @property
     def largest_label(self) -> int:
-        """Largest number that the type of the result holds."""
-        return int(np.iinfo(_type(self.job, self.path)).max)
+        """Largest label that the data type of the result can hold."""
+        return int(np.iinfo(_dtype(self.job, self.path)).max)
 
     @property
     def left(self) -> int:
-        """Number of tiles that are still to be computed."""
+        """Number of tiles that are missing in all frames."""
         frames = range(len(self.job.frames))
         return sum(not self.holds(frame, tile.output) for frame in frames for tile in self.job.tiles)
 
     def missing(self, frames: Iterable[int]) -> Iterator[TileTask]:
-        """Tiles of frames that are still to be computed."""
-        every = (task for frame in frames for task in self.job.tasks(frame))
-        return (task for task in every if not self.holds(task.frame, task.tile.output))
+        """Tiles of some frames that are still to be predicted."""
+        tasks = (task for frame in frames for task in self.job.tasks(frame))
+        return (task for task in tasks if not self.holds(task.frame, task.tile.output))
 
     def put(self, task: TileTask, pixels: NDArray[Any]) -> None:
-        """Store the pixels (C, *spatial) of a tile, see `Job.encode`."""
+        """Store the pixels (C, *spatial) of a tile, as `Job.encode` makes them."""
         if not self.job.numbers_objects:
             self.write(task.frame, task.tile.output, pixels)
             return
@@ -121,33 +124,33 @@ class TileStore:
         self.elevation(task.frame).write(task.tile.output, pixels[0])
 
     def holds(self, frame: int, box: Box) -> bool:
-        """Whether all that is wanted of a tile is stored."""
+        """Whether a tile, whose output has this box, need not be predicted again."""
         if not self.job.numbers_objects:
             return self.is_written(frame, box)
-        parts = [self.elevation(frame), *([self.foreground(frame)] if self.job.settings.confidence else [])]
-        return all(part.holds(box) for part in parts) or self.is_written(frame)
+        maps = [self.elevation(frame), *([self.foreground(frame)] if self.job.settings.confidence else [])]
+        return all(files.holds(box) for files in maps) or self.is_written(frame)
 
     def elevation(self, frame: int) -> TileFiles:
-        """Elevation map of a frame."""
+        """Elevation map of a frame, a file per tile."""
         return TileFiles(self.folder, frame, self.job.tiles.shape, self.job.tiles.step)
 
     def foreground(self, frame: int) -> TileFiles:
-        """Probability of the foreground in a frame, which is kept where the confidence of objects is wanted."""
+        """Probability of the foreground in a frame, a file per tile; kept where `JobSettings.confidence` is set."""
         return TileFiles(self.folder / "foreground", frame, self.job.tiles.shape, self.job.tiles.step, np.float32)
 
     def write(self, frame: int, box: Box, pixels: NDArray[Any]) -> None:
-        """Write a region of a frame, (C, *spatial) or (*spatial), into the result."""
-        place = self._place(frame, box)
-        self._output.write(place, np.ascontiguousarray(pixels).reshape(place.shape))
+        """Write the pixels of a box of a frame, (C, *spatial) or (*spatial), into the result."""
+        target = self._box_in_result(frame, box)
+        self._output.write(target, np.ascontiguousarray(pixels).reshape(target.shape))
 
     def is_written(self, frame: int, box: Box | None = None) -> bool:
-        """Whether a region of a frame, or the whole frame, is in the result."""
+        """Whether the result has the pixels of a box, by default of the whole frame; False if it cannot be resumed."""
         shape = self.job.tiles.shape
-        whole = Box((0,) * len(shape), shape)
-        return isinstance(self._output, ResumableOutput) and self._output.holds(self._place(frame, box or whole))
+        target = self._box_in_result(frame, box or Box((0,) * len(shape), shape))
+        return isinstance(self._output, ResumableOutput) and self._output.holds(target)
 
-    def _place(self, frame: int, box: Box) -> Box:
-        """Where a region of a frame lies in the result."""
+    def _box_in_result(self, frame: int, box: Box) -> Box:
+        """Box of the result, which may have axes T and C, that holds a box of a frame."""
         return self.job.frames[frame].place(self._output.axes, box, self.job.channels)
 
     def __enter__(self) -> Self:
@@ -166,7 +169,7 @@ class TileStore:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _type(job: Job, path: Path) -> np.dtype[Any]:
-    """Type of the pixels of a result."""
+def _dtype(job: Job, path: Path) -> np.dtype[Any]:
+    """Data type of a result; of labels it may depend on the name of the file, see `label_type`."""
     usual = np.dtype(np.uint32) if job.numbers_objects else job.dtype
     return usual if job.saves_floats else label_type(path, usual)

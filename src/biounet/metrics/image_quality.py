@@ -50,7 +50,9 @@ def image_errors(truth: np.ndarray, result: np.ndarray) -> ImageErrors:
     ImageErrors(pixels=2, absolute=4.0, squared=10.0, total=4.0, squares=16.0, low=0.0, high=4.0)
     """
     if truth.shape != result.shape or not truth.size:
-        raise ShapeError(f"a true image and a drawn one of the same size are wanted, got {truth.shape}, {result.shape}")
+        raise ShapeError(
+            f"a true image and a predicted one of the same size are wanted, got {truth.shape}, {result.shape}"
+        )
     true = truth.astype(np.float64)
     difference = result - true
     return ImageErrors(

@@ -58,7 +58,7 @@ MODELS: Mapping[str, Callable[[ModelConfig], nn.Module]] = MappingProxyType(
 )
 """Name of an architecture -> function of a `ModelConfig` that makes a Module with a `geometry`.
 
-It maps an image (N, C, *spatial) to logits, or to a drawn image, (N, classes, *spatial)."""
+It maps an image (N, C, *spatial) to logits, or to a predicted image, (N, classes, *spatial)."""
 
 OF_CLASSES = frozenset({"cascade-unet", "sliding-window"})
 """Architectures that cannot draw images: the cascade hands on probabilities, the window classifies its middle pixel."""
@@ -127,7 +127,7 @@ def check_task(name: str, task: Task) -> None:
     Raises
     ------
     ConfigError
-        If images are to be drawn, and it is one of `OF_CLASSES`.
+        If the target is an image, and it is one of `OF_CLASSES`.
     """
     if not task.has_labels and name in OF_CLASSES:
         raise ConfigError(f"{name} learns classes, the targets are images; try --model unet or pix2pix")

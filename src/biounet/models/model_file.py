@@ -43,7 +43,7 @@ class ModelCard(Settings):
     target: str = "classes"
     """What the network learnt: class numbers, of objects one of `biounet.data.targets.TARGETS`, or to draw images."""
     target_normalization: Normalization | None = None
-    """How images to draw were brought to the range that the network was trained on; ``None`` where it learnt labels."""
+    """How target images were brought to the range that the network was trained on; ``None`` where it learnt labels."""
     rules: ObjectRules | None = None
     """Rules that make objects of probabilities, tuned on validation images."""
     spacing: tuple[float, ...] | None = None

@@ -10,7 +10,7 @@ from biounet.report.log import best_row, health, load_log
 from biounet.report.page import write_report
 from biounet.report.views import Picture
 from biounet.training.run import TrainingRun
-from biounet.training.time_budget import of_too_few
+from biounet.training.time_budget import warning_of_few_steps
 from biounet.training.validation import Validation, ValidationResult
 
 __all__ = ["found_with", "labelled_pixels", "pictures_of", "without_levels"]
@@ -23,7 +23,7 @@ def report(experiment: TrainingRun, *, finished: bool, stopped: str = "", again:
     names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
     confusion = result.confusion if result and len(result.confusion) and not drawn else None
     findings = health(log, confusion, class_names=names)
-    if finished and log and (few := of_too_few(experiment.config.train, int(log[-1]["step"]))):
+    if finished and log and (few := warning_of_few_steps(experiment.config.train, int(log[-1]["step"]))):
         findings["few steps"] = f"{few}; biounet check shows where they go."
     write_report(
         experiment.folder / "report.html",

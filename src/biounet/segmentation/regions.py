@@ -18,7 +18,7 @@ __all__ = ["Index", "RegionPieces", "Regions", "region_size"]
 
 
 Index = tuple[int, ...]
-"""Place of a region in the grid of regions."""
+"""Position of a region in the grid of regions."""
 
 BYTES_PER_PIXEL = 40
 """Memory for a pixel of a region, as measured by benchmarks/segment_objects.py."""
@@ -125,7 +125,7 @@ class RegionPieces:
         self._pairs: list[NDArray[np.int64]] = [np.empty((2, 0), np.int64)]
 
     def add(self, index: Index, labels: NDArray[Any]) -> None:
-        """Add the pieces 1..n of a region; 0 is background."""
+        """Add a region, whose pieces are labelled 1 to n; 0 is background."""
         first = self._count
         self._count += int(labels.max(initial=0))
         self._slices[index] = slice(first, self._count)
@@ -140,11 +140,11 @@ class RegionPieces:
                 self._pairs.append(np.unique(np.stack([mine[both], theirs[both]]) - 1, axis=1))
 
     def of(self, index: Index) -> slice:
-        """Places of the pieces of a region among all pieces."""
+        """Slice of the pieces of a region in the array that `join` returns."""
         return self._slices[index]
 
     def join(self) -> NDArray[np.int64]:
-        """Component of each piece, from 0; joined pieces have one component."""
+        """Component of each piece, numbered from 0; pieces that touch across faces have the same component."""
         pairs = np.concatenate(self._pairs, axis=1)
         if pairs.size == 0:
             return np.arange(self._count)

@@ -39,7 +39,7 @@ def find_seeds(image: RegionLabels, rules: ObjectRules) -> None:
     pieces = image.once(lambda index: label_objects(seeds(index)))
 
     def first_pixel(index: Index, labels: NDArray[np.uint32]) -> list[NDArray[np.int64]]:
-        return [image.first_pixels(index, object_sizes(labels).firsts[1:])]
+        return [image.pixels_in_image(index, object_sizes(labels).firsts[1:])]
 
     numbers = image.decide(pieces, first_pixel, [np.minimum], _ranks)
     image.seeds = image.once(lambda index: numbers[index][pieces(index)])
@@ -61,7 +61,7 @@ def grow_seeds(image: RegionLabels, rules: ObjectRules) -> None:
             labels = labels_of(costs)
             found = object_sizes(labels)
             there = np.flatnonzero(found.sizes)
-            counts[index] = there, found.sizes[there], image.first_pixels(index, found.firsts[there])
+            counts[index] = there, found.sizes[there], image.pixels_in_image(index, found.firsts[there])
             if image.keep is not None:
                 image.keep[index] = labels
     sizes, firsts = np.zeros(len(image.numbers), np.int64), np.full(len(image.numbers), FAR)

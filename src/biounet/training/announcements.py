@@ -12,7 +12,7 @@ __all__ = ["announce", "chosen", "coverage", "report_line", "score_text"]
 
 
 LISTED = 6
-"""Classes whose shares are told one by one."""
+"""Number of classes whose shares are listed one by one."""
 
 
 def announce(data: TrainingSet, say: Callable[[str], None]) -> None:
@@ -28,12 +28,12 @@ def chosen(config: RunConfig, name: str, reason: str) -> str:
     >>> chosen(RunConfig(), "train.batch", "the images are small")
     'train.batch = 1: the images are small'
     """
-    section, _, field = name.partition(".")
-    return f"{name} = {getattr(getattr(config, section), field)}: {reason}"
+    group, _, field = name.partition(".")
+    return f"{name} = {getattr(getattr(config, group), field)}: {reason}"
 
 
 def coverage(data: TrainingSet) -> str:
-    """Shares of the training pixels that each class holds, in words; or what images are to be drawn."""
+    """Shares of the training pixels that each class holds, in words; or the number of channels of target images."""
     if not data.task.has_labels:
         return f"targets: images of {data.classes} channel{'s' * (data.classes > 1)}"
     unknown, *shares = data.coverage

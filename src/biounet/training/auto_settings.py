@@ -164,7 +164,7 @@ def choose_normalization(config: RunConfig, data: TrainingSet) -> tuple[RunConfi
     if name not in config.train.auto:
         return config, {}
     if not data.task.has_labels:
-        return config.updated({name: "z-score"}), {name: "the default where there are images to draw"}
+        return config.updated({name: "z-score"}), {name: "the default where there are target images"}
     extents = [image.extent for image in data.statistics]
     outshone = sum(extent < OUTSHONE for extent in extents)
     least = f"98.8 % of the pixels of an image span {min(extents):.1f} standard deviations or more"

@@ -33,7 +33,7 @@ def fold_data(
 ) -> Iterator[TrainingSet]:
     """Training sets of the folds, each image held out by one of them; neighbours in a stack stay together.
 
-    Images to draw are normalised by the statistics of those that the fold learns from.
+    Target images are normalised by the statistics of those that the fold learns from.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def fold_data(
     if any(labelled <= {pair.name for pair in split.validation} for split in splits):
         raise LabelError(UNLABELLED)
     parts = (dataset_split.anew(split, pixels=pixels) for split in splits)
-    known = data.train if data.task.has_labels else ()  # images to draw are read again, and not held meanwhile
+    known = data.train if data.task.has_labels else ()  # target images are read again, and not held meanwhile
     return (read_split(part, normalization, memory=memory, known=known) for part in parts)
 
 

@@ -95,7 +95,7 @@ def forecast(
     validation : Validation
     fabric : Fabric
         Of one process.
-    begin : seconds that are gone before the first step
+    begin : seconds before the first step
     write : (State) -> None
         Writes the files of a report: the model and a checkpoint.
     clock : () -> seconds
@@ -119,7 +119,7 @@ def forecast(
         report += clock() - began
     step, draw = (min(seconds[WARM:]) for seconds in (stepped, waited))
     begin += max(0.0, waited[0] + stepped[0] - step - draw)  # of the first one
-    whole = plan(config.train, step=step + draw, report=report, finalising=finalising, gone=begin)
+    whole = plan(config.train, step=step + draw, report=report, finalising=finalising, setup=begin)
     return Forecast(begin, whole.steps, step, draw, whole.reports, report, whole.finalising, most[0])
 
 
@@ -143,7 +143,7 @@ def _validate(validation: Validation, net: nn.Module) -> tuple[float, TimeToFina
 def _score_as_trained(net: nn.Module, validation: Validation) -> ValidationResult:
     """Scores as if a network that has just begun predicted the truth, since a trained one has more objects to score."""
     predictions = predict(net, validation)
-    if validation.units is None:
+    if validation.target_normalization is None:
         pairs = zip(validation.images, predictions.probabilities, strict=True)
         certain = [_certain(image.target, len(given)) for image, given in pairs]
         predictions = replace(predictions, probabilities=certain)

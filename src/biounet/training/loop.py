@@ -72,7 +72,7 @@ class Step:
     number: int
     seconds: float
     progress: float
-    """Share of the run that lies behind, in [0, 1]."""
+    """Share of the run that is done, in [0, 1]."""
     report: Report | None
     note: str = ""
     """A message for the user; nearly always empty."""
@@ -155,8 +155,8 @@ def fit(
                 raise TrainingError(keeper.fault)
             if report is not None:
                 reported, waited = clock() - began, 0.0
-                budget.learn(reported - state.seconds, report.finalising)
-                progress = max(progress, budget.progress(state.step, reported))  # reports behind it are left out
+                budget.reserve(reported - state.seconds, report.finalising)
+                progress = max(progress, budget.progress(state.step, reported))  # reports due meanwhile are left out
     except GeneratorExit:  # the caller stops between two steps
         if is_main_process:
             keeper.stop()

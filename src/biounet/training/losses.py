@@ -169,7 +169,7 @@ LOSSES: Mapping[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = Mappin
         "l2": l2,
     }
 )
-"""Name of a loss -> function of logits (or a drawn image), target and weight; a `Task` lists the losses that fit it."""
+"""Name of a loss -> function of logits (or predicted image), target and weight; a `Task` lists the losses that fit."""
 
 
 def check_loss(name: str, task: Task) -> None:

@@ -18,7 +18,7 @@ def learning_rate(config: TrainConfig, progress: float) -> float:
     ----------
     config : TrainConfig
     progress : in [0, 1], no unit
-        Share of the run that lies behind: of its steps, or of its minutes.
+        Share of the run that is done: of its steps, or of its minutes.
 
     Returns
     -------

@@ -103,7 +103,7 @@ class TrainingRun:
             precision,
             objects=self.data.objects if separate else None,
             rules=self._first_rules if numbered else None,
-            units=self.data.target_normalization,
+            target_normalization=self.data.target_normalization,
             tuning_images=images,
             tuning_pixels=pixels,
             statistics_pixels=statistics_pixels(self.config),

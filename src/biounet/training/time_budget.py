@@ -1,42 +1,48 @@
-"""Share of a training run that lies behind, and when it reports, by its steps or by the clock."""
+"""Progress of a training run, by its steps or by the clock, and the time that it keeps for its reports and its end."""
 
 from dataclasses import dataclass
 
 from biounet.config import TrainConfig
 from biounet.core.errors import TrainingError
 
-__all__ = ["Plan", "TimeBudget", "TimeToFinalise", "of_too_few", "plan"]
+__all__ = ["Plan", "TimeBudget", "TimeToFinalise", "plan", "warning_of_few_steps"]
 
 
-FINALISING, MOST = 0.25, 0.5
-"""Largest share of the minutes that is kept for the end of a run: with optional work, and without."""
+MOST_NEEDED = 0.5
+"""Largest share of `train.minutes` that is kept for the end of a run."""
 
-SEARCHING = 0.1
-"""Largest share of the minutes that is kept for the search for rules; it goes on as long as minutes are left."""
+MOST_WITH_OPTIONAL = 0.25
+"""Largest share of `train.minutes` that is kept for the end of a run if part of it is optional work."""
 
-REPORTING, FEWEST = 0.2, 3
-"""Share of the minutes that reports may take before there are fewer of them, and how many there are at least."""
+MOST_SEARCH = 0.1
+"""Largest share of `train.minutes` that is kept for the search for object rules, which uses all of it."""
 
-FEW = 100
-"""Updates below which a network hardly learns."""
+MOST_REPORTS = 0.2
+"""Share of `train.minutes` that reports may take; a run whose reports would take more makes fewer of them."""
 
-FINEST = 10_000
-"""Stretches of equal length that a plan goes through at most, so that one of days is made at once."""
+FEWEST_REPORTS = 3
+"""Number of reports that a run makes at least, however long they take."""
+
+FEW_STEPS = 100
+"""Steps below which a network hardly learns."""
+
+MOST_STRETCHES = 10_000
+"""Number of stretches of equally many steps that `plan` goes through at most, so that a plan of days is fast."""
 
 
 @dataclass(frozen=True)
 class TimeToFinalise:
-    """Seconds between the last step of a run and its end, as a validation during the run predicts them."""
+    """Seconds between the last step of a run and its end, estimated by a validation during the run."""
 
     needed: float = 0.0
     """To predict and calibrate the held-out images."""
     search: float = 0.0
-    """To search for the rules of objects; the search stops when the minutes are over."""
+    """To search for the rules of objects; the search stops when `train.minutes` are over."""
     statistics: float = 0.0
-    """To measure the statistics of batch normalisation; fewer batches are measured where minutes are short."""
+    """To measure the statistics of batch normalisation, on fewer batches where time is short."""
 
     def scaled(self, factor: float) -> "TimeToFinalise":
-        """Seconds where the held-out images have `factor` times as many pixels; statistics are of training images.
+        """Seconds for `factor` times as many held-out pixels; statistics stay, since training images give them.
 
         >>> TimeToFinalise(10.0, 20.0, 5.0).scaled(2.0)
         TimeToFinalise(needed=20.0, search=40.0, statistics=5.0)
@@ -44,11 +50,17 @@ class TimeToFinalise:
         return TimeToFinalise(factor * self.needed, factor * self.search, self.statistics)
 
     def within(self, minutes: float | None) -> float:
-        """Seconds to keep in a run of some minutes: what is needed, and optional work up to a quarter of the minutes.
+        """Seconds to keep for the end of a run: those that are needed, and those of optional work, if time allows.
+
+        Parameters
+        ----------
+        minutes : duration of the whole run
+            Optional work gets time until the end takes a quarter of the run. None: all optional work gets its time.
 
         Examples
         --------
-        Statistics get the rest of 30 s, a quarter of two minutes; the search gets 12 s, a tenth of them.
+        In two minutes the end gets a quarter, 30 s. Where 10 s are needed, 20 s are left for statistics; where 50 s
+        are needed, none. The search gets at most a tenth, 12 s.
 
         >>> [TimeToFinalise(needed, statistics=90.0).within(2) for needed in (10.0, 50.0)]
         [30.0, 50.0]
@@ -57,38 +69,48 @@ class TimeToFinalise:
         """
         if minutes is None:
             return self.needed + self.search + self.statistics
-        optional = min(self.search, SEARCHING * 60 * minutes) + self.statistics
-        return max(self.needed, min(self.needed + optional, FINALISING * 60 * minutes))
+        optional = min(self.search, MOST_SEARCH * 60 * minutes) + self.statistics
+        return max(self.needed, min(self.needed + optional, MOST_WITH_OPTIONAL * 60 * minutes))
 
 
 class TimeBudget:
-    """Progress of a run by its steps or minutes, and when it reports.
+    """Progress of a run, as the share of its steps or of its minutes, and whether a report is due.
 
     Parameters
     ----------
     config : TrainConfig
-        Its steps, or its minutes, and its reports.
-    gone : seconds before the first step
-        They count, but the schedule begins with the first step.
+        `steps` or `minutes`, and `reports`, are read.
+    setup : seconds before the first step
+        They are part of the minutes, but progress is 0 until the first step is made.
 
     Examples
     --------
-    >>> TimeBudget(TrainConfig(minutes=10), gone=200.0).progress(1, 300.0)
+    Ten minutes are 600 s. After a setup of 200 s, 100 of the other 400 s have passed:
+
+    >>> TimeBudget(TrainConfig(minutes=10), setup=200.0).progress(1, 300.0)
     0.25
+
+    Ten reports of 30 s would take half of the time. A fifth has room for four, so the next is due later:
+
     >>> budget = TimeBudget(TrainConfig(minutes=10, reports=10))
     >>> budget.progress(1, 300.0), budget.reports_between(0.19, 0.21)
     (0.5, True)
-    >>> budget.learn(30.0, TimeToFinalise(60.0))    # ten reports would take half of the time: a fifth has room for four
+    >>> budget.reserve(30.0, TimeToFinalise(60.0))
     >>> round(budget.progress(1, 300.0), 3), budget.reports_between(0.19, 0.21)
     (0.588, False)
     """
 
-    def __init__(self, config: TrainConfig, gone: float = 0.0) -> None:
-        self._config, self._reports, self._gone = config, config.reports, gone
-        self._closing = 0.0
+    def __init__(self, config: TrainConfig, setup: float = 0.0) -> None:
+        self._config, self._reports, self._setup = config, config.reports, setup
+        self._reserved = 0.0
 
     def progress(self, step: int, seconds: float) -> float:
-        """Share of the run that lies behind after so many steps and seconds.
+        """Share of the run that is done, in [0, 1]; 1 ends the steps.
+
+        Parameters
+        ----------
+        step : number of steps that are made
+        seconds : since the run began
 
         Raises
         ------
@@ -100,16 +122,16 @@ class TimeBudget:
         if self._config.minutes is None:
             raise TrainingError("say how long to train: --minutes M or --steps N")
         # The first step is always made, so that there is a model at the end of any budget.
-        whole = max(60 * self._config.minutes - self._closing - self._gone, 1e-9)
-        return min(1.0, (seconds - self._gone) / whole) if step else 0.0
+        available = max(60 * self._config.minutes - self._reserved - self._setup, 1e-9)
+        return min(1.0, (seconds - self._setup) / available) if step else 0.0
 
     def reports_between(self, before: float, progress: float) -> bool:
-        """Whether a report is due."""
-        # A report that is due at a step must not come one step later because its share was rounded down.
+        """Whether a report is due after a step that brought the progress from `before` to `progress`."""
+        # 1e-9: a report that is due at a step must not come one step later because progress was rounded down.
         return int(progress * self._reports + 1e-9) > int(before * self._reports + 1e-9)
 
-    def learn(self, report: float, finalising: TimeToFinalise) -> None:
-        """Keep time for the last report and the end of the run, and make fewer reports if they would take too long.
+    def reserve(self, report: float, finalising: TimeToFinalise) -> None:
+        """Reserve time for the last report and the end of the run, and make fewer reports if they would take too long.
 
         Parameters
         ----------
@@ -119,28 +141,28 @@ class TimeBudget:
         if self._config.minutes is None:
             return
         budget = 60 * self._config.minutes
-        # The objects of a bad network take long to find: the first reports expect too long an end.
-        self._closing = report + min(finalising.within(self._config.minutes), MOST * budget)
-        self._reports = min(self._reports, max(FEWEST, int(REPORTING * budget / max(report, 1e-9))))
+        # The limit: it takes long to find objects in noise, so validations of a network that knows little overestimate.
+        self._reserved = report + min(finalising.within(self._config.minutes), MOST_NEEDED * budget)
+        self._reports = min(self._reports, max(FEWEST_REPORTS, int(MOST_REPORTS * budget / max(report, 1e-9))))
 
 
-def of_too_few(config: TrainConfig, steps: int) -> str:
-    """A warning that the minutes of a run hold too few steps to learn from; empty where they hold enough.
+def warning_of_few_steps(config: TrainConfig, steps: int) -> str:
+    """A warning that `train.minutes` allow too few steps to learn from; empty where they allow enough.
 
-    >>> of_too_few(TrainConfig(minutes=1), 2)
+    >>> warning_of_few_steps(TrainConfig(minutes=1), 2)
     '1 minutes hold 2 steps only, and a network hardly learns from less than 100; give more --minutes'
-    >>> of_too_few(TrainConfig(minutes=1), 200), of_too_few(TrainConfig(steps=2), 2)
+    >>> warning_of_few_steps(TrainConfig(minutes=1), 200), warning_of_few_steps(TrainConfig(steps=2), 2)
     ('', '')
     """
-    if config.minutes is None or steps >= FEW:
+    if config.minutes is None or steps >= FEW_STEPS:
         return ""
     held = f"{config.minutes:g} minutes hold {steps} step{'s' * (steps != 1)} only"
-    return f"{held}, and a network hardly learns from less than {FEW}; give more --minutes"
+    return f"{held}, and a network hardly learns from less than {FEW_STEPS}; give more --minutes"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps and reports that a run makes in its minutes."""
+    """Numbers of steps and reports that a run will make, and the duration of its end."""
 
     steps: int
     reports: int
@@ -154,36 +176,38 @@ def plan(
     step: float,
     report: float = 0.0,
     finalising: TimeToFinalise = TimeToFinalise(),
-    gone: float = 0.0,
+    setup: float = 0.0,
 ) -> Plan:
-    """Steps and reports of a run whose steps, and whose reports, take equally long.
+    """Plan of a run in which all steps take equally long, and all reports.
 
     Parameters
     ----------
     config : TrainConfig
-        Its steps, or its minutes, and its reports.
-    step, report : seconds of each
+        `steps` or `minutes`, and `reports`, are read.
+    step : seconds of a step
+    report : seconds of a report
     finalising : TimeToFinalise
-    gone : seconds before the first step
+    setup : seconds before the first step
 
     Examples
     --------
-    Of 300 s the last report takes 6 s and the end 24 s; so 270 s are left for steps and the other nine reports.
+    Of 300 s, nine reports take 54 s, the last report 6 s and the end 24 s. The other 216 s are steps of 1 s.
 
     >>> plan(TrainConfig(minutes=5, reports=10), step=1.0, report=6.0, finalising=TimeToFinalise(20.0, 4.0))
     Plan(steps=216, reports=10, finalising=24.0)
     >>> plan(TrainConfig(steps=500, reports=10), step=1.0, report=6.0)
     Plan(steps=500, reports=10, finalising=0.0)
     """
-    budget, made, seconds, reports, progress = TimeBudget(config, gone), 0, gone, 0, 0.0
-    whole = config.steps or round(60 * (config.minutes or 0) / max(step, 1e-9))
-    stretch = max(1, whole // FINEST)
+    budget = TimeBudget(config, setup)
+    steps, reports, seconds, progress = 0, 0, setup, 0.0
+    estimate = config.steps or round(60 * (config.minutes or 0) / max(step, 1e-9))
+    stretch = max(1, estimate // MOST_STRETCHES)
     while progress < 1:
-        steps = min(stretch, config.steps - made) if config.steps else stretch
-        made, seconds = made + steps, seconds + steps * step
-        before, progress = progress, max(progress, budget.progress(made, seconds))
+        made = min(stretch, config.steps - steps) if config.steps else stretch
+        steps, seconds = steps + made, seconds + made * step
+        before, progress = progress, max(progress, budget.progress(steps, seconds))
         if budget.reports_between(before, progress):
             reports, seconds = reports + 1, seconds + report
-            budget.learn(report, finalising)
-            progress = max(progress, budget.progress(made, seconds))
-    return Plan(made, reports, finalising.within(config.minutes))
+            budget.reserve(report, finalising)
+            progress = max(progress, budget.progress(steps, seconds))
+    return Plan(steps, reports, finalising.within(config.minutes))

@@ -1,4 +1,4 @@
-"""Scores of a network on images that it was not trained on."""
+"""Validation: a network is scored on held-out images, with the threshold and the object rules that suit it best."""
 
 import math
 import time
@@ -40,14 +40,13 @@ __all__ = [
 
 
 THRESHOLDS = tuple(number / 20 for number in range(2, 19))
-"""Probabilities of the foreground that are tried as threshold, where there are two classes; with objects, every second
-one."""
+"""Thresholds that are tried on the probability of the foreground, where there are two classes."""
 
 TUNING_PIXELS = 2**22
-"""Pixels of held-out images that rules of objects are tuned on; of more, parts of them, spread evenly."""
+"""Largest number of held-out pixels that object rules are tuned on; larger sets give evenly spread parts."""
 
-THOROUGH = 15
-"""Duration of the thorough search for rules, in durations of the quick one."""
+THOROUGH_SEARCH = 15
+"""Duration of the search for rules at the end of a run, in durations of the quick search during a validation."""
 
 Probabilities = NDArray[np.float32]
 
@@ -58,20 +57,20 @@ class Validation:
 
     Parameters
     ----------
-    images : images and labels that training never sees
+    images : annotated images that the network is not trained on
     device, precision : as `biounet.models.device` chooses them
     objects : (image) -> numbered objects, or None
-        Given where the network is to separate the parts of the foreground: their Rand score is half of the score.
+        Given where two classes shall also separate objects, such as cells between membranes. See `score`.
     rules : ObjectRules or None
-        Given where labels number objects: the average precision of the objects is half of the score.
-    units : Normalization or None
-        Given where images are drawn: how the images to be drawn are normalised.
+        Given where objects are numbered: rules that the search for better rules starts from.
+    target_normalization : Normalization or None
+        Given where the target is an image: how target images were normalised for training.
     tuning_images : training images on which the rules are tuned, besides the held-out images, at the end of a run
-        A few held-out images alone give rules that fit chance. Training images alone do, too: where a network knows
-        them by heart, all rules give the same objects.
+        A few held-out images alone would be overfitted. Training images alone would not tell rules apart, where the
+        network predicts them so well that all rules give the same objects.
     tuning_pixels : pixels of `tuning_images`
-    thresholds : probabilities of the foreground that are tried as threshold, if there are two classes
-    most_pixels : pixels of held-out images on which rules are tuned at most
+    thresholds : tried on the probability of the foreground, if there are two classes
+    most_pixels : largest number of held-out pixels that rules are tuned on
     statistics_pixels : pixels on which the statistics of batch normalisation are measured at the end, if any
     finalise : whether smoothing, temperature, threshold and rules are fitted to the held-out images at the end
     clock : () -> seconds, which measures the durations in a result
@@ -82,7 +81,7 @@ class Validation:
     precision: torch.dtype
     objects: Callable[[AnnotatedImage], NDArray[Any]] | None = None
     rules: ObjectRules | None = None
-    units: Normalization | None = None
+    target_normalization: Normalization | None = None
     tuning_images: Sequence[AnnotatedImage] = ()
     tuning_pixels: int = 0
     thresholds: Sequence[float] = THRESHOLDS
@@ -107,30 +106,30 @@ class Predictions:
     """Probabilities of the held-out images, and how long a network took for them."""
 
     probabilities: list[Probabilities]
-    """Per image (classes, *spatial); or the drawn image."""
+    """Per image (classes, *spatial); or (channels, *spatial), where the target is an image."""
     seconds: float
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """Scores of one network on the held-out images, with the results that they were counted on."""
+    """Scores of one network on the held-out images, with the predictions and objects that were scored."""
 
     scores: Mapping[str, float]
-    """``score`` says which network is best; see `score` for the others."""
+    """``score``, by which the best network of a run is chosen, and others; see the function `score`."""
     probabilities: Sequence[Probabilities] = ()
-    """Per image (classes, *spatial), or the drawn image; calibrated once the run is at its end."""
+    """As in `Predictions`; at the end of a run they are calibrated."""
     per_image: Sequence[Mapping[str, float]] = ()
-    """Per image Dice of each class; or scores and counts of its objects; or scores of the drawn image."""
+    """Per image: Dice of each class; or scores and counts of its objects; or scores of the predicted image."""
     confusion: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    """Pixels of a true class (row) given a class (column); of background and objects where there are rules."""
+    """Pixels by true class (row) and predicted class (column); where objects are numbered, all of them are class 1."""
     objects: Sequence[NDArray[Any]] = ()
-    """Per image (*spatial) numbered objects, unsigned integers; empty without rules."""
+    """Per image (*spatial) unsigned integers, 0 is background; empty where objects are not numbered."""
     rules: ObjectRules | None = None
-    """Rules that made the objects."""
+    """Rules that gave the objects."""
     seconds: float = 0.0
     """Duration of prediction and scoring."""
     finalising: TimeToFinalise = field(default_factory=TimeToFinalise)
-    """Time that the end of the run will take, estimated from this validation."""
+    """Time that the end of the run will take, estimated from the duration of this validation."""
 
     def without_arrays(self) -> "ValidationResult":
         """The result without probabilities and objects of each image, which may be large."""
@@ -138,7 +137,7 @@ class ValidationResult:
 
 
 def predict(net: nn.Module, validation: Validation) -> Predictions:
-    """Probabilities of the held-out images, computed as `biounet predict` does."""
+    """Predictions of the held-out images, computed as `biounet predict` does."""
     began = validation.clock()
     probabilities = [predict_image(net, image, validation) for image in validation.images]
     return Predictions(probabilities, validation.clock() - began)
@@ -147,44 +146,47 @@ def predict(net: nn.Module, validation: Validation) -> Predictions:
 def predict_image(
     net: nn.Module, image: AnnotatedImage, validation: Validation, *, smoothing: int = 0
 ) -> Probabilities:
-    """Probabilities (classes, *spatial) of one image, or the drawn image."""
+    """Prediction of one annotated image, as in `Predictions`."""
     options: dict[str, Any] = {"device": validation.device, "precision": validation.precision}
-    return predict_array(net, image.image, smoothing=smoothing, units=validation.units, **options)
+    return predict_array(net, image.image, smoothing=smoothing, units=validation.target_normalization, **options)
 
 
 def score(predictions: Predictions, validation: Validation) -> ValidationResult:
-    """Scores of predicted images: ``score``, ``log_loss``, and Dice per class; of two classes also the ``threshold``.
+    """Scores of a network from its predictions; ``score`` is the one by which networks are compared.
 
-    ``score`` is the mean Dice over the classes that occur, at the best threshold. Where objects are given it is the
-    mean of that and of ``rand``, the F score of pairs of pixels in one object, since Dice hardly notices a gap of one
-    pixel in a membrane. Where rules are given it is the mean of the Dice of the foreground and of ``ap``, see
-    `biounet.segmentation.score_objects`, with the best thresholds of a few.
-    Of drawn images it is the share of the variance of the truth that is explained, see
-    `biounet.metrics.image_quality.image_scores`; errors are in units of the truth.
-    Without held-out images, or where no pixel of them is labelled, ``score`` is 0 for every network, so that a run
-    keeps its last network.
+    * Classes: ``score`` is the mean Dice of the classes that occur. Of two classes, ``threshold`` is the best one.
+    * Two classes that separate objects (`Validation.objects`): ``score`` is the mean of that Dice and of ``rand``, the
+      Rand F score, since Dice hardly notices a gap of one pixel in a membrane.
+    * Numbered objects (`Validation.rules`): ``score`` is the mean of the Dice of the foreground and of ``ap``, see
+      `biounet.segmentation.score_objects`, with the best rules that a quick search finds.
+    * Target images: ``score`` is R^2, see `biounet.metrics.image_quality.image_scores`; errors have the target's units.
+
+    All but the last also have ``log_loss`` and the Dice of each class. Without labelled held-out pixels, ``score`` is 0
+    for every network, so that a run keeps its last network.
     """
     if not validation.images:
         return ValidationResult({"score": 0.0})
     began, tuning = validation.clock(), 0.0
-    if validation.units is None:
+    if validation.target_normalization is None:
         result, tuning = _score_labels(predictions.probabilities, validation)
     else:
-        result = _score_drawn(predictions.probabilities, validation)
+        result = _score_images(predictions.probabilities, validation)
     seconds = predictions.seconds + validation.clock() - began
-    finalising = _time_to_finalise(validation, predictions.seconds, seconds, tuning)
+    finalising = _time_to_finalise(validation, predicting=predictions.seconds, validating=seconds, tuning=tuning)
     return replace(result, seconds=seconds, finalising=finalising)
 
 
-def _time_to_finalise(validation: Validation, predicting: float, whole: float, tuning: float) -> TimeToFinalise:
-    """Time of the end of the run, from the seconds of prediction, of the whole validation, and of tuning the rules."""
-    if not (validation.finalise and validation.has_labels) or validation.units is not None:
+def _time_to_finalise(validation: Validation, *, predicting: float, validating: float, tuning: float) -> TimeToFinalise:
+    """Time of the end of a run, from the seconds of a validation: of prediction, of all of it, of tuning the rules."""
+    if not (validation.finalise and validation.has_labels) or validation.target_normalization is not None:
         return TimeToFinalise()
     pixels = max(1, sum(image.target.size for image in validation.images))
-    predicted, tuned = (1 + validation.tuning_pixels / size for size in (pixels, min(pixels, validation.most_pixels)))
+    to_predict, to_tune = (
+        1 + validation.tuning_pixels / size for size in (pixels, min(pixels, validation.most_pixels))
+    )
     return TimeToFinalise(
-        needed=(1 + predicted) * whole,
-        search=tuned * THOROUGH * tuning,
+        needed=(1 + to_predict) * validating,  # held-out images twice, since batch normalisation may get new statistics
+        search=to_tune * THOROUGH_SEARCH * tuning,
         statistics=predicting * validation.statistics_pixels / pixels,
     )
 
@@ -197,21 +199,18 @@ def _score_labels(probabilities: list[Probabilities], validation: Validation) ->
         began = validation.clock()
         rules, precision = tune(probabilities, validation, validation.rules)
         seconds = validation.clock() - began
-        both = (dice_of_foreground(confusion) + precision) / 2 if validation.has_labels else 0.0
-        scores |= {"score": both, "ap": precision}
+        mean = (dice_of_foreground(confusion) + precision) / 2 if validation.has_labels else 0.0
+        scores |= {"score": mean, "ap": precision}
         result = segment_and_compare(result, validation, rules)
     scores |= {"log_loss": _log_loss(probabilities, validation)} | dice_per_class(confusion)
     return replace(result, scores=scores), seconds
 
 
 def score_classes(probabilities: list[Probabilities], validation: Validation) -> ValidationResult:
-    """Scores of the class of each pixel; of two classes, at the threshold where ``score`` is best.
-
-    Of thresholds that are equally good, the one nearest to 1/2 is taken.
-    """
+    """Scores of the class of each pixel; of two classes, at the best threshold, of several the one nearest to 1/2."""
     if len(probabilities[0]) > 2:
         return _score_at(None, probabilities, validation)
-    thresholds = validation.thresholds[:: 1 if validation.objects is None else 2]  # objects are numbered at each
+    thresholds = validation.thresholds[:: 1 if validation.objects is None else 2]  # to number objects takes time
     tried = sorted(thresholds, key=lambda threshold: abs(threshold - 0.5))
     best = max(tried, key=lambda threshold: _score_at(threshold, probabilities, validation).scores["score"])
     result = _score_at(best, probabilities, validation)
@@ -219,13 +218,13 @@ def score_classes(probabilities: list[Probabilities], validation: Validation) ->
 
 
 def _score_at(threshold: float | None, probabilities: list[Probabilities], validation: Validation) -> ValidationResult:
-    """Scores where pixels above a threshold are foreground; without a threshold, of the most probable class."""
+    """Scores of the foreground above a threshold; without a threshold, of the most probable class."""
     results = [
-        given.argmax(0) if threshold is None else (given[1] > threshold).astype(np.int64) for given in probabilities
+        image.argmax(0) if threshold is None else (image[1] > threshold).astype(np.int64) for image in probabilities
     ]
     counts = [
-        confusion(target, result, classes=len(given))
-        for target, result, given in zip(validation.targets, results, probabilities, strict=True)
+        confusion(target, result, classes=len(image))
+        for target, result, image in zip(validation.targets, results, probabilities, strict=True)
     ]
     total, scores = np.sum(counts, axis=0), {"score": 0.0}
     if validation.has_labels:
@@ -250,21 +249,21 @@ def tune(
     images: Sequence[AnnotatedImage] = (),
     deadline: float = math.inf,
 ) -> tuple[ObjectRules, float]:
-    """Rules that make the best objects of the held-out images, and the average precision of these objects.
+    """Rules with which the held-out images give the best objects, and the average precision of these objects.
 
     Parameters
     ----------
     probabilities : (classes, *spatial) of each held-out image
     validation : Validation
     rules : ObjectRules
-        Where the search begins. They come back where no object is annotated.
-    more : probabilities of further images, and images : with their labels
-        If given, the search is thorough, else quick: enough to compare networks.
-    deadline : seconds of `time.monotonic`
-        When a thorough search stops.
+        Start of the search; returned where no object is annotated.
+    more : probabilities of further images
+        If given, the search is thorough. Otherwise it is quick, which is enough to compare networks.
+    images : the further images, with their labels
+    deadline : seconds of `time.monotonic` at which a thorough search stops
     """
     labels = [image.labels for image in chain(validation.images, images)]
-    if not any((numbers > 0).any() for numbers in labels):
+    if not any((objects > 0).any() for objects in labels):
         return rules, 0.0
     pixels = validation.most_pixels + validation.tuning_pixels
     given = chain(probabilities, more or ())
@@ -272,17 +271,17 @@ def tune(
 
 
 def segment_and_compare(result: ValidationResult, validation: Validation, rules: ObjectRules) -> ValidationResult:
-    """A result with the objects that rules make of its probabilities, compared with the annotated objects."""
-    made = (segment_objects(given, rules) for given in result.probabilities)
-    objects = [numbers.astype(np.min_scalar_type(numbers.max(initial=0))) for numbers in made]
-    pairs = [(image.labels, numbers) for image, numbers in zip(validation.images, objects, strict=True)]
+    """The result with the objects that some rules find in its probabilities, and their comparison with the truth."""
+    found = (segment_objects(probabilities, rules) for probabilities in result.probabilities)
+    objects = [labels.astype(np.min_scalar_type(labels.max(initial=0))) for labels in found]
+    pairs = [(image.labels, labels) for image, labels in zip(validation.images, objects, strict=True)]
     per_image = [_count_objects(match_objects(*pair)) for pair in pairs]
-    covered = [confusion(np.sign(truth), np.sign(numbers), classes=2) for truth, numbers in pairs]
-    return replace(result, objects=objects, rules=rules, per_image=per_image, confusion=np.sum(covered, axis=0))
+    foregrounds = [confusion(np.sign(truth), np.sign(labels), classes=2) for truth, labels in pairs]
+    return replace(result, objects=objects, rules=rules, per_image=per_image, confusion=np.sum(foregrounds, axis=0))
 
 
 def _count_objects(matching: Matching) -> dict[str, float]:
-    """Average precision of the objects of an image, and the numbers of objects that are found or wrong.
+    """Average precision of the objects of an image, and counts of objects that are found, missed or wrong.
 
     >>> _count_objects(match_objects(np.array([1, 2]), np.array([3, 0])))
     {'ap': 0.5, 'objects': 2, 'found': 1, 'missed': 1, 'false': 0, 'merges': 0, 'splits': 0}
@@ -299,22 +298,22 @@ def _count_objects(matching: Matching) -> dict[str, float]:
     }
 
 
-def _score_drawn(drawn: list[Probabilities], validation: Validation) -> ValidationResult:
-    """Scores of drawn images; ``score`` is ``r2``, or, of constant images, minus the mean squared error."""
-    pairs = zip(validation.images, drawn, strict=True)
-    counts = [image_errors(image.labels, given) for image, given in pairs]
-    scores = image_scores(counts)
-    best = -(scores["rmse"] ** 2) if math.isnan(scores["r2"]) else scores["r2"]
-    named = {"score": best} | {name: scores[name] for name in ("mae", "psnr")}
-    return ValidationResult(named, drawn, [image_scores([count]) for count in counts])
+def _score_images(predicted: list[Probabilities], validation: Validation) -> ValidationResult:
+    """Scores of predicted images; ``score`` is ``r2`` or, if the targets are constant, minus the mean squared error."""
+    pairs = zip(validation.images, predicted, strict=True)
+    errors = [image_errors(image.labels, result) for image, result in pairs]
+    means = image_scores(errors)
+    score = -(means["rmse"] ** 2) if math.isnan(means["r2"]) else means["r2"]
+    scores = {"score": score} | {name: means[name] for name in ("mae", "psnr")}
+    return ValidationResult(scores, predicted, [image_scores([error]) for error in errors])
 
 
 def _log_loss(probabilities: list[Probabilities], validation: Validation) -> float:
     """Mean negative log-likelihood per labelled pixel, in nats."""
     log_loss, pixels = 0.0, 0
-    for target, given in zip(validation.targets, probabilities, strict=True):
+    for target, image in zip(validation.targets, probabilities, strict=True):
         known = target >= 0
-        of_truth = np.take_along_axis(given, np.maximum(target, 0)[None], axis=0)[0][known]
-        log_loss -= float(np.log(np.maximum(of_truth, 1e-7)).sum())
-        pixels += len(of_truth)
+        of_true_class = np.take_along_axis(image, np.maximum(target, 0)[None], axis=0)[0][known]
+        log_loss -= float(np.log(np.maximum(of_true_class, 1e-7)).sum())
+        pixels += len(of_true_class)
     return log_loss / max(pixels, 1)

@@ -24,7 +24,7 @@ class Sample(NamedTuple):
     image: Tensor
     """(C, Y, X) or (C, Z, Y, X), float32, normalised."""
     labels: Tensor
-    """The target: class numbers (Y, X) or (Z, Y, X), int64, negative is unknown. Or the image to draw, (C, Y, X) or
+    """The target: class numbers (Y, X) or (Z, Y, X), int64, negative is unknown. Or the target image, (C, Y, X) or
     (C, Z, Y, X), float32."""
     weights: Tensor | None = None
     """(Y, X) or (Z, Y, X), float32, or None: all pixels weigh the same."""
@@ -54,8 +54,8 @@ def bend(
     Returns
     -------
     Sample of the size of the patch
-        One field bends image, labels and weights alike; labels are never blended, images to draw are. Beyond the
-        image everything is mirrored, or, where the settings say so, labels are IGNORE and images to draw NaN.
+        One field bends image, labels and weights alike; labels are never blended, target images are. Beyond the
+        image everything is mirrored, or, where the settings say so, labels are IGNORE and target images NaN.
     """
     field = draw_field(rng, size or sample.image.shape[1:], config, spacing=spacing)
     drawn = sample.labels.is_floating_point()
