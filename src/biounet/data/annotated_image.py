@@ -14,13 +14,9 @@ from biounet.data.dataset import Dataset, Pair
 from biounet.data.normalize import Normalization
 from biounet.data.out_of_core import StripSizes, measure_whole, read_strips, strip_rows
 from biounet.data.statistics import ImageStatistics
-from biounet.data.targets import TARGETS
+from biounet.data.targets import OF_WHOLE_OBJECTS, TARGETS
 
 __all__ = ["AnnotatedFile", "AnnotatedImage", "AnnotatedImageReader", "AnnotatedSource", "OnDemandImages"]
-
-
-OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
-"""Targets whose value at a pixel depends on the whole object that the pixel belongs to."""
 
 
 class AnnotatedSource(Protocol):
