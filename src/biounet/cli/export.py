@@ -13,7 +13,7 @@ __all__ = ["export"]
 def export(
     model: Annotated[Path, typer.Argument(help="Model file, or folder of a training run.")],
     *,
-    to: Annotated[str, typer.Option(help="onnx, torchscript, or bioimageio for Fiji, QuPath, ilastik.")],
+    to: Annotated[str, typer.Option(help="Such as onnx, torchscript, or bioimageio for Fiji, QuPath, ilastik.")],
     out: Annotated[Path, typer.Option(help="File to write: .onnx, .pt, or .zip.")],
     sample: Annotated[Path | None, typer.Option(help="Image that a bioimage.io package is tested on.")] = None,
     license: Annotated[str, typer.Option("--license", help="Of a bioimage.io package, such as CC-BY-4.0.")] = "",

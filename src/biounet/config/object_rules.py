@@ -46,8 +46,9 @@ class ObjectRules(Settings):
     @field_validator("target")
     @classmethod
     def _target_of_objects(cls, given: str) -> str:
-        if given not in TASKS["objects"].targets:
-            raise ValueError(f"target must be one of {', '.join(TASKS['objects'].targets)}, got {given!r}")
+        known = [target for task in TASKS.values() if task.numbered for target in task.targets]
+        if given not in known:
+            raise ValueError(f"target must be one of {', '.join(known)}, got {given!r}")
         return given
 
     @property

@@ -14,13 +14,9 @@ from biounet.data.dataset import Dataset, Pair
 from biounet.data.normalize import Normalization
 from biounet.data.out_of_core import StripSizes, measure_whole, read_strips, strip_rows
 from biounet.data.statistics import ImageStatistics
-from biounet.data.targets import TARGETS
+from biounet.data.targets import OF_WHOLE_OBJECTS, TARGETS
 
 __all__ = ["AnnotatedFile", "AnnotatedImage", "AnnotatedImageReader", "AnnotatedSource", "OnDemandImages"]
-
-
-TARGETS_OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
-"""Targets whose value at a pixel depends on all of the object that the pixel belongs to."""
 
 
 class AnnotatedSource(Protocol):
@@ -211,7 +207,7 @@ class AnnotatedImageReader:
 
         Objects that are cut by the edge of a strip are ignored, if the target depends on whole objects.
         """
-        whole_objects = self._target in TARGETS_OF_WHOLE_OBJECTS
+        whole_objects = self._target in OF_WHOLE_OBJECTS
         for strip in read_strips(dataset.load, pair, rows, whole_objects=whole_objects, sizes=self.sizes):
             annotated = self._annotated(pair, strip.image, strip.labels, self._measure(pair))
             if strip.cut.size:

@@ -15,6 +15,7 @@ from biounet.core.errors import ConfigError
 from biounet.core.labels import IGNORE
 
 __all__ = [
+    "OF_WHOLE_OBJECTS",
     "TARGETS",
     "distance_levels",
     "interior_border",
@@ -261,3 +262,6 @@ TARGETS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = MappingProxyType
     }
 )
 """Target of `biounet.config.object_rules.ObjectRules` -> function from numbered objects to its classes."""
+
+OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
+"""Targets whose value at a pixel depends on the whole object that the pixel belongs to."""

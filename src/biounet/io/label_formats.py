@@ -6,6 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+import numpy as np
+
 from biounet.core.errors import LabelError
 from biounet.io import FORMATS, Image, read, root_of, write
 
@@ -51,13 +53,13 @@ LABEL_FORMATS: Mapping[str, LabelFormat] = MappingProxyType(
     {
         form.name: form
         for form in (
-            LabelFormat(name="PNG", suffixes=FORMATS["PNG"].suffixes, read=_read, write=write),
-            LabelFormat(name="TIFF", suffixes=FORMATS["TIFF"].suffixes, read=_read, write=write),
-            LabelFormat(name="OME-Zarr", suffixes=FORMATS["OME-Zarr"].suffixes, read=_read, write=write),
+            LabelFormat(name=image.name, suffixes=image.suffixes, read=_read, write=write)
+            for image in FORMATS.values()
+            if image.exact and image.knows(np.dtype(np.uint16))
         )
     }
 )
-"""Name of a format -> how labels are read and written.
+"""Name of a format -> how labels are read and written: all image formats that keep integers.
 
 Regions of interest of ImageJ are none of them: they keep the outline of one piece of an object, without holes, and not
 the size of the image; see `biounet.measurement.imagej_rois`.

@@ -100,7 +100,7 @@ def _check(probabilities: NDArray[Any], rules: ObjectRules) -> None:
         raise ShapeError(f"probabilities must have axes C(Z)YX, got {probabilities.ndim} axes; add the axis of classes")
     if probabilities.dtype.kind != "f":
         raise ImageError(f"probabilities must be floating point in 0..1, got {probabilities.dtype}; divide them first")
-    wanted = {"foreground": (1, 2), "border": (3,), "distance": range(3, 256)}[rules.target]
+    wanted = {"border": (3,), "distance": range(3, 256)}.get(rules.target, (1, 2))
     if len(probabilities) not in wanted:
         number = "3 or more" if rules.target == "distance" else " or ".join(map(str, wanted))
         raise ShapeError(
