@@ -40,6 +40,14 @@ def make_dsb2018(folder: Path) -> Path:
     return folder
 
 
+def make_stardist(folder: Path) -> Path:
+    for number in range(5):
+        part = folder / ("train" if number < 3 else "test")
+        save(part / "images" / f"{number}.tif", image_number(number))
+        save(part / "masks" / f"{number}.tif", CELLS)
+    return folder
+
+
 def make_cell_tracking(folder: Path) -> Path:
     for frame in range(3):
         save(folder / "01" / f"t{frame:03}.tif", image_number(frame))
@@ -58,6 +66,7 @@ def make_folders(folder: Path, other: str, array: np.ndarray) -> Path:
 MAKERS: Mapping[str, Callable[[Path], Path | str]] = {
     "two files": make_two_files,
     "ISBI 2012": make_isbi2012,
+    "StarDist": make_stardist,
     "DSB 2018": make_dsb2018,
     "Cell Tracking Challenge": make_cell_tracking,
     "images and targets": lambda folder: make_folders(folder, "targets", image_number(7).astype(np.float32)),
@@ -170,6 +179,53 @@ def test_what_has_no_partner_is_named(tmp_path):
 
 
 # Each layout by itself
+
+
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name not in ("two files", "Cell Tracking Challenge")])
+def test_names_may_be_in_upper_case(tmp_path, name):
+    path = MAKERS[name](tmp_path / "lower")
+    upper = tmp_path / "upper"
+    for file in (each for each in path.rglob("*") if each.is_file()):
+        renamed = upper / Path(*(part.title() for part in file.relative_to(path).parent.parts))
+        renamed.mkdir(parents=True, exist_ok=True)
+        (renamed / f"{file.stem}{file.suffix.upper()}").write_bytes(file.read_bytes())
+    found, same = find_dataset(path), find_dataset(upper)
+    assert same.layout == name
+    for pair, other in zip(found.pairs, same.pairs, strict=True):
+        for first, second in zip(load(pair), load(other), strict=True):
+            np.testing.assert_array_equal(first, second)
+    assert len(images_in(upper)) == len(images_in(path))
+    assert len(truths_in(upper, tmp_path / "results")[1]) == len(truths_in(path, tmp_path / "results")[1])
+
+
+def test_folders_that_differ_in_case_only_are_refused(tmp_path):
+    for name in ("Images", "images"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this file system knows no case")
+    with pytest.raises(DatasetError, match="Images and images differ in upper and lower case only"):
+        find_dataset(tmp_path)
+
+
+def test_stardist_learns_from_train_and_keeps_test_apart(tmp_path):
+    dataset = find_dataset(make_stardist(tmp_path))
+    assert [pair.image.relative_to(tmp_path).as_posix() for pair in dataset.pairs] == [
+        f"train/images/{number}.tif" for number in range(3)
+    ]
+    assert dataset.pairs[0].kind == "objects"
+    assert any("the 2 images of test are neither" in note for note in dataset.notes)
+
+
+def test_stardist_results_are_compared_with_the_folder_that_they_are_of(tmp_path):
+    data, out = make_stardist(tmp_path / "data"), tmp_path / "out"
+    for number in (3, 4):
+        save(out / f"{number}.tif", CELLS)
+    assert evaluate(out, data).scores["iou"] == 1
+    _, truths = truths_in(data, out)
+    assert [truth.key for truth in truths] == ["3", "4"]
+    save(data / "train" / "masks" / "4.tif", CELLS)
+    with pytest.raises(DatasetError, match=r"4\.tif have one name; evaluate with .*test alone"):
+        evaluate(out, data)
 
 
 @pytest.mark.parametrize("labels_folder", ["labels", "masks"])
