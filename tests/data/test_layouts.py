@@ -48,6 +48,14 @@ def make_stardist(folder: Path) -> Path:
     return folder
 
 
+def make_cellpose(folder: Path) -> Path:
+    for number, (image, masks) in enumerate((("a.tif", "a_masks.tif"), ("b.png", "b_cp_masks.png"))):
+        save(folder / image, image_number(number))
+        save(folder / masks, CELLS)
+    save(folder / "a_flows.tif", CELLS)
+    return folder
+
+
 def make_cell_tracking(folder: Path) -> Path:
     for frame in range(3):
         save(folder / "01" / f"t{frame:03}.tif", image_number(frame))
@@ -69,6 +77,7 @@ MAKERS: Mapping[str, Callable[[Path], Path | str]] = {
     "StarDist": make_stardist,
     "DSB 2018": make_dsb2018,
     "Cell Tracking Challenge": make_cell_tracking,
+    "Cellpose": make_cellpose,
     "images and targets": lambda folder: make_folders(folder, "targets", image_number(7).astype(np.float32)),
     "images and labels": lambda folder: make_folders(folder, "labels", CELLS),
 }
@@ -248,6 +257,9 @@ def test_images_and_labels_pair_by_name(tmp_path, labels_folder, suffix):
         (["images/a.tif", "images/b.png"], ["masks/a.tif"]),
         (["x/images/x.png", "y/images/y.png"], ["x/masks/1.png"]),
         (["01/t000.tif", "02/t000.tif"], ["01_GT/SEG/man_seg000.tif", "01_RES/mask000.tif"]),
+        (["a.tif", "b.tif"], ["a_masks.tif", "c_masks.tif", "a_flows.tif"]),
+        (["a_img.png"], ["a_masks.png"]),
+        (["a_masks.tif"], []),
         (["test-volume.tif", "train-volume.tif"], ["train-labels.tif"]),
         ([], ["notes/a.tif"]),
     ],
@@ -355,6 +367,9 @@ def test_sections_by_experts_are_kept_beside_silver_volumes(tmp_path):
         (["01/t000.tif", "01_GT/SEG/notes.txt"], "there are no images with labels"),
         (["01/t000.tif", "01_GT/SEG/mask000.tif"], "its name must be man_seg"),
         (["01/t000.tif", "01_GT/SEG/man_seg001.tif"], r"man_seg001\.tif has no image"),
+        (["a.tif", "a_masks.tif", "b.tif", "c.tif"], "b.tif has no masks, nor have 1 others; add b_masks.tif"),
+        (["a.tif", "a_masks.tif", "b_masks.tif"], "b_masks.tif has no image; add b.tif"),
+        (["a.tif", "a_masks.tif", "a_cp_masks.png"], "are both of a; keep one"),
         (["a/images/a.png", "a/masks/1.png", "b/images/b.png"], "b has an image but no masks"),
         (["a/images/a.png", "a/images/b.png", "a/masks/1.png"], "must hold one image, it holds 2"),
     ],
@@ -376,3 +391,15 @@ def test_what_is_no_folder_is_refused(tmp_path):
         find_dataset(tmp_path / "a.tif")
     with pytest.raises(DatasetError, match=r"b\.tif: there is no such file"):
         find_dataset(f"{tmp_path}/a.tif,{tmp_path}/b.tif")
+
+
+def test_cellpose_images_may_end_in_img(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "data" / f"{name}_img.tif", IMAGE)
+        save(tmp_path / "data" / f"{name}_masks.tif", CELLS)
+    dataset = find_dataset(tmp_path / "data")
+    assert [(pair.image.name, pair.labels[0].name) for pair in dataset.pairs] == [
+        ("a_img.tif", "a_masks.tif"),
+        ("b_img.tif", "b_masks.tif"),
+    ]
+    assert evaluate(results_of(dataset, tmp_path / "out"), tmp_path / "data").scores["iou"] == 1

@@ -8,6 +8,7 @@ from typing import Any
 
 from biounet.core.errors import DatasetError
 from biounet.data.cell_tracking_layout import CELL_TRACKING
+from biounet.data.cellpose_layout import CELLPOSE
 from biounet.data.dataset import Pair, by_section
 from biounet.data.layout import Layout, Truth
 from biounet.data.paired_files import file_in, folder_in, folders_in, labels_folder, pair_by_name, truths_by_name
@@ -140,6 +141,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             STARDIST,
             Layout(name="DSB 2018", pairs=_dsb2018, images=_dsb2018_images, truths=_dsb2018_truths),
             CELL_TRACKING,
+            CELLPOSE,
             Layout(
                 name="images and targets",
                 pairs=_images_and_targets,
