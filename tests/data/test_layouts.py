@@ -304,6 +304,19 @@ def test_one_mask_per_nucleus_becomes_numbers(tmp_path):
     assert split(dataset, 0.5).validation == (dataset.pairs[1],)
 
 
+def test_the_only_mask_of_a_case_may_number_the_cells(tmp_path):
+    data = tmp_path / "data"
+    for case, mask in (("a", CELLS), ("b", CELLS * 2), ("c", (CELLS == 7) * np.uint8(255))):
+        save(data / case / "images" / f"{case}.tif", IMAGE)
+        save(data / case / "masks" / "numbers.tif", mask)
+    dataset = find_dataset(data)
+    assert {pair.kind for pair in dataset.pairs} == {"objects"}
+    for pair, expected in zip(dataset.pairs, (CELLS, CELLS * 2, CELLS == 7), strict=True):
+        np.testing.assert_array_equal(load(pair)[1], expected)
+    _, truths = truths_in(data, tmp_path / "out")
+    assert [truth.masks for truth in truths] == [False, False, True]
+
+
 def make_tracking_set(folder):
     for frame in range(4):
         for sequence in ("01", "02"):

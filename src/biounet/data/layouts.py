@@ -10,6 +10,7 @@ from biounet.core.errors import DatasetError
 from biounet.data.cell_tracking_layout import CELL_TRACKING
 from biounet.data.cellpose_layout import CELLPOSE
 from biounet.data.dataset import Pair, by_section
+from biounet.data.label_files import numbers_in, read_labels
 from biounet.data.layout import Layout, Truth
 from biounet.data.paired_files import file_in, folder_in, folders_in, labels_folder, pair_by_name, truths_by_name
 from biounet.data.stardist_layout import STARDIST
@@ -52,7 +53,7 @@ def _isbi2012_truths(folder: Path, result: Path) -> list[Truth]:
 
 
 def _dsb2018(folder: Path, silver: bool) -> list[Pair] | None:
-    """Pair ``<id>/images/*.png`` and ``<id>/masks/*.png``, one mask per nucleus."""
+    """Pair ``<id>/images/*.png`` and ``<id>/masks/*.png``, one mask per nucleus or one that numbers them."""
     cases = [(case, inside) for case in folders_in(folder) if (inside := folder_in(case, "images"))]
     if not any(folder_in(case, "masks") for case, _ in cases):
         return None
@@ -63,8 +64,8 @@ def _dsb2018(folder: Path, silver: bool) -> list[Pair] | None:
             raise DatasetError(f"{inside} must hold one image, it holds {len(images)}; leave one")
         if not masks:
             raise DatasetError(f"{case} has an image but no masks; add {case.name}/masks or move the folder away")
-        pairs.append(Pair(case.name, images[0], masks, case.name, kind="objects", masks=True))
-    return pairs
+        pairs.append(Pair(case.name, images[0], masks, case.name, kind="objects"))
+    return [replace(pair, masks=not _numbered(pair.labels)) for pair in pairs]
 
 
 def _dsb2018_images(folder: Path) -> list[Path]:
@@ -76,13 +77,19 @@ def _dsb2018_images(folder: Path) -> list[Path]:
 def _dsb2018_truths(folder: Path, result: Path) -> list[Truth]:
     """List the masks of all cases; results are called as the cases."""
     inside = [] if folder_in(folder, "images") else folders_in(folder)
-    return [Truth(key=case.name, files=masks, masks=True) for case in inside if (masks := _masks(case))]
+    cases = [(case.name, masks) for case in inside if (masks := _masks(case))]
+    return [Truth(key=name, files=masks, masks=not _numbered(masks)) for name, masks in cases]
 
 
 def _masks(case: Path) -> tuple[Path, ...]:
     """The masks of a case."""
     masks = folder_in(case, "masks")
     return image_files(masks) if masks else ()
+
+
+def _numbered(masks: tuple[Path, ...]) -> bool:
+    """Whether the only mask of a case numbers its objects; each of several masks shows one object."""
+    return len(masks) == 1 and bool((numbers_in(read_labels(masks[0])[0]) > 0).sum() > 1)
 
 
 def _images_and_targets(folder: Path, silver: bool) -> list[Pair] | None:
