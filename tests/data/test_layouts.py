@@ -40,6 +40,22 @@ def make_dsb2018(folder: Path) -> Path:
     return folder
 
 
+def make_stardist(folder: Path) -> Path:
+    for number in range(5):
+        part = folder / ("train" if number < 3 else "test")
+        save(part / "images" / f"{number}.tif", image_number(number))
+        save(part / "masks" / f"{number}.tif", CELLS)
+    return folder
+
+
+def make_cellpose(folder: Path) -> Path:
+    for number, (image, masks) in enumerate((("a.tif", "a_masks.tif"), ("b.png", "b_cp_masks.png"))):
+        save(folder / image, image_number(number))
+        save(folder / masks, CELLS)
+    save(folder / "a_flows.tif", CELLS)
+    return folder
+
+
 def make_cell_tracking(folder: Path) -> Path:
     for frame in range(3):
         save(folder / "01" / f"t{frame:03}.tif", image_number(frame))
@@ -58,8 +74,10 @@ def make_folders(folder: Path, other: str, array: np.ndarray) -> Path:
 MAKERS: Mapping[str, Callable[[Path], Path | str]] = {
     "two files": make_two_files,
     "ISBI 2012": make_isbi2012,
+    "StarDist": make_stardist,
     "DSB 2018": make_dsb2018,
     "Cell Tracking Challenge": make_cell_tracking,
+    "Cellpose": make_cellpose,
     "images and targets": lambda folder: make_folders(folder, "targets", image_number(7).astype(np.float32)),
     "images and labels": lambda folder: make_folders(folder, "labels", CELLS),
 }
@@ -172,6 +190,53 @@ def test_what_has_no_partner_is_named(tmp_path):
 # Each layout by itself
 
 
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name not in ("two files", "Cell Tracking Challenge")])
+def test_names_may_be_in_upper_case(tmp_path, name):
+    path = MAKERS[name](tmp_path / "lower")
+    upper = tmp_path / "upper"
+    for file in (each for each in path.rglob("*") if each.is_file()):
+        renamed = upper / Path(*(part.title() for part in file.relative_to(path).parent.parts))
+        renamed.mkdir(parents=True, exist_ok=True)
+        (renamed / f"{file.stem}{file.suffix.upper()}").write_bytes(file.read_bytes())
+    found, same = find_dataset(path), find_dataset(upper)
+    assert same.layout == name
+    for pair, other in zip(found.pairs, same.pairs, strict=True):
+        for first, second in zip(load(pair), load(other), strict=True):
+            np.testing.assert_array_equal(first, second)
+    assert len(images_in(upper)) == len(images_in(path))
+    assert len(truths_in(upper, tmp_path / "results")[1]) == len(truths_in(path, tmp_path / "results")[1])
+
+
+def test_folders_that_differ_in_case_only_are_refused(tmp_path):
+    for name in ("Images", "images"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    if len(list(tmp_path.iterdir())) < 2:
+        pytest.skip("this file system knows no case")
+    with pytest.raises(DatasetError, match="Images and images differ in upper and lower case only"):
+        find_dataset(tmp_path)
+
+
+def test_stardist_learns_from_train_and_keeps_test_apart(tmp_path):
+    dataset = find_dataset(make_stardist(tmp_path))
+    assert [pair.image.relative_to(tmp_path).as_posix() for pair in dataset.pairs] == [
+        f"train/images/{number}.tif" for number in range(3)
+    ]
+    assert dataset.pairs[0].kind == "objects"
+    assert any("the 2 images of test are neither" in note for note in dataset.notes)
+
+
+def test_stardist_results_are_compared_with_the_folder_that_they_are_of(tmp_path):
+    data, out = make_stardist(tmp_path / "data"), tmp_path / "out"
+    for number in (3, 4):
+        save(out / f"{number}.tif", CELLS)
+    assert evaluate(out, data).scores["iou"] == 1
+    _, truths = truths_in(data, out)
+    assert [truth.key for truth in truths] == ["3", "4"]
+    save(data / "train" / "masks" / "4.tif", CELLS)
+    with pytest.raises(DatasetError, match=r"4\.tif have one name; evaluate with .*test alone"):
+        evaluate(out, data)
+
+
 @pytest.mark.parametrize("labels_folder", ["labels", "masks"])
 @pytest.mark.parametrize("suffix", [".tif", ".png"])
 def test_images_and_labels_pair_by_name(tmp_path, labels_folder, suffix):
@@ -192,6 +257,9 @@ def test_images_and_labels_pair_by_name(tmp_path, labels_folder, suffix):
         (["images/a.tif", "images/b.png"], ["masks/a.tif"]),
         (["x/images/x.png", "y/images/y.png"], ["x/masks/1.png"]),
         (["01/t000.tif", "02/t000.tif"], ["01_GT/SEG/man_seg000.tif", "01_RES/mask000.tif"]),
+        (["a.tif", "b.tif"], ["a_masks.tif", "c_masks.tif", "a_flows.tif"]),
+        (["a_img.png"], ["a_masks.png"]),
+        (["a_masks.tif"], []),
         (["test-volume.tif", "train-volume.tif"], ["train-labels.tif"]),
         ([], ["notes/a.tif"]),
     ],
@@ -234,6 +302,19 @@ def test_one_mask_per_nucleus_becomes_numbers(tmp_path):
     np.testing.assert_array_equal(labels, (CELLS == 1) + 2 * (CELLS == 7))
     assert dataset.load(dataset.pairs[1])[1].max() == 1
     assert split(dataset, 0.5).validation == (dataset.pairs[1],)
+
+
+def test_the_only_mask_of_a_case_may_number_the_cells(tmp_path):
+    data = tmp_path / "data"
+    for case, mask in (("a", CELLS), ("b", CELLS * 2), ("c", (CELLS == 7) * np.uint8(255))):
+        save(data / case / "images" / f"{case}.tif", IMAGE)
+        save(data / case / "masks" / "numbers.tif", mask)
+    dataset = find_dataset(data)
+    assert {pair.kind for pair in dataset.pairs} == {"objects"}
+    for pair, expected in zip(dataset.pairs, (CELLS, CELLS * 2, CELLS == 7), strict=True):
+        np.testing.assert_array_equal(load(pair)[1], expected)
+    _, truths = truths_in(data, tmp_path / "out")
+    assert [truth.masks for truth in truths] == [False, False, True]
 
 
 def make_tracking_set(folder):
@@ -299,6 +380,9 @@ def test_sections_by_experts_are_kept_beside_silver_volumes(tmp_path):
         (["01/t000.tif", "01_GT/SEG/notes.txt"], "there are no images with labels"),
         (["01/t000.tif", "01_GT/SEG/mask000.tif"], "its name must be man_seg"),
         (["01/t000.tif", "01_GT/SEG/man_seg001.tif"], r"man_seg001\.tif has no image"),
+        (["a.tif", "a_masks.tif", "b.tif", "c.tif"], "b.tif has no masks, nor have 1 others; add b_masks.tif"),
+        (["a.tif", "a_masks.tif", "b_masks.tif"], "b_masks.tif has no image; add b.tif"),
+        (["a.tif", "a_masks.tif", "a_cp_masks.png"], "are both of a; keep one"),
         (["a/images/a.png", "a/masks/1.png", "b/images/b.png"], "b has an image but no masks"),
         (["a/images/a.png", "a/images/b.png", "a/masks/1.png"], "must hold one image, it holds 2"),
     ],
@@ -320,3 +404,15 @@ def test_what_is_no_folder_is_refused(tmp_path):
         find_dataset(tmp_path / "a.tif")
     with pytest.raises(DatasetError, match=r"b\.tif: there is no such file"):
         find_dataset(f"{tmp_path}/a.tif,{tmp_path}/b.tif")
+
+
+def test_cellpose_images_may_end_in_img(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "data" / f"{name}_img.tif", IMAGE)
+        save(tmp_path / "data" / f"{name}_masks.tif", CELLS)
+    dataset = find_dataset(tmp_path / "data")
+    assert [(pair.image.name, pair.labels[0].name) for pair in dataset.pairs] == [
+        ("a_img.tif", "a_masks.tif"),
+        ("b_img.tif", "b_masks.tif"),
+    ]
+    assert evaluate(results_of(dataset, tmp_path / "out"), tmp_path / "data").scores["iou"] == 1

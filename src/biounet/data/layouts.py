@@ -1,6 +1,6 @@
 """The table of layouts: how datasets lie in folders, as training, prediction and evaluation find them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -8,9 +8,13 @@ from typing import Any
 
 from biounet.core.errors import DatasetError
 from biounet.data.cell_tracking_layout import CELL_TRACKING
+from biounet.data.cellpose_layout import CELLPOSE
 from biounet.data.dataset import Pair, by_section
+from biounet.data.label_files import numbers_in, read_labels
 from biounet.data.layout import Layout, Truth
-from biounet.io import image_files, images_by_name
+from biounet.data.paired_files import file_in, folder_in, folders_in, labels_folder, pair_by_name, truths_by_name
+from biounet.data.stardist_layout import STARDIST
+from biounet.io import image_files
 
 __all__ = ["LAYOUTS", "images_in", "recognise", "truths_in"]
 
@@ -28,95 +32,106 @@ def _two_files(path: Path, silver: bool) -> list[Pair] | None:
 
 def _isbi2012(folder: Path, silver: bool) -> list[Pair] | None:
     """Pair the sections of ``train-volume.tif`` and ``train-labels.tif``; 255 is inside a cell."""
-    image, labels = folder / "train-volume.tif", folder / "train-labels.tif"
-    if not image.exists():
+    image, labels = file_in(folder, "train-volume.tif"), file_in(folder, "train-labels.tif")
+    if image is None:
         return None
-    if not labels.exists():
+    if labels is None:
         raise DatasetError(f"{folder} has train-volume.tif but no train-labels.tif; put it there")
     return list(by_section(Pair(image.name, image, (labels,), image.name)))
 
 
 def _isbi2012_images(folder: Path) -> list[Path]:
     """List the volumes, without the labels of one."""
-    files = image_files(folder) if (folder / "train-volume.tif").exists() else ()
-    return [path for path in files if path.name != "train-labels.tif"]
+    files = image_files(folder) if file_in(folder, "train-volume.tif") else ()
+    return [path for path in files if path.name.lower() != "train-labels.tif"]
 
 
 def _isbi2012_truths(folder: Path, result: Path) -> list[Truth]:
     """Find the labels of the volume."""
-    labels = folder / "train-labels.tif"
-    return [Truth(key=None, files=(labels,))] if labels.exists() else []
+    labels = file_in(folder, "train-labels.tif")
+    return [Truth(key=None, files=(labels,))] if labels else []
 
 
 def _dsb2018(folder: Path, silver: bool) -> list[Pair] | None:
-    """Pair ``<id>/images/*.png`` and ``<id>/masks/*.png``, one mask per nucleus."""
-    cases = [case for case in _folders(folder) if (case / "images").is_dir()]
-    if not any((case / "masks").is_dir() for case in cases):
+    """Pair ``<id>/images/*.png`` and ``<id>/masks/*.png``, one mask per nucleus or one that numbers them."""
+    cases = [(case, inside) for case in folders_in(folder) if (inside := folder_in(case, "images"))]
+    if not any(folder_in(case, "masks") for case, _ in cases):
         return None
     pairs = []
-    for case in cases:
-        images = image_files(case / "images")
-        masks = image_files(case / "masks") if (case / "masks").is_dir() else ()
+    for case, inside in cases:
+        images, masks = image_files(inside), _masks(case)
         if len(images) != 1:
-            raise DatasetError(f"{case / 'images'} must hold one image, it holds {len(images)}; leave one")
+            raise DatasetError(f"{inside} must hold one image, it holds {len(images)}; leave one")
         if not masks:
             raise DatasetError(f"{case} has an image but no masks; add {case.name}/masks or move the folder away")
-        pairs.append(Pair(case.name, images[0], masks, case.name, kind="objects", masks=True))
-    return pairs
+        pairs.append(Pair(case.name, images[0], masks, case.name, kind="objects"))
+    return [replace(pair, masks=not _numbered(pair.labels)) for pair in pairs]
 
 
 def _dsb2018_images(folder: Path) -> list[Path]:
     """List the images of all cases."""
-    inside = [] if (folder / "images").is_dir() else _folders(folder)
-    return [image for case in inside if (case / "images").is_dir() for image in image_files(case / "images")]
+    inside = [] if folder_in(folder, "images") else folders_in(folder)
+    return [image for case in inside if (images := folder_in(case, "images")) for image in image_files(images)]
 
 
 def _dsb2018_truths(folder: Path, result: Path) -> list[Truth]:
     """List the masks of all cases; results are called as the cases."""
-    inside = [] if (folder / "images").is_dir() else _folders(folder)
-    masks = {case.name: image_files(case / "masks") for case in inside if (case / "masks").is_dir()}
-    return [Truth(key=name, files=files, masks=True) for name, files in masks.items() if files]
+    inside = [] if folder_in(folder, "images") else folders_in(folder)
+    cases = [(case.name, masks) for case in inside if (masks := _masks(case))]
+    return [Truth(key=name, files=masks, masks=not _numbered(masks)) for name, masks in cases]
+
+
+def _masks(case: Path) -> tuple[Path, ...]:
+    """The masks of a case."""
+    masks = folder_in(case, "masks")
+    return image_files(masks) if masks else ()
+
+
+def _numbered(masks: tuple[Path, ...]) -> bool:
+    """Whether the only mask of a case numbers its objects; each of several masks shows one object."""
+    return len(masks) == 1 and bool((numbers_in(read_labels(masks[0])[0]) > 0).sum() > 1)
 
 
 def _images_and_targets(folder: Path, silver: bool) -> list[Pair] | None:
     """Pair the files of ``images`` and ``targets``, their target images, by name without suffix."""
-    images, targets, labels = folder / "images", folder / "targets", _labels_folder(folder)
-    if not (images.is_dir() and targets.is_dir()):
+    images, targets, labels = folder_in(folder, "images"), folder_in(folder, "targets"), labels_folder(folder)
+    if images is None or targets is None:
         return None
     if labels is not None:
         raise DatasetError(f"{folder} has both targets and {labels.name}; leave there what is to be learnt")
-    return [replace(pair, kind="images") for pair in _paired(images, targets, "target")]
+    return [replace(pair, kind="images") for pair in pair_by_name(images, targets, "target")]
 
 
 def _images_and_labels(folder: Path, silver: bool) -> list[Pair] | None:
     """Pair the files of ``images`` and ``labels`` (or ``masks``) by name without suffix."""
-    images, labels = folder / "images", _labels_folder(folder)
-    if not images.is_dir():
+    images, labels = folder_in(folder, "images"), labels_folder(folder)
+    if images is None:
         return None
     if labels is None:
         raise DatasetError(
             f"{folder} has images but neither labels nor masks; put one label file per image there, "
             "or one target image into targets"
         )
-    return _paired(images, labels, "labels")
+    return pair_by_name(images, labels, "labels")
 
 
 def _images_folder(folder: Path) -> Sequence[Path]:
     """List the images of the folder ``images``."""
-    return image_files(folder / "images") if (folder / "images").is_dir() else ()
+    images = folder_in(folder, "images")
+    return image_files(images) if images else ()
 
 
 def _targets_folder_truths(folder: Path, result: Path) -> list[Truth]:
     """List the images of ``targets``, where there are no labels."""
-    targets = folder / "targets"
-    found = (folder / "images").is_dir() and targets.is_dir() and _labels_folder(folder) is None
-    return _by_name(targets) if found else []
+    targets = folder_in(folder, "targets")
+    found = folder_in(folder, "images") and targets and labels_folder(folder) is None
+    return truths_by_name(targets) if targets and found else []
 
 
 def _labels_folder_truths(folder: Path, result: Path) -> list[Truth]:
     """List the files of ``labels`` or ``masks``."""
-    labels = _labels_folder(folder)
-    return _by_name(labels) if labels is not None and (folder / "images").is_dir() else []
+    labels = labels_folder(folder)
+    return truths_by_name(labels) if labels and folder_in(folder, "images") else []
 
 
 def _no_files(folder: Path, result: Path | None = None) -> list[Any]:
@@ -130,8 +145,10 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         for layout in (
             Layout(name="two files", pairs=_two_files, images=_no_files, truths=_no_files, says_kind=False),
             Layout(name="ISBI 2012", pairs=_isbi2012, images=_isbi2012_images, truths=_isbi2012_truths),
+            STARDIST,
             Layout(name="DSB 2018", pairs=_dsb2018, images=_dsb2018_images, truths=_dsb2018_truths),
             CELL_TRACKING,
+            CELLPOSE,
             Layout(
                 name="images and targets",
                 pairs=_images_and_targets,
@@ -176,7 +193,9 @@ def recognise(path: Path, silver: bool) -> tuple[Layout, list[Pair]]:
         raise DatasetError(f"{path}: there is no such folder; check the name")
     if not path.is_dir():
         raise DatasetError(f"{path} is a file; give a folder, or an image and its labels as {path},LABELS")
-    known = ", ".join(layout.name for layout in LAYOUTS.values() if layout.says_kind)
+    known = ", ".join(
+        layout.name for layout in LAYOUTS.values() if layout.name not in ("two files", "images and labels")
+    )
     raise DatasetError(f"{path} is no dataset: wanted are folders images and labels, or a layout of {known}")
 
 
@@ -216,39 +235,4 @@ def truths_in(folder: Path, result: Path) -> tuple[Layout, list[Truth]]:
         truths = layout.truths(folder, result)
         if truths:
             return layout, truths
-    return LAYOUTS["images and labels"], _by_name(folder)
-
-
-def _folders(folder: Path) -> list[Path]:
-    """Folders in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-
-def _labels_folder(folder: Path) -> Path | None:
-    """The folder of label files."""
-    return next((folder / name for name in ("labels", "masks") if (folder / name).is_dir()), None)
-
-
-def _by_name(folder: Path) -> list[Truth]:
-    """One truth for each file of a folder."""
-    return [Truth(key=name, files=(path,)) for name, path in sorted(images_by_name(folder).items())]
-
-
-def _paired(images: Path, others: Path, what: str) -> list[Pair]:
-    """Pair the files of two folders by name."""
-    by_stem, truth = images_by_name(images), images_by_name(others)
-    missing, extra = sorted(by_stem.keys() - truth.keys()), sorted(truth.keys() - by_stem.keys())
-    if missing:
-        raise DatasetError(
-            f"{by_stem[missing[0]]} has no {what}{_more(missing)}; add {others.name}/{missing[0]}.tif "
-            "or move the image away"
-        )
-    if extra:
-        raise DatasetError(f"{truth[extra[0]]} has no image{_more(extra)}; add it or move the {what} away")
-    return [Pair(image.name, image, (truth[stem],), image.name) for stem, image in by_stem.items()]
-
-
-def _more(names: Iterable[str]) -> str:
-    """Say how many others there are."""
-    others = len(list(names)) - 1
-    return f", nor have {others} others" if others else ""
+    return LAYOUTS["images and labels"], truths_by_name(folder)
