@@ -12,7 +12,10 @@ from biounet.data.dataset import Pair, by_section
 from biounet.data.layout import Layout, Truth
 from biounet.io import image_files, images_by_name
 
-__all__ = ["LAYOUTS", "images_in", "recognise", "truths_in"]
+__all__ = ["LABEL_FOLDERS", "LAYOUTS", "images_in", "recognise", "truths_in"]
+
+LABEL_FOLDERS = ("labels", "masks")
+"""Names of the folder of label files, beside ``images``."""
 
 
 def _two_files(path: Path, silver: bool) -> list[Pair] | None:
@@ -226,7 +229,7 @@ def _folders(folder: Path) -> list[Path]:
 
 def _labels_folder(folder: Path) -> Path | None:
     """The folder of label files."""
-    return next((folder / name for name in ("labels", "masks") if (folder / name).is_dir()), None)
+    return next((folder / name for name in LABEL_FOLDERS if (folder / name).is_dir()), None)
 
 
 def _by_name(folder: Path) -> list[Truth]:
