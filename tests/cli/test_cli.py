@@ -278,3 +278,12 @@ def test_demo_makes_a_report(biounet, tmp_path):
     assert "dice_2" not in page  # levels of distance tell nobody anything
     assert len(list((tmp_path / "demo" / "result").iterdir())) == 4
     assert "exists already" in refused(biounet, "demo", "--out", tmp_path / "demo", "--minutes", "0.02")
+
+
+def test_scores_do_not_replace_what_is_scored(biounet, dataset):
+    truth = dataset / "labels" / "0.tif"
+    before = truth.read_bytes()
+    for option in ("--json", "--per-image"):
+        said = refused(biounet, "evaluate", truth, truth, option, truth, "--overwrite")
+        assert "is read to make the scores" in said
+    assert truth.read_bytes() == before

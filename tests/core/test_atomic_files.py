@@ -49,3 +49,19 @@ def test_folders_are_replaced_whole(tmp_path):
         temporary.mkdir()
         (temporary / "new").write_text("new")
     assert [path.name for path in target.iterdir()] == ["new"]
+
+
+def test_a_file_does_not_replace_a_folder(tmp_path):
+    folder = tmp_path / "a.tif"
+    folder.mkdir()
+    (folder / "old").write_text("old")
+
+    def write():
+        with replacing(folder, overwrite=True) as temporary:
+            temporary.write_text("new")
+
+    with pytest.raises(OutputError, match="is a folder"):
+        check_absent(folder, overwrite=True, file=True)
+    with pytest.raises(OutputError, match="is a folder"):
+        write()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a.tif", "old"]

@@ -1,5 +1,7 @@
 """The tree of errors."""
 
+import sys
+
 import pytest
 
 from biounet.core import errors
@@ -15,3 +17,10 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(errors.EXTRAS, "no_such_library", "zarr")
     with pytest.raises(errors.MissingExtraError, match=r"pip install 'biounet\[zarr\]'"):
         errors.need("no_such_library")
+
+
+@pytest.mark.parametrize("module", ["onnx", "onnxruntime", "yaml"])
+def test_the_extra_of_exports_is_named(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(errors.MissingExtraError, match=r"pip install 'biounet\[onnx\]'"):
+        errors.need(module)

@@ -3,7 +3,7 @@
 import pytest
 
 from biounet.core.errors import ImageError, OutputError
-from biounet.data.results import name_outputs
+from biounet.data.results import check_annotations, name_outputs
 
 
 def test_names_that_clash_are_said(tmp_path):
@@ -18,3 +18,15 @@ def test_names_that_clash_are_said(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match="holds no images"):
         name_outputs([tmp_path / "empty"], tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["labels", "masks"])
+def test_annotations_are_not_replaced(tmp_path, name):
+    for folder in ("images", name):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "images" / "a.png").touch()
+    pairs = name_outputs([tmp_path / "images"], tmp_path / name)
+    check_annotations(pairs)  # nothing is there
+    pairs[0][1].touch()
+    with pytest.raises(OutputError, match="is an annotation of"):
+        check_annotations(pairs)

@@ -5,6 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from torch import nn
 
@@ -12,7 +13,7 @@ from biounet.config import ModelConfig
 from biounet.core.errors import ConfigError, OutputError
 from biounet.data.normalize import Normalization
 from biounet.export import EXPORTERS, export_model
-from biounet.export.pipeline import Pipeline
+from biounet.export.pipeline import Pipeline, load_pipeline
 from biounet.io import Image, write
 from biounet.models import MODELS, build
 from biounet.models.model_file import ModelCard, save_network
@@ -152,6 +153,29 @@ def test_a_package_holds_what_readers_want(tmp_path):
     session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"image": (image - mean) / (deviation + 1e-6)})
     np.testing.assert_allclose(found, output, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("TZCYX", (2, 5, 2, 30, 40)), ("ZCYX", (2, 2, 30, 40)), ("ZYX", (3, 30, 40))]
+)
+def test_a_package_is_tested_on_the_first_frame_of_a_sample(tmp_path, axes, shape):
+    pytest.importorskip("yaml")
+    path = save(tmp_path / "model.safetensors", config=ModelConfig(width=2, depth=1, padding="same", in_channels=2))
+    pixels = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "image.tif", pixels, imagej=True, metadata={"axes": axes})
+    export_model(path, tmp_path / "model.zip", to="bioimageio", sample=tmp_path / "image.tif", **OF_PACKAGE)
+    with zipfile.ZipFile(tmp_path / "model.zip") as package:
+        (image,) = np.load(package.open("test_input.npy"))
+    first = pixels.reshape(-1, 30, 40)[: 2 if "C" in axes else 1]
+    np.testing.assert_array_equal(image, np.broadcast_to(first, (2, 30, 40))[:, 4:26, 9:31])
+
+
+def test_neither_a_folder_nor_a_model_is_replaced(tmp_path):
+    path = save(tmp_path / "model.safetensors")
+    for out, message in ((tmp_path, "is a folder"), (path, "would be taken for a model of biounet")):
+        with pytest.raises(OutputError, match=message):
+            export_model(path, out, to="torchscript", overwrite=True)
+    assert load_pipeline(path).card.temperature == 1.5
 
 
 def test_the_operations_are_those_that_java_has():

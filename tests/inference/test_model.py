@@ -7,6 +7,7 @@ import biounet
 from biounet.config import ModelConfig
 from biounet.core.errors import ImageError, ShapeError
 from biounet.data.normalize import Normalization
+from biounet.inference.network_input import NetworkInput
 from biounet.io import Image, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
@@ -116,3 +117,9 @@ def test_a_model_of_several_networks_says_so(tmp_path):
     assert repr(model).splitlines()[0] == "Model for 3 classes, the mean of 2 networks"
     image = noise(20, 24)
     np.testing.assert_allclose(model.predict(image), biounet.load_model(tmp_path).predict(image), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [complex, object, str])
+def test_an_array_that_holds_no_real_numbers_is_refused(dtype):
+    with pytest.raises(ImageError, match="an image of real numbers is wanted, got an array of"):
+        NetworkInput.of(np.zeros((20, 24)).astype(dtype), ModelConfig())

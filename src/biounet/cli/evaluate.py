@@ -9,7 +9,7 @@ from rich.table import Table
 
 from biounet.cli.progress import progress, say
 from biounet.core.atomic_files import check_absent, replacing
-from biounet.core.errors import ConfigError
+from biounet.core.errors import ConfigError, OutputError
 from biounet.evaluation import Scores, evaluate, read_groups, to_csv, to_json
 
 __all__ = ["run_evaluation"]
@@ -41,7 +41,9 @@ def run_evaluation(
     """
     for path in (json_file, csv_file):
         if path is not None:
-            check_absent(path, overwrite=overwrite)
+            check_absent(path, overwrite=overwrite, file=True)
+            if path.resolve() in {given.resolve() for given in (result, truth, groups) if given is not None}:
+                raise OutputError(f"{path} is read to make the scores; choose another name for them")
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     with progress("scoring") as show:
         scores = evaluate(

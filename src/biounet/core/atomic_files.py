@@ -12,14 +12,24 @@ from biounet.core.errors import OutputError
 __all__ = ["check_absent", "remove_parts", "replacing", "sayable"]
 
 
-def check_absent(path: Path, *, overwrite: bool = False) -> None:
+def check_absent(path: Path, *, overwrite: bool = False, file: bool = False) -> None:
     """Refuse a path that exists already, unless it may be overwritten.
+
+    Parameters
+    ----------
+    path : Path
+    overwrite : bool
+        Whether a file or folder at `path` may be replaced.
+    file : bool
+        Whether a file will be written, which never replaces a folder.
 
     Raises
     ------
     OutputError
-        If `path` exists, unless `overwrite`.
+        If `path` exists, unless `overwrite`; or if it is a folder, and `file`.
     """
+    if file and path.is_dir():
+        raise OutputError(f"{path} is a folder, which a file does not replace; choose another name")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or give --overwrite")
 
@@ -57,7 +67,8 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        If `path` exists and may not be replaced, or writing fails. Then nothing is left behind.
+        If `path` exists and may not be replaced, or writing fails, or a file was written and `path` is a folder.
+        Then nothing is left behind.
 
     Examples
     --------
@@ -76,6 +87,7 @@ def replacing(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         try:
             yield temporary
             if temporary.is_file():
+                check_absent(path, overwrite=overwrite, file=True)
                 with temporary.open("rb") as stream:
                     os.fsync(stream.fileno())
             if path.is_dir():

@@ -112,7 +112,7 @@ class MissingExtraError(BiounetError, ImportError):
 
 
 # Import name of an optional library -> the extra of biounet that installs it.
-EXTRAS = {"zarr": "zarr", "distributed": "cluster", "roifile": "rois"}
+EXTRAS = {"zarr": "zarr", "distributed": "cluster", "roifile": "rois", "onnxruntime": "onnx", "yaml": "onnx"}
 
 
 def need(module: str) -> ModuleType:

@@ -16,7 +16,10 @@ from biounet.data.paired_files import file_in, folder_in, folders_in, labels_fol
 from biounet.data.stardist_layout import STARDIST
 from biounet.io import image_files
 
-__all__ = ["LAYOUTS", "images_in", "recognise", "truths_in"]
+__all__ = ["LABEL_FOLDERS", "LAYOUTS", "images_in", "recognise", "truths_in"]
+
+LABEL_FOLDERS = ("labels", "masks")
+"""Names of the folder of label files, beside ``images``."""
 
 
 def _two_files(path: Path, silver: bool) -> list[Pair] | None:

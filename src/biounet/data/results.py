@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from biounet.core.errors import ImageError, OutputError
-from biounet.data.layouts import LAYOUTS, images_in
+from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, images_in
 from biounet.io import format_of, is_folder_of_images, is_image, plain_name, suffixes
 
-__all__ = ["label_type", "name_outputs"]
+__all__ = ["check_annotations", "label_type", "name_outputs"]
 
 _NAMES = tuple(layout.names for layout in LAYOUTS.values() if layout.names is not None)
 """Names of results that challenges want."""
@@ -56,6 +56,25 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
             raise OutputError(f"{target} is an image to predict; choose another --out")
         taken[target] = path
     return pairs
+
+
+def check_annotations(pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Refuse results that would replace annotations: files in ``labels/`` or ``masks/`` beside ``images/``.
+
+    Parameters
+    ----------
+    pairs : images and results, as `name_outputs` gives them
+
+    Raises
+    ------
+    OutputError
+        If there is such a result.
+    """
+    for image, target in pairs:
+        image, folder = image.resolve(), target.parent.resolve()
+        beside = {image.parent.with_name(name) for name in LABEL_FOLDERS} if image.parent.name == "images" else set()
+        if folder in beside and target.exists():
+            raise OutputError(f"{target} is an annotation of {image.name}; choose another --out")
 
 
 def label_type(path: Path, usual: np.dtype[Any]) -> np.dtype[Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from biounet.core.atomic_files import check_absent
-from biounet.core.errors import ConfigError
+from biounet.core.errors import ConfigError, OutputError
 from biounet.export.bioimageio import write_package
 from biounet.export.onnx import write_onnx
 from biounet.export.pipeline import Pipeline, load_pipeline
@@ -50,11 +50,14 @@ def export_model(model: Path | str, out: Path | str, *, to: str, overwrite: bool
     ConfigError
         If there is no such format, or the model cannot be one graph.
     OutputError
-        If `out` exists and may not be replaced.
+        If `out` exists and may not be replaced, or has the suffix of a model file of biounet.
     ModelFileError
         If `model` is no model.
     """
     if to not in EXPORTERS:
         raise ConfigError(f"a model can be exported to {', '.join(EXPORTERS)}, got {to!r}")
-    check_absent(Path(out), overwrite=overwrite)
-    return EXPORTERS[to](load_pipeline(Path(model)), Path(out), overwrite=overwrite, **options)
+    out = Path(out)
+    check_absent(out, overwrite=overwrite, file=True)
+    if out.suffix == ".safetensors":
+        raise OutputError(f"{out} would be taken for a model of biounet; choose another name, such as {out.stem}.onnx")
+    return EXPORTERS[to](load_pipeline(Path(model)), out, overwrite=overwrite, **options)

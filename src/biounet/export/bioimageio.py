@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from biounet.core.atomic_files import replacing
-from biounet.core.boxes import ArrayReader, Box
-from biounet.core.errors import ConfigError, ShapeError, need
+from biounet.core.boxes import Box
+from biounet.core.errors import ConfigError, need
 from biounet.data.normalize import Normalization
 from biounet.export.onnx import OPSET, to_onnx
 from biounet.export.pipeline import Pipeline
 from biounet.export.torchscript import to_torchscript
 from biounet.inference.tiles import read_mirrored
-from biounet.io import Image, fit_channels, read
+from biounet.io import open_lazily
+from biounet.io.frames import frames_of
 
 __all__ = ["preprocessing", "write_package"]
 
@@ -187,23 +188,17 @@ def _channels(pipeline: Pipeline) -> list[str]:
 
 
 def _sample(pipeline: Pipeline, path: Path | None) -> NDArray[Any]:
-    """An image (C, *spatial) of the least size that readers may cut."""
+    """An image (C, *spatial) of the least size that readers may cut; of a film or stack the first frame."""
     size = pipeline.sizes()[0]
     if path is None:
         noise: NDArray[Any] = (100 + 20 * pipeline.sample(size)[0]).round().clip(0, 255)
         return noise
-    given: Image = read(path)
-    dims, array = len(pipeline.grid), given.array
-    while array.ndim > dims + ("C" in given.axes):
-        array = array[0]  # the first time point or section
-    if "C" not in given.axes:
-        array = array[np.newaxis]
-    if array.ndim != dims + 1:
-        raise ShapeError(f"{path}: the model takes {dims} spatial axes, got {given.axes} {given.array.shape}")
-    array = fit_channels(array, pipeline.card.model.in_channels, str(path))
-    start = tuple((have - want) // 2 for have, want in zip(array.shape[1:], size, strict=True))
-    box = Box(start, tuple(at + want for at, want in zip(start, size, strict=True)))
-    cut: NDArray[Any] = read_mirrored(ArrayReader(array), box)
+    model = pipeline.card.model
+    with open_lazily(path) as source:
+        frame = frames_of(source, dims=model.dims, channels=model.in_channels, name=path.name)[0]
+        start = tuple((have - want) // 2 for have, want in zip(frame.shape[1:], size, strict=True))
+        box = Box(start, tuple(at + want for at, want in zip(start, size, strict=True)))
+        cut: NDArray[Any] = read_mirrored(frame, box)
     return cut
 
 

@@ -10,7 +10,7 @@ from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import check_absent
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError
-from biounet.data.results import name_outputs
+from biounet.data.results import check_annotations, name_outputs
 from biounet.inference.ensemble import member_files
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
 from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
@@ -18,7 +18,7 @@ from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
-from biounet.io import load_libraries
+from biounet.io import format_of, load_libraries
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -126,7 +126,9 @@ def predict_files(
         raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
     pairs = name_outputs(inputs, out, save=save)
     for _, path in pairs:
-        check_absent(path, overwrite=overwrite or resume)
+        check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
+    if overwrite:
+        check_annotations(pairs)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
     first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)

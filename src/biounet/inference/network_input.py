@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from biounet.config import ModelConfig
 from biounet.core.boxes import Box
-from biounet.core.errors import ShapeError
+from biounet.core.errors import ImageError, ShapeError
 from biounet.io import AXES, ArrayImage, Image, LazyImage, fit_channels, open_lazily
 
 __all__ = ["NetworkInput", "Pixels"]
@@ -54,7 +54,7 @@ class NetworkInput:
         Raises
         ------
         ImageError
-            If a file cannot be opened.
+            If a file cannot be opened, or an array does not hold real numbers.
         ShapeError
             If the axes cannot be told, or the network does not take such images.
         """
@@ -62,6 +62,8 @@ class NetworkInput:
             found = cls(open_lazily(image, axes=axes), model, f"{Path(image).name}: ")
         else:
             array = np.asarray(image)
+            if array.dtype.kind not in "biuf":
+                raise ImageError(f"an image of real numbers is wanted, got an array of {array.dtype}; convert it")
             named = _ordered(array, axes) if axes else Image(array, _guess_axes(array.shape, model))
             found = cls(ArrayImage(named), model, "")
         try:
