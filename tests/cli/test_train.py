@@ -94,7 +94,7 @@ def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_stops_a_run_while_the_model_is_settled_lets_it_finish(dataset, tmp_path, monkeypatch, capfd, number):
+def test_what_stops_a_run_while_the_model_is_finalised_lets_it_finish(dataset, tmp_path, monkeypatch, capfd, number):
     finalise = runs.finalise
 
     def interrupted(*given, **options):

@@ -72,7 +72,7 @@ class Interrupt:
         if self.number:  # told once more, as `timeout` and SLURM do: patience ends by SIGKILL
             return
         self.number = number
-        now = "finishing: all steps are made, the model is settled" if self.finishing else "stopping after this step"
+        now = "finishing: all steps are made, the model is finalised" if self.finishing else "stopping after this step"
         say(f"{now}; Ctrl-C again to stop at once" if number == signal.SIGINT else f"{self.reason}: {now}")
 
 
