@@ -203,13 +203,16 @@ def test_grey_and_colour_images_share_a_table(measure, tmp_path):
     assert table["area_um2"].tolist() == [9, 3, 5, -1, -1, -1]
 
 
-def test_nothing_is_written_if_a_later_file_does_not_fit(measure, tmp_path):
+def test_a_later_file_that_does_not_fit_leaves_the_others(measure, tmp_path):
     for name, size in (("a.png", SQUARES.shape), ("b.png", (3, 3))):
         write(tmp_path / "labels" / name, Image(SQUARES.astype(np.uint8), "YX"))
         write(tmp_path / "images" / name, Image(np.ones(size, np.uint8), "YX"))
     words = ("--image", tmp_path / "images", "--out", tmp_path / "out", "--pictures", "--rois")
-    assert measure(tmp_path / "labels", *words)[0] == 2
-    assert not (tmp_path / "out").exists()
+    status, said = measure(tmp_path / "labels", *words)
+    assert status == 2
+    assert "b.png" in said
+    assert set(pandas.read_csv(tmp_path / "out" / "objects.csv")["image"]) == {"a.png"}
+    assert not list((tmp_path / "out").glob("*/b.*"))
 
 
 def test_frames_of_the_challenge_pair_by_number_and_regions_are_listed(measure, tmp_path):

@@ -122,13 +122,7 @@ def predict_files(
     BiounetError
         One line each, see `biounet.core.errors`.
     """
-    if save not in OUTPUTS:
-        raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
-    pairs = name_outputs(inputs, out, save=save)
-    for _, path in pairs:
-        check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
-    if overwrite:
-        check_annotations(pairs)
+    pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
     first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)
@@ -163,6 +157,20 @@ def predict_files(
     written = [path for source, path in pairs if source not in images.failures]
     images.finish(written, report=report)
     return written
+
+
+def _name_results(
+    inputs: Sequence[Path], out: Path, *, save: str, overwrite: bool, resume: bool
+) -> list[tuple[Path, Path]]:
+    """Images with the files of their results, none of which may replace what it must not."""
+    if save not in OUTPUTS:
+        raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
+    pairs = name_outputs(inputs, out, save=save)
+    for _, path in pairs:
+        check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
+    if overwrite:
+        check_annotations(pairs)
+    return pairs
 
 
 def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, batch: int, region_memory: int) -> Plan:
