@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, MissingExtraError, OutputError, ShapeError
-from biounet.io import Image, ome_zarr, open_lazily, read, write
+from biounet.io import Image, create, ome_zarr, open_lazily, read, write
 from biounet.io.ome_metadata import describe_image, parse
 from biounet.io.pyramid import halve, level_factors, level_shape
 
@@ -421,3 +421,14 @@ def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'biounet\[zarr\]'"):
         read(tmp_path / "a.zarr")
+
+
+def test_a_store_of_another_program_is_not_resumed(tmp_path):
+    path = tmp_path / "a.zarr"
+    write(path, Image(numbered((20, 30)), "YX"))
+    group = zarr.open_group(path, mode="r+")
+    del group.attrs["biounet"]
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    with pytest.raises(OutputError, match="was not written by biounet, so it cannot be resumed; give another name"):
+        create(path, shape=(20, 30), dtype="uint16", axes="YX", resume=True)
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before

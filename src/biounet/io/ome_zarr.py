@@ -98,6 +98,8 @@ class ZarrOutput:
             multiscale = parse(self._group.attrs)
             if multiscale is None:
                 raise OutputError(f"{path} is no OME-Zarr image that was begun; give another name")
+            if OURS not in self._group.attrs:
+                raise OutputError(f"{path} was not written by biounet, so it cannot be resumed; give another name")
             self._levels = [self._group[str(level)] for level in range(multiscale.levels)]
         self._labels = bool(self._group.attrs[OURS]["labels"])
         self.axes = multiscale.axes
