@@ -43,7 +43,7 @@ def train(name, dataset, folder, minutes):
     settings = RunConfig.preset("default").updated({"model.name": name, "train.minutes": minutes})
     config, data, normalization, _ = prepare(dataset, settings)
     experiment = TrainingRun(config, data, normalization, folder, make_fabric("auto", "auto"), began)
-    experiment.settle()
+    experiment.choose_settings()
     seconds, last = [], None
     for step in experiment.run():
         now = time.perf_counter()
