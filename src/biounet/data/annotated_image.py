@@ -16,7 +16,25 @@ from biounet.data.out_of_core import StripSizes, measure_whole, read_strips, str
 from biounet.data.statistics import ImageStatistics
 from biounet.data.targets import OF_WHOLE_OBJECTS, TARGETS
 
-__all__ = ["AnnotatedFile", "AnnotatedImage", "AnnotatedImageReader", "AnnotatedSource", "OnDemandImages"]
+__all__ = [
+    "AnnotatedFile",
+    "AnnotatedImage",
+    "AnnotatedImageReader",
+    "AnnotatedSource",
+    "OnDemandImages",
+    "anisotropy",
+]
+
+
+def anisotropy(spacing: Sequence[float] | None, *, axes: int) -> tuple[float, ...]:
+    """Pixel size along each axis, divided by that along X, so that distances are in pixels along X.
+
+    >>> anisotropy((0.5, 0.1, 0.1), axes=3), anisotropy(None, axes=2)
+    ((5.0, 1.0, 1.0), (1.0, 1.0))
+    """
+    if spacing is None:
+        return (1.0,) * axes
+    return tuple(round(float(step / spacing[-1]), 6) for step in spacing)
 
 
 class AnnotatedSource(Protocol):
@@ -29,6 +47,10 @@ class AnnotatedSource(Protocol):
     @property
     def in_memory(self) -> bool:
         """Whether `read` returns at once, since no file must be read."""
+
+    @property
+    def anisotropy(self) -> tuple[float, ...]:
+        """Pixel size along each spatial axis, divided by that along X; 1 where the file does not tell it."""
 
     @property
     def statistics(self) -> ImageStatistics:
@@ -73,6 +95,11 @@ class AnnotatedImage:
     def in_memory(self) -> bool:
         """Always true."""
         return True
+
+    @property
+    def anisotropy(self) -> tuple[float, ...]:
+        """Pixel size along each spatial axis, divided by that along X; 1 where the file does not tell it."""
+        return anisotropy(self.spacing, axes=self.target.ndim)
 
     @cached_property
     def statistics(self) -> ImageStatistics:
@@ -124,6 +151,11 @@ class AnnotatedFile:
     def in_memory(self) -> bool:
         """Always false."""
         return False
+
+    @property
+    def anisotropy(self) -> tuple[float, ...]:
+        """Pixel size along each spatial axis, divided by that along X; 1 where the file does not tell it."""
+        return anisotropy(self.pair.spacing, axes=len(self.pair.shape) - 1)
 
     @cached_property
     def statistics(self) -> ImageStatistics:
@@ -225,6 +257,9 @@ class AnnotatedImageReader:
         self, pair: Pair, image: NDArray[Any], labels: NDArray[Any], normalization: Normalization
     ) -> AnnotatedImage:
         """Normalise an image, and compute the target from its labels."""
-        target = np.maximum(TARGETS[self._target](labels) if self._target in TARGETS else labels, IGNORE)
+        target = labels
+        if self._target in TARGETS:
+            target = TARGETS[self._target](labels, spacing=anisotropy(pair.spacing, axes=labels.ndim))
+        target = np.maximum(target, IGNORE)
         normalised = normalization.measured(image).apply(image)
         return AnnotatedImage(pair.name, normalised, labels, target.astype(np.int64), pair.spacing)

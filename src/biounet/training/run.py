@@ -263,7 +263,8 @@ class TrainingRun:
         samples = prepare_samples(data, self.config, store, rank=rank, ranks=ranks)
         broadcast(self.fabric, 0)  # nobody goes on before all samples are there
         wanted = None if samples.device == device else device
-        return PatchSampler(samples, geometry, size, augment, train, wanted)
+        anisotropy = [image.anisotropy for image in data.train]
+        return PatchSampler(samples, geometry, size, augment, train, wanted, anisotropy)
 
     def check_folder(self, *, resume: bool) -> None:
         """Check that the run may be written into its folder, see `biounet.training.run_folder`; nothing is written."""
