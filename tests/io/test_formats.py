@@ -43,7 +43,15 @@ def write_companion(path, pixels):
     path.write_text(xml)
 
 
+def write_zip(path, pixels):
+    """An OME-Zarr folder, and the zip file of what is in it."""
+    write(path.with_name("plain.zarr"), Image(pixels, "YX"))
+    shutil.make_archive(str(path), "zip", path.with_name("plain.zarr"))
+    path.with_name(f"{path.name}.zip").rename(path)
+
+
 READ_ONLY = {
+    "OME-Zarr in a zip file": write_zip,
     "OME-XML beside OME-TIFF": write_companion,
     "JPEG": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
     "BMP and GIF": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
