@@ -32,7 +32,27 @@ SIZES = {"T": 2, "C": 3, "Z": 4, "Y": 20, "X": 30}
 STEPS = {"Z": 0.75, "Y": 0.25, "X": 0.5}
 WRITTEN = [form for form in FORMATS.values() if form.write is not None]
 HELD = [(form, holds, dtype) for form in WRITTEN for holds in form.holds for dtype in holds.dtypes]
+
+
+def write_companion(path, pixels):
+    """OME-XML, and the TIFF that it names beside it."""
+    tifffile.imwrite(path.with_name("plane.tif"), pixels)
+    sizes = f'SizeX="{pixels.shape[1]}" SizeY="{pixels.shape[0]}" SizeZ="1" SizeC="1" SizeT="1"'
+    data = '<TiffData IFD="0"><UUID FileName="plane.tif">urn:uuid:1</UUID></TiffData>'
+    xml = f'<OME><Image><Pixels DimensionOrder="XYZCT" {sizes}>{data}</Pixels></Image></OME>'
+    path.write_text(xml)
+
+
+def write_zip(path, pixels):
+    """An OME-Zarr folder, and the zip file of what is in it."""
+    write(path.with_name("plain.zarr"), Image(pixels, "YX"))
+    shutil.make_archive(str(path), "zip", path.with_name("plain.zarr"))
+    path.with_name(f"{path.name}.zip").rename(path)
+
+
 READ_ONLY = {
+    "OME-Zarr in a zip file": write_zip,
+    "OME-XML beside OME-TIFF": write_companion,
     "JPEG": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
     "BMP and GIF": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
     "TIFF of microscopes and scanners": lambda path, pixels: tifffile.imwrite(path, pixels),

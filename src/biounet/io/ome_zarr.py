@@ -1,6 +1,8 @@
 """OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; chunks that are there show how far a run came."""
 
+import zipfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +16,7 @@ from biounet.io.image import AXES, Image, name_axes
 from biounet.io.ome_metadata import describe_image, describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
 from biounet.io.pyramid import halve, level_factors, level_shape
+from biounet.io.selection import Selection
 from biounet.io.zarr_layout import (
     FORMAT,
     OURS,
@@ -33,17 +36,18 @@ __all__ = ["ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"
 class ZarrImage:
     """An OME-Zarr image as a `biounet.io.LazyImage`; see `open_lazily`."""
 
-    def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
+    def __init__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> None:
         self.path = path
-        with reading(path, "OME-Zarr"):
-            self._array, multiscale = find_image(need("zarr").open(path, mode="r"), path, labels)
-            stored = name_axes(multiscale.axes, axes, str(path))
+        with reading(path, "OME-Zarr"), ExitStack() as stack:
+            self._array, multiscale = find_image(_open(path, stack), path, selection=selection, labels=labels)
+            stored = name_axes(multiscale.axes, selection.axes, str(path))
             self.axes = "".join(axis for axis in AXES if axis in stored)
             self._order = [stored.index(axis) for axis in self.axes]
             self.shape = tuple(self._array.shape[index] for index in self._order)
             self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
             self.spacing = fit_spacing(dict(multiscale.spacing), self.axes)
             self.version = VERSION[self._array.metadata.zarr_format]
+            self._files = stack.pop_all()
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image.
@@ -80,7 +84,7 @@ class ZarrImage:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Nothing is kept open."""
+        self._files.close()
 
 
 class ZarrOutput:
@@ -160,14 +164,15 @@ class ZarrOutput:
         return self.path / str(level) / str(self._levels[level].metadata.encode_chunk_key(chunk))
 
 
-def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> ZarrImage:
-    """Open an OME-Zarr image, or ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
+def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> ZarrImage:
+    """Open an OME-Zarr image, or one inside such as ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
 
     Notes
     -----
     For `labels`, an image that has labels under ``labels/name`` stands for those, if there is but one name.
+    The store may be a zip file. Of several images, series are numbers or paths, such as ``A/1/0`` in a plate.
     """
-    return ZarrImage(path, axes=axes, labels=labels)
+    return ZarrImage(path, selection=selection, labels=labels)
 
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
@@ -238,6 +243,22 @@ def create(
 def attach(path: Path) -> ZarrOutput:
     """Open an OME-Zarr image that another process has created, to write other regions of it."""
     return ZarrOutput(path)
+
+
+def _open(path: Path, files: ExitStack) -> Any:
+    """The group or array at a path, in a folder or a zip file, which `files` closes."""
+    zarr = need("zarr")
+    if not path.is_file():
+        return zarr.open(path, mode="r")
+    if path.suffix.lower() == ".zarr":
+        what = "a zip file: name it .zarr.zip" if zipfile.is_zipfile(path) else "a file: OME-Zarr is a folder"
+        raise ImageError(f"{path} is {what}")
+    with zipfile.ZipFile(path) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    inside = (
+        "" if tops & {".zgroup", ".zarray", "zarr.json"} else min(tops, default="")
+    )  # folders are zipped whole, too
+    return zarr.open(files.enter_context(zarr.storage.ZipStore(path, mode="r")), path=inside, mode="r")
 
 
 def _surroundings(path: Path, version: str) -> tuple[str, int | None]:
