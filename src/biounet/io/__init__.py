@@ -1,6 +1,7 @@
 """Image files: any of `FORMATS` to an array with axes and pixel size, and back; whole or by region."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from biounet.io.formats import (
 )
 from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
 from biounet.io.pixels import fit_channels, narrow_integers
+from biounet.io.selection import Selection, WithChannels
 
 __all__ = [
     "AXES",
@@ -38,6 +40,7 @@ __all__ = [
     "LazyImage",
     "LazyOutput",
     "ResumableOutput",
+    "Selection",
     "attach",
     "create",
     "fit_channels",
@@ -56,7 +59,15 @@ __all__ = [
 ]
 
 
-def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = False) -> LazyImage:
+def open_lazily(
+    path: Path | str,
+    *,
+    axes: str | None = None,
+    series: int | str | None = None,
+    channel: Sequence[int] | None = None,
+    level: int = 0,
+    labels: bool = False,
+) -> LazyImage:
     """Open an image for reading by region.
 
     Parameters
@@ -64,7 +75,13 @@ def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = Fal
     path : Path
         A file or an OME-Zarr folder.
     axes : str
-        What the axes of the file are, in its own order, where it does not name them, e.g. ``"TYX"``.
+        What the axes of the file are, in its own order, e.g. ``"TYX"``; it overrules what the file says.
+    series : int or str
+        Number, from 0, or name of an image in a file of several.
+    channel : numbers of channels, from 0
+        One channel alone is an image without an axis C.
+    level : int
+        Of a pyramid; 0 has all pixels. The pixel size is that of the level.
     labels : bool
         The file holds labels: palette entries are read as their numbers, not as colours.
 
@@ -76,19 +93,32 @@ def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = Fal
     Raises
     ------
     ImageError
-        If it cannot be read, or does not name its axes. The same for each region that is read later,
-        also if that holds NaN or infinity.
+        If it cannot be read, does not name its axes, or has no such series, channel or level.
+        The same for each region that is read later, also if that holds NaN or infinity.
     """
     path = Path(path)
     opener = format_of(path)
     if not path.exists():
         raise ImageError(f"{path}: there is no such file; check the name")
-    image = opener.open_lazily(path, axes=axes, labels=labels)
+    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    image = opener.open_lazily(path, selection=selection, labels=labels)
+    if selection.channel is not None:
+        with ExitStack() as stack:
+            image = WithChannels(stack.enter_context(image), selection.channel, path.name)
+            stack.pop_all()  # it stays open unless a channel is missing
     one_section = "Z" in image.axes and image.shape[image.axes.index("Z")] == 1
     return WithoutZ(image) if one_section else image
 
 
-def read(path: Path | str, *, axes: str | None = None, labels: bool = False) -> Image:
+def read(
+    path: Path | str,
+    *,
+    axes: str | None = None,
+    series: int | str | None = None,
+    channel: Sequence[int] | None = None,
+    level: int = 0,
+    labels: bool = False,
+) -> Image:
     """Read a whole image; see `open_lazily` for options and errors.
 
     Returns
@@ -105,7 +135,7 @@ def read(path: Path | str, *, axes: str | None = None, labels: bool = False) -> 
     >>> image.axes, image.array.shape, image.spacing
     ('ZYX', (2, 20, 30), (0.5, 0.1, 0.1))
     """
-    with open_lazily(path, axes=axes, labels=labels) as lazy:
+    with open_lazily(path, axes=axes, series=series, channel=channel, level=level, labels=labels) as lazy:
         whole = Box((0,) * len(lazy.shape), lazy.shape)
         return Image(lazy.read(whole), lazy.axes, lazy.spacing)
 

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from biounet.core.errors import OutputError
 from biounet.io.image import Image, LazyImage, LazyOutput, ResumableOutput
+from biounet.io.selection import Selection
 
 __all__ = ["NUMBERS", "Format", "Holds"]
 
@@ -45,8 +46,8 @@ class Holds:
 class Opener(Protocol):
     """Function that opens an image file for reading by region; see `biounet.io.open_lazily`."""
 
-    def __call__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> LazyImage:
-        """Open a file."""
+    def __call__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> LazyImage:
+        """Open a file, of which axes, series and level are selected; `biounet.io.open_lazily` picks the channels."""
 
 
 class Writer(Protocol):

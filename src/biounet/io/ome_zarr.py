@@ -14,6 +14,7 @@ from biounet.io.image import AXES, Image, name_axes
 from biounet.io.ome_metadata import describe_image, describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
 from biounet.io.pyramid import halve, level_factors, level_shape
+from biounet.io.selection import Selection
 from biounet.io.zarr_layout import (
     FORMAT,
     OURS,
@@ -33,11 +34,12 @@ __all__ = ["ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"
 class ZarrImage:
     """An OME-Zarr image as a `biounet.io.LazyImage`; see `open_lazily`."""
 
-    def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
+    def __init__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> None:
         self.path = path
+        selection.check_single(path, "OME-Zarr")
         with reading(path, "OME-Zarr"):
             self._array, multiscale = find_image(need("zarr").open(path, mode="r"), path, labels)
-            stored = name_axes(multiscale.axes, axes, str(path))
+            stored = name_axes(multiscale.axes, selection.axes, str(path))
             self.axes = "".join(axis for axis in AXES if axis in stored)
             self._order = [stored.index(axis) for axis in self.axes]
             self.shape = tuple(self._array.shape[index] for index in self._order)
@@ -160,14 +162,14 @@ class ZarrOutput:
         return self.path / str(level) / str(self._levels[level].metadata.encode_chunk_key(chunk))
 
 
-def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> ZarrImage:
+def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> ZarrImage:
     """Open an OME-Zarr image, or ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
 
     Notes
     -----
     For `labels`, an image that has labels under ``labels/name`` stands for those, if there is but one name.
     """
-    return ZarrImage(path, axes=axes, labels=labels)
+    return ZarrImage(path, selection=selection, labels=labels)
 
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:

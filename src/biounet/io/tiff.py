@@ -17,6 +17,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError, ShapeError
 from biounet.io.image import AXES, Image, name_axes
 from biounet.io.pixels import check_finite, reading
+from biounet.io.selection import Selection
 from biounet.io.tiff_display import Orientation, Palette
 from biounet.io.tiff_metadata import raising_logged_errors, read_spacing
 from biounet.io.tiff_pages import PageReader
@@ -37,8 +38,9 @@ ALPHA = ((1,), (2,))
 class TiffImage:
     """A TIFF file as a `biounet.io.LazyImage`; see `open_lazily`."""
 
-    def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
+    def __init__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> None:
         self._path = path
+        selection.check_single(path, "TIFF")
         with reading(path, "TIFF"), ExitStack() as stack:
             with raising_logged_errors():
                 file = stack.enter_context(tifffile.TiffFile(path))
@@ -48,7 +50,7 @@ class TiffImage:
                 white_is_zero = series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
                 self._inverted = white_is_zero and series.dtype.kind == "u" and not labels  # masks are as they are
                 self._upright = Orientation.of(series.keyframe)
-                self._describe(series, axes)
+                self._describe(series, selection.axes)
                 self.spacing = read_spacing(file, self.axes)
             self._files = stack.pop_all()
 
@@ -180,7 +182,7 @@ class TiffOutput:
         self._files.__exit__(*error)
 
 
-def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> TiffImage:
+def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> TiffImage:
     """Open a TIFF file for reading by region; see `biounet.io.open_lazily`.
 
     Notes
@@ -190,7 +192,7 @@ def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) ->
     decoded page by page. Colour samples are channels. Palettes, WhiteIsZero and orientation are applied as any viewer
     does; labels are the numbers in the file, turned upright.
     """
-    return TiffImage(path, axes=axes, labels=labels)
+    return TiffImage(path, selection=selection, labels=labels)
 
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
