@@ -46,7 +46,8 @@ class TiffImage:
                 file = stack.enter_context(tifffile.TiffFile(path))
                 series = _only_series(file, path)
                 self._pages = PageReader(stack.enter_context(path.open("rb", buffering=0)), series)
-                self._colours = None if labels or file.is_imagej else Palette.of(series.keyframe)
+                displayed = labels or file.is_imagej or file.is_lsm  # their look-up tables are no palettes
+                self._colours = None if displayed else Palette.of(series.keyframe)
                 white_is_zero = series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
                 self._inverted = white_is_zero and series.dtype.kind == "u" and not labels  # masks are as they are
                 self._upright = Orientation.of(series.keyframe)

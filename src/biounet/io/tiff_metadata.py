@@ -16,6 +16,9 @@ from biounet.io.units import micrometres
 __all__ = ["raising_logged_errors", "read_spacing"]
 
 
+SMALLEST = 1e-6
+"""Micrometres below which a distance of sections means that there are none."""
+
 RESOLUTION_UNITS = {2: 25_400.0, 3: 10_000.0}
 """The TIFF tag ResolutionUnit (inch, centimetre) in micrometres."""
 
@@ -35,6 +38,12 @@ def read_spacing(file: tifffile.TiffFile, axes: str) -> tuple[float, ...] | None
         units["X"] = micrometres(str(metadata.get("unit", "")))
         sizes = _resolution(file, units["Y"], units["X"])
         sizes["Z"] = (units["Z"] or 0.0) * abs(float(metadata.get("spacing", 1.0)))
+    elif file.is_lsm:
+        sizes = {axis: 1e6 * float(file.lsm_metadata[f"VoxelSize{axis}"]) for axis in "YX"}
+        depth = 1e6 * float(file.lsm_metadata["VoxelSizeZ"])
+        sizes["Z"] = depth if depth > SMALLEST else None
+    elif file.is_stk:
+        sizes = _stk_spacing(file.stk_metadata)
     else:
         tag = file.pages.first.tags.get("ResolutionUnit")
         unit = RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)
@@ -68,6 +77,15 @@ def _described(file: tifffile.TiffFile) -> dict[str, float | None]:
     """Pixel size that a slide scanner of Aperio writes into the description, as ``MPP = 0.499``."""
     found = re.search(r"\bMPP\s*=\s*([0-9.]+)", str(file.pages.first.description))
     return {axis: float(found[1]) for axis in "YX"} if found else {}
+
+
+def _stk_spacing(metadata: Any) -> dict[str, float | None]:
+    """Pixel sizes that MetaMorph writes into STK files."""
+    unit = micrometres(str(metadata.get("CalibrationUnits", ""))) if metadata.get("SpatialCalibration") else None
+    sizes = {axis: unit * float(metadata[f"{axis}Calibration"]) if unit else None for axis in "YX"}
+    depths = metadata.get("ZDistance", ())
+    sizes["Z"] = abs(float(depths[0])) if len(depths) else None
+    return sizes
 
 
 def _resolution(file: tifffile.TiffFile, high: float | None, wide: float | None) -> dict[str, float | None]:
