@@ -63,10 +63,18 @@ def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool 
         source: Source = _Czifile(path) if LIBRARY == "czifile" else _PylibCZIrw(path)
         try:
             names = [f"scene {number}" for number in source.scenes]
-            scene = list(source.scenes)[pick_series(names, selection, path, KIND)]
+            number, notes = pick_series(names, selection, path, KIND)
+            scene = list(source.scenes)[number]
             array = _Scene(source, scene, path)
             return SlicedImage(
-                path, array, array.axes, _sizes(source.xml), kind=KIND, axes=selection.axes, close=source.close
+                path,
+                array,
+                array.axes,
+                _sizes(source.xml),
+                kind=KIND,
+                axes=selection.axes,
+                close=source.close,
+                notes=notes,
             )
         except BaseException:
             source.close()
@@ -176,9 +184,8 @@ class _PylibCZIrw:
             tiles.append(tile)
             return False  # one is enough
 
-        plane = {
-            axis: number for axis, number in at.items() if len(self.ranges[axis]) > 1
-        }  # tiles may leave out others
+        # Tiles may leave out axes of one coordinate.
+        plane = {axis: number for axis, number in at.items() if len(self.ranges[axis]) > 1}
         self._file.enumerate_subblocks_subset(stop, plane=plane, roi=self.scenes[scene], only_layer0=True)
         if not tiles:
             raise _missing(self._name, at)

@@ -61,7 +61,8 @@ def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool 
     with reading(path, KIND):
         headers = _headers(path)
         names = list(dict.fromkeys(str(header.get("SeriesInstanceUID")) for _, header in headers))
-        wanted = names[pick_series(names, selection, path, KIND)]
+        number, notes = pick_series(names, selection, path, KIND)
+        wanted = names[number]
         chosen = [(file, header) for file, header in headers if str(header.get("SeriesInstanceUID")) == wanted]
         kinds = {(header.Rows, header.Columns, header.get("SamplesPerPixel", 1)) for _, header in chosen}
         if len(kinds) > 1:
@@ -72,7 +73,8 @@ def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool 
     colours = (samples,) if samples > 1 else ()
     array = Planes(stack.shape, (rows, columns, *colours), frames.dtype, frames.read)
     stored = f"{stack.axes}YX{'S' * len(colours)}"
-    return SlicedImage(path, array, stored, stack.sizes, kind=KIND, axes=selection.axes, note=stack.note)
+    notes += (stack.note,) if stack.note else ()
+    return SlicedImage(path, array, stored, stack.sizes, kind=KIND, axes=selection.axes, notes=notes)
 
 
 class _Frames:

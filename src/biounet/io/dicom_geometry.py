@@ -102,7 +102,7 @@ def order(slices: Iterable[Slice], name: str) -> Stack:
     >>> [part.path.stem for part in stack.slices], stack.axes, stack.sizes["Z"]
     (['0.0', '5.0', '20.0'], 'Z', 5000.0)
     >>> stack.note
-    'series: 2 slices are missing (steps of 5 to 15 mm); volumes there are wrong'
+    '2 slices are missing (steps of 5 to 15 mm); volumes there are wrong'
     """
     found = sorted(slices, key=lambda part: part.place)
     steps = found[0].spacing
@@ -133,17 +133,17 @@ def order(slices: Iterable[Slice], name: str) -> Stack:
         "".join(axis for axis, _ in counted),
         tuple(count for _, count in counted),
         sizes,
-        _gaps(between, name),
+        _gaps(between),
     )
 
 
-def _gaps(between: Any, name: str) -> str:
+def _gaps(between: Any) -> str:
     """What to say of slices that are missing."""
     if len(between) < 2 or between.max() < GAP * between.min():
         return ""
     missing = int(sum(round(step / between.min()) - 1 for step in between))
     said = "1 slice is" if missing == 1 else f"{missing} slices are"
-    return f"{name}: {said} missing (steps of {between.min():g} to {between.max():g} mm); volumes there are wrong"
+    return f"{said} missing (steps of {between.min():g} to {between.max():g} mm); volumes there are wrong"
 
 
 def _position(part: Slice) -> float:

@@ -33,10 +33,18 @@ def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool 
             names = [image.path for image in file.images]
             if not names:
                 raise ImageError(f"{path.name} holds no image; export the image again")
-            image = file.images[pick_series(names, selection, path, KIND)]
+            number, notes = pick_series(names, selection, path, KIND)
+            image = file.images[number]
             stored = _axes(image)
             return SlicedImage(
-                path, _array(image), stored, _sizes(image), kind=KIND, axes=selection.axes, close=file.close
+                path,
+                _array(image),
+                stored,
+                _sizes(image),
+                kind=KIND,
+                axes=selection.axes,
+                close=file.close,
+                notes=notes,
             )
         except BaseException:
             file.close()

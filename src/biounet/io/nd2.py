@@ -39,7 +39,7 @@ def _open(file: Any, path: Path, selection: Selection) -> SlicedImage:
     unknown = {axis: size for axis, size in sizes.items() if axis not in "TZPCYXS" and size > 1}
     if unknown:
         raise ImageError(f"{path.name}: axes {', '.join(unknown)} of ND2 are not known; export it as OME-TIFF")
-    position = pick_series([f"position {number}" for number in range(sizes.get("P", 1))], selection, path, KIND)
+    position, notes = pick_series([f"position {number}" for number in range(sizes.get("P", 1))], selection, path, KIND)
     loops = [axis for axis in LOOPS if axis in sizes]
     numbers = {
         tuple(where.get(axis, 0) for axis in loops): number
@@ -63,7 +63,7 @@ def _open(file: Any, path: Path, selection: Selection) -> SlicedImage:
         plane = [axis for axis in plane if axis != "C"]
         shape, stored = tuple(sizes[axis] for axis in plane), stored.replace("C", "")
     array = Planes([sizes[axis] for axis in loops], shape, file.dtype, frame)
-    return SlicedImage(path, array, stored, _voxel(file), kind=KIND, axes=selection.axes, close=file.close)
+    return SlicedImage(path, array, stored, _voxel(file), kind=KIND, axes=selection.axes, close=file.close, notes=notes)
 
 
 def _positions(file: Any) -> list[Mapping[str, int]]:

@@ -20,6 +20,10 @@ NARROW = 6
 """Pixels below which the last axis of a plain array is doubted: it is more likely that of channels."""
 
 
+NAMED = 20
+"""So many images of a file are named."""
+
+
 class Sliceable(Protocol):
     """Array of any library: h5py, nibabel, numpy, or one of ours."""
 
@@ -48,7 +52,7 @@ class SlicedImage:
     kind : name of the format, for errors
     axes : what the user says the axes are
     close : function that closes the file
-    note : what a person should know of the file, such as a slice that is missing
+    notes : what a person should know of the file, such as a slice that is missing
 
     Examples
     --------
@@ -67,10 +71,9 @@ class SlicedImage:
         kind: str,
         axes: str | None = None,
         close: Callable[[], object] = lambda: None,
-        note: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         self._path, self._array, self._kind, self._close = path, array, kind, close
-        self.note = note
         given = np.dtype(array.dtype)
         if given.kind not in "buif" or not array.shape:
             close()
@@ -81,6 +84,11 @@ class SlicedImage:
         self.shape = tuple(int(array.shape[index]) for index in self._order)
         self.dtype = np.dtype(np.uint8) if given.kind == "b" else given.newbyteorder("=")
         self.spacing = fit_spacing(dict(sizes), self.axes)
+        self.notes = tuple(notes)
+        if axes is None and "I" in stored:
+            film = stored.replace("I", "T")
+            count = self.shape[self.axes.index("Z")]
+            self.notes += (f"its {count} planes are taken for sections (Z); if it is a film give --axes {film}",)
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image.
@@ -194,7 +202,7 @@ def plain_axes(shape: Sequence[int], name: str, axes: str | None) -> str:
     return ("IQ?????"[: len(shape) - 2])[::-1] + "YX"
 
 
-def pick_series(names: Sequence[str], selection: Selection, path: Path, kind: str) -> int:
+def pick_series(names: Sequence[str], selection: Selection, path: Path, kind: str) -> tuple[int, tuple[str, ...]]:
     """Number of the image that is meant in a file of several: the first, unless another is selected.
 
     Parameters
@@ -202,6 +210,10 @@ def pick_series(names: Sequence[str], selection: Selection, path: Path, kind: st
     names : of the images
     selection : Selection
     path, kind : of the file and its format, for errors
+
+    Returns
+    -------
+    The number, and notes on images that are left out though nobody chose
 
     Raises
     ------
@@ -211,13 +223,21 @@ def pick_series(names: Sequence[str], selection: Selection, path: Path, kind: st
     Examples
     --------
     >>> pick_series(["left", "right"], Selection(series="right"), Path("a.lif"), "LIF")
-    1
+    (1, ())
+    >>> pick_series(["left", "right"], Selection(), Path("a.lif"), "LIF")
+    (0, ('it holds 2 images, the first (left) is read; left out: 1 right; --series N takes another',))
     """
     Selection(level=selection.level).check_single(path, kind)
-    wanted = 0 if selection.series is None else selection.series
+    listed = [f"{number} {name}" for number, name in enumerate(names)]
+    wanted = selection.series
+    if wanted is None:
+        left = ", ".join(listed[1:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        said = (
+            f"it holds {len(names)} images, the first ({names[0]}) is read; left out: {left}; --series N takes another"
+        )
+        return 0, (said,) if left else ()
     if wanted in names:
-        return names.index(str(wanted))
+        return names.index(str(wanted)), ()
     if str(wanted).isdecimal() and int(wanted) < len(names):
-        return int(wanted)
-    listed = ", ".join(f"{number} ({name})" for number, name in enumerate(names[:20]))
-    raise ImageError(f"{path.name}: there is no series {wanted}; it holds {len(names)}: {listed}; give one as --series")
+        return int(wanted), ()
+    raise ImageError(f"{path.name}: there is no series {wanted}; give --series N, one of {', '.join(listed[:NAMED])}")
