@@ -43,14 +43,13 @@ def write_dicom(path, pixels, *, place=(0.0, 0.0, 0.0), series="1.2.3", **fields
 
 
 def write_czi(path, planes, *, scale=None):
-    """Planes (rows, columns) by their position: ``{"C": 0, "Z": 1}`` as a tuple of pairs."""
+    """Planes (rows, columns) or (rows, columns, 3) by their position, as pairs of axis and number, and their scene."""
     pyczi = pytest.importorskip("pylibCZIrw.czi", reason="only pylibCZIrw writes CZI, and it is for Python 3.11")
     with pyczi.create_czi(str(path)) as file:
         for (at, scene), pixels in planes.items():
-            where = {"C": 0, **dict(at)}
-            file.write(
-                pixels.reshape(*pixels.shape[:2], -1), plane=where, scene=scene, location=(100 * (scene or 0), 5)
-            )
+            where = {"plane": {"C": 0, **dict(at)}, "location": (100 * (scene or 0), 5)}
+            where |= {} if scene is None else {"scene": scene}
+            file.write(pixels.reshape(*pixels.shape[:2], -1), **where)
         if scale:
             file.write_metadata("made", scale_x=scale[2], scale_y=scale[1], scale_z=scale[0])
 
