@@ -54,6 +54,15 @@ def write_czi(path, planes, *, scale=None):
             file.write_metadata("made", scale_x=scale[2], scale_y=scale[1], scale_z=scale[0])
 
 
+def write_companion(path, pixels):
+    """OME-XML, and the TIFF that it names beside it."""
+    tifffile.imwrite(path.with_name("plane.tif"), pixels)
+    sizes = f'SizeX="{pixels.shape[1]}" SizeY="{pixels.shape[0]}" SizeZ="1" SizeC="1" SizeT="1"'
+    data = '<TiffData IFD="0"><UUID FileName="plane.tif">urn:uuid:1</UUID></TiffData>'
+    xml = f'<OME><Image><Pixels DimensionOrder="XYZCT" {sizes}>{data}</Pixels></Image></OME>'
+    path.write_text(xml)
+
+
 def write_hdf5(path, pixels):
     with h5py.File(path, "w") as file:
         file.create_dataset("volumes/raw", data=pixels, chunks=True)
@@ -82,6 +91,7 @@ def copy_sample(name):
 
 
 READ_ONLY = {
+    "OME-XML beside OME-TIFF": write_companion,
     "JPEG": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
     "BMP and GIF": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
     "TIFF of microscopes and scanners": lambda path, pixels: tifffile.imwrite(path, pixels),

@@ -5,10 +5,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from biounet.core.errors import DatasetError, ImageError, need
-from biounet.io import czi, dicom, hdf5, lif, mrc, nd2, nifti, nrrd, numpy_file, ome_zarr, png, tiff
+from biounet.io import czi, dicom, hdf5, lif, mrc, nd2, nifti, nrrd, numpy_file, ome_zarr, png, tiff, tiff_output
 from biounet.io.format import NUMBERS, Format, Holds
 from biounet.io.image import AXES
 from biounet.io.inner_path import split_inner
+from biounet.io.ome_tiff import COMPANION
 
 __all__ = [
     "FORMATS",
@@ -48,9 +49,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 name="TIFF",
                 suffixes=(".tif", ".tiff", ".btf", ".tf8"),
                 open_lazily=tiff.open_lazily,
-                write=tiff.write,
-                create=tiff.create,
+                write=tiff_output.write,
+                create=tiff_output.create,
                 holds=(Holds(axes=AXES, dtypes=NUMBERS),),
+            ),
+            Format(
+                name="OME-XML beside OME-TIFF",
+                suffixes=(COMPANION,),
+                open_lazily=tiff.open_lazily,
             ),
             Format(
                 name="TIFF of microscopes and scanners",
@@ -165,9 +171,13 @@ def load_libraries(paths: Iterable[Path]) -> None:
 
 
 def image_files(folder: Path | str) -> tuple[Path, ...]:
-    """The images of a folder, of all `FORMATS`, sorted by name; hidden files are left out."""
+    """The images of a folder, of all `FORMATS`, sorted by name.
+
+    Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them.
+    """
     paths = sorted(Path(folder).iterdir())
-    return tuple(path for path in paths if _format_by_name(path.name) and not path.name.startswith("."))
+    shown = [path for path in paths if not path.name.startswith(".") and not path.name.lower().endswith(COMPANION)]
+    return tuple(path for path in shown if _format_by_name(path.name))
 
 
 def plain_name(path: Path) -> str:

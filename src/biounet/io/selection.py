@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ImageError
-from biounet.io.image import LazyImage
+from biounet.io.image import LazyImage, notes_of
 
 __all__ = ["Selection", "WithChannels"]
 
@@ -106,6 +106,7 @@ class WithChannels:
         self.shape = tuple(size for _, size in sizes)
         self.dtype = image.dtype
         self.spacing = image.spacing
+        self.notes = notes_of(image)
 
     def read(self, box: Box) -> NDArray[np.generic]:
         """Return the pixels of a region inside the image."""
