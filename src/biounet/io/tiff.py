@@ -41,7 +41,8 @@ class TiffImage:
                 series = open_stack(path, selection, stack)
                 self._pages = PageReader(series)
                 stack.callback(self._pages.close)
-                self._colours = None if labels or series.keyframe.is_imagej else Palette.of(series.keyframe)
+                shown = series.keyframe.is_imagej or series.keyframe.is_lsm  # look-up tables, which are no palettes
+                self._colours = None if labels or shown else Palette.of(series.keyframe)
                 white_is_zero = series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
                 dtype = series.keyframe.dtype
                 self._inverted = white_is_zero and dtype.kind == "u" and not labels  # masks are as they are

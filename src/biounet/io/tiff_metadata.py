@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import tifffile
 
@@ -13,6 +14,9 @@ from biounet.io.units import micrometres
 
 __all__ = ["raising_logged_errors", "read_sizes"]
 
+
+SMALLEST = 1e-6
+"""Micrometres below which a distance of sections means that there are none."""
 
 RESOLUTION_UNITS = {2: 25_400.0, 3: 10_000.0}
 """The TIFF tag ResolutionUnit (inch, centimetre) in micrometres."""
@@ -32,6 +36,11 @@ def read_sizes(file: tifffile.TiffFile) -> dict[str, float | None]:
         sizes = _resolution(file, units["Y"], units["X"])
         sizes["Z"] = (units["Z"] or 0.0) * abs(float(metadata.get("spacing", 1.0)))
         return sizes
+    if file.is_lsm:
+        voxel = {axis: 1e6 * float(file.lsm_metadata[f"VoxelSize{axis}"]) for axis in "ZYX"}
+        return {axis: size if size > SMALLEST else None for axis, size in voxel.items()}
+    if file.is_stk:
+        return _stk_sizes(file.stk_metadata)
     tag = file.pages.first.tags.get("ResolutionUnit")
     unit = RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)
     return _described(file) or trust_density(_resolution(file, unit, unit))
@@ -63,6 +72,15 @@ def _described(file: tifffile.TiffFile) -> dict[str, float | None]:
     """Pixel size that a slide scanner of Aperio writes into the description, as ``MPP = 0.499``."""
     found = re.search(r"\bMPP\s*=\s*([0-9.]+)", str(file.pages.first.description))
     return {axis: float(found[1]) for axis in "YX"} if found else {}
+
+
+def _stk_sizes(metadata: Any) -> dict[str, float | None]:
+    """Pixel sizes that MetaMorph writes into STK files."""
+    unit = micrometres(str(metadata.get("CalibrationUnits", ""))) if metadata.get("SpatialCalibration") else None
+    sizes = {axis: unit * float(metadata[f"{axis}Calibration"]) if unit else None for axis in "YX"}
+    depths = metadata.get("ZDistance", ())
+    sizes["Z"] = abs(float(depths[0])) if len(depths) else None
+    return sizes
 
 
 def _resolution(file: tifffile.TiffFile, high: float | None, wide: float | None) -> dict[str, float | None]:
