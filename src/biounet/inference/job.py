@@ -9,12 +9,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.errors import ConfigError, ShapeError
+from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.data.normalize import Normalization, measure
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
-from biounet.inference.tiles import Tile, TilePlan, read_mirrored
+from biounet.inference.tiles import Tile, TilePlan, check_tile, read_mirrored
 from biounet.io import open_lazily
 from biounet.io.frames import frames_of
 from biounet.measurement.checks import foreground
@@ -184,12 +184,21 @@ class Job:
             return np.concatenate([pixels, foreground(inside[1:] if len(inside) == 2 else inside)])
         return pixels
 
+    def _check(self, task: TileTask, probabilities: Floats) -> None:
+        """Refuse a tile that is not finite, in words that name the image and the frame."""
+        frame = self.frames[task.frame]
+        try:
+            check_tile(probabilities, task.tile.output, position=frame.position)
+        except ImageError as error:
+            raise ImageError(f"{frame.name}: {error}") from error
+
     def run(
         self, tasks: Iterable[TileTask], put: Callable[[TileTask, NDArray[Any]], None], *, batch: int = 1
     ) -> Iterator[int]:
         """Predict tiles in this process, and put each where it belongs; see `run_tiles`."""
 
         def write(task: TileTask, probabilities: Floats) -> None:
+            self._check(task, probabilities)
             put(task, self.encode(task, probabilities))
 
         return run_tiles(self.net, tasks, self.tiles.step, read=self.read, write=write, batch=batch)
