@@ -22,7 +22,6 @@ from biounet.config.tasks import TARGETS_OF_TASKS, Task, task_of
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ConfigError, ModelFileError
 from biounet.data.normalize import Normalization
-from biounet.data.targets import least_classes
 from biounet.models import build
 from biounet.models.weights import check_numbers, check_shapes
 
@@ -184,18 +183,17 @@ def _card(file: Any, path: Path) -> ModelCard:
 
 
 def _check_channels(card: ModelCard) -> None:
-    """Refuse statistics of other channels or axes than the network has, and classes that do not suit its target."""
+    """Refuse statistics of other channels than the network has, and classes that do not suit its target."""
     model, target, of_targets = card.model, card.target, card.target_normalization
     if card.task.has_labels:
-        if model.classes < least_classes(target) or of_targets is not None:
-            raise ConfigError(f"target {target} needs {least_classes(target)} classes or more, got {model.classes}")
+        least = 3 if target == "border" else 2
+        if model.classes < least or of_targets is not None:
+            raise ConfigError(f"target {target} needs {least} classes or more and no target_normalization")
     elif of_targets is None or of_targets.offset is None or len(of_targets.offset) != model.classes:
         raise ConfigError(f"target {target} needs a target_normalization of {model.classes} channels")
     offset = card.normalization.offset
     if offset is not None and len(offset) != model.in_channels:
         raise ConfigError(f"normalization has {len(offset)} channels, the network takes {model.in_channels}")
-    if card.spacing is not None and len(card.spacing) != model.dims:
-        raise ConfigError(f"spacing has {len(card.spacing)} axes, the network {model.dims}")
     if card.rules is not None and card.rules.target != target:
         raise ConfigError(f"rules are for target {card.rules.target}, the network has learnt {target}")
 
