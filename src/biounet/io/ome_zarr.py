@@ -34,12 +34,7 @@ __all__ = ["DamagedChunkError", "ZarrImage", "ZarrOutput", "attach", "create", "
 
 
 class DamagedChunkError(ImageError):
-    """A chunk of an image cannot be read.
-
-    Attributes
-    ----------
-    name : of its file within the image
-    """
+    """A chunk of an image cannot be read; `name` is that of its file within the image."""
 
     name = ""
 
