@@ -45,7 +45,7 @@ def _pairs(ends: Ends, folder: Path, silver: bool, problems: Problems) -> list[P
         if name not in masks:
             wanted = f"{name}{ends[-1]}.tif"
             problems.add(DatasetError(f"{path} has no masks; add {wanted} or move the image away"))
-    paired = [(image, masks[name]) for name, image in images.items() if name in masks]
+    paired = [(images[name], masks[name]) for name in sorted(images.keys() & masks.keys())]
     return [Pair(image.name, image, (labels,), image.name) for image, labels in paired]
 
 

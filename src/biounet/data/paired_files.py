@@ -82,9 +82,9 @@ def pair_by_name(images: Path, others: Path, what: str, problems: Problems) -> l
             problems.add(DatasetError(f"{unread[name]} is of a format that is not read here; save it as .ome.tif"))
         else:
             problems.add(DatasetError(f"{truth[name]} has no image; add it or move the {what} away"))
-    return [
-        Pair(image.name, image, (truth[found[stem]],), image.name) for stem, image in by_stem.items() if stem in found
-    ]
+    # In the order of the names without suffixes, so that a format or layout does not change what is learnt.
+    both = [(by_stem[stem], truth[found[stem]]) for stem in sorted(found)]
+    return [Pair(image.name, image, (labels,), image.name) for image, labels in both]
 
 
 def _named(folder: Path, name: str) -> list[Path]:

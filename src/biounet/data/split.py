@@ -12,6 +12,7 @@ from biounet.core.errors import DatasetError, ShapeError
 from biounet.data.dataset import Dataset, Pair, has_labels
 from biounet.data.discover import find_dataset
 from biounet.data.subset import choose_validated
+from biounet.io import plain_name
 
 __all__ = ["DatasetSplit", "Split", "folds", "split", "split_dataset"]
 
@@ -102,7 +103,7 @@ def _groups(pairs: Sequence[Pair]) -> tuple[list[list[Pair]], list[Pair]]:
         groups[pair.group].append(pair)
     stacks = [group for group in groups.values() if len(group) > 1]
     singles = [group[0] for group in groups.values() if len(group) == 1]
-    return stacks, sorted(singles, key=lambda pair: (pair.shape, pair.name))
+    return stacks, sorted(singles, key=lambda pair: (pair.shape, plain_name(Path(pair.name))))
 
 
 def _share(count: int, fraction: float) -> int:
