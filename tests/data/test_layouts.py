@@ -426,6 +426,8 @@ def test_nnunet_tells_channels_classes_and_what_is_unknown(tmp_path):
     for channel in (0, 1):
         save(folder / "imagesTs" / f"new_000{channel}.png", image_number(channel))
     assert [path.name for path in images_in(folder / "imagesTs")] == ["new_????.png"]
+    files = sorted((folder / "imagesTs").iterdir())
+    assert [(image.name, target.name) for image, target in name_outputs(files, result)] == [("new_????.png", "new.png")]
 
 
 def test_missing_channels_and_labels_of_nnunet_are_named(tmp_path):
@@ -454,6 +456,8 @@ def test_other_descriptions_of_nnunet_are_understood(tmp_path, name):
 @pytest.mark.skipif("BIOUNET_DATA" not in os.environ, reason="BIOUNET_DATA does not name the folder of real images")
 def test_stacks_of_nnunet_have_their_spacing():
     folder = Path(os.environ["BIOUNET_DATA"]) / "formats" / "nnunet" / "nnUNet_raw" / "Dataset902_MadeTiff"
-    (pair,) = find_dataset(folder).pairs
+    dataset = find_dataset(folder)
+    (pair,) = dataset.pairs
+    assert any("the spacing 0.5, 0.5, 2 beside cell6_????.tif is read as z, y, x" in note for note in dataset.notes)
     assert pair.shape == (1, 12, 48, 40)
     assert pair.spacing == (0.5, 0.5, 2.0)  # in the order of the array, as the code of nnU-Net takes it

@@ -53,7 +53,7 @@ def left_out(folders: Iterable[Path]) -> list[str]:
     >>> for name in ("a.tif", "b.xyz", "notes.txt"):
     ...     (folder / name).touch()
     >>> left_out([folder])[0].partition(": ")[2]
-    '2 files are left out: b.xyz, notes.txt are no images (.txt, .xyz)'
+    '2 files are left out: b.xyz, notes.txt (.txt, .xyz: no images)'
     """
     lines = []
     for folder in folders:
@@ -62,17 +62,17 @@ def left_out(folders: Iterable[Path]) -> list[str]:
             continue
         groups: dict[str, list[Path]] = defaultdict(list)
         for path in others:
-            why = "are images of formats that are not read here" if _maker(path) else "are no images"
-            groups[why].append(path)
-        parts = [f"{_listed(files)} {why} ({_suffixes(files)})" for why, files in groups.items()]
+            groups["of formats that are not read here" if _maker(path) else "no images"].append(path)
+        parts = [f"{_listed(files)} ({_suffixes(files)}: {why})" for why, files in groups.items()]
         many = f"{len(others)} files are" if len(others) > 1 else "1 file is"
         lines.append(f"{folder}: {many} left out: {'; '.join(parts)}")
     return lines
 
 
 def _counts(path: Path) -> bool:
-    """Whether a path is a file that somebody may take for an image."""
-    return not path.name.startswith(".") and not is_image(path) and path.is_file() and path.suffix != ".ini"
+    """Whether a path is a file that somebody may take for an image, or look for; not what lies beside images."""
+    beside = path.name.startswith(".") or path.suffix.lower() in (".ini", ".json")
+    return not beside and not is_image(path) and path.is_file()
 
 
 def _suffix(path: Path) -> str:

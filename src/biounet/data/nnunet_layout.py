@@ -14,7 +14,7 @@ from biounet.data.layout import Layout, Truth
 from biounet.data.paired_files import file_in, folder_in
 from biounet.io import CHANNELS, image_files, images_by_name, is_folder_of_images, plain_name
 
-__all__ = ["NNUNET"]
+__all__ = ["NNUNET", "case_of"]
 
 
 IMAGES = ("imagestr", "imagests", "imagesval")
@@ -22,6 +22,18 @@ IMAGES = ("imagestr", "imagests", "imagesval")
 
 LABELS = ("labelstr", "labelsts", "labelsval")
 """Names of the folders of their labels."""
+
+
+def case_of(image: Path) -> Path:
+    """Common name of the files of a case, of which one is given; any other image is itself.
+
+    >>> case_of(Path("imagesTs/case_0001.png")).name, case_of(Path("images/case_0001.png")).name
+    ('case_????.png', 'case_0001.png')
+    """
+    name = plain_name(image)
+    if image.parent.name.lower() not in IMAGES or _channel(name) is None:
+        return image
+    return image.with_name(name[:-5] + CHANNELS + image.name[len(name) :])
 
 
 def _pairs(folder: Path, silver: bool, problems: Problems) -> list[Pair] | None:
@@ -80,6 +92,13 @@ def _notes(pairs: Sequence[Pair]) -> list[str]:
         notes.append(f"{pairs[0].ignore} is unknown in the labels, as dataset.json says")
     if any(isinstance(number, list) for number in told.get("labels", {}).values()):
         notes.append("dataset.json has regions of several numbers: each number is learnt as a class of its own")
+    spacing = pairs[0].spacing or ()
+    if len(spacing) == len(set(spacing)) + 1 == 3 and spacing[0] == spacing[1] and _has_spacing(pairs[0].image):
+        listed = ", ".join(f"{step:g}" for step in spacing)
+        notes.append(
+            f"the spacing {listed} beside {pairs[0].image.name} is read as z, y, x, as the code of nnU-Net does; its "
+            "documentation says x, y, z: turn the numbers round if they were written so"
+        )
     if (test := folder_in(folder, IMAGES[1])) is not None:
         notes.append(f"the images of {test.name} are neither trained on nor validated on; predict {test}")
     return notes
@@ -118,8 +137,13 @@ def _cases(images: Path, problems: Problems) -> dict[str, Path]:
                 DatasetError(f"{images}: channel {missing[0]} is missing, add {case}_{missing[0]:04}{first.suffix}")
             )
         else:
-            cases[case] = first.with_name(case + CHANNELS + first.name[len(case) + 5 :])
+            cases[case] = case_of(first)
     return cases
+
+
+def _has_spacing(image: Path) -> bool:
+    """Whether a file beside a case has its spacing."""
+    return image.with_name(f"{plain_name(image)}.json").is_file()
 
 
 def _channel(name: str) -> int | None:

@@ -10,6 +10,7 @@ import numpy as np
 from biounet.core.errors import ImageError, OutputError
 from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, named_images
 from biounet.data.left_out import left_out
+from biounet.data.nnunet_layout import case_of
 from biounet.io import (
     CHANNELS,
     format_of,
@@ -56,7 +57,7 @@ def name_outputs(
     >>> [target.as_posix() for _, target in name_outputs([Path("01/t007.tif")], Path("01_RES"))]
     ['01_RES/mask007.tif']
     """
-    named = _apart([each for given in inputs for each in _images_in(given, as_one=as_one)])
+    named = _apart(list(dict.fromkeys(each for given in inputs for each in _images_in(given, as_one=as_one))))
     images = [path for _, path in named]
     if is_image(out):
         if len(images) > 1:
@@ -123,6 +124,7 @@ def _suffix(image: Path, save: str) -> str:
 def _images_in(given: Path, *, as_one: bool) -> list[tuple[str, Path]]:
     """The images that an input stands for, with the names of their results: itself, or those of a folder or dataset."""
     if not is_folder_of_images(given):
+        given = case_of(given)  # whoever names all files of nnU-Net means its cases
         return [(plain_name(image), image) for image in ([given] if as_one else images_at(given))]
     found = named_images(given)
     if not found:
