@@ -32,6 +32,7 @@ format: $(INSTALLED)
 
 docs: $(INSTALLED)  ## write docs/architectures.md anew, and run the examples of all pages
 	$(BIN)/python docs/make_architectures.py
+	$(BIN)/python docs/make_formats.py
 	$(BIN)/python -m pytest README.md docs
 
 bench: $(INSTALLED)  ## one JSON line per benchmark

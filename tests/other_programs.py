@@ -42,10 +42,10 @@ def write_dicom(path, pixels, *, place=(0.0, 0.0, 0.0), series="1.2.3", **fields
     header.save_as(path, enforce_file_format=True)
 
 
-def write_czi(path, planes, *, scale=None):
+def write_czi(path, planes, *, scale=None, compression="zstd1:ExplicitLevel=3"):
     """Planes (rows, columns) or (rows, columns, 3) by their position, as pairs of axis and number, and their scene."""
     pyczi = pytest.importorskip("pylibCZIrw.czi", reason="only pylibCZIrw writes CZI, and it is for Python 3.11")
-    with pyczi.create_czi(str(path)) as file:
+    with pyczi.create_czi(str(path), compression_options=compression) as file:
         for (at, scene), pixels in planes.items():
             where = {"plane": {"C": 0, **dict(at)}, "location": (100 * (scene or 0), 5)}
             where |= {} if scene is None else {"scene": scene}
