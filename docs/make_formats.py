@@ -73,6 +73,7 @@ SIZES = {
     "MRC": "cell, in Angstrom",
     "npy and npz": "",
     "OME-Zarr": "scale, unit",
+    "OME-Zarr in a zip file": "scale, unit",
 }
 """Where the pixel size comes from."""
 REGIONS = {
@@ -89,6 +90,7 @@ REGIONS = {
     "MRC": "uncompressed: the region; packed: whole",
     "npy and npz": "`.npy`: the region; `.npz`: whole",
     "OME-Zarr": "the chunks of a region",
+    "OME-Zarr in a zip file": "the chunks of a region",
 }
 HEAD = """# Image formats
 

@@ -15,6 +15,8 @@ import tifffile
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from biounet.io import Image, write
+
 SAMPLES = Path(os.environ.get("BIOUNET_DATA", "")) / "formats"
 
 
@@ -63,6 +65,13 @@ def write_companion(path, pixels):
     path.write_text(xml)
 
 
+def write_zip(path, pixels):
+    """An OME-Zarr folder, and the zip file of what is in it."""
+    write(path.with_name("plain.zarr"), Image(pixels, "YX"))
+    shutil.make_archive(str(path), "zip", path.with_name("plain.zarr"))
+    path.with_name(f"{path.name}.zip").rename(path)
+
+
 def write_hdf5(path, pixels):
     with h5py.File(path, "w") as file:
         file.create_dataset("volumes/raw", data=pixels, chunks=True)
@@ -91,6 +100,7 @@ def copy_sample(name):
 
 
 READ_ONLY = {
+    "OME-Zarr in a zip file": write_zip,
     "OME-XML beside OME-TIFF": write_companion,
     "JPEG": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
     "BMP and GIF": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),

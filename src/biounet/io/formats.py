@@ -10,11 +10,13 @@ from biounet.io.format import NUMBERS, Format, Holds
 from biounet.io.image import AXES
 from biounet.io.inner_path import split_inner
 from biounet.io.ome_tiff import COMPANION
+from biounet.io.zarr_images import images_inside
 
 __all__ = [
     "FORMATS",
     "format_of",
     "image_files",
+    "images_at",
     "images_by_name",
     "is_folder_of_images",
     "is_image",
@@ -99,6 +101,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 label_folder="labels",
                 result=".zarr",
             ),
+            Format(
+                name="OME-Zarr in a zip file",
+                suffixes=(".zarr.zip", ".ozx"),
+                open_lazily=ome_zarr.open_lazily,
+                library="zarr",
+                result=".zarr",
+            ),
         )
     }
 )
@@ -173,20 +182,35 @@ def load_libraries(paths: Iterable[Path]) -> None:
 def image_files(folder: Path | str) -> tuple[Path, ...]:
     """The images of a folder, of all `FORMATS`, sorted by name.
 
-    Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them.
+    Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them. A plate is all
+    of its images, a folder of DICOM slices is one.
     """
     paths = sorted(Path(folder).iterdir())
     shown = [path for path in paths if not path.name.startswith(".") and not path.name.lower().endswith(COMPANION)]
-    return tuple(path for path in shown if _format_by_name(path.name))
+    found = [path for path in shown if _format_by_name(path.name) or dicom.is_series(path)]
+    return tuple(image for path in found for image in images_at(path))
+
+
+def images_at(path: Path) -> tuple[Path, ...]:
+    """The images that a path stands for: itself; or of a folder image that is a plate, a well or a set, all inside."""
+    form = _format_by_name(root_of(path).name)
+    return (form is not None and form.is_folder and path.is_dir() and images_inside(path)) or (path,)
 
 
 def plain_name(path: Path) -> str:
     """Name of an image without its suffix, or both of ``.ome.tif`` and ``.ome.zarr``.
 
+    Of an image inside a plate or another set, the names of the set and of all folders to it.
+
     >>> [plain_name(Path(name)) for name in ("cells/day.2.ome.tif", "image.zarr/labels/day.2", "a.h5:/raw")]
     ['day.2', 'day.2', 'a']
+    >>> plain_name(Path("plates/one.zarr/A/1/0"))
+    'one_A_1_0'
     """
     path = split_inner(path)[0]
+    root = root_of(path)
+    if root != path and not is_image(path):
+        return "_".join([plain_name(root), *path.relative_to(root).parts])
     found = _format_by_name(path.name)
     fitting = [suffix for suffix in found.suffixes if path.name.lower().endswith(suffix)] if found else [""]
     return path.name[: len(path.name) - max(map(len, fitting))].removesuffix(".ome")

@@ -1,6 +1,8 @@
 """OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; chunks that are there show how far a run came."""
 
+import zipfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,9 +38,8 @@ class ZarrImage:
 
     def __init__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> None:
         self.path = path
-        selection.check_single(path, "OME-Zarr")
-        with reading(path, "OME-Zarr"):
-            self._array, multiscale = find_image(need("zarr").open(path, mode="r"), path, labels)
+        with reading(path, "OME-Zarr"), ExitStack() as stack:
+            self._array, multiscale = find_image(_open(path, stack), path, selection=selection, labels=labels)
             stored = name_axes(multiscale.axes, selection.axes, str(path))
             self.axes = "".join(axis for axis in AXES if axis in stored)
             self._order = [stored.index(axis) for axis in self.axes]
@@ -46,6 +47,7 @@ class ZarrImage:
             self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
             self.spacing = fit_spacing(dict(multiscale.spacing), self.axes)
             self.version = VERSION[self._array.metadata.zarr_format]
+            self._files = stack.pop_all()
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image.
@@ -82,7 +84,7 @@ class ZarrImage:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Nothing is kept open."""
+        self._files.close()
 
 
 class ZarrOutput:
@@ -163,11 +165,12 @@ class ZarrOutput:
 
 
 def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> ZarrImage:
-    """Open an OME-Zarr image, or ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
+    """Open an OME-Zarr image, or one inside such as ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
 
     Notes
     -----
     For `labels`, an image that has labels under ``labels/name`` stands for those, if there is but one name.
+    The store may be a zip file. Of several images, series are numbers or paths, such as ``A/1/0`` in a plate.
     """
     return ZarrImage(path, selection=selection, labels=labels)
 
@@ -240,6 +243,22 @@ def create(
 def attach(path: Path) -> ZarrOutput:
     """Open an OME-Zarr image that another process has created, to write other regions of it."""
     return ZarrOutput(path)
+
+
+def _open(path: Path, files: ExitStack) -> Any:
+    """The group or array at a path, in a folder or a zip file, which `files` closes."""
+    zarr = need("zarr")
+    if not path.is_file():
+        return zarr.open(path, mode="r")
+    if path.suffix.lower() == ".zarr":
+        what = "a zip file: name it .zarr.zip" if zipfile.is_zipfile(path) else "a file: OME-Zarr is a folder"
+        raise ImageError(f"{path} is {what}")
+    with zipfile.ZipFile(path) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    inside = (
+        "" if tops & {".zgroup", ".zarray", "zarr.json"} else min(tops, default="")
+    )  # folders are zipped whole, too
+    return zarr.open(files.enter_context(zarr.storage.ZipStore(path, mode="r")), path=inside, mode="r")
 
 
 def _surroundings(path: Path, version: str) -> tuple[str, int | None]:
