@@ -15,10 +15,11 @@ from biounet.inference.ensemble import member_files
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
 from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
-from biounet.inference.record import read_record
+from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
 from biounet.io import format_of, load_libraries
+from biounet.io.identity import FileIdentity
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -141,19 +142,24 @@ def predict_files(
             report(f"{path} is complete already")
             continue
         begun = read_record(path) if resume else {}
-        with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
+        settings = replace(common, input=source.absolute())
+        with images.noting(source), Job(settings, net, identity=FileIdentity.of(source)) as job:
             plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
             report(f"{source.name}: {plan}")
             job.cut(plan.tiles.step)
             if verify:
                 report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
             whole = len(pairs) > 1 and not begun
-            with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
+            with (
+                TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store,
+                noting_damage(path, job),
+            ):
                 left = store.left
                 if resume:
                     report(f"{source.name}: {left} tiles are left to do")
                 for done, _ in enumerate(_compute(store, run, batch, region_memory), start=1):
                     progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
+                job.check_input()
     written = [path for source, path in pairs if source not in images.failures]
     images.finish(written, report=report)
     return written

@@ -26,6 +26,7 @@ from biounet.io.formats import (
     root_of,
     suffixes,
 )
+from biounet.io.identity import unchanged
 from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
 from biounet.io.inner_path import split_inner
 from biounet.io.pixels import fit_channels, narrow_integers
@@ -138,7 +139,8 @@ def read(
     >>> image.axes, image.array.shape, image.spacing
     ('ZYX', (2, 20, 30), (0.5, 0.1, 0.1))
     """
-    with open_lazily(path, axes=axes, series=series, channel=channel, level=level, labels=labels) as lazy:
+    kept = unchanged(Path(path), verb="read", labels=labels, quick=True)
+    with kept, open_lazily(path, axes=axes, series=series, channel=channel, level=level, labels=labels) as lazy:
         whole = Box((0,) * len(lazy.shape), lazy.shape)
         return Image(lazy.read(whole), lazy.axes, lazy.spacing)
 
