@@ -133,7 +133,7 @@ def test_frames_of_one_file_without_positions_are_time_points(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"Rows": None}, "a CT object without pixels"),
+        ({"Rows": None}, "no pixels; give the images"),
         ({"Modality": "SEG"}, "a segmentation object"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "colours of a palette"),
         ({"NumberOfFrames": 5, "TotalPixelMatrixColumns": 90}, "tiles of a whole slide"),

@@ -146,7 +146,7 @@ def _headers(path: Path) -> list[tuple[Path, Any]]:
     for file, header in headers:
         what = None
         if "Rows" not in header:
-            what = f"a {header.get('Modality', '')} object without pixels; give the images it belongs to"
+            what = "no pixels; give the images that it belongs to"
         elif header.get("Modality") == "SEG":
             what = "a segmentation object, whose frames are masks of segments; export it as NIfTI or TIFF"
         elif "TotalPixelMatrixColumns" in header and int(header.get("NumberOfFrames", 1)) > 1:
