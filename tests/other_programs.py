@@ -99,13 +99,6 @@ def copy_sample(name):
     return copy
 
 
-def write_zip(path, pixels):
-    """An OME-Zarr folder, and the zip file of what is in it."""
-    write(path.with_name("plain.zarr"), Image(pixels, "YX"))
-    shutil.make_archive(str(path), "zip", path.with_name("plain.zarr"))
-    path.with_name(f"{path.name}.zip").rename(path)
-
-
 READ_ONLY = {
     "OME-Zarr in a zip file": write_zip,
     "OME-XML beside OME-TIFF": write_companion,
