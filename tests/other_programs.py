@@ -44,10 +44,10 @@ def write_dicom(path, pixels, *, place=(0.0, 0.0, 0.0), series="1.2.3", **fields
     header.save_as(path, enforce_file_format=True)
 
 
-def write_czi(path, planes, *, scale=None):
+def write_czi(path, planes, *, scale=None, compression="zstd1:ExplicitLevel=3"):
     """Planes (rows, columns) or (rows, columns, 3) by their position, as pairs of axis and number, and their scene."""
     pyczi = pytest.importorskip("pylibCZIrw.czi", reason="only pylibCZIrw writes CZI, and it is for Python 3.11")
-    with pyczi.create_czi(str(path)) as file:
+    with pyczi.create_czi(str(path), compression_options=compression) as file:
         for (at, scene), pixels in planes.items():
             where = {"plane": {"C": 0, **dict(at)}, "location": (100 * (scene or 0), 5)}
             where |= {} if scene is None else {"scene": scene}
@@ -63,6 +63,13 @@ def write_companion(path, pixels):
     data = '<TiffData IFD="0"><UUID FileName="plane.tif">urn:uuid:1</UUID></TiffData>'
     xml = f'<OME><Image><Pixels DimensionOrder="XYZCT" {sizes}>{data}</Pixels></Image></OME>'
     path.write_text(xml)
+
+
+def write_zip(path, pixels):
+    """An OME-Zarr folder, and the zip file of what is in it."""
+    write(path.with_name("plain.zarr"), Image(pixels, "YX"))
+    shutil.make_archive(str(path), "zip", path.with_name("plain.zarr"))
+    path.with_name(f"{path.name}.zip").rename(path)
 
 
 def write_hdf5(path, pixels):
@@ -90,13 +97,6 @@ def copy_sample(name):
         shutil.copyfile(SAMPLES / name, path)
 
     return copy
-
-
-def write_zip(path, pixels):
-    """An OME-Zarr folder, and the zip file of what is in it."""
-    write(path.with_name("plain.zarr"), Image(pixels, "YX"))
-    shutil.make_archive(str(path), "zip", path.with_name("plain.zarr"))
-    path.with_name(f"{path.name}.zip").rename(path)
 
 
 READ_ONLY = {

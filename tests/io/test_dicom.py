@@ -9,7 +9,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError
-from biounet.io import format_of, is_folder_of_images, open_lazily, plain_name, read
+from biounet.io import format_of, image_files, is_folder_of_images, open_lazily, plain_name, read
 from other_programs import write_dicom
 
 PIXELS = np.arange(5 * 8 * 9, dtype=np.int16).reshape(5, 8, 9) - 100
@@ -68,6 +68,7 @@ def test_a_folder_of_slices_is_one_image_and_one_of_pictures_is_not(tmp_path):
     (folder / "notes.txt").write_text("taken on Monday")
     assert (format_of(folder).name, plain_name(folder)) == ("DICOM", "ct.1")
     assert not is_folder_of_images(folder)
+    assert image_files(tmp_path) == (folder,)
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(2):
@@ -132,7 +133,7 @@ def test_frames_of_one_file_without_positions_are_time_points(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"Rows": None}, "a CT object without pixels"),
+        ({"Rows": None}, "no pixels; give the images"),
         ({"Modality": "SEG"}, "a segmentation object"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "colours of a palette"),
         ({"NumberOfFrames": 5, "TotalPixelMatrixColumns": 90}, "tiles of a whole slide"),

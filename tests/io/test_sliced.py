@@ -76,6 +76,16 @@ def test_a_whole_array_is_read_once_and_only_when_it_is_needed():
     assert calls == [1]
 
 
+def test_what_is_decoded_at_once_is_counted():
+    def image(array, **options):
+        return SlicedImage(PATH, array, "ZYX", {}, kind="npy", **options).decoding_bytes
+
+    assert image(np.zeros((4, 8, 9))) == 0
+    assert image(np.zeros((4, 8, 9)), chunk=(2, 8, 8)) == 2 * 8 * 8 * 8
+    assert image(WholeArray((4, 8, 9), np.dtype("u2"), lambda: np.zeros((4, 8, 9)))) == 4 * 8 * 9 * 2
+    assert image(Planes((4,), (8, 9), np.dtype("u2"), lambda at: np.zeros((8, 9)))) == 8 * 9 * 2
+
+
 def test_only_the_planes_of_a_region_are_read():
     asked = []
     array = Planes((4, 3), (5, 6), np.dtype(int), lambda at: asked.append(at) or np.full((5, 6), 10 * at[0] + at[1]))

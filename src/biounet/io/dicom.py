@@ -1,6 +1,8 @@
 """DICOM: the slices of a series in the order of their positions, or the frames of one file."""
 
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,7 @@ def is_series(folder: Path) -> bool:
     if len(first) < 2:
         return False
     pydicom = need("pydicom")
-    with reading(folder, KIND):
+    with reading(folder, KIND), _without_warnings():
         series = [pydicom.dcmread(path, specific_tags=["SeriesInstanceUID"]).get("SeriesInstanceUID") for path in first]
     return series[0] is not None and series[0] == series[1]
 
@@ -58,7 +60,7 @@ def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool 
     unless slope and intercept change from slice to slice: then they are applied. The distance of slices is that of
     their positions, not their thickness. Slices are not turned to the patient.
     """
-    with reading(path, KIND):
+    with reading(path, KIND), _without_warnings():
         headers = _headers(path)
         names = list(dict.fromkeys(str(header.get("SeriesInstanceUID")) for _, header in headers))
         number, notes = pick_series(names, selection, path, KIND)
@@ -92,7 +94,8 @@ class _Frames:
     def read(self, at: tuple[int, ...]) -> NDArray[Any]:
         """Pixels of a slice, (rows, columns) or (rows, columns, samples)."""
         part = self._stack.slices[int(np.ravel_multi_index(at, self._stack.shape)) if at else 0]
-        pixels = self._decode(part)
+        with _without_warnings():
+            pixels = self._decode(part)
         if not self._rescaled:
             return pixels
         slope, intercept = part.rescale
@@ -105,7 +108,9 @@ class _Frames:
         content: Any = self._last[1]
         decode = DECODERS.get(str(content.file_meta.TransferSyntaxUID))
         if decode is None:
-            found: NDArray[Any] = need("pydicom.pixels").pixel_array(content, index=part.frame)
+            found: NDArray[Any] = need("pydicom.pixels").pixel_array(
+                content, index=part.frame, allow_excess_frames=False
+            )
             return found
         frames = int(content.get("NumberOfFrames", 1) or 1)
         data = need("pydicom.encaps").get_frame(content.PixelData, part.frame, number_of_frames=frames)
@@ -114,6 +119,14 @@ class _Frames:
             unused = pixels.dtype.itemsize * 8 - int(content.BitsStored)
             pixels = (pixels << unused).view(f"i{pixels.dtype.itemsize}") >> unused
         return pixels
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Leave out what pydicom says of headers that are a little wrong; what matters is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -133,7 +146,7 @@ def _headers(path: Path) -> list[tuple[Path, Any]]:
     for file, header in headers:
         what = None
         if "Rows" not in header:
-            what = f"a {header.get('Modality', '')} object without pixels; give the images it belongs to"
+            what = "no pixels; give the images that it belongs to"
         elif header.get("Modality") == "SEG":
             what = "a segmentation object, whose frames are masks of segments; export it as NIfTI or TIFF"
         elif "TotalPixelMatrixColumns" in header and int(header.get("NumberOfFrames", 1)) > 1:

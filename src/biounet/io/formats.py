@@ -184,11 +184,12 @@ def image_files(folder: Path | str) -> tuple[Path, ...]:
     """The images of a folder, of all `FORMATS`, sorted by name.
 
     Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them. A plate is all
-    of its images.
+    of its images, a folder of DICOM slices is one.
     """
     paths = sorted(Path(folder).iterdir())
     shown = [path for path in paths if not path.name.startswith(".") and not path.name.lower().endswith(COMPANION)]
-    return tuple(image for path in shown if _format_by_name(path.name) for image in images_at(path))
+    found = [path for path in shown if _format_by_name(path.name) or dicom.is_series(path)]
+    return tuple(image for path in found for image in images_at(path))
 
 
 def images_at(path: Path) -> tuple[Path, ...]:

@@ -33,8 +33,9 @@ def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool 
         with reading(path, KIND):
             found = file[pick_array(_datasets(file, h5py), inner, selection, path)]
             stored = _named_axes(found) or plain_axes(found.shape, path.name, selection.axes)
+            sizes, chunk = _sizes(found, stored), found.chunks or ()
             return SlicedImage(
-                path, found, stored, _sizes(found, stored), kind=KIND, axes=selection.axes, close=file.close
+                path, found, stored, sizes, kind=KIND, axes=selection.axes, close=file.close, chunk=chunk
             )
     except BaseException:
         file.close()

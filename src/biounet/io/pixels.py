@@ -14,6 +14,9 @@ from biounet.core.errors import BiounetError, ImageError, OutputError, ShapeErro
 __all__ = ["check_finite", "fit_channels", "fit_spacing", "narrow_integers", "reading", "trust_density"]
 
 
+LONGEST_REASON = 200
+"""Characters of the reason that a decoder gives; some print what they read."""
+
 LARGEST_TRUSTED_SPACING = 10.0
 """Micrometres per pixel. Larger ones (below 2540 dots per inch) speak of printers and screens."""
 
@@ -115,7 +118,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such file; check the name") from error
     except Exception as error:
-        why = f"{error or type(error).__name__}".splitlines()[0]
+        said = f"{error or type(error).__name__}".splitlines()[0]
+        why = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}..."
         if path.is_file() and path.stat().st_size == 0:
             why = "the file is empty"
         raise ImageError(f"{path} cannot be read as {kind} ({why}); copy it again or save it anew") from error

@@ -1,6 +1,7 @@
 """Arrays of other libraries as images: any array that gives its regions by slices; which image of a file is meant."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -53,10 +54,13 @@ class SlicedImage:
     axes : what the user says the axes are
     close : function that closes the file
     notes : what a person should know of the file, such as a slice that is missing
+    chunk : shape of what the library decodes at once, if not said by the array
 
     Examples
     --------
     >>> image = SlicedImage(Path("a.npy"), np.zeros((4, 5, 2), ">u2"), "YXC", {"Y": 1.0, "X": 2.0}, kind="npy")
+    >>> image.decoding_bytes  # beside the pixels that are asked for: the array needs no decoding
+    0
     >>> image.axes, image.shape, image.spacing, image.dtype, image.read(Box((0, 0, 1), (2, 4, 5))).shape
     ('CYX', (2, 4, 5), (1.0, 2.0), dtype('uint16'), (2, 4, 4))
     """
@@ -72,6 +76,7 @@ class SlicedImage:
         axes: str | None = None,
         close: Callable[[], object] = lambda: None,
         notes: Sequence[str] = (),
+        chunk: Sequence[int] = (),
     ) -> None:
         self._path, self._array, self._kind, self._close = path, array, kind, close
         given = np.dtype(array.dtype)
@@ -85,6 +90,8 @@ class SlicedImage:
         self.dtype = np.dtype(np.uint8) if given.kind == "b" else given.newbyteorder("=")
         self.spacing = fit_spacing(dict(sizes), self.axes)
         self.notes = tuple(notes)
+        chunk = chunk or getattr(array, "chunk", ())
+        self.decoding_bytes = prod(chunk) * given.itemsize if chunk else 0
         if axes is None and "I" in stored:
             film = stored.replace("I", "T")
             count = self.shape[self.axes.index("Z")]
@@ -131,7 +138,8 @@ class WholeArray:
     """
 
     def __init__(self, shape: Sequence[int], dtype: Any, load: Callable[[], NDArray[Any]]) -> None:
-        self.shape, self.dtype = tuple(shape), dtype
+        self.shape = self.chunk = tuple(shape)
+        self.dtype = dtype
         self._load = load
         self._pixels: NDArray[Any] | None = None
 
@@ -163,6 +171,7 @@ class Planes:
         self, outer: Sequence[int], plane: Sequence[int], dtype: Any, read: Callable[[tuple[int, ...]], NDArray[Any]]
     ) -> None:
         self._outer, self.shape, self.dtype, self._read = len(outer), (*outer, *plane), dtype, read
+        self.chunk = tuple(plane)
 
     def __getitem__(self, slices: Any, /) -> NDArray[Any]:
         ranges = [range(*s.indices(size)) for s, size in zip(slices, self.shape, strict=True)]
