@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tifffile
 
 from biounet.core.errors import ImageError
 from biounet.io import Image, read, write
@@ -193,9 +194,31 @@ def test_a_whole_image_that_changes_while_it_is_read_is_told(tmp_path, monkeypat
     pixels = TiffImage.read
 
     def interrupted(image, box):
+        found = pixels(image, box)
         write(path, Image(np.ones((20, 31), np.uint8), "YX"), overwrite=True)
-        return pixels(image, box)
+        return found
 
     monkeypatch.setattr(TiffImage, "read", interrupted)
     with pytest.raises(ImageError, match=r"a.tif changed while it was read"):
         read(path)
+
+
+def test_files_that_hold_planes_of_the_same_image_count(tmp_path):
+    names = [f"Z{z}.ome.tif" for z in range(3)]
+    described = "".join(
+        f'<TiffData FirstZ="{z}" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{z}</UUID></TiffData>'
+        for z, name in enumerate(names)
+    )
+    pixels = 'DimensionOrder="XYZCT" Type="uint8" SizeX="20" SizeY="30" SizeZ="3" SizeC="1" SizeT="1"'
+    for z, name in enumerate(names):
+        xml = f'<OME UUID="urn:uuid:{z}"><Image Name="a"><Pixels {pixels}>{described}</Pixels></Image></OME>'
+        tifffile.imwrite(tmp_path / name, np.full((30, 20), z, np.uint8), description=xml, metadata=None)
+    (tmp_path / "notes.txt").touch()
+    for identity in (FileIdentity.of, FileIdentity.of_times):
+        before = identity(tmp_path / names[0])
+        assert before.files == 3
+        os.utime(tmp_path / names[2])
+        assert "again at" in before.difference(identity(tmp_path / names[0]))
+        before = identity(tmp_path / names[0])
+        (tmp_path / "notes.txt").write_text("not of the image")
+        assert not before.difference(identity(tmp_path / names[0]))
