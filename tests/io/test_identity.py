@@ -222,3 +222,22 @@ def test_files_that_hold_planes_of_the_same_image_count(tmp_path):
         before = identity(tmp_path / names[0])
         (tmp_path / "notes.txt").write_text("not of the image")
         assert not before.difference(identity(tmp_path / names[0]))
+
+
+def test_the_file_that_holds_the_pixels_counts(tmp_path):
+    header = ["NRRD0004", "type: uint8", "dimension: 2", "sizes: 3 2", "encoding: raw", "data file: a.raw", "", ""]
+    (tmp_path / "a.nhdr").write_text("\n".join(header))
+    (tmp_path / "a.raw").write_bytes(bytes(6))
+    before = FileIdentity.of(tmp_path / "a.nhdr")
+    (tmp_path / "a.raw").write_bytes(bytes(7))
+    assert before.files == 2
+    assert before.difference(FileIdentity.of(tmp_path / "a.nhdr"))
+
+
+@pytest.mark.parametrize(("file", "inside"), [("a.h5", "a.h5:/volumes/raw"), ("b.zarr.zip", "b.zarr.zip/0")])
+def test_a_path_into_a_file_stands_for_the_file(tmp_path, file, inside):
+    old(tmp_path / file)
+    before = FileIdentity.of(tmp_path / inside)
+    assert before == FileIdentity.of(tmp_path / file)
+    grow(tmp_path / file)
+    assert before.difference(FileIdentity.of(tmp_path / inside)) == "it had 9 bytes and has 19"

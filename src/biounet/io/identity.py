@@ -16,6 +16,8 @@ from typing import Self
 import numpy as np
 
 from biounet.core.errors import ImageError
+from biounet.io.inner_path import split_inner
+from biounet.io.nrrd import data_files
 from biounet.io.ome_tiff import files_beside
 
 __all__ = ["FileIdentity", "check_unchanged", "unchanged"]
@@ -43,7 +45,7 @@ class FileIdentity:
     size : bytes of all files
     changed : nanoseconds since 1970, of the last change of any file
     digest : SHA-256 of the bytes of a file, or of evenly spread blocks of a large one; of a folder, and of the files
-        beside an OME-TIFF that hold planes of its image, of names, sizes and times
+        beside an OME-TIFF or NHDR that hold pixels of it, of names, sizes and times
 
     Examples
     --------
@@ -98,6 +100,7 @@ class FileIdentity:
 
     @classmethod
     def _now(cls, path: Path, labels: bool, *, sample: bool = True, without: str = "") -> Self:
+        path = _outermost(path)
         try:
             status = path.stat()
         except OSError:  # whoever opens it says why it cannot be read
@@ -108,7 +111,8 @@ class FileIdentity:
         if not stat.S_ISREG(status.st_mode):
             return cls(1, status.st_size, status.st_mtime_ns, "")
         digest = _digest(path, status.st_size) if sample else ""
-        others = files_beside(path) if ".ome" in path.name.lower() else []
+        name = path.name.lower()
+        others = files_beside(path) if ".ome" in name else data_files(path) if name.endswith(".nhdr") else []
         if not others:
             return cls(1, status.st_size, status.st_mtime_ns, digest)
         whole = cls._joined((file.name, file.stat()) for file in (path, *others))
@@ -191,6 +195,14 @@ def unchanged(
     yield
     for path, known in before.items():
         check_unchanged(path, known, verb=verb, remedy=remedy, labels=labels, quick=quick)
+
+
+def _outermost(path: Path) -> Path:
+    """The file that a path leads into, as in ``a.h5:/raw`` and ``a.zarr.zip/0``; else the path itself."""
+    path = split_inner(path)[0]
+    if path.exists():
+        return path
+    return next((parent for parent in path.parents if parent.is_file()), path)
 
 
 def _digest(path: Path, size: int) -> str:
