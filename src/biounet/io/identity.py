@@ -188,13 +188,21 @@ def unchanged(
     Raises
     ------
     ImageError
-        At the end.
+        At the end, also in place of one that says that a file cannot be read.
     """
     identity = FileIdentity.of_times if quick else FileIdentity.of
     before = {path: identity(path, labels=labels) for path in paths if path is not None}
-    yield
-    for path, known in before.items():
-        check_unchanged(path, known, verb=verb, remedy=remedy, labels=labels, quick=quick)
+
+    def check() -> None:
+        for path, known in before.items():
+            check_unchanged(path, known, verb=verb, remedy=remedy, labels=labels, quick=quick)
+
+    try:
+        yield
+    except ImageError:  # most likely because of the change
+        check()
+        raise
+    check()
 
 
 def _outermost(path: Path) -> Path:
