@@ -241,3 +241,14 @@ def test_a_path_into_a_file_stands_for_the_file(tmp_path, file, inside):
     assert before == FileIdentity.of(tmp_path / file)
     grow(tmp_path / file)
     assert before.difference(FileIdentity.of(tmp_path / inside)) == "it had 9 bytes and has 19"
+
+
+def test_an_image_of_several_files_is_all_of_them(tmp_path):
+    path = tmp_path / "case_????.tif"
+    assert FileIdentity.of(path).files == 0
+    for number in range(2):
+        (tmp_path / f"case_{number:04}.tif").write_bytes(b"one")
+    before = FileIdentity.of(path)
+    assert before.files == 2
+    (tmp_path / "case_0001.tif").write_bytes(b"three")
+    assert before.difference(FileIdentity.of(path)) == "it had 6 bytes and has 8"

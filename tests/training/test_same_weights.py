@@ -41,7 +41,19 @@ def nnunet(folder):
     return folder
 
 
+def hdf5(folder):
+    h5py = pytest.importorskip("h5py", reason="the extra hdf5 is not installed")
+    for name, image, mask in pictures():
+        for part, array in (("images", image), ("labels", mask)):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            with h5py.File(folder / part / f"{name}.h5", "w") as file:
+                file["raw"] = array
+    return folder
+
+
 MAKERS = {
+    "NIfTI": folders("images", "labels", ".nii.gz"),
+    "HDF5": hdf5,
     "TIFF": folders("images", "labels", ".tif"),
     "OME-Zarr": folders("images", "masks", ".zarr"),
     "nnU-Net": nnunet,
@@ -63,8 +75,8 @@ def of_png(tmp_path_factory):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_format_and_layout_do_not_change_the_network(of_png, tmp_path, name):
-    if name == "OME-Zarr":
-        pytest.importorskip("zarr", reason="the extra zarr is not installed")
+    if library := {"OME-Zarr": "zarr", "NIfTI": "nibabel"}.get(name):
+        pytest.importorskip(library, reason=f"{library} is not installed")
     same = weights(MAKERS[name], tmp_path)
     assert of_png.keys() == same.keys()
     for key, array in of_png.items():

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 from biounet.core.atomic_files import check_absent
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
-from biounet.io.channel_files import CHANNELS, of_channels, open_channels
+from biounet.io.channel_files import CHANNELS, channel_files, of_channels, open_channels
 from biounet.io.format import Format, Holds
 from biounet.io.formats import (
     FORMATS,
@@ -179,6 +179,8 @@ def write(path: Path | str, image: Image, *, overwrite: bool = False, like: Path
         array = array.astype(np.float32)
     form.check(path, axes=image.axes, shape=array.shape, dtype=array.dtype)
     assert form.write is not None  # was checked
+    if like is not None and of_channels(Path(like)):
+        like = channel_files(Path(like))[0]
     place = {"like": like} if form.places else {}
     form.write(path, replace(image, array=array), overwrite=overwrite, **place)
 

@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from biounet.core.errors import ImageError
+from biounet.io.channel_files import channel_files, of_channels
 from biounet.io.inner_path import split_inner
 from biounet.io.nrrd import data_files
 from biounet.io.ome_tiff import files_beside
@@ -101,6 +102,8 @@ class FileIdentity:
     @classmethod
     def _now(cls, path: Path, labels: bool, *, sample: bool = True, without: str = "") -> Self:
         path = _outermost(path)
+        if of_channels(path):
+            return cls._joined(_files_of_channels(path))
         try:
             status = path.stat()
         except OSError:  # whoever opens it says why it cannot be read
@@ -211,6 +214,13 @@ def _outermost(path: Path) -> Path:
     if path.exists():
         return path
     return next((parent for parent in path.parents if parent.is_file()), path)
+
+
+def _files_of_channels(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Names and status of the files of the channels of an image."""
+    with suppress(ImageError, OSError):  # whoever opens them says why they cannot be read
+        for file in channel_files(path):
+            yield file.name, file.stat()
 
 
 def _digest(path: Path, size: int) -> str:
