@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,3 +200,14 @@ def test_a_whole_image_that_changes_while_it_is_read_is_told(tmp_path, monkeypat
     monkeypatch.setattr(TiffImage, "read", interrupted)
     with pytest.raises(ImageError, match=r"a.tif changed while it was read"):
         read(path)
+
+
+def test_an_array_inside_a_file_has_the_identity_of_the_file(tmp_path):
+    file = tmp_path / "a.h5"
+    file.write_bytes(b"arrays")
+    inner = Path(f"{file}:/volumes/raw")
+    before = FileIdentity.of(inner)
+    assert before == FileIdentity.of(file)
+    assert before.files == 1
+    file.write_bytes(b"other arrays")
+    assert "it had 6 bytes and has 12" in before.difference(FileIdentity.of(inner))

@@ -14,7 +14,7 @@ from biounet.data.label_files import numbers_in, read_labels
 from biounet.data.layout import Layout, Truth
 from biounet.data.paired_files import file_in, folder_in, folders_in, labels_folder, pair_by_name, truths_by_name
 from biounet.data.stardist_layout import STARDIST
-from biounet.io import image_files
+from biounet.io import image_files, is_there
 
 __all__ = ["LABEL_FOLDERS", "LAYOUTS", "images_in", "recognise", "truths_in"]
 
@@ -28,7 +28,7 @@ def _two_files(path: Path, silver: bool) -> list[Pair] | None:
         return None
     image, labels = map(Path, str(path).split(","))
     for file in (image, labels):
-        if not file.exists():
+        if not is_there(file):
             raise DatasetError(f"{file}: there is no such file; a pair of files is IMAGE,LABELS")
     return [Pair(image.name, image, (labels,), image.name)]
 

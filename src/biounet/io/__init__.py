@@ -21,6 +21,7 @@ from biounet.io.formats import (
     images_by_name,
     is_folder_of_images,
     is_image,
+    is_there,
     load_libraries,
     plain_name,
     root_of,
@@ -28,7 +29,6 @@ from biounet.io.formats import (
 )
 from biounet.io.identity import unchanged
 from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
-from biounet.io.inner_path import split_inner
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
 
@@ -53,6 +53,7 @@ __all__ = [
     "images_by_name",
     "is_folder_of_images",
     "is_image",
+    "is_there",
     "load_libraries",
     "open_lazily",
     "plain_name",
@@ -102,7 +103,7 @@ def open_lazily(
     """
     path = Path(path)
     opener = format_of(path)
-    if not split_inner(path)[0].exists():
+    if not is_there(path):
         raise ImageError(f"{path}: there is no such file; check the name")
     selection = Selection(axes, series, None if channel is None else tuple(channel), level)
     image = opener.open_lazily(path, selection=selection, labels=labels)

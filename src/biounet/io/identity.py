@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from biounet.core.errors import ImageError
+from biounet.io.inner_path import split_inner
 
 __all__ = ["FileIdentity", "check_unchanged", "unchanged"]
 
@@ -97,6 +98,7 @@ class FileIdentity:
 
     @classmethod
     def _now(cls, path: Path, labels: bool, *, sample: bool = True, without: str = "") -> Self:
+        path, _ = split_inner(path)
         try:
             status = path.stat()
         except OSError:  # whoever opens it says why it cannot be read
