@@ -37,9 +37,11 @@ _ROOMS = {
 
 
 def train(
-    dataset: str | Path,
+    dataset: str | Path | None,
     out: str | Path,
     *,
+    images: str | Path | None = None,
+    labels: str | Path | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     settings: "Mapping[str, Any] | RunConfig" = MappingProxyType({}),
@@ -54,10 +56,12 @@ def train(
     Parameters
     ----------
     dataset : str or Path
-        A folder of images and labels.
+        A folder of images and labels; None where `images` and `labels` are given.
     out : str or Path
         Folder of the run: ``model.safetensors``, ``config.toml``, ``log.csv``, ``report.html`` and ``last/`` are
         written into it. It must be new or empty, unless `resume` is given.
+    images, labels : str or Path
+        Two folders in place of a dataset; names of labels may end in ``_mask`` and the like.
     minutes : wall-clock budget
         20, if neither minutes nor steps are given.
     steps : number of updates, for runs that repeat exactly
@@ -95,13 +99,14 @@ def train(
 
     began = time.monotonic()
     from biounet.config.resolve import resolve_settings
+    from biounet.data.layouts import dataset_path
     from biounet.inference.model import load_model
     from biounet.report.run_report import report as write_report
     from biounet.training.distributed import connected
     from biounet.training.monitor import PrintingMonitor, StoppedError, train_run
     from biounet.training.prepare import begin_run, check_settings
 
-    dataset, out = Path(dataset), Path(out)
+    dataset, out = dataset_path(dataset, images, labels), Path(out)
     whole = not isinstance(settings, Mapping)
     config = resolve_settings(settings, resume=out if resume and not whole else None, minutes=minutes, steps=steps)
     if not resume:

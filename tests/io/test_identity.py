@@ -2,10 +2,10 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from biounet.core.errors import ImageError
 from biounet.io import Image, read, write
@@ -194,20 +194,50 @@ def test_a_whole_image_that_changes_while_it_is_read_is_told(tmp_path, monkeypat
     pixels = TiffImage.read
 
     def interrupted(image, box):
+        found = pixels(image, box)
         write(path, Image(np.ones((20, 31), np.uint8), "YX"), overwrite=True)
-        return pixels(image, box)
+        return found
 
     monkeypatch.setattr(TiffImage, "read", interrupted)
     with pytest.raises(ImageError, match=r"a.tif changed while it was read"):
         read(path)
 
 
-def test_an_array_inside_a_file_has_the_identity_of_the_file(tmp_path):
-    file = tmp_path / "a.h5"
-    file.write_bytes(b"arrays")
-    inner = Path(f"{file}:/volumes/raw")
-    before = FileIdentity.of(inner)
-    assert before == FileIdentity.of(file)
-    assert before.files == 1
-    file.write_bytes(b"other arrays")
-    assert "it had 6 bytes and has 12" in before.difference(FileIdentity.of(inner))
+def test_files_that_hold_planes_of_the_same_image_count(tmp_path):
+    names = [f"Z{z}.ome.tif" for z in range(3)]
+    described = "".join(
+        f'<TiffData FirstZ="{z}" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{z}</UUID></TiffData>'
+        for z, name in enumerate(names)
+    )
+    pixels = 'DimensionOrder="XYZCT" Type="uint8" SizeX="20" SizeY="30" SizeZ="3" SizeC="1" SizeT="1"'
+    for z, name in enumerate(names):
+        xml = f'<OME UUID="urn:uuid:{z}"><Image Name="a"><Pixels {pixels}>{described}</Pixels></Image></OME>'
+        tifffile.imwrite(tmp_path / name, np.full((30, 20), z, np.uint8), description=xml, metadata=None)
+    (tmp_path / "notes.txt").touch()
+    for identity in (FileIdentity.of, FileIdentity.of_times):
+        before = identity(tmp_path / names[0])
+        assert before.files == 3
+        os.utime(tmp_path / names[2])
+        assert "again at" in before.difference(identity(tmp_path / names[0]))
+        before = identity(tmp_path / names[0])
+        (tmp_path / "notes.txt").write_text("not of the image")
+        assert not before.difference(identity(tmp_path / names[0]))
+
+
+def test_the_file_that_holds_the_pixels_counts(tmp_path):
+    header = ["NRRD0004", "type: uint8", "dimension: 2", "sizes: 3 2", "encoding: raw", "data file: a.raw", "", ""]
+    (tmp_path / "a.nhdr").write_text("\n".join(header))
+    (tmp_path / "a.raw").write_bytes(bytes(6))
+    before = FileIdentity.of(tmp_path / "a.nhdr")
+    (tmp_path / "a.raw").write_bytes(bytes(7))
+    assert before.files == 2
+    assert before.difference(FileIdentity.of(tmp_path / "a.nhdr"))
+
+
+@pytest.mark.parametrize(("file", "inside"), [("a.h5", "a.h5:/volumes/raw"), ("b.zarr.zip", "b.zarr.zip/0")])
+def test_a_path_into_a_file_stands_for_the_file(tmp_path, file, inside):
+    old(tmp_path / file)
+    before = FileIdentity.of(tmp_path / inside)
+    assert before == FileIdentity.of(tmp_path / file)
+    grow(tmp_path / file)
+    assert before.difference(FileIdentity.of(tmp_path / inside)) == "it had 9 bytes and has 19"

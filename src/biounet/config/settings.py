@@ -236,6 +236,10 @@ class TrainConfig(Settings):
     """What the network learns: ``classes``; of numbered objects one of `biounet.data.targets.TARGETS`; or ``image``, a
     target image, as for denoising. ``auto`` decides by the layout and the labels, and takes ``distance`` for objects,
     see docs/recipes.md; ``paper`` takes ``foreground``."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes, background included, as results and reports call them; kept in the model file."""
+    ignore_value: int | None = None
+    """Number in label files that means unknown, such as 255; such pixels are neither trained on nor scored."""
 
     @field_validator("target")
     @classmethod

@@ -8,6 +8,7 @@
     ├── LabelError (ValueError)          labels that are no labels: floats, wrong ids, nothing to learn
     ├── ImageError (ValueError)          a file that cannot be read as an image, or whose pixels are not numbers
     ├── DatasetError (ValueError)        a folder that is no dataset, or whose files do not pair
+    │   └── ProblemsError                several problems of one dataset
     ├── ModelFileError (ValueError)      a file that is no model of ours, torn, or of a newer version
     ├── MemoryBudgetError (ValueError)   a memory budget that the smallest plan does not fit
     ├── OutputError (OSError)            an output that exists, cannot be written, or a disk that is full
@@ -24,7 +25,7 @@ prints that line and exits with status 2; any other exception is a fault of ours
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 __all__ = [
     "BatchError",
@@ -39,6 +40,7 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "OutputError",
+    "ProblemsError",
     "ShapeError",
     "TrainingError",
     "need",
@@ -67,6 +69,19 @@ class ImageError(BiounetError, ValueError):
 
 class DatasetError(BiounetError, ValueError):
     """A folder is no dataset, or its files do not pair."""
+
+
+class ProblemsError(DatasetError):
+    """Several files of a dataset are missing or not as they should be.
+
+    Attributes
+    ----------
+    problems : the error of each
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[BiounetError] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class ModelFileError(BiounetError, ValueError):
@@ -98,7 +113,9 @@ class BatchError(BiounetError, RuntimeError):
     done : results of the other files
     """
 
-    def __init__(self, message: str, *, failures: Mapping[Path, BiounetError], done: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, message: str, *, failures: Mapping[Path, BiounetError] = MappingProxyType({}), done: Sequence[Path] = ()
+    ) -> None:
         super().__init__(message)
         self.failures, self.done = dict(failures), list(done)
 

@@ -37,6 +37,7 @@ def evaluate(
     sections: slice | None = None,
     spacing: Sequence[float] | None = None,
     groups: Mapping[str, str] | None = None,
+    ignore_value: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
     """Scores of results against the truth, of all images together and of each.
@@ -56,6 +57,7 @@ def evaluate(
         For distances. None: as the file of the truth or of the result tells, otherwise pixels.
     groups : name of each result without its suffix to the group that it is of, see `read_groups`
         All results of a group are scored together, too, as if there were no others.
+    ignore_value : number in the truth that means unknown, such as 255
     progress : called with the share that is done, from 0 to 1
 
     Raises
@@ -79,7 +81,7 @@ def evaluate(
     """
     drawn = metrics is not None and list(metrics) == ["image"]
     chosen = None if metrics is None or drawn else metric_groups(metrics)
-    pairs = pair_files(Path(result), Path(truth))
+    pairs = pair_files(Path(result), Path(truth), ignore=ignore_value)
     parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
     if drawn:
         return score_drawn(pairs, parts, sections=sections, progress=progress)

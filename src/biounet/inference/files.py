@@ -10,6 +10,7 @@ from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import check_absent
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError
+from biounet.data.left_out import left_out
 from biounet.data.results import check_annotations, name_outputs
 from biounet.inference.ensemble import member_files
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
@@ -18,7 +19,7 @@ from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
-from biounet.io import format_of, load_libraries
+from biounet.io import format_of, is_folder_of_images, load_libraries
 from biounet.io.identity import FileIdentity
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
@@ -123,7 +124,7 @@ def predict_files(
     BiounetError
         One line each, see `biounet.core.errors`.
     """
-    pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume)
+    pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume, report=report)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
     first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)
@@ -166,9 +167,9 @@ def predict_files(
 
 
 def _name_results(
-    inputs: Sequence[Path], out: Path, *, save: str, overwrite: bool, resume: bool
+    inputs: Sequence[Path], out: Path, *, save: str, overwrite: bool, resume: bool, report: Callable[[str], None]
 ) -> list[tuple[Path, Path]]:
-    """Images with the files of their results, none of which may replace what it must not."""
+    """Images with the files of their results, none of which may replace what it must not; files left out are told."""
     if save not in OUTPUTS:
         raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
     pairs = name_outputs(inputs, out, save=save)
@@ -176,6 +177,8 @@ def _name_results(
         check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
     if overwrite:
         check_annotations(pairs)
+    for line in left_out(folder for folder in inputs if is_folder_of_images(folder)):
+        report(f"note: {line}")
     return pairs
 
 

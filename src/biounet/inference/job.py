@@ -241,5 +241,7 @@ class Job:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._files.close()
+        if kind is not None and issubclass(kind, ImageError):
+            self.check_input()  # a change is the better reason why it cannot be read

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 from biounet.core.atomic_files import check_absent
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
+from biounet.io.channel_files import CHANNELS, of_channels, open_channels
 from biounet.io.format import Format, Holds
 from biounet.io.formats import (
     FORMATS,
@@ -34,6 +35,7 @@ from biounet.io.selection import Selection, WithChannels
 
 __all__ = [
     "AXES",
+    "CHANNELS",
     "FORMATS",
     "ArrayImage",
     "ArrayOutput",
@@ -55,6 +57,7 @@ __all__ = [
     "is_image",
     "is_there",
     "load_libraries",
+    "of_channels",
     "open_lazily",
     "plain_name",
     "read",
@@ -78,7 +81,7 @@ def open_lazily(
     Parameters
     ----------
     path : Path
-        A file or an OME-Zarr folder.
+        A file or an OME-Zarr folder; ``CASE_????.tif`` are ``CASE_0000.tif``, ``CASE_0001.tif``, ... as channels.
     axes : str
         What the axes of the file are, in its own order, e.g. ``"TYX"``; it overrules what the file says.
     series : int or str
@@ -102,11 +105,15 @@ def open_lazily(
         The same for each region that is read later, also if that holds NaN or infinity.
     """
     path = Path(path)
-    opener = format_of(path)
-    if not is_there(path):
-        raise ImageError(f"{path}: there is no such file; check the name")
     selection = Selection(axes, series, None if channel is None else tuple(channel), level)
-    image = opener.open_lazily(path, selection=selection, labels=labels)
+    if of_channels(path):
+        options: dict[str, Any] = {"axes": axes, "series": series, "level": level, "labels": labels}
+        image: LazyImage = open_channels(path, lambda file: open_lazily(file, **options))
+    elif is_there(path):
+        image = format_of(path).open_lazily(path, selection=selection, labels=labels)
+    else:
+        format_of(path)  # a wrong suffix is said first
+        raise ImageError(f"{path}: there is no such file; check the name")
     if selection.channel is not None:
         with ExitStack() as stack:
             image = WithChannels(stack.enter_context(image), selection.channel, path.name)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from biounet.core.errors import DatasetError, ImageError, need
 from biounet.io import czi, dicom, hdf5, lif, mrc, nd2, nifti, nrrd, numpy_file, ome_zarr, png, tiff, tiff_output
+from biounet.io.channel_files import CHANNELS
 from biounet.io.format import NUMBERS, Format, Holds
 from biounet.io.image import AXES
 from biounet.io.inner_path import split_inner
@@ -214,8 +215,8 @@ def plain_name(path: Path) -> str:
 
     >>> [plain_name(Path(name)) for name in ("cells/day.2.ome.tif", "image.zarr/labels/day.2", "a.h5:/raw")]
     ['day.2', 'day.2', 'a']
-    >>> plain_name(Path("plates/one.zarr/A/1/0"))
-    'one_A_1_0'
+    >>> plain_name(Path("plates/one.zarr/A/1/0")), plain_name(Path("imagesTr/case_????.png"))
+    ('one_A_1_0', 'case')
     """
     path = split_inner(path)[0]
     root = root_of(path)
@@ -223,7 +224,7 @@ def plain_name(path: Path) -> str:
         return "_".join([plain_name(root), *path.relative_to(root).parts])
     found = _format_by_name(path.name)
     fitting = [suffix for suffix in found.suffixes if path.name.lower().endswith(suffix)] if found else [""]
-    return path.name[: len(path.name) - max(map(len, fitting))].removesuffix(".ome")
+    return path.name[: len(path.name) - max(map(len, fitting))].removesuffix(".ome").removesuffix(CHANNELS)
 
 
 def images_by_name(folder: Path) -> dict[str, Path]:

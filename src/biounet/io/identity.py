@@ -7,9 +7,9 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +17,8 @@ import numpy as np
 
 from biounet.core.errors import ImageError
 from biounet.io.inner_path import split_inner
+from biounet.io.nrrd import data_files
+from biounet.io.ome_tiff import files_beside
 
 __all__ = ["FileIdentity", "check_unchanged", "unchanged"]
 
@@ -42,8 +44,8 @@ class FileIdentity:
     files : number of files; 0 if there is nothing
     size : bytes of all files
     changed : nanoseconds since 1970, of the last change of any file
-    digest : SHA-256 of the bytes of a file, or of evenly spread blocks of a large one; of a folder, of the names, sizes
-        and times of its files
+    digest : SHA-256 of the bytes of a file, or of evenly spread blocks of a large one; of a folder, and of the files
+        beside an OME-TIFF or NHDR that hold pixels of it, of names, sizes and times
 
     Examples
     --------
@@ -98,22 +100,33 @@ class FileIdentity:
 
     @classmethod
     def _now(cls, path: Path, labels: bool, *, sample: bool = True, without: str = "") -> Self:
-        path, _ = split_inner(path)
+        path = _outermost(path)
         try:
             status = path.stat()
         except OSError:  # whoever opens it says why it cannot be read
             return cls(0, 0, 0, "")
-        if not stat.S_ISDIR(status.st_mode):
-            regular = sample and stat.S_ISREG(status.st_mode)
-            return cls(1, status.st_size, status.st_mtime_ns, _digest(path, status.st_size) if regular else "")
-        files = size = changed = total = 0
-        for name, entry in _files(path, labels=labels, above=((status.st_dev, status.st_ino),)):
-            if name == without:
-                continue
-            files, size, changed = files + 1, size + entry.st_size, max(changed, entry.st_mtime_ns)
+        if stat.S_ISDIR(status.st_mode):
+            found = _files(path, labels=labels, above=((status.st_dev, status.st_ino),))
+            return cls._joined((name, entry) for name, entry in found if name != without)
+        if not stat.S_ISREG(status.st_mode):
+            return cls(1, status.st_size, status.st_mtime_ns, "")
+        digest = _digest(path, status.st_size) if sample else ""
+        name = path.name.lower()
+        others = files_beside(path) if ".ome" in name else data_files(path) if name.endswith(".nhdr") else []
+        if not others:
+            return cls(1, status.st_size, status.st_mtime_ns, digest)
+        whole = cls._joined((file.name, file.stat()) for file in (path, *others))
+        return replace(whole, digest=digest and f"{digest}{whole.digest}")
+
+    @classmethod
+    def _joined(cls, files: Iterable[tuple[str, os.stat_result]]) -> Self:
+        """The identity of several files, of which nothing but sums is kept."""
+        count = size = changed = total = 0
+        for name, entry in files:
+            count, size, changed = count + 1, size + entry.st_size, max(changed, entry.st_mtime_ns)
             one = hashlib.sha256(os.fsencode(f"{name}\0{entry.st_size}\0{entry.st_mtime_ns}")).digest()
             total = (total + int.from_bytes(one)) % 2**256  # a sum, since folders have no order
-        return cls(files, size, changed, f"{total:064x}")
+        return cls(count, size, changed, f"{total:064x}")
 
     def difference(self, now: Self) -> str:
         """What has changed since, in words; empty if nothing has."""
@@ -175,13 +188,29 @@ def unchanged(
     Raises
     ------
     ImageError
-        At the end.
+        At the end, also in place of one that says that a file cannot be read.
     """
     identity = FileIdentity.of_times if quick else FileIdentity.of
     before = {path: identity(path, labels=labels) for path in paths if path is not None}
-    yield
-    for path, known in before.items():
-        check_unchanged(path, known, verb=verb, remedy=remedy, labels=labels, quick=quick)
+
+    def check() -> None:
+        for path, known in before.items():
+            check_unchanged(path, known, verb=verb, remedy=remedy, labels=labels, quick=quick)
+
+    try:
+        yield
+    except ImageError:  # most likely because of the change
+        check()
+        raise
+    check()
+
+
+def _outermost(path: Path) -> Path:
+    """The file that a path leads into, as in ``a.h5:/raw`` and ``a.zarr.zip/0``; else the path itself."""
+    path = split_inner(path)[0]
+    if path.exists():
+        return path
+    return next((parent for parent in path.parents if parent.is_file()), path)
 
 
 def _digest(path: Path, size: int) -> str:

@@ -1,6 +1,7 @@
 """NRRD and NHDR of medical imaging: header first, pixels whole."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from biounet.io.selection import Selection
 from biounet.io.sliced import SlicedImage, WholeArray
 from biounet.io.units import micrometres
 
-__all__ = ["open_lazily"]
+__all__ = ["data_files", "open_lazily"]
 
 
 KIND = "NRRD"
@@ -51,6 +52,17 @@ def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool 
         stored, sizes = _axes(header, path)
     array = WholeArray(shape, dtype, lambda: _pixels(nrrd, path, shape))
     return SlicedImage(path, array, stored, sizes, kind=KIND, axes=selection.axes)
+
+
+def data_files(path: Path) -> list[Path]:
+    """The file that holds the pixels of a NHDR file; none if its header names no single one."""
+    try:
+        with path.open("rb") as stream:
+            header = stream.read(2**16).split(b"\n\n")[0].decode("latin-1")
+    except OSError:  # whoever opens it says why it cannot be read
+        return []
+    names = re.findall(r"^data ?file: *(.+?)\s*$", header, re.MULTILINE | re.IGNORECASE)
+    return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
 def _pixels(nrrd: Any, path: Path, shape: tuple[int, ...]) -> NDArray[Any]:

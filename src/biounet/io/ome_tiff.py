@@ -16,7 +16,7 @@ from biounet.io.selection import Selection
 from biounet.io.tiff_stack import PageStack, Summary, choose
 from biounet.io.units import micrometres
 
-__all__ = ["COMPANION", "OmeImage", "open_ome", "parse_ome", "read_companion"]
+__all__ = ["COMPANION", "OmeImage", "files_beside", "open_ome", "parse_ome", "read_companion"]
 
 
 COMPANION = ".companion.ome"
@@ -155,6 +155,27 @@ def open_ome(path: Path, xml: str, selection: Selection, *, uuid: str | None = N
     shape = (*(count for _, count in counted), *keyframe.shape)
     scale = dict(zip("YX", np.divide(image.plane, keyframe.shaped[2:4]).tolist(), strict=True))
     return PageStack(pages, keyframe, axes, shape, None, image.spacing, scale, note)
+
+
+def files_beside(path: Path) -> list[Path]:
+    """The other files that hold planes or metadata of the images in an OME-TIFF; none if it cannot be read."""
+    try:
+        if path.name.lower().endswith(COMPANION):
+            own, (uuid, images) = "", parse_ome(path.read_text(encoding="utf-8"))
+        else:
+            with tifffile.TiffFile(path) as file:
+                own = file.ome_metadata or ""
+            told, described = read_companion(path, own) or (None, own)
+            uuid, images = parse_ome(described)
+            uuid = uuid if told is None else told
+        metadata = ElementTree.fromstring(own).find("{*}BinaryOnly") if own else None
+    except Exception:  # damaged files raise errors of every type; whoever opens it says what is wrong
+        return []
+    named = [] if metadata is None else [metadata.get("MetadataFile", "")]
+    here = [image for image in images if any(block.lies_in(path, uuid) for block in image.blocks)] or images
+    named += [block.name for image in here for block in image.blocks if not block.lies_in(path, uuid)]
+    found = {beside(path.parent, name) for name in dict.fromkeys(named)} - {None, path}
+    return sorted(file for file in found if file is not None)
 
 
 def beside(folder: Path, name: str) -> Path | None:

@@ -58,7 +58,9 @@ def _pixels(file: PIL.Image.Image, path: Path, *, labels: bool) -> NDArray[Any]:
     """Decode to (Y, X) or (C, Y, X)."""
     mode = file.mode
     if mode in GREY or (mode == "P" and labels):
+        factor = _factor(file) if labels else 1
         array = np.asarray(file)
+        array = array // factor if factor > 1 else array
         return array.astype(np.uint8) if mode == "1" else array.astype(array.dtype.newbyteorder("="), copy=False)
     if mode == "P":
         file = file.convert("RGBA")
@@ -72,6 +74,12 @@ def _pixels(file: PIL.Image.Image, path: Path, *, labels: bool) -> NDArray[Any]:
     if mode == "P" and (array == array[:1]).all():
         array = array[:1]  # a palette of greys, as GIF has them
     return array[0] if len(array) == 1 else np.ascontiguousarray(array)
+
+
+def _factor(file: PIL.Image.Image) -> int:
+    """Number that Pillow multiplies grey of 2 and 4 bits with, so that white becomes 255; 1 elsewhere."""
+    stored = next((str(tile[3]) for tile in getattr(file, "tile", ())), "")
+    return {"L;2": 85, "L;4": 17}.get(stored, 1)
 
 
 def _check_depth(file: PIL.Image.Image, path: Path) -> None:

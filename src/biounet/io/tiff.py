@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from biounet.core.boxes import Box
-from biounet.core.errors import ImageError
+from biounet.core.errors import ImageError, LabelError
 from biounet.io.image import AXES, name_axes
 from biounet.io.ome_tiff import COMPANION, open_ome, parse_ome, read_companion
 from biounet.io.pixels import check_finite, fit_spacing, reading
@@ -27,6 +27,9 @@ __all__ = ["TiffImage", "open_lazily"]
 NARROW = 6
 """Columns below which a stack of pages is doubted: its last axis is more likely that of channels."""
 
+LOSSY = tuple(tifffile.COMPRESSION(number) for number in (6, 7, 99, 33004, 33007, 34892))
+"""Compressions that change pixels: JPEG, under all its numbers."""
+
 ALPHA = ((1,), (2,))
 """The last of the extra samples where it says how opaque a pixel is, premultiplied or not."""
 
@@ -41,6 +44,8 @@ class TiffImage:
                 series = open_stack(path, selection, stack)
                 self._pages = PageReader(series)
                 stack.callback(self._pages.close)
+                if labels:
+                    _check_lossless(series.keyframe, path)
                 shown = series.keyframe.is_imagej or series.keyframe.is_lsm  # look-up tables, which are no palettes
                 self._colours = None if labels or shown else Palette.of(series.keyframe)
                 white_is_zero = series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
@@ -142,6 +147,15 @@ class TiffImage:
 
     def __exit__(self, *error: object) -> None:
         self._files.close()
+
+
+def _check_lossless(page: tifffile.TiffPage, path: Path) -> None:
+    """Refuse labels that went through a compression which changes numbers."""
+    if page.compression in LOSSY:
+        raise LabelError(
+            f"{path}: its {tifffile.COMPRESSION(page.compression).name} compression changes label numbers; save the "
+            "labels without loss, as .png or with LZW or Deflate"
+        )
 
 
 def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> TiffImage:
