@@ -10,7 +10,6 @@ from typing import Any
 import h5py
 import imagecodecs
 import nibabel
-import nrrd
 import numpy as np
 import pydicom
 import tifffile
@@ -23,7 +22,7 @@ from biounet.io import FORMATS, Format, Image, read, write
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from other_programs import READ_ONLY, write_czi, write_dicom, write_mrc  # noqa: E402  # lies beside the tests
+from other_programs import READ_ONLY, write_czi, write_dicom, write_mrc, write_nrrd  # noqa: E402  # lies beside the tests
 
 Pixels = NDArray[Any]
 PAGE = Path(__file__).with_name("formats.md")
@@ -226,7 +225,7 @@ def compressed() -> Iterable[tuple[str, str, str, Pixels, Callable[[Path], objec
     for suffix, kind in ((".nii", "none"), (".nii.gz", "gzip")):
         yield "NIfTI", kind, f"a{suffix}", stack, partial(nibabel.save, nibabel.Nifti1Image(stack.T, np.eye(4)))
     for kind in ("raw", "gzip", "bzip2", "ascii"):
-        yield "NRRD", kind, "a.nrrd", stack, partial(pack_nrrd, stack, kind)
+        yield "NRRD", kind, "a.nrrd", stack, partial(write_nrrd, pixels=stack, encoding=kind)
     for kind, (syntax, encode) in DICOM.items():
         yield "DICOM", kind, "a.dcm", stack[0], partial(pack_dicom, stack[0], syntax, encode)
     for kind in ("none", "gzip", "lzf"):
@@ -260,11 +259,6 @@ def refused() -> Iterable[tuple[str, str, Callable[[Path], object]]]:
     yield "a file of another kind", "a.nii", lambda path: path.write_text("cells")
     yield "an empty file", "a.nd2", Path.touch
     yield "a suffix that nobody reads", "a.doc", Path.touch
-
-
-def pack_nrrd(pixels: Pixels, encoding: str, path: Path) -> None:
-    """Write NRRD."""
-    nrrd.write(str(path), pixels.T, {"encoding": encoding})
 
 
 def pack_hdf5(arrays: dict[str, Pixels], compression: str, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import h5py
@@ -56,6 +57,13 @@ def write_czi(path, planes, *, scale=None, compression="zstd1:ExplicitLevel=3"):
             file.write_metadata("made", scale_x=scale[2], scale_y=scale[1], scale_z=scale[0])
 
 
+def write_nrrd(path, pixels, **header):
+    """Fields of the header by name, with _ for a blank."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of pynrrd, about the clock
+        nrrd.write(str(path), pixels.T, {name.replace("_", " "): value for name, value in header.items()})
+
+
 def write_companion(path, pixels):
     """OME-XML, and the TIFF that it names beside it."""
     tifffile.imwrite(path.with_name("plane.tif"), pixels)
@@ -105,7 +113,7 @@ READ_ONLY = {
     "JPEG": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
     "BMP and GIF": lambda path, pixels: PIL.Image.fromarray(pixels).save(path),
     "TIFF of microscopes and scanners": lambda path, pixels: tifffile.imwrite(path, pixels),
-    "NRRD": lambda path, pixels: nrrd.write(str(path), pixels.T),
+    "NRRD": write_nrrd,
     "DICOM": write_dicom,
     "ND2": copy_sample("nd2/cluster.nd2"),
     "CZI": lambda path, pixels: write_czi(path, {((), None): pixels}),

@@ -55,5 +55,5 @@ def test_scenes_are_images_of_their_own(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"ZISRAWFILE" + bytes(500), b"something else"])
 def test_what_is_no_czi_is_refused(tmp_path, content):
     (tmp_path / "a.czi").write_bytes(content)
-    with pytest.raises(ImageError, match=r"a\.czi cannot be read as CZI"):
+    with pytest.raises(ImageError, match=r"a\.czi (cannot be read as CZI|holds no image)"):
         read(tmp_path / "a.czi")

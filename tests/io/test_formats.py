@@ -1,13 +1,15 @@
 """The table of formats: each gives back what it holds, refuses the rest and torn files; names of files."""
 
 import shutil
+import subprocess
+import sys
 from contextlib import suppress
 
 import numpy as np
 import pytest
 
 from biounet.core.boxes import Box
-from biounet.core.errors import DatasetError, ImageError, OutputError
+from biounet.core.errors import DatasetError, ImageError, MissingExtraError, OutputError
 from biounet.io import (
     AXES,
     FORMATS,
@@ -191,3 +193,22 @@ def test_images_have_one_name_each(tmp_path):
     (tmp_path / "a.ome.zarr").mkdir()
     with pytest.raises(DatasetError, match=r"a\.ome\.zarr and a\.PNG have one name"):
         images_by_name(tmp_path)
+
+
+OPTIONAL = [form for form in FORMATS.values() if form.library is not None]
+
+
+@pytest.mark.parametrize("form", OPTIONAL, ids=lambda form: form.name)
+def test_a_library_that_is_not_installed_is_named_with_what_to_type(tmp_path, monkeypatch, form):
+    path = tmp_path / f"a{form.suffixes[0]}"
+    path.mkdir() if form.is_folder else path.touch()
+    monkeypatch.setitem(sys.modules, form.library, None)
+    with pytest.raises(MissingExtraError, match=rf"needs {form.library}, .* pip install 'biounet\[\w+\]'"):
+        open_lazily(path)
+
+
+def test_optional_libraries_are_imported_when_they_are_needed():
+    names = {form.library for form in OPTIONAL}
+    code = f"import sys, biounet.io; print(*sorted(set(sys.modules) & {names}))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == []

@@ -1,18 +1,18 @@
 """NRRD: kinds of axes, units, and pixels that are missing."""
 
-import nrrd
 import numpy as np
 import pytest
 
 from biounet.core.errors import ImageError
 from biounet.io import open_lazily, read
+from other_programs import write_nrrd
 
 STACK = np.arange(4 * 8 * 9, dtype=np.int16).reshape(4, 8, 9)
 SPACE = {"space": "left-posterior-superior", "space directions": np.diag([0.5, -0.25, 2.0])}
 
 
 def save(path, pixels, **header):
-    nrrd.write(str(path), pixels.T, {name.replace("_", " "): value for name, value in header.items()})
+    write_nrrd(path, pixels, **header)
     return path
 
 

@@ -102,3 +102,12 @@ def test_an_image_is_chosen_by_number_or_name(series, number):
 def test_an_image_that_is_not_there_is_refused_with_the_list(series):
     with pytest.raises(ImageError, match=rf"a\.lif: there is no series {series}; .* 0 left, 1 right"):
         pick_series(["left", "right"], Selection(series=series), Path("a.lif"), "LIF")
+
+
+def test_a_reason_without_words_is_the_kind_of_the_error():
+    def fail():
+        raise KeyError
+
+    array = WholeArray((8, 8), np.dtype(float), fail)
+    with pytest.raises(ImageError, match=r"a\.npy cannot be read as npy \(KeyError\)"):
+        SlicedImage(PATH, array, "YX", {}, kind="npy").read(Box((0, 0), (8, 8)))

@@ -17,7 +17,7 @@ from biounet.data.layout import Layout, Truth
 from biounet.data.nnunet_layout import NNUNET
 from biounet.data.paired_files import file_in, folder_in, folders_in, labels_folder, pair_by_name, truths_by_name
 from biounet.data.stardist_layout import STARDIST
-from biounet.io import image_files, is_folder_of_images, plain_name
+from biounet.io import image_files, is_folder_of_images, is_there, plain_name
 
 __all__ = ["LABEL_FOLDERS", "LAYOUTS", "dataset_path", "images_in", "named_images", "recognise", "truths_in"]
 
@@ -38,7 +38,7 @@ def dataset_path(dataset: Path | str | None, images: Path | str | None, labels: 
     if dataset is not None or images is None or labels is None:
         raise DatasetError("give either a dataset, or both --images FOLDER and --labels FOLDER")
     for name, path in (("--images", images), ("--labels", labels)):
-        if not Path(path).exists():
+        if not is_there(Path(path)):
             raise DatasetError(f"{name} {path}: there is no such file or folder; check the name")
     return Path(f"{images},{labels}")
 
@@ -50,9 +50,9 @@ def _split_paths(path: Path) -> tuple[Path, Path] | None:
         return None
     cuts = [index for index, letter in enumerate(text) if letter == ","]
     both = [(Path(text[:cut]), Path(text[cut + 1 :])) for cut in cuts]
-    found = [pair for pair in both if pair[0].exists() and pair[1].exists()]
+    found = [pair for pair in both if is_there(pair[0]) and is_there(pair[1])]
     for file in () if found else both[0]:
-        if not file.exists():
+        if not is_there(file):
             raise DatasetError(f"{file}: there is no such file or folder; a pair of them is IMAGES,LABELS")
     return found[0]
 

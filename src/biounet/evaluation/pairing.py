@@ -9,7 +9,7 @@ from biounet.core.errors import DatasetError
 from biounet.data.layout import Truth
 from biounet.data.layouts import truths_in
 from biounet.data.names import match_names
-from biounet.io import is_folder_of_images
+from biounet.io import is_folder_of_images, is_there
 
 __all__ = ["FilePair", "pair_files"]
 
@@ -69,7 +69,7 @@ def pair_files(result: Path, truth: Path, *, ignore: int | None = None) -> list[
     biounet.core.errors.DatasetError: no/such/result.tif: there is no such file or folder; check the name
     """
     for path in (result, truth):
-        if not path.exists():
+        if not is_there(path):
             raise DatasetError(f"{path}: there is no such file or folder; check the name")
     if is_folder_of_images(truth):
         layout, truths = truths_in(truth, result)

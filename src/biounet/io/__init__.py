@@ -22,6 +22,7 @@ from biounet.io.formats import (
     images_by_name,
     is_folder_of_images,
     is_image,
+    is_there,
     load_libraries,
     plain_name,
     root_of,
@@ -29,7 +30,6 @@ from biounet.io.formats import (
 )
 from biounet.io.identity import unchanged
 from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
-from biounet.io.inner_path import split_inner
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
 
@@ -55,6 +55,7 @@ __all__ = [
     "images_by_name",
     "is_folder_of_images",
     "is_image",
+    "is_there",
     "load_libraries",
     "of_channels",
     "open_lazily",
@@ -108,7 +109,7 @@ def open_lazily(
     if of_channels(path):
         options: dict[str, Any] = {"axes": axes, "series": series, "level": level, "labels": labels}
         image: LazyImage = open_channels(path, lambda file: open_lazily(file, **options))
-    elif split_inner(path)[0].exists():
+    elif is_there(path):
         image = format_of(path).open_lazily(path, selection=selection, labels=labels)
     else:
         format_of(path)  # a wrong suffix is said first

@@ -62,6 +62,8 @@ def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool 
     with reading(path, KIND):
         source: Source = _Czifile(path) if LIBRARY == "czifile" else _PylibCZIrw(path)
         try:
+            if not source.scenes:
+                raise ImageError(f"{path.name} holds no image; export the image again")
             names = [f"scene {number}" for number in source.scenes]
             number, notes = pick_series(names, selection, path, KIND)
             scene = list(source.scenes)[number]
@@ -126,14 +128,27 @@ class _Czifile:
 
     def __init__(self, path: Path) -> None:
         self._name = path.name
-        self._file = need("czifile").CziFile(path, squeeze=False)
+        self._stream = path.open("rb")  # czifile itself does not close what it cannot read
+        try:
+            self._file = need("czifile").CziFile(self._stream, squeeze=False)
+            self._describe()
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def _describe(self) -> None:
+        """Find scenes, axes and metadata."""
         self.scenes: dict[int, Rectangle] = {int(key): image.bbox for key, image in self._file.scenes.items()}
-        first = next(iter(self._file.scenes.values()))
-        self.ranges = {
-            axis: range(start, start + size)
-            for axis, start, size in zip(first.dims, first.start, first.shape, strict=True)
-            if axis not in "XYS"
-        }
+        first = next(iter(self._file.scenes.values()), None)
+        self.ranges = (
+            {}
+            if first is None
+            else {
+                axis: range(start, start + size)
+                for axis, start, size in zip(first.dims, first.start, first.shape, strict=True)
+                if axis not in "XYS"
+            }
+        )
         self.xml: str = self._file.metadata() or ""
 
     def read(self, scene: int, where: Rectangle, at: Mapping[str, int]) -> NDArray[Any]:
@@ -152,6 +167,7 @@ class _Czifile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._stream.close()
 
 
 class _PylibCZIrw:

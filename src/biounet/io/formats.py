@@ -21,6 +21,7 @@ __all__ = [
     "images_by_name",
     "is_folder_of_images",
     "is_image",
+    "is_there",
     "load_libraries",
     "plain_name",
     "root_of",
@@ -167,6 +168,15 @@ def is_image(path: Path) -> bool:
     if _format_by_name(path.name) is not None or split_inner(path)[1]:
         return True
     return root != path and format_of(root).label_folder == path.parent.name
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file or folder exists, or the file that a path such as ``cells.h5:/raw`` goes into.
+
+    >>> is_there(Path("no/such/cells.h5:/raw"))
+    False
+    """
+    return split_inner(path)[0].exists()
 
 
 def is_folder_of_images(path: Path) -> bool:

@@ -118,7 +118,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such file; check the name") from error
     except Exception as error:
-        said = f"{error or type(error).__name__}".splitlines()[0]
+        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         why = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}..."
         if path.is_file() and path.stat().st_size == 0:
             why = "the file is empty"
