@@ -51,7 +51,7 @@ HELD = _Held()
 
 
 @contextmanager
-def holding(files: Iterable[Path] = (), *, folder: Path | None = None) -> Iterator[None]:
+def holding(files: Iterable[Path], *, folder: Path | None = None) -> Iterator[None]:
     """Outputs that no other process, and no other thread, writes while the block runs.
 
     A hidden file in the folder of the outputs names them and the process. The system frees them when the process ends,

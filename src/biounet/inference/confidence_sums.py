@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from biounet.core.array_store import ArrayFolder
+from biounet.core.atomic_files import sayable
 from biounet.measurement import ForegroundSums
 
 __all__ = ["KeptSums"]
@@ -40,6 +41,20 @@ class KeptSums:
     def of_labels(cls, labels: Path) -> "KeptSums":
         """Sums for the objects of a label file."""
         return cls(labels.absolute().with_name(f".{labels.name}.confidence"))
+
+    def begin(self) -> None:
+        """Make the folder, by which a later run knows that the sums of every finished frame are kept."""
+        with sayable(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the run that began the labels keeps sums."""
+        return self.folder.is_dir()
+
+    def has(self, frame: int) -> bool:
+        """Whether the sums of a frame are kept."""
+        return (frame,) in ArrayFolder(self.folder)
 
     def keep(self, frame: int, sums: ForegroundSums) -> None:
         """Keep the sums of a frame, whose objects are numbered as in the file.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from biounet.config.tasks import OUTPUTS
-from biounet.core.atomic_files import check_absent
+from biounet.core.atomic_files import check_absent, remove_parts
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError
 from biounet.core.output_lock import holding
@@ -19,7 +19,7 @@ from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
-from biounet.io import format_of, load_libraries, root_of
+from biounet.io import format_of, load_libraries, place_of, root_of
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -128,6 +128,7 @@ def predict_files(
     pairs = name_outputs(inputs, out, save=save)
     with holding(root_of(path) for _, path in pairs):
         _check_results(pairs, overwrite=overwrite, resume=resume)
+        remove_parts(path for _, path in pairs)
         # Absolute, for workers that were started elsewhere.
         models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
         first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)
@@ -143,9 +144,10 @@ def predict_files(
         images = Batch(len(pairs), verb="predicted", again="--resume")
         for number, (source, path) in enumerate(pairs):
             if resume and path.is_file():
+                TileStore.clear(path, sums=not confidence)
                 report(f"{path} is complete already")
                 continue
-            begun = read_record(path) if resume else {}
+            begun = read_record(place_of(path)) if resume else {}
             with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
                 plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
                 report(f"{source.name}: {plan}")
@@ -204,7 +206,7 @@ def _tiles(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterat
             yield from [None] * count
         return
     for frame in frames:
-        if not store.is_written(frame):
+        if not store.is_done(frame):
             for count in run(job, store.missing([frame]), store, batch=batch):
                 yield from [None] * count
             number_objects(store, frame, memory=region_memory)

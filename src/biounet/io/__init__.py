@@ -26,6 +26,7 @@ from biounet.io.formats import (
 )
 from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
 from biounet.io.pixels import fit_channels, narrow_integers
+from biounet.io.zarr_replace import place_of
 
 __all__ = [
     "AXES",
@@ -48,6 +49,7 @@ __all__ = [
     "is_image",
     "load_libraries",
     "open_lazily",
+    "place_of",
     "plain_name",
     "read",
     "root_of",

@@ -8,7 +8,9 @@ from typing import Any
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
-from biounet.io.ome_metadata import Multiscale, label_names, parse
+from biounet.io.image import Image
+from biounet.io.ome_metadata import Multiscale, describe_image, label_names, parse
+from biounet.io.pyramid import level_factors, level_shape
 
 __all__ = [
     "FORMAT",
@@ -20,6 +22,7 @@ __all__ = [
     "find_image",
     "is_label",
     "is_whole",
+    "make_levels",
     "root_of",
 ]
 
@@ -134,3 +137,39 @@ def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
     if len(multiscale.axes) != array.ndim:
         multiscale = replace(multiscale, axes="?" * array.ndim, spacing={})
     return array, multiscale
+
+
+def make_levels(
+    group: Any, image: Image, chunks: Sequence[int], *, version: str, name: str, levels: int | None, labels: bool
+) -> None:
+    """Make the empty arrays of an image in a Zarr group, then its metadata.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    image : Image
+        Only the shape, the type and the axes of the array are used.
+    chunks : pixels per axis
+    version : of OME-Zarr
+    name : of the image
+    levels : how many; by default as many as the image is large
+    labels : whether pixels are labels
+    """
+    shape, axes = image.array.shape, image.axes
+    factors = level_factors(shape, axes, levels=levels)
+    old = version == "0.4"
+    for level, factor in enumerate(factors):
+        size = level_shape(shape, axes, factor)
+        group.create_array(
+            str(level),
+            shape=size,
+            chunks=tuple(min(chunk, n) for chunk, n in zip(chunks, size, strict=True)),
+            dtype=image.array.dtype,
+            fill_value=0,
+            dimension_names=None if old else list(axes.lower()),
+            chunk_key_encoding={"name": "v2" if old else "default", "separator": "/"},
+        )
+    group.attrs.update(
+        describe_image(name, axes=axes, spacing=image.spacing, factors=factors, version=version, labels=labels)
+        | {OURS: {"complete": False, "labels": labels}}
+    )

@@ -83,10 +83,8 @@ def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], ha
 
 def clear_parts(folder: Path) -> None:
     """Remove half-written files of killed processes; the folder must be locked by this process."""
-    for name in (SETTINGS, LOG, "model.safetensors", "report.html"):
-        remove_parts(folder / name)
-    for name in (HASHES, "step-*.safetensors"):
-        remove_parts(folder / STATES / name)
+    remove_parts((), folder=folder)
+    remove_parts((), folder=folder / STATES)
 
 
 def add_row(folder: Path, row: Mapping[str, float]) -> None:
