@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from biounet.config.tasks import OUTPUTS
-from biounet.core.atomic_files import check_absent, remove_parts
+from biounet.core.atomic_files import remove_parts
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError
 from biounet.core.output_lock import holding
+from biounet.core.overwriting import KINDS, Inputs
 from biounet.data.results import check_annotations, name_outputs
 from biounet.inference.ensemble import member_files
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
@@ -127,7 +128,7 @@ def predict_files(
         raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
     pairs = name_outputs(inputs, out, save=save)
     with holding(root_of(path) for _, path in pairs):
-        _check_results(pairs, overwrite=overwrite, resume=resume)
+        _check_results(pairs, [model, *others], overwrite=overwrite, resume=resume)
         remove_parts(path for _, path in pairs)
         # Absolute, for workers that were started elsewhere.
         models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
@@ -165,10 +166,16 @@ def predict_files(
         return written
 
 
-def _check_results(pairs: Sequence[tuple[Path, Path]], *, overwrite: bool, resume: bool) -> None:
+def _check_results(
+    pairs: Sequence[tuple[Path, Path]], models: Sequence[Path], *, overwrite: bool, resume: bool
+) -> None:
     """Refuse results that would replace what they must not."""
+    files = [file for path in models for file in (path, *member_files(path))]
+    read = Inputs({"the model": files, "an image to predict": [image for image, _ in pairs]})
     for _, path in pairs:
-        check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
+        form = format_of(path)
+        kind = None if form.is_folder else form.name if form.name in KINDS else "TIFF"
+        read.check(path, overwrite=overwrite or resume, kind=kind)
     if overwrite:
         check_annotations(pairs)
 
