@@ -3,10 +3,8 @@
 import errno
 import multiprocessing
 import os
-import re
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -124,23 +122,13 @@ def test_one_place_has_one_holder_however_it_is_spelled(other, tmp_path, monkeyp
         pass
 
 
-def test_a_thread_may_hold_twice_and_another_may_not(tmp_path):
-    said = []
-
-    def second():
-        try:
-            with holding([tmp_path / "a.tif"]):
-                said.append("held")
-        except OutputError as error:
-            said.append(str(error))
-
-    with holding((), folder=tmp_path), holding([tmp_path / "a.tif"]), holding((), folder=tmp_path):
-        thread = threading.Thread(target=second)
-        thread.start()
-        thread.join()
-    assert re.search(f"written by process {os.getpid()} ", said[0])
-    second()
-    assert said[1] == "held"
+def test_nobody_holds_twice_in_one_process_either(tmp_path, no_locks):
+    with holding((), folder=tmp_path):
+        with pytest.raises(OutputError, match=rf"written by process {os.getpid()} "), holding([tmp_path / "a.tif"]):
+            pass
+        assert len(list(tmp_path.iterdir())) == 2
+    with holding([tmp_path / "a.tif"]):
+        pass
 
 
 def test_several_outputs_are_all_held_or_none(other, tmp_path):

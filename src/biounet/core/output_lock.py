@@ -5,7 +5,6 @@ import re
 import secrets
 import socket
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -40,19 +39,9 @@ COMMAND = 160
 """Most letters of a command that are shown."""
 
 
-class _Held(threading.local):
-    """Names that this thread holds, by folder: it may hold them again."""
-
-    def __init__(self) -> None:
-        self.names: dict[Path, set[bytes]] = {}
-
-
-HELD = _Held()
-
-
 @contextmanager
 def holding(files: Iterable[Path], *, folder: Path | None = None) -> Iterator[None]:
-    """Outputs that no other process, and no other thread, writes while the block runs.
+    """Outputs that nobody else writes while the block runs, in this process or another.
 
     A hidden file in the folder of the outputs names them and the process. The system frees them when the process ends,
     so that a killed process is never in the way. In a folder whose system has no locks, the file tells the number, the
@@ -98,7 +87,8 @@ def is_lock(path: Path) -> bool:
     >>> is_lock(Path("run/.biounet.lock")), is_lock(Path("run/.biounet-12-af.claim")), is_lock(Path("run/log.csv"))
     (True, True, False)
     """
-    return path.name == GUARD or CLAIM.fullmatch(path.name) is not None
+    of_0_1 = path.name == ".lock"  # of a run that was begun by version 0.1
+    return of_0_1 or path.name == GUARD or CLAIM.fullmatch(path.name) is not None
 
 
 def _places(files: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
@@ -115,11 +105,6 @@ def _places(files: Iterable[Path]) -> Iterator[tuple[Path, bytes]]:
 @contextmanager
 def _claiming(folder: Path, names: set[bytes]) -> Iterator[None]:
     """Claim names in a folder for the time of the block."""
-    mine = HELD.names.setdefault(folder, set())
-    new = set() if WHOLE in mine else names - mine
-    if not new:
-        yield
-        return
     with sayable(folder), ExitStack() as stack:
         stack.callback(_remove_empty, _make(folder))
         claim = folder / f".biounet-{os.getpid()}-{secrets.token_hex(4)}.claim"
@@ -128,31 +113,27 @@ def _claiming(folder: Path, names: set[bytes]) -> Iterator[None]:
         stack.callback(claim.unlink, missing_ok=True)
         guard = _acquire(folder / GUARD, type(lock))
         try:
-            _check_free(folder, new, mine)
-            claim.write_bytes(b"\0".join([os.fsencode(_this_command()), *sorted(new)]))
+            _check_free(folder, names, claim)
+            claim.write_bytes(b"\0".join([os.fsencode(_this_command()), *sorted(names)]))
         finally:
             _release(guard)
         kept = stack.pop_all()
-    mine |= new
     with kept:
-        try:
-            yield
-        finally:
-            mine -= new
+        yield
 
 
-def _check_free(folder: Path, names: set[bytes], mine: set[bytes]) -> None:
+def _check_free(folder: Path, names: set[bytes], mine: Path) -> None:
     """Refuse names that a living process has claimed, and remove what dead ones have left; the guard must be held."""
     for path in sorted(folder.iterdir()):
-        if CLAIM.fullmatch(path.name) is None:
+        if CLAIM.fullmatch(path.name) is None or path.stem == mine.stem:
             continue
         if _is_dead(path.with_suffix(".lock")):
             path.with_suffix(".claim").unlink(missing_ok=True)
         elif path.suffix == ".claim":
             with suppress(FileNotFoundError):  # its process has just come to its end
                 who, *claimed = path.read_bytes().split(b"\0")
-                common = (names if WHOLE in claimed else names & {*claimed}) or ({*claimed} if WHOLE in names else {})
-                if common and not {*claimed} <= mine:
+                common = names if WHOLE in claimed else {*claimed} if WHOLE in names else names & {*claimed}
+                if common:
                     name = os.fsdecode(min(common))
                     raise OutputError(
                         f"{folder if name == '.' else folder / name} is being written by {_shown(who)}; wait for its "
