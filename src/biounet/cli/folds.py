@@ -70,8 +70,8 @@ def run_folds(
     with stop_when_told(), connected():
         fabric = make_fabric(device, settings.train.precision)
         memory, is_main_process = all_reduce_min(fabric, room(settings.train)), fabric.global_rank == 0
-        config, parts, normalization, reasons = read_folds(dataset, settings, len(rows), memory=memory)
         with holding((), folder=out) if is_main_process else nullcontext():
+            config, parts, normalization, reasons = read_folds(dataset, settings, len(rows), memory=memory)
             for fold, row in enumerate(rows):
                 if is_main_process:
                     say(f"fold {fold} of {len(rows)}")

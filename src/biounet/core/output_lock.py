@@ -20,7 +20,7 @@ from biounet.core.errors import OutputError
 __all__ = ["holding", "is_lock"]
 
 
-GUARD = ".biounet.lock"
+GUARD = ".biounet-guard"
 """File in a folder that is locked for the moment in which a command looks at the claims of others and adds its own."""
 
 CLAIM = re.compile(r"\.biounet-\d+-[0-9a-f]+\.(claim|lock)")
@@ -84,7 +84,7 @@ def holding(files: Iterable[Path], *, folder: Path | None = None) -> Iterator[No
 def is_lock(path: Path) -> bool:
     """Whether a file is one of those that `holding` makes.
 
-    >>> is_lock(Path("run/.biounet.lock")), is_lock(Path("run/.biounet-12-af.claim")), is_lock(Path("run/log.csv"))
+    >>> is_lock(Path("run/.biounet-guard")), is_lock(Path("run/.biounet-12-af.claim")), is_lock(Path("run/log.csv"))
     (True, True, False)
     """
     of_0_1 = path.name == ".lock"  # of a run that was begun by version 0.1
@@ -154,7 +154,7 @@ def _is_dead(path: Path) -> bool:
 
 def _acquire(path: Path, kind: type[BaseFileLock], *, patience: float = PATIENCE) -> BaseFileLock:
     """Lock of a file, by the system, or where it has no locks by the existence of the file."""
-    lock = kind(path, timeout=patience, poll_interval=0.01)
+    lock = kind(path, timeout=patience, poll_interval=0.01, mode=0o666)  # others must find out whether it is held
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # filelock warns of such systems

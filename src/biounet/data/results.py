@@ -89,9 +89,10 @@ def _annotations(folders: Iterable[Path]) -> set[str]:
     """Label files of datasets in which these folders lie."""
     around = {place for folder in folders for place in (folder, *folder.parents)[:3]}
     found: set[str] = set()
-    for place, layout in product(sorted(around), LAYOUTS.values()):
+    results = {Path(f"{folder.resolve().name}_RES") for folder in folders}  # of cell tracking
+    for place, layout, result in product(sorted(around), LAYOUTS.values(), sorted(results)):
         with suppress(BiounetError, OSError):  # it is no dataset, or not a whole one
-            found |= {os.path.realpath(file) for truth in layout.truths(place, place) for file in truth.files}
+            found |= {os.path.realpath(file) for truth in layout.truths(place, result) for file in truth.files}
     return found
 
 

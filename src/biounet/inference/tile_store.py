@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from biounet.core.atomic_files import sayable
 from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import Box
+from biounet.core.errors import OutputError
 from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
 from biounet.inference.job import Job, TileTask
@@ -79,7 +80,10 @@ class TileStore:
         )  # fmt: skip
         store = cls(job, path, output, chunk=chunk, whole=whole)
         if isinstance(output, ResumableOutput):
-            write_record(output.path, job)
+            try:
+                write_record(output.path, job)
+            except OutputError as error:  # of a hidden folder; it is known by the name that it will have
+                raise OutputError(str(error).replace(str(output.path), str(path))) from error
         if not (resume and store.shared and job.numbers_objects):
             store.clear(path)
         elif not job.settings.confidence:
