@@ -1,9 +1,10 @@
 """Measurement of objects that were just predicted, with the confidence that prediction has kept."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from biounet.cli.progress import say
 from biounet.inference.confidence_sums import KeptSums
 from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
 
-__all__ = ["measure_predictions"]
+__all__ = ["are_complete", "forget", "measure_predictions"]
 
 
 def measure_predictions(
@@ -48,7 +49,7 @@ def measure_predictions(
         options: dict[str, Any] = {"image_axes": axes, "channels": channels, "by_section": dims == 2 and not link}
         frames = open_frames(labels, image=image, files=stack, **options)
         volume = len(frames[0].labels.shape) > 3
-        sums = KeptSums.of_labels(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)
+        sums = KeptSums(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)
         if sums is None:
             unknown[labels.name] = None
             return frames
@@ -58,10 +59,6 @@ def measure_predictions(
         return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames
 
     files = [(labels, image, None) for image, labels in pairs]
-    if not keep and _are_complete([labels for _, labels in pairs], out):
-        say(f"{out / TABLES[0]} is complete already")
-        _forget(pairs)
-        return
     batch = measure_files(files, opened, measure, out, overwrite=True)
     if unknown:
         some = ", ".join(list(unknown)[:3]) + ", ..." * (len(unknown) > 3)
@@ -70,24 +67,31 @@ def measure_predictions(
             "--overwrite predicts it anew"
         )
     if not keep:
-        _forget(pairs)
+        forget(labels for _, labels in pairs)
     batch.finish(report=say)
 
 
-def _forget(pairs: Sequence[tuple[Path, Path]]) -> None:
-    """Delete the confidence that is in the tables now."""
-    for _, labels in pairs:
-        KeptSums.of_labels(labels).forget()
+def forget(labels: Iterable[Path]) -> None:
+    """Delete the confidence of labels, which is in their tables now."""
+    for path in labels:
+        KeptSums(path).forget()
 
 
-def _are_complete(labels: Sequence[Path], out: Path) -> bool:
-    """Whether an earlier run has written the tables of these labels, and was killed while it deleted the confidence."""
+def are_complete(labels: Sequence[Path], out: Path) -> bool:
+    """Whether an earlier run has come to the end of the tables of these labels, and of the labels before.
+
+    Then it may have deleted the confidence of some, and the tables are not to be made anew.
+    """
     tables = [out / name for name in TABLES]
-    if all(KeptSums.of_labels(path).begun for path in labels) or not all(table.is_file() for table in tables):
+    if not all(path.is_file() for path in tables) or all(KeptSums(path).begun for path in labels):
         return False
     written = min(table.stat().st_mtime_ns for table in tables)
     with tables[1].open(newline="", encoding="utf-8", errors="replace") as stream:
         images = {row.get("image") for row in csv.DictReader(stream)}
-    return images == {path.name for path in labels} and all(
-        max(path.stat().st_mtime_ns for path in (file, *file.glob("*"))) <= written for file in labels
-    )
+    return images == {path.name for path in labels} and all(_changed(path) <= written for path in labels)
+
+
+def _changed(labels: Path) -> float:
+    """When labels were last written, in nanoseconds; infinite if they are not there."""
+    files = [labels, *(labels / name for name in ("zarr.json", ".zattrs"))] if labels.is_dir() else [labels]
+    return max((path.stat().st_mtime_ns for path in files if path.exists()), default=inf)

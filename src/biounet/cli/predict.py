@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from biounet.cli.measure_files import TABLES
-from biounet.cli.measure_predictions import measure_predictions
+from biounet.cli.measure_predictions import are_complete, forget, measure_predictions
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import remove_parts
@@ -56,8 +56,13 @@ def run_prediction(
             for path in tables:
                 Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
             remove_parts(tables)
+            labels = [path for _, path in name_outputs(inputs, out)]
+            complete = options["resume"] and are_complete(labels, tables[0].parent)
             written, failed = _predict(model, inputs, out, where, **options)
-            if written:
+            if complete and failed is None:
+                say(f"{tables[0]} is complete already")
+                forget(labels)
+            elif written:
                 _measure(model, inputs, out, written, options, keep=failed is not None)
     if failed is not None:
         raise failed
@@ -68,6 +73,9 @@ def _predict(
     model: Path, inputs: list[Path], out: Path, where: Any, **options: Any
 ) -> tuple[list[Path], BatchError | None]:
     """Predict files; return those written, and the error of those that cannot be read."""
+    if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
+        with holding(root_of(path) for _, path in name_outputs(inputs, out)):
+            pass
     with stop_when_told(), where as run, progress("predicting") as show:
         try:
             return predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from biounet.core.errors import OutputError
 
-__all__ = ["check_absent", "put_folder", "remove_parts", "replacing", "sayable"]
+__all__ = ["check_absent", "hidden_name", "is_part", "put_folder", "remove_parts", "replacing", "sayable"]
 
 
 PART = re.compile(r"\.(?P<stem>.+)\.\d+(-[0-9a-f]+)?\.(?P<kind>part|old)(?P<suffix>\.[^.]*)?", re.DOTALL)
@@ -100,7 +100,7 @@ def replacing(
             check_folder(path)
 
     check(file=False)
-    temporary = _beside(path, "part")
+    temporary = hidden_name(path)
     with sayable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -129,10 +129,19 @@ def put_folder(new: Path, path: Path) -> None:
     elif _exchange(new, path):
         shutil.rmtree(new)
     else:
-        old = _beside(path, "old")
+        old = hidden_name(path, kind="old")
         path.replace(old)
         new.replace(path)
         shutil.rmtree(old)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file or folder was being written by `replacing`.
+
+    >>> is_part(Path("out/.note.4711-af.part.txt")), is_part(Path("out/note.txt"))
+    (True, False)
+    """
+    return PART.fullmatch(path.name) is not None
 
 
 def remove_parts(files: Iterable[Path], *, folder: Path | None = None) -> None:
@@ -176,8 +185,11 @@ def _clear(part: Path, path: Path, *, old: bool) -> None:
             part.unlink()
 
 
-def _beside(path: Path, kind: str) -> Path:
-    """A hidden name beside a path that no other process has. The suffix stays last: writers tell formats by it."""
+def hidden_name(path: Path, *, kind: str = "part") -> Path:
+    """A hidden name beside a path that no other process has, and that `remove_parts` knows.
+
+    The suffix stays last: writers tell formats by it.
+    """
     return path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.{kind}{path.suffix}")
 
 

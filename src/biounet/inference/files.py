@@ -20,7 +20,7 @@ from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
-from biounet.io import format_of, load_libraries, place_of, root_of
+from biounet.io import check_replaceable, format_of, load_libraries, place_of, root_of
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -176,6 +176,8 @@ def _check_results(
         form = format_of(path)
         kind = None if form.is_folder else form.name if form.name in KINDS else "TIFF"
         read.check(path, overwrite=overwrite or resume, kind=kind)
+        if form.is_folder and overwrite and not resume and path.exists():
+            check_replaceable(path)
     if overwrite:
         check_annotations(pairs)
 

@@ -8,14 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.atomic_files import sayable
+from biounet.core.atomic_files import remove_parts, sayable
 from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import Box
 from biounet.core.errors import OutputError
 from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
 from biounet.inference.job import Job, TileTask
-from biounet.inference.record import write_record
+from biounet.inference.record import RECORD, write_record
 from biounet.inference.tile_files import TileFiles
 from biounet.io import LazyOutput, ResumableOutput, attach, create
 
@@ -49,7 +49,7 @@ class TileStore:
     ) -> None:
         self.job, self.path, self.chunk = job, path.absolute(), tuple(chunk)
         self.folder = _elevation_folder(path)
-        self.sums = KeptSums.of_labels(path)
+        self.sums = KeptSums(path)
         self._output, self._whole = output, whole
 
     @classmethod
@@ -80,6 +80,7 @@ class TileStore:
         )  # fmt: skip
         store = cls(job, path, output, chunk=chunk, whole=whole)
         if isinstance(output, ResumableOutput):
+            remove_parts([output.path / RECORD])
             try:
                 write_record(output.path, job)
             except OutputError as error:  # of a hidden folder; it is known by the name that it will have
@@ -100,7 +101,7 @@ class TileStore:
         """Remove what a run that was killed has left beside a result, and with `sums` what its tables would need."""
         shutil.rmtree(_elevation_folder(path), ignore_errors=True)
         if sums:
-            KeptSums.of_labels(path).forget()
+            KeptSums(path).forget()
 
     @classmethod
     def attach(cls, job: Job, path: Path) -> "TileStore":

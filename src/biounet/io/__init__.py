@@ -26,7 +26,7 @@ from biounet.io.formats import (
 )
 from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
 from biounet.io.pixels import fit_channels, narrow_integers
-from biounet.io.zarr_replace import place_of
+from biounet.io.zarr_replace import check_replaceable, place_of
 
 __all__ = [
     "AXES",
@@ -40,6 +40,7 @@ __all__ = [
     "LazyOutput",
     "ResumableOutput",
     "attach",
+    "check_replaceable",
     "create",
     "fit_channels",
     "format_of",

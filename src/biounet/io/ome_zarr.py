@@ -28,7 +28,7 @@ from biounet.io.zarr_layout import (
     make_levels,
     root_of,
 )
-from biounet.io.zarr_replace import check_ours, hidden, place_of
+from biounet.io.zarr_replace import check_replaceable, hidden, place_of
 
 __all__ = ["ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
 
@@ -143,7 +143,8 @@ class ZarrOutput:
         with sayable(self.path):
             for level in range(1, len(self._levels)):
                 self._shrink(level)
-            self._group.attrs[OURS] = {"complete": True, "labels": self._labels}
+            if not self._group.attrs[OURS]["complete"]:  # as that of a run that is resumed may be
+                self._group.attrs[OURS] = {"complete": True, "labels": self._labels}
             if self._target is not None:
                 put_folder(self.path, self._target)
 
@@ -188,7 +189,7 @@ def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
     chunks = default_chunks(image.axes, array.shape)
     check_absent(path, overwrite=overwrite)
     version, levels = _surroundings(path, "0.5")
-    with replacing(path, overwrite=overwrite, check_folder=check_ours) as temporary:
+    with replacing(path, overwrite=overwrite, check_folder=check_replaceable) as temporary:
         _begin(temporary, image, chunks, version, name=path.stem, levels=levels, labels=is_label(path))
         with ZarrOutput(temporary) as output:
             output.write(Box((0,) * array.ndim, array.shape), array)
@@ -260,7 +261,7 @@ def _create(
         with replacing(path) as temporary:
             _begin(temporary, image, chunks, version, **given)
         return ZarrOutput(path)
-    check_ours(path)
+    check_replaceable(path)
     with sayable(path):
         _begin(hidden(path), image, chunks, version, **given)
     return ZarrOutput(hidden(path), target=path)

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
+from biounet.core.atomic_files import is_part
 from biounet.core.errors import OutputError
 from biounet.io.zarr_layout import OURS
 
-__all__ = ["check_ours", "hidden", "place_of"]
+__all__ = ["check_replaceable", "hidden", "place_of"]
 
 
 METADATA = ("zarr.json", ".zattrs")
@@ -37,7 +38,7 @@ def hidden(path: Path) -> Path:
     return path.with_name(f".{path.stem}.part{path.suffix}")
 
 
-def check_ours(path: Path) -> None:
+def check_replaceable(path: Path) -> None:
     """Refuse to replace a folder that biounet has not written, or that holds something else.
 
     Raises
@@ -54,7 +55,8 @@ def check_ours(path: Path) -> None:
         )
     for entry in sorted(path.iterdir()):
         is_level = entry.name.isdecimal() and entry.is_dir()
-        if not is_level and entry.name not in KNOWN:
+        is_torn = entry.suffix == ".partial" or is_part(entry)  # of a run that was killed
+        if not (is_level or is_torn or entry.name in KNOWN):
             raise OutputError(
                 f"{path} holds {entry.name} beside its pixels, which would be lost; move that away, or choose another "
                 "name"
