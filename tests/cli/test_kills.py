@@ -147,7 +147,7 @@ def side_by_side(place, undisturbed, folder, name, seed):
     more = ("--overwrite",) if seed % 2 else ()
     if more:
         shutil.copytree(place / f"undisturbed-{name}", folder, dirs_exist_ok=True)
-    first = run(words(place, name, folder, *more), place=folder, hold_at=chance.randint(4, count - 4))
+    first = run(words(place, name, folder, *more), place=folder, hold_at=chance.randint(12, count - 8))
     assert first.wait_until_held()
     other = [place / "b.model" if word == place / "a.model" else word for word in words(place, name, folder)]
     second = run([*other, *chance.choice([(), ("--overwrite",), ("--resume",)])], place=folder)

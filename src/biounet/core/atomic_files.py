@@ -165,7 +165,8 @@ def remove_parts(files: Iterable[Path], *, folder: Path | None = None) -> None:
     """
     wanted: dict[Path, set[str]] = {} if folder is None else {folder: set()}
     for path in files:
-        wanted.setdefault(path.parent, set()).add(path.name)
+        # The second is the name of a folder that is written to replace another, see `biounet.io.zarr_replace`.
+        wanted.setdefault(path.parent, set()).update((path.name, f".{path.stem}.part{path.suffix}"))
     for place, names in wanted.items():
         found = [PART.fullmatch(name) for name in os.listdir(place)] if place.is_dir() else []
         for match in filter(None, found):

@@ -11,7 +11,7 @@ import numpy as np
 
 from biounet.core.errors import BiounetError, ImageError, OutputError
 from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, images_in
-from biounet.io import format_of, is_folder_of_images, is_image, plain_name, suffixes
+from biounet.io import format_of, images_at, is_folder_of_images, is_image, plain_name, suffixes
 
 __all__ = ["check_annotations", "label_type", "name_outputs"]
 
@@ -19,7 +19,9 @@ _NAMES = tuple(layout.names for layout in LAYOUTS.values() if layout.names is no
 """Names of results that challenges want."""
 
 
-def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> list[tuple[Path, Path]]:
+def name_outputs(
+    inputs: Sequence[Path], out: Path, *, save: str = "labels", as_one: bool = False
+) -> list[tuple[Path, Path]]:
     """Pair every image with the file that its result goes to.
 
     Parameters
@@ -29,6 +31,8 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
         A file if its name is that of an image, else a folder in which results have the names of their images. In a
         folder such as ``01_RES``, labels of frames of the Cell Tracking Challenge have the names that it wants.
     save : what is written
+    as_one : bool
+        A plate or another set of images is one input, since one of its images was selected.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     >>> [target.as_posix() for _, target in name_outputs([Path("01/t007.tif")], Path("01_RES"))]
     ['01_RES/mask007.tif']
     """
-    images = [path for given in inputs for path in _images_in(given)]
+    images = [path for given in inputs for path in _images_in(given, as_one=as_one)]
     if is_image(out):
         if len(images) > 1:
             raise OutputError(f"{out} is one file, there are {len(images)} images; give a folder as --out")
@@ -115,10 +119,10 @@ def _names(images: Sequence[Path], out: Path, save: str) -> list[str]:
     return [f"{plain_name(image)}{format_of(image).result}" for image in images]
 
 
-def _images_in(given: Path) -> list[Path]:
-    """The images that an input stands for: itself, or those of a folder or dataset."""
+def _images_in(given: Path, *, as_one: bool) -> list[Path]:
+    """The images that an input stands for: itself, or those of a folder, dataset or plate."""
     if not is_folder_of_images(given):
-        return [given]
+        return [given] if as_one else list(images_at(given))
     found = images_in(given)
     if not found:
         raise ImageError(f"{given} holds no images; give files, folders or datasets of {', '.join(suffixes())}")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,10 +18,11 @@ from biounet.inference.ensemble import member_files
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
 from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
-from biounet.inference.record import read_record
+from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
 from biounet.io import check_replaceable, format_of, load_libraries, place_of, root_of
+from biounet.io.identity import FileIdentity
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -124,8 +126,7 @@ def predict_files(
     BiounetError
         One line each, see `biounet.core.errors`.
     """
-    if save not in OUTPUTS:
-        raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
+    _check_save(save)
     pairs = name_outputs(inputs, out, save=save)
     with holding(root_of(path) for _, path in pairs):
         _check_results(pairs, [model, *others], overwrite=overwrite, resume=resume)
@@ -149,7 +150,8 @@ def predict_files(
                 report(f"{path} is complete already")
                 continue
             begun = read_record(place_of(path)) if resume else {}
-            with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
+            settings = replace(common, input=source.absolute())
+            with images.noting(source), Job(settings, net, identity=FileIdentity.of(source)) as job:
                 plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
                 report(f"{source.name}: {plan}")
                 job.cut(plan.tiles.step)
@@ -164,6 +166,12 @@ def predict_files(
         written = [path for source, path in pairs if source not in images.failures]
         images.finish(written, report=report)
         return written
+
+
+def _check_save(save: str) -> None:
+    """Refuse an unknown kind of result."""
+    if save not in OUTPUTS:
+        raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
 
 
 def _check_results(
@@ -203,8 +211,10 @@ def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, ba
 def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[tuple[float, str]]:
     """Predict the missing tiles of a result, and finish the result; yield share and number of the tiles done."""
     left = store.left
-    for done, _ in enumerate(_tiles(store, run, batch, region_memory), start=1):
-        yield done / left, f"tile {done} of {left}"
+    with noting_damage(store.place, store.job) if store.shared else nullcontext():
+        for done, _ in enumerate(_tiles(store, run, batch, region_memory), start=1):
+            yield done / left, f"tile {done} of {left}"
+        store.job.check_input()
 
 
 def _tiles(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[None]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from biounet.core.atomic_files import remove_parts, sayable
 from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import Box
-from biounet.core.errors import OutputError
+from biounet.core.errors import ImageError, OutputError
 from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
 from biounet.inference.job import Job, TileTask
@@ -76,15 +76,15 @@ class TileStore:
         chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
         output = create(
             path, shape=shape, dtype=_dtype(job, path), axes=axes, spacing=spacing, chunks=chunks,
-            labels=not job.saves_floats, overwrite=overwrite, resume=resume,
+            labels=not job.saves_floats, overwrite=overwrite, resume=resume, like=job.settings.input,
         )  # fmt: skip
         store = cls(job, path, output, chunk=chunk, whole=whole)
         if isinstance(output, ResumableOutput):
             remove_parts([output.path / RECORD])
             try:
                 write_record(output.path, job)
-            except OutputError as error:  # of a hidden folder; it is known by the name that it will have
-                raise OutputError(str(error).replace(str(output.path), str(path))) from error
+            except (ImageError, OutputError) as error:  # of a hidden folder; it is known by the name that it will have
+                raise type(error)(str(error).replace(output.path.name, path.name)) from error
         if not (resume and store.shared and job.numbers_objects):
             store.clear(path)
         elif not job.settings.confidence:
@@ -112,6 +112,11 @@ class TileStore:
     def shared(self) -> bool:
         """Whether other processes can `attach` to the result, and later runs can resume it."""
         return isinstance(self._output, ResumableOutput)
+
+    @property
+    def place(self) -> Path:
+        """Where the result lies: under its name, or until it is complete beside the result that it replaces."""
+        return self._output.path if isinstance(self._output, ResumableOutput) else self.path
 
     @property
     def largest_label(self) -> int:

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from biounet.core.errors import ImageError
 from biounet.io.units import micrometres
 
 __all__ = ["Multiscale", "describe_image", "describe_labels", "label_names", "parse"]
 
+
+VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
 
 TYPES = {"t": "time", "c": "channel"}
 
@@ -20,7 +23,7 @@ class Multiscale:
     """An image as its metadata tell.
 
     axes : one name per dimension of the array, in its order, in capitals
-    path : of the array with all pixels, inside the group
+    path : of the array with the pixels of the level, inside the group
     levels : how many sizes of the image there are
     spacing : micrometres per pixel, for axes whose unit is known
     labels : whether it is marked as labels
@@ -33,8 +36,18 @@ class Multiscale:
     labels: bool
 
 
-def parse(attributes: Mapping[str, Any]) -> Multiscale | None:
+def parse(attributes: Mapping[str, Any], *, level: int = 0) -> Multiscale | None:
     """Read the attributes of a Zarr group; ``None`` if they do not describe an image.
+
+    Parameters
+    ----------
+    attributes : of the group
+    level : of the pyramid, whose path and pixel size are wanted
+
+    Raises
+    ------
+    ImageError
+        If there is no such level, or the version is not known.
 
     Examples
     --------
@@ -46,9 +59,15 @@ def parse(attributes: Mapping[str, Any]) -> Multiscale | None:
         return None
     image = found["multiscales"][0]
     datasets = image["datasets"]
+    version = str(found.get("version", image.get("version", VERSIONS[0])))
+    if version[:3] not in VERSIONS:
+        raise ImageError(f"it is OME-Zarr of version {version}; {VERSIONS[0]} to {VERSIONS[-1]} are read: convert it")
+    if level >= len(datasets):
+        sizes = f"levels 0 to {len(datasets) - 1}" if len(datasets) > 1 else "one size of its image"
+        raise ImageError(f"it holds {sizes}, no level {level}; give another --level")
     # Versions before 0.3 have no axes, 0.3 has names only.
     axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in image.get("axes", "tczyx")]
-    scale = _scale(datasets[0], len(axes)) or [1.0] * len(axes)
+    scale = _scale(datasets[level], len(axes)) or [1.0] * len(axes)
     whole = _scale(image, len(axes)) or [1.0] * len(axes)
     spacing = {
         axis["name"].upper(): size * factor * unit
@@ -56,7 +75,7 @@ def parse(attributes: Mapping[str, Any]) -> Multiscale | None:
         if (unit := micrometres(str(axis.get("unit", "")))) is not None
     }
     names = "".join(axis["name"].upper() if len(axis["name"]) == 1 else "?" for axis in axes)
-    return Multiscale(names, datasets[0]["path"], len(datasets), spacing, "image-label" in found)
+    return Multiscale(names, datasets[level]["path"], len(datasets), spacing, "image-label" in found)
 
 
 def describe_image(

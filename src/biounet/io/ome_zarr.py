@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from biounet.io.image import AXES, Image, name_axes
 from biounet.io.ome_metadata import describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
 from biounet.io.pyramid import halve
+from biounet.io.selection import Selection
 from biounet.io.zarr_layout import (
     FORMAT,
     OURS,
@@ -27,26 +29,34 @@ from biounet.io.zarr_layout import (
     is_whole,
     make_levels,
     root_of,
+    zip_root,
 )
 from biounet.io.zarr_replace import check_replaceable, hidden, place_of
 
-__all__ = ["ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
+__all__ = ["DamagedChunkError", "ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
+
+
+class DamagedChunkError(ImageError):
+    """A chunk of an image cannot be read; `name` is that of its file within the image."""
+
+    name = ""
 
 
 class ZarrImage:
     """An OME-Zarr image as a `biounet.io.LazyImage`; see `open_lazily`."""
 
-    def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
+    def __init__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> None:
         self.path = path
-        with reading(path, "OME-Zarr"):
-            self._array, multiscale = find_image(need("zarr").open(path, mode="r"), path, labels)
-            stored = name_axes(multiscale.axes, axes, str(path))
+        with reading(path, "OME-Zarr"), ExitStack() as stack:
+            self._array, multiscale = find_image(_open(path, stack), path, selection=selection, labels=labels)
+            stored = name_axes(multiscale.axes, selection.axes, str(path))
             self.axes = "".join(axis for axis in AXES if axis in stored)
             self._order = [stored.index(axis) for axis in self.axes]
             self.shape = tuple(self._array.shape[index] for index in self._order)
             self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
             self.spacing = fit_spacing(dict(multiscale.spacing), self.axes)
             self.version = VERSION[self._array.metadata.zarr_format]
+            self._files = stack.pop_all()
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image.
@@ -76,14 +86,16 @@ class ZarrImage:
             except Exception as error:
                 name = f"{self._array.path}/{self._array.metadata.encode_chunk_key(chunk)}".lstrip("/")
                 why = f"{error or type(error).__name__}".splitlines()[0]
-                return ImageError(f"{self.path}: chunk {name} cannot be read ({why}); copy it again")
+                damaged = DamagedChunkError(f"{self.path}: chunk {name} cannot be read ({why}); copy it again")
+                damaged.name = name
+                return damaged
         return ImageError(f"{self.path}: a region could not be read, but its chunks can; run again")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Nothing is kept open."""
+        self._files.close()
 
 
 class ZarrOutput:
@@ -173,14 +185,15 @@ class ZarrOutput:
         return self.path / str(level) / str(self._levels[level].metadata.encode_chunk_key(chunk))
 
 
-def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> ZarrImage:
-    """Open an OME-Zarr image, or ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
+def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> ZarrImage:
+    """Open an OME-Zarr image, or one inside such as ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
 
     Notes
     -----
     For `labels`, an image that has labels under ``labels/name`` stands for those, if there is but one name.
+    The store may be a zip file. Of several images, series are numbers or paths, such as ``A/1/0`` in a plate.
     """
-    return ZarrImage(path, axes=axes, labels=labels)
+    return ZarrImage(path, selection=selection, labels=labels)
 
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
@@ -252,24 +265,25 @@ def _create(
     """Begin an image under its name, or in a hidden folder if it replaces one, which stays until this is complete."""
     check_absent(path, overwrite=overwrite)
     version, levels = _surroundings(path, version)
-    given: dict[str, Any] = {
-        "name": path.stem,
-        "levels": levels,
-        "labels": is_label(path) if labels is None else labels,
-    }
-    if not path.exists():
-        with replacing(path) as temporary:
-            _begin(temporary, image, chunks, version, **given)
-        return ZarrOutput(path)
-    check_replaceable(path)
-    with sayable(path):
-        _begin(hidden(path), image, chunks, version, **given)
-    return ZarrOutput(hidden(path), target=path)
+    labels, place = is_label(path) if labels is None else labels, path
+    if path.exists():
+        check_replaceable(path)
+        place = hidden(path)
+    with replacing(place) as temporary:
+        _begin(temporary, image, chunks, version, name=path.stem, levels=levels, labels=labels)
+    return ZarrOutput(place, target=None if place == path else path)
 
 
 def attach(path: Path) -> ZarrOutput:
     """Open an OME-Zarr image that another process has created, to write other regions of it."""
     return ZarrOutput(place_of(path))
+
+
+def _open(path: Path, files: ExitStack) -> Any:
+    """The group or array at a path, in a folder or a zip file, which `files` closes."""
+    zarr, inside = need("zarr"), zip_root(path) if path.is_file() else None
+    store = path if inside is None else files.enter_context(zarr.storage.ZipStore(path, mode="r"))
+    return zarr.open(store, path=inside, mode="r")
 
 
 def _surroundings(path: Path, version: str) -> tuple[str, int | None]:

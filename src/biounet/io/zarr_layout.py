@@ -1,6 +1,7 @@
 """Places of images, labels and chunks in an OME-Zarr folder, by their names and attributes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -11,6 +12,8 @@ from biounet.core.errors import ImageError, OutputError
 from biounet.io.image import Image
 from biounet.io.ome_metadata import Multiscale, describe_image, label_names, parse
 from biounet.io.pyramid import level_factors, level_shape
+from biounet.io.selection import Selection
+from biounet.io.zarr_images import images_of_attributes
 
 __all__ = [
     "FORMAT",
@@ -24,6 +27,7 @@ __all__ = [
     "is_whole",
     "make_levels",
     "root_of",
+    "zip_root",
 ]
 
 
@@ -102,13 +106,17 @@ def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
             )
 
 
-def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
-    """Find the array with all pixels of an image, and what is known of it.
+def find_image(
+    node: Any, path: Path, *, selection: Selection = Selection(), labels: bool = False
+) -> tuple[Any, Multiscale]:
+    """Find the array with the pixels of an image, and what is known of it.
 
     Parameters
     ----------
     node : a Zarr group or array
     path : its path, for errors
+    selection : Selection
+        Of which series, by number or path, and level are taken.
     labels : bool
         Whether labels of the image are meant, if it has any.
 
@@ -118,18 +126,24 @@ def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
         If there is no image, several labels, or the image is not complete.
     """
     if not hasattr(node, "members"):  # an array alone: its axes are asked for
+        selection.check_single(path, "an array of Zarr")
         return node, Multiscale("?" * node.ndim, "", 1, {}, labels=False)
-    multiscale = parse(node.attrs)
+    multiscale = _parse(node, path, selection)
+    if multiscale is None and selection.series is not None:
+        name = _series(node, path, selection.series)
+        return find_image(node[name], path / name, selection=replace(selection, series=None), labels=labels)
+    replace(selection, level=0).check_single(path, "this image")
     if labels and not (multiscale and multiscale.labels) and "labels" in node:
         names = label_names(node["labels"].attrs)
         if len(names) != 1:
             raise ImageError(f"{path} holds the labels {', '.join(names) or 'none'}; give one as {path}/labels/NAME")
-        return find_image(node["labels"][names[0]], path / "labels" / names[0], labels)
+        return find_image(node["labels"][names[0]], path / "labels" / names[0], selection=selection, labels=labels)
     if multiscale is None and "0" in node and "1" not in node:  # as bioformats2raw writes a single image
-        return find_image(node["0"], path / "0", labels)
+        return find_image(node["0"], path / "0", selection=selection, labels=labels)
     if multiscale is None:
+        inside = list(images_of_attributes(node.attrs, _reader(node))) or sorted(node.keys())
         raise ImageError(
-            f"{path} holds no image but {', '.join(sorted(node.keys())) or 'nothing'}; give the path of one"
+            f"{path} holds no image but {', '.join(inside[:8]) or 'nothing'}; give the path of one, or --series"
         )
     if node.attrs.get(OURS, {}).get("complete") is False:
         raise ImageError(f"{path} is not complete; run again what wrote it, with --resume")
@@ -137,6 +151,30 @@ def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
     if len(multiscale.axes) != array.ndim:
         multiscale = replace(multiscale, axes="?" * array.ndim, spacing={})
     return array, multiscale
+
+
+def _parse(node: Any, path: Path, selection: Selection) -> Multiscale | None:
+    """What a group says of its image; errors carry its path."""
+    try:
+        return parse(node.attrs, level=selection.level)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+
+
+def _series(node: Any, path: Path, series: int | str) -> str:
+    """Path inside a group of the image that is asked for by number or path."""
+    inside = list(images_of_attributes(node.attrs, _reader(node)))
+    if str(series) in inside:
+        return str(series)
+    if not str(series).isdecimal() or int(series) >= len(inside):
+        known = f"{', '.join(inside[:8])}" if inside else "no series"
+        raise ImageError(f"{path} holds {known}; there is no series {series}")
+    return inside[int(series)]
+
+
+def _reader(node: Any) -> Callable[[str], Mapping[str, Any]]:
+    """Function from the path of a group inside of another to its attributes, which are empty if there is none."""
+    return lambda name: node[name].attrs if name in node else {}
 
 
 def make_levels(
@@ -173,3 +211,19 @@ def make_levels(
         describe_image(name, axes=axes, spacing=image.spacing, factors=factors, version=version, labels=labels)
         | {OURS: {"complete": False, "labels": labels}}
     )
+
+
+def zip_root(path: Path) -> str:
+    """Path of the outermost group in a zip file; folders are zipped whole, too.
+
+    Raises
+    ------
+    ImageError
+        If the name of the file is that of a folder.
+    """
+    if path.suffix.lower() == ".zarr":
+        what = "a zip file: name it .zarr.zip" if zipfile.is_zipfile(path) else "a file: OME-Zarr is a folder"
+        raise ImageError(f"{path} is {what}")
+    with zipfile.ZipFile(path) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    return "" if tops & {".zgroup", ".zarray", "zarr.json"} else min(tops, default="")
