@@ -432,3 +432,65 @@ def test_a_store_of_another_program_is_not_resumed(tmp_path):
     with pytest.raises(OutputError, match="was not written by biounet, so it cannot be resumed; give another name"):
         create(path, shape=(20, 30), dtype="uint16", axes="YX", resume=True)
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
+# Replacing
+
+
+def replace_by(path, value, **options):
+    """Begin an image that replaces another, and write its pixels."""
+    output = ome_zarr.create(path, shape=(40, 30), dtype="uint8", axes="YX", chunks=(16, 16), **options)
+    with output:
+        output.write(Box((0, 0), (40, 30)), np.full((40, 30), value, np.uint8))
+
+
+def test_an_old_image_stays_until_the_new_one_is_complete_and_a_stopped_one_goes_on(tmp_path):
+    path, box = tmp_path / "a.zarr", Box((0, 0), (16, 16))
+    replace_by(path, 1)
+    output = ome_zarr.create(path, shape=(40, 30), dtype="uint8", axes="YX", chunks=(16, 16), overwrite=True)
+    ome_zarr.attach(path).write(box, np.full((16, 16), 2, np.uint8))
+    output.__exit__(KeyError)
+    assert output.path != path
+    assert read(path).array.max() == 1
+    with ome_zarr.create(path, shape=(40, 30), dtype="uint8", axes="YX", chunks=(16, 16), resume=True) as output:
+        assert output.holds(box)
+        assert not output.holds(Box((16, 0), (32, 16)))
+        output.write(Box((16, 0), (40, 30)), np.full((24, 30), 3, np.uint8))
+        output.write(Box((0, 16), (16, 30)), np.full((16, 14), 3, np.uint8))
+    assert sorted(np.unique(read(path).array)) == [2, 3]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_an_image_that_was_to_replace_another_is_begun_again(tmp_path):
+    path = tmp_path / "a.zarr"
+    replace_by(path, 1)
+    ome_zarr.create(path, shape=(40, 30), dtype="uint8", axes="YX", chunks=(16, 16), overwrite=True)
+    replace_by(path, 2, overwrite=True)
+    assert read(path).array.min() == 2
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("what", ["notes.txt", "labels", "a folder", "a link", "of another program"])
+def test_what_is_not_of_biounet_alone_is_not_replaced(tmp_path, what):
+    path = tmp_path / "a.zarr"
+    replace_by(path, 1)
+    if what == "notes.txt":
+        (path / what).write_text("two years of work")
+    elif what == "labels":
+        write(path / "labels" / "cells", Image(numbered((40, 30), "uint8"), "YX"))
+    elif what == "a link":
+        path.rename(tmp_path / "b.zarr")
+        path.symlink_to("b.zarr")
+    else:
+        group = zarr.open_group(path)
+        group.attrs.clear()
+        if what == "a folder":
+            (path / "zarr.json").unlink()
+    before = {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()}
+    for begin_again in (
+        replace_by,
+        lambda path, value, **options: write(path, Image(numbered((4, 5)), "YX"), **options),
+    ):
+        with pytest.raises(OutputError, match=r"holds notes|holds labels|did not write|is a link"):
+            begin_again(path, 2, overwrite=True)
+    assert {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()} == before

@@ -1,13 +1,10 @@
 """Tests of checkpoints: whole, the last two, and readable though the last was torn."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
 from biounet.core.errors import TrainingError
-from biounet.training.checkpoint import LOCK, hold, load_state, save_state
+from biounet.training.checkpoint import load_state, save_state
 
 
 def test_state_comes_back(tmp_path):
@@ -32,23 +29,3 @@ def test_a_run_without_a_state_and_one_with_none_that_is_whole(tmp_path):
     (tmp_path / "step-00000001.safetensors").write_bytes(b"torn")
     with pytest.raises(TrainingError, match="can be read; train without --resume"):
         load_state(tmp_path)
-
-
-HOLD = """
-import fcntl, sys
-file = open(sys.argv[1], "w")
-fcntl.flock(file, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-def test_a_folder_is_held_by_one_process_until_that_ends(tmp_path):
-    command = [sys.executable, "-c", HOLD, tmp_path / LOCK]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(TrainingError, match="another training runs"), hold(tmp_path):
-            pass
-        other.kill()
-    with hold(tmp_path):  # a killed process leaves nothing that blocks
-        pass

@@ -1,5 +1,6 @@
 """The command `biounet demo`: images drawn, a network trained, other images predicted, scored and reported."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 from biounet.cli.progress import say
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
-from biounet.core.atomic_files import check_absent, sayable
+from biounet.core.atomic_files import check_absent, remove_parts, sayable
+from biounet.core.errors import OutputError
+from biounet.core.output_lock import holding, is_lock
 from biounet.core.random import generator
 from biounet.data import find_dataset
 from biounet.data.synthetic import draw_membranes
@@ -24,6 +27,12 @@ __all__ = ["run_demo"]
 
 PARTS = ("training", "held-out", "run", "result", "report.html")
 SIZE = (256, 256)
+
+WRITTEN = re.compile(
+    r"(training|held-out)/(images|labels)/\.?section_\d\d\..*(png|tif)|result/\.?section_\d\d\..*tif"
+    r"|run/(last|prepared)/.*|run/\.?(model|config|log|report)\..*(safetensors|toml|csv|html)"
+)
+"""Names of the files of a demo, relative to its folder, and of what is left of one that was killed."""
 
 
 def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool = False) -> Path:
@@ -42,12 +51,20 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
     Raises
     ------
     OutputError
-        If one of these exists already.
+        If one of these exists already, or holds what no demo has written.
     """
-    for part in PARTS:
-        check_absent(out / part, overwrite=overwrite)
-    for part in PARTS[:-1]:
-        shutil.rmtree(out / part, ignore_errors=True)
+    with holding((), folder=out):
+        for part in PARTS:
+            check_absent(out / part, overwrite=overwrite)
+        _check_earlier(out)
+        for part in PARTS[:-1]:
+            shutil.rmtree(out / part, ignore_errors=True)
+        remove_parts([out / "report.html"])
+        return _run(out, minutes=minutes, seed=seed)
+
+
+def _run(out: Path, *, minutes: float, seed: int) -> Path:
+    """Run the demo in a folder that has nothing of another."""
     say("drawing 16 sections of tissue, 256 x 256 px, with every cell numbered")
     with sayable(out):
         draw_dataset(out / "training", seed=seed, numbers=range(12))
@@ -71,6 +88,15 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
     )
     say(f"done: {out / 'report.html'}")
     return out / "report.html"
+
+
+def _check_earlier(out: Path) -> None:
+    """Refuse to remove folders in which there is anything that no demo has written."""
+    for part in PARTS[:-1]:
+        for path in (out / part).rglob("*"):
+            name = path.relative_to(out).as_posix()
+            if path.is_symlink() or (path.is_file() and not WRITTEN.fullmatch(name) and not is_lock(path)):
+                raise OutputError(f"{path} is of no demo, and would be removed; move it away, or choose another --out")
 
 
 def draw_dataset(folder: Path, *, seed: int, numbers: Sequence[int]) -> None:

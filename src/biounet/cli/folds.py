@@ -13,11 +13,11 @@ from biounet.cli.train import Terminal, again
 from biounet.config import RunConfig
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import TrainingError
+from biounet.core.output_lock import holding
 from biounet.report import load_log
 from biounet.report.log import best_row
 from biounet.report.run_report import report
 from biounet.training.announcements import announce
-from biounet.training.checkpoint import hold
 from biounet.training.cross_validation import read_folds
 from biounet.training.distributed import all_reduce_min, broadcast, connected, make_fabric
 from biounet.training.monitor import train_run
@@ -70,8 +70,8 @@ def run_folds(
     with stop_when_told(), connected():
         fabric = make_fabric(device, settings.train.precision)
         memory, is_main_process = all_reduce_min(fabric, room(settings.train)), fabric.global_rank == 0
-        config, parts, normalization, reasons = read_folds(dataset, settings, len(rows), memory=memory)
-        with hold(out) if is_main_process else nullcontext():
+        with holding((), folder=out) if is_main_process else nullcontext():
+            config, parts, normalization, reasons = read_folds(dataset, settings, len(rows), memory=memory)
             for fold, row in enumerate(rows):
                 if is_main_process:
                     say(f"fold {fold} of {len(rows)}")

@@ -1,13 +1,16 @@
 """Names of results: the file that the result of each image goes to, and the number type that a challenge expects."""
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from biounet.core.errors import ImageError, OutputError
+from biounet.core.errors import BiounetError, ImageError, OutputError
 from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, named_images
 from biounet.data.left_out import left_out
 from biounet.data.nnunet_layout import case_of
@@ -76,7 +79,7 @@ def name_outputs(
 
 
 def check_annotations(pairs: Sequence[tuple[Path, Path]]) -> None:
-    """Refuse results that would replace annotations: files in ``labels/`` or ``masks/`` beside ``images/``.
+    """Refuse results that would replace annotations: label files of a dataset that an image belongs to.
 
     Parameters
     ----------
@@ -87,11 +90,27 @@ def check_annotations(pairs: Sequence[tuple[Path, Path]]) -> None:
     OutputError
         If there is such a result.
     """
+    replaced = [target for _, target in pairs if target.exists()]
+    truths = _annotations({image.parent for image, _ in pairs}) if replaced else set()
+    for target in replaced:
+        if os.path.realpath(target) in truths:
+            raise OutputError(f"{target} is an annotation of the dataset; choose another --out")
     for image, target in pairs:
         image, folder = image.resolve(), target.parent.resolve()
         beside = {image.parent.with_name(name) for name in LABEL_FOLDERS} if image.parent.name == "images" else set()
         if folder in beside and target.exists():
             raise OutputError(f"{target} is an annotation of {image.name}; choose another --out")
+
+
+def _annotations(folders: Iterable[Path]) -> set[str]:
+    """Label files of datasets in which these folders lie."""
+    around = {place for folder in folders for place in (folder, *folder.parents)[:3]}
+    found: set[str] = set()
+    results = {Path(f"{folder.resolve().name}_RES") for folder in folders}  # of cell tracking
+    for place, layout, result in product(sorted(around), LAYOUTS.values(), sorted(results)):
+        with suppress(BiounetError, OSError):  # it is no dataset, or not a whole one
+            found |= {os.path.realpath(file) for truth in layout.truths(place, result) for file in truth.files}
+    return found
 
 
 def label_type(path: Path, usual: np.dtype[Any]) -> np.dtype[Any]:

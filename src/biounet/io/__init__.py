@@ -32,6 +32,7 @@ from biounet.io.identity import unchanged
 from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
+from biounet.io.zarr_replace import check_replaceable, place_of
 
 __all__ = [
     "AXES",
@@ -47,6 +48,7 @@ __all__ = [
     "ResumableOutput",
     "Selection",
     "attach",
+    "check_replaceable",
     "create",
     "fit_channels",
     "format_of",
@@ -59,6 +61,7 @@ __all__ = [
     "load_libraries",
     "of_channels",
     "open_lazily",
+    "place_of",
     "plain_name",
     "read",
     "root_of",

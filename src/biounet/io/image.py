@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -174,6 +175,10 @@ class LazyOutput(Protocol):
 @runtime_checkable
 class ResumableOutput(LazyOutput, Protocol):
     """An image that is written by region and stays when a run stops, so that another run completes it."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies: under its name, or until it is complete beside the image that it replaces."""
 
     def holds(self, box: Box) -> bool:
         """Whether all pixels of a region have been written, by this run or an earlier one."""

@@ -1,6 +1,6 @@
 """OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; chunks that are there show how far a run came."""
 
-import zipfile
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,13 +9,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from biounet.core.atomic_files import check_absent, replacing, sayable
+from biounet.core.atomic_files import check_absent, put_folder, replacing, sayable
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError, ShapeError, need
 from biounet.io.image import AXES, Image, name_axes
-from biounet.io.ome_metadata import describe_image, describe_labels, label_names, parse
+from biounet.io.ome_metadata import describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
-from biounet.io.pyramid import halve, level_factors, level_shape
+from biounet.io.pyramid import halve
 from biounet.io.selection import Selection
 from biounet.io.zarr_layout import (
     FORMAT,
@@ -27,8 +27,11 @@ from biounet.io.zarr_layout import (
     find_image,
     is_label,
     is_whole,
+    make_levels,
     root_of,
+    zip_root,
 )
+from biounet.io.zarr_replace import check_replaceable, hidden, place_of
 
 __all__ = ["DamagedChunkError", "ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
 
@@ -100,11 +103,18 @@ class ZarrOutput:
 
     Unlike other formats it has its name from the beginning, and stays after an error, so that another
     run can go on. Until it is complete, `open_lazily` refuses it.
+
+    Parameters
+    ----------
+    path : Path
+        Where it lies.
+    target : Path
+        An image that it replaces when it is complete.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, target: Path | None = None) -> None:
         zarr = need("zarr")
-        self.path = path
+        self.path, self._target = path, target
         with sayable(path), zarr.config.set({"array.write_empty_chunks": True}):
             self._group = zarr.open_group(path, mode="r+")
             multiscale = parse(self._group.attrs)
@@ -141,11 +151,14 @@ class ZarrOutput:
             self._levels[0][box.slices] = array
 
     def complete(self) -> None:
-        """Add the smaller levels, chunk by chunk, and mark the store as complete."""
+        """Add the smaller levels, chunk by chunk, mark the store as complete, and put it in place of another."""
         with sayable(self.path):
             for level in range(1, len(self._levels)):
                 self._shrink(level)
-            self._group.attrs[OURS] = {"complete": True, "labels": self._labels}
+            if not self._group.attrs[OURS]["complete"]:  # as that of a run that is resumed may be
+                self._group.attrs[OURS] = {"complete": True, "labels": self._labels}
+            if self._target is not None:
+                put_folder(self.path, self._target)
 
     def __enter__(self) -> Self:
         return self
@@ -189,7 +202,7 @@ def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
     chunks = default_chunks(image.axes, array.shape)
     check_absent(path, overwrite=overwrite)
     version, levels = _surroundings(path, "0.5")
-    with replacing(path, overwrite=overwrite) as temporary:
+    with replacing(path, overwrite=overwrite, check_folder=check_replaceable) as temporary:
         _begin(temporary, image, chunks, version, name=path.stem, levels=levels, labels=is_label(path))
         with ZarrOutput(temporary) as output:
             output.write(Box((0,) * array.ndim, array.shape), array)
@@ -231,42 +244,46 @@ def create(
     """
     image = Image(np.broadcast_to(np.zeros((), dtype), tuple(shape)), axes, None if spacing is None else tuple(spacing))
     chunks = default_chunks(axes, shape, wanted=chunks)
-    if resume and path.exists():
-        output = ZarrOutput(path)
+    place = place_of(path)
+    if place == path or not resume:
+        shutil.rmtree(hidden(path), ignore_errors=True)  # of a run that was killed
+    if resume and place.exists():
+        output = ZarrOutput(place, target=None if place == path else path)
         found = {"shape": output.shape, "type": output.dtype, "axes": output.axes, "chunks": output.chunks}
         check_same(path, found, {"shape": image.array.shape, "type": image.array.dtype, "axes": axes, "chunks": chunks})
-        for stale in path.rglob("*.partial"):  # chunks that were being written when the run was killed
+        for stale in place.rglob("*.partial"):  # chunks that were being written when the run was killed
             stale.unlink()
     else:
-        check_absent(path, overwrite=overwrite)
-        version, levels = _surroundings(path, version)
-        labels = is_label(path) if labels is None else labels
-        with replacing(path, overwrite=overwrite) as temporary:
-            _begin(temporary, image, chunks, version, name=path.stem, levels=levels, labels=labels)
-        output = ZarrOutput(path)
+        output = _create(path, image, chunks, overwrite=overwrite, version=version, labels=labels)
     _register(path)
     return output
 
 
+def _create(
+    path: Path, image: Image, chunks: Sequence[int], *, overwrite: bool, version: str, labels: bool | None
+) -> ZarrOutput:
+    """Begin an image under its name, or in a hidden folder if it replaces one, which stays until this is complete."""
+    check_absent(path, overwrite=overwrite)
+    version, levels = _surroundings(path, version)
+    labels, place = is_label(path) if labels is None else labels, path
+    if path.exists():
+        check_replaceable(path)
+        place = hidden(path)
+    with replacing(place) as temporary:
+        _begin(temporary, image, chunks, version, name=path.stem, levels=levels, labels=labels)
+    return ZarrOutput(place, target=None if place == path else path)
+
+
 def attach(path: Path) -> ZarrOutput:
     """Open an OME-Zarr image that another process has created, to write other regions of it."""
-    return ZarrOutput(path)
+    return ZarrOutput(place_of(path))
 
 
 def _open(path: Path, files: ExitStack) -> Any:
     """The group or array at a path, in a folder or a zip file, which `files` closes."""
-    zarr = need("zarr")
-    if not path.is_file():
-        return zarr.open(path, mode="r")
-    if path.suffix.lower() == ".zarr":
-        what = "a zip file: name it .zarr.zip" if zipfile.is_zipfile(path) else "a file: OME-Zarr is a folder"
-        raise ImageError(f"{path} is {what}")
-    with zipfile.ZipFile(path) as archive:
-        tops = {name.split("/")[0] for name in archive.namelist()}
-    inside = (
-        "" if tops & {".zgroup", ".zarray", "zarr.json"} else min(tops, default="")
-    )  # folders are zipped whole, too
-    return zarr.open(files.enter_context(zarr.storage.ZipStore(path, mode="r")), path=inside, mode="r")
+    zarr, inside = need("zarr"), zip_root(path) if path.is_file() else None
+    store = path if inside is None else files.enter_context(zarr.storage.ZipStore(path, mode="r"))
+    return zarr.open(store, path=inside, mode="r")
 
 
 def _surroundings(path: Path, version: str) -> tuple[str, int | None]:
@@ -287,25 +304,8 @@ def _begin(
     where: Path, image: Image, chunks: Sequence[int], version: str, *, name: str, levels: int | None, labels: bool
 ) -> None:
     """Make a group with metadata and empty arrays."""
-    shape, axes = image.array.shape, image.axes
-    factors = level_factors(shape, axes, levels=levels)
-    old = version == "0.4"
     group = need("zarr").open_group(where, mode="w", zarr_format=FORMAT[version])
-    for level, factor in enumerate(factors):
-        size = level_shape(shape, axes, factor)
-        group.create_array(
-            str(level),
-            shape=size,
-            chunks=tuple(min(chunk, n) for chunk, n in zip(chunks, size, strict=True)),
-            dtype=image.array.dtype,
-            fill_value=0,
-            dimension_names=None if old else list(axes.lower()),
-            chunk_key_encoding={"name": "v2" if old else "default", "separator": "/"},
-        )
-    group.attrs.update(
-        describe_image(name, axes=axes, spacing=image.spacing, factors=factors, version=version, labels=labels)
-        | {OURS: {"complete": False, "labels": labels}}
-    )
+    make_levels(group, image, chunks, version=version, name=name, levels=levels, labels=labels)
 
 
 def _register(path: Path) -> None:

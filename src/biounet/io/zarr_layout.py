@@ -1,5 +1,6 @@
 """Places of images, labels and chunks in an OME-Zarr folder, by their names and attributes."""
 
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -8,7 +9,9 @@ from typing import Any
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
-from biounet.io.ome_metadata import Multiscale, label_names, parse
+from biounet.io.image import Image
+from biounet.io.ome_metadata import Multiscale, describe_image, label_names, parse
+from biounet.io.pyramid import level_factors, level_shape
 from biounet.io.selection import Selection
 from biounet.io.zarr_images import images_of_attributes
 
@@ -22,7 +25,9 @@ __all__ = [
     "find_image",
     "is_label",
     "is_whole",
+    "make_levels",
     "root_of",
+    "zip_root",
 ]
 
 
@@ -170,3 +175,55 @@ def _series(node: Any, path: Path, series: int | str) -> str:
 def _reader(node: Any) -> Callable[[str], Mapping[str, Any]]:
     """Function from the path of a group inside of another to its attributes, which are empty if there is none."""
     return lambda name: node[name].attrs if name in node else {}
+
+
+def make_levels(
+    group: Any, image: Image, chunks: Sequence[int], *, version: str, name: str, levels: int | None, labels: bool
+) -> None:
+    """Make the empty arrays of an image in a Zarr group, then its metadata.
+
+    Parameters
+    ----------
+    group : zarr.Group
+    image : Image
+        Only the shape, the type and the axes of the array are used.
+    chunks : pixels per axis
+    version : of OME-Zarr
+    name : of the image
+    levels : how many; by default as many as the image is large
+    labels : whether pixels are labels
+    """
+    shape, axes = image.array.shape, image.axes
+    factors = level_factors(shape, axes, levels=levels)
+    old = version == "0.4"
+    for level, factor in enumerate(factors):
+        size = level_shape(shape, axes, factor)
+        group.create_array(
+            str(level),
+            shape=size,
+            chunks=tuple(min(chunk, n) for chunk, n in zip(chunks, size, strict=True)),
+            dtype=image.array.dtype,
+            fill_value=0,
+            dimension_names=None if old else list(axes.lower()),
+            chunk_key_encoding={"name": "v2" if old else "default", "separator": "/"},
+        )
+    group.attrs.update(
+        describe_image(name, axes=axes, spacing=image.spacing, factors=factors, version=version, labels=labels)
+        | {OURS: {"complete": False, "labels": labels}}
+    )
+
+
+def zip_root(path: Path) -> str:
+    """Path of the outermost group in a zip file; folders are zipped whole, too.
+
+    Raises
+    ------
+    ImageError
+        If the name of the file is that of a folder.
+    """
+    if path.suffix.lower() == ".zarr":
+        what = "a zip file: name it .zarr.zip" if zipfile.is_zipfile(path) else "a file: OME-Zarr is a folder"
+        raise ImageError(f"{path} is {what}")
+    with zipfile.ZipFile(path) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    return "" if tops & {".zgroup", ".zarray", "zarr.json"} else min(tops, default="")

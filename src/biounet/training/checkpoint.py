@@ -1,30 +1,19 @@
 """Checkpoints of a training run: tensors as safetensors, numbers as JSON in the header. No pickle."""
 
 import json
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from biounet.core.atomic_files import replacing, sayable
+from biounet.core.atomic_files import replacing
 from biounet.core.errors import TrainingError
 
-__all__ = ["LOCK", "hold", "load_state", "save_state"]
+__all__ = ["load_state", "save_state"]
 
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-
-LOCK = ".lock"
-"""File in the folder of a run that is locked while a process trains into it."""
 
 KEPT = 2
 """Checkpoints that stay: the second in case the last one was torn by the file system."""
@@ -77,47 +66,3 @@ def load_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 def _states(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"))
-
-
-@contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Lock of a folder, held by this process while the block runs.
-
-    The system releases the lock when the process ends, however it ends, so that no lock is ever stale.
-
-    Raises
-    ------
-    TrainingError
-        If another process holds the lock.
-    OutputError
-        If the folder cannot be written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with hold(folder), hold(folder):
-    ...     pass
-    Traceback (most recent call last):
-    ...
-    biounet.core.errors.TrainingError: another training runs in ...
-    """
-    with sayable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a")
-    with file:
-        try:
-            _lock(file)
-        except OSError as error:
-            raise TrainingError(
-                f"another training runs in {folder} now; wait for its end, or choose another --out"
-            ) from error
-        yield
-
-
-def _lock(file: IO[str]) -> None:
-    """Lock a file, or raise an OSError if another process has done so."""
-    if sys.platform == "win32":
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -134,10 +134,11 @@ def train_run(
     if run.is_main_process:
         announce(run.data, monitor.say)
         run.check_folder(resume=resume)
-    for name, reason in run.choose_settings().items():
-        if run.is_main_process:
-            monitor.say(chosen(run.config, name, reason))
-    return follow(run, monitor, resume=resume, tensorboard=tensorboard, write_report=write_report)
+    with run.holding():
+        for name, reason in run.choose_settings().items():
+            if run.is_main_process:
+                monitor.say(chosen(run.config, name, reason))
+        return follow(run, monitor, resume=resume, tensorboard=tensorboard, write_report=write_report)
 
 
 def follow(

@@ -3,8 +3,8 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -19,6 +19,7 @@ from biounet.config import RunConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import LabelError, OutputError
 from biounet.core.geometry import Geometry
+from biounet.core.output_lock import holding
 from biounet.data.hashes import dataset_hash, image_hashes
 from biounet.data.normalize import Normalization
 from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size
@@ -31,7 +32,6 @@ from biounet.models.model_file import ModelCard, load_network, save_network
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import Fingerprint, choose_settings
 from biounet.training.auto_width import fit_minutes
-from biounet.training.checkpoint import hold
 from biounet.training.distributed import broadcast, check_share, in_precision
 from biounet.training.finalise import finalise, statistics_pixels, with_statistics_of_images
 from biounet.training.forecast import Forecast, forecast
@@ -81,6 +81,7 @@ class TrainingRun:
     """Scores and results on the held-out images at the last validation; at the end, of the finished model."""
     calibration: Calibration | None = field(default=None, init=False)
     """Calibration error of the trained network, before and after it was calibrated; known at the end of the run."""
+    _holds: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         check_loss(self.config.train.loss, self.data.task)
@@ -177,17 +178,16 @@ class TrainingRun:
         Raises
         ------
         OutputError
-            If the folder is not empty and the run is not to be resumed.
+            If another process trains into the folder, or it is not empty and the run is not to be resumed.
         TrainingError
-            If there is nothing to resume, the settings or the data have changed, or another process
-            trains into the folder.
+            If there is nothing to resume, or the settings or the data have changed.
         """
         geometry = self._geometry  # an unknown model is refused here, before anything is written
         if not resume:  # and so are weights of another one
             check_model(self.config.model)
         if self.is_main_process:
             self.check_folder(resume=resume)
-        with hold(self.folder) if self.is_main_process else nullcontext():
+        with self.holding():
             if self.is_main_process:
                 clear_parts(self.folder)
             if self.is_main_process and not resume:
@@ -274,9 +274,29 @@ class TrainingRun:
         anisotropy = [image.anisotropy for image in data.train]
         return PatchSampler(samples, geometry, size, augment, train, wanted, anisotropy)
 
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Context in which nobody else writes into the folder; it may stand in another of the same run.
+
+        Raises
+        ------
+        OutputError
+            If another run is written into the folder, see `biounet.core.output_lock.holding`.
+        """
+        if self._holds or not self.is_main_process:
+            yield
+            return
+        with holding((), folder=self.folder):
+            self._holds = True
+            try:
+                yield
+            finally:
+                self._holds = False
+
     def check_folder(self, *, resume: bool) -> None:
         """Check that the run may be written into its folder, see `biounet.training.run_folder`; nothing is written."""
-        check_folder(self.folder, self.config, self.hashes, resume=resume)
+        with self.holding() if self.folder.is_dir() else nullcontext():
+            check_folder(self.folder, self.config, self.hashes, resume=resume)
 
     @cached_property
     def hashes(self) -> dict[str, str]:

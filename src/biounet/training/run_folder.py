@@ -7,8 +7,8 @@ from pathlib import Path
 from biounet.config import RunConfig
 from biounet.core.atomic_files import remove_parts, replacing, sayable
 from biounet.core.errors import OutputError, TrainingError
+from biounet.core.output_lock import is_lock
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
-from biounet.training.checkpoint import LOCK, hold
 
 __all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "clear_parts", "cut_log"]
 
@@ -16,7 +16,7 @@ __all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "cle
 SETTINGS = "config.toml"
 LOG = "log.csv"
 STATES = "last"
-EARLY = (LOCK, f"{STATES}/{HASHES}")
+EARLY = (f"{STATES}/{HASHES}",)
 """Files that are written before the settings: a run that was killed by then has not begun."""
 
 
@@ -32,7 +32,8 @@ def check_new(folder: Path, *, early: Collection[str] = EARLY) -> None:
     ------
     OutputError
     """
-    files = (path for path in folder.rglob("*") if not path.is_dir() and ".part" not in path.suffixes)
+    found = (path for path in folder.rglob("*") if not path.is_dir())
+    files = (path for path in found if ".part" not in path.suffixes and not is_lock(path))
     if any(path.relative_to(folder).as_posix() not in early for path in files):
         raise OutputError(f"{folder} is not empty; choose another --out, or go on with --resume")
 
@@ -53,14 +54,11 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
     OutputError
         If the folder is a file, or is not empty and the run is not to be resumed.
     TrainingError
-        If another process trains into it; or there is nothing to resume, or settings or data have changed.
+        If there is nothing to resume, or settings or data have changed.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
         raise OutputError(f"{there} is a file, and no folder; choose another --out")
-    if (folder / LOCK).exists():
-        with hold(folder):
-            pass
     if not resume:
         check_new(folder)
         return
@@ -83,10 +81,8 @@ def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], ha
 
 def clear_parts(folder: Path) -> None:
     """Remove half-written files of killed processes; the folder must be locked by this process."""
-    for name in (SETTINGS, LOG, "model.safetensors", "report.html"):
-        remove_parts(folder / name)
-    for name in (HASHES, "step-*.safetensors"):
-        remove_parts(folder / STATES / name)
+    remove_parts(folder / name for name in (SETTINGS, LOG, "model.safetensors", "report.html"))
+    remove_parts((), folder=folder / STATES)
 
 
 def add_row(folder: Path, row: Mapping[str, float]) -> None:
