@@ -7,16 +7,17 @@ import numpy as np
 from biounet.core.errors import ImageError, OutputError
 from biounet.data import find_dataset
 from biounet.data.synthetic import draw_cells
-from biounet.io import ArrayImage, Format, Holds, Image, formats, read, write
+from biounet.io import ArrayImage, Format, Holds, Image, Selection, formats, read, write
 
 
-def open_npy(path, *, axes=None, labels=False):
+def open_npy(path, *, selection=Selection(), labels=False):
     """Open an image for reading by region; an ArrayImage holds all of it."""
+    selection.check_single(path, "NumPy")
     try:
         array = np.load(path, allow_pickle=False)
     except ValueError as error:
         raise ImageError(f"{path.name} is no array of NumPy; write it with numpy.save") from error
-    return ArrayImage(Image(array, axes or "TCZYX"[-array.ndim :]))
+    return ArrayImage(Image(array, selection.axes or "TCZYX"[-array.ndim :]))
 
 
 def write_npy(path, image, *, overwrite=False):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from biounet.cli.export import export
+from biounet.cli.options import Axes, Channel, Level, Series, channel_numbers
 from biounet.core.errors import BiounetError, ConfigError
 
 __all__ = ["app", "main"]
@@ -60,12 +61,18 @@ def check(
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Seed = None,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
 ) -> None:
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
     from biounet.cli.train import describe
     from biounet.config.resolve import resolve_settings
 
-    changes = _given(model=model, validation=validation, precision=precision, seed=seed) | _assignments(set_ or [])
+    reading = _given(axes=axes, series=series, channel=channel_numbers(channel), level=level or None)
+    changes = _given(model=model, validation=validation, precision=precision, seed=seed) | reading
+    changes |= _assignments(set_ or [])
     settings = resolve_settings(changes, preset=preset, file=config, minutes=minutes, steps=steps)
     for line in describe(dataset, settings, device=device):
         typer.echo(line)
@@ -90,11 +97,17 @@ def train(
     seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.")] = False,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
 ) -> None:
     """Train a network on annotated images."""
     from biounet.config.resolve import resolve_settings
 
-    changes = _given(model=model, validation=validation, precision=precision, seed=seed) | _assignments(set_ or [])
+    reading = _given(axes=axes, series=series, channel=channel_numbers(channel), level=level or None)
+    changes = _given(model=model, validation=validation, precision=precision, seed=seed) | reading
+    changes |= _assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
@@ -135,7 +148,10 @@ def predict(
     tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
     batch: Annotated[int, typer.Option(help="Tiles sent through the network together.")] = 1,
     tta: Annotated[bool, typer.Option("--tta", help="Average over 8 turned and mirrored copies.")] = False,
-    axes: Annotated[str | None, typer.Option(help="Axes of the images where files do not tell, as in TYX.")] = None,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Local processes.")] = None,
@@ -149,8 +165,9 @@ def predict(
 
     run_prediction(
         model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, table=table, memory=memory,
-        workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, device=device,
-        precision=precision, verify=verify, overwrite=overwrite, resume=resume,
+        workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, series=series,
+        channel=channel_numbers(channel), level=level, device=device, precision=precision, verify=verify,
+        overwrite=overwrite, resume=resume,
     )  # fmt: skip
 
 
@@ -169,6 +186,10 @@ def evaluate(
             metavar="FILE.csv|IMAGES", help="Score groups, too: columns name,group; or grey and colour images."
         ),
     ] = None,
+    axes: Axes = None,
+    series: Annotated[str | None, typer.Option(help="Number, from 0, or name of an image in files of truth.")] = None,
+    channel: Annotated[int | None, typer.Option(min=0, help="Channel of the results, from 0.")] = None,
+    level: Annotated[int, typer.Option(min=0, help="Level of a pyramid of truth; 0 has all pixels.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Score results against annotations."""
@@ -182,6 +203,10 @@ def evaluate(
         csv_file=per_image,
         sections=sections,
         groups=groups,
+        axes=axes,
+        series=series,
+        channel=channel,
+        level=level,
         overwrite=overwrite,
     )
 
@@ -213,7 +238,10 @@ def measure(
     image: Annotated[Path | None, typer.Option(help="Image, or folder, to measure intensities in.")] = None,
     probabilities: Annotated[Path | None, typer.Option(help="File or folder, for the confidence of objects.")] = None,
     model: Annotated[Path | None, typer.Option(help="Model of the probabilities: tells if they are classes.")] = None,
-    axes: Annotated[str | None, typer.Option(help="Axes of the labels where files do not tell, as in TYX.")] = None,
+    axes: Annotated[str | None, typer.Option(help="Axes of the labels in the order of the files, as in TYX.")] = None,
+    series: Annotated[str | None, typer.Option(help="Number, from 0, or name of an image in files of --image.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Channels of --image to measure, from 0, as in 0,2.")] = None,
+    level: Annotated[int, typer.Option(min=0, help="Level of a pyramid of --image; 0 has all pixels.")] = 0,
     by_section: Annotated[bool, typer.Option("--by-section", help="Sections of a stack are single images.")] = False,
     split: Annotated[bool, typer.Option("--split", help="Number the pieces of objects apart.")] = False,
     pictures: Annotated[bool, typer.Option("--pictures", help="Write pictures of outlines and numbers.")] = False,
@@ -224,10 +252,13 @@ def measure(
 ) -> None:
     """Measure objects: a table, counts, pictures, and outlines for ImageJ."""
     from biounet.cli.measure import run_measurement
+    from biounet.io import Selection
 
+    selection = Selection(None, series, channel_numbers(channel), level)
     run_measurement(
-        labels, out, image=image, probabilities=probabilities, model=model, axes=axes, by_section=by_section,
-        split=split, pictures=pictures, rois=rois, annotate=annotate, region=region, overwrite=overwrite,
+        labels, out, image=image, probabilities=probabilities, model=model, axes=axes, selection=selection,
+        by_section=by_section, split=split, pictures=pictures, rois=rois, annotate=annotate, region=region,
+        overwrite=overwrite,
     )  # fmt: skip
 
 

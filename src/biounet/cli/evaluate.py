@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +26,7 @@ def run_evaluation(
     sections: str | None = None,
     groups: Path | None = None,
     overwrite: bool = False,
+    **reading: Any,
 ) -> None:
     """Score results against annotations.
 
@@ -38,6 +40,7 @@ def run_evaluation(
     groups : a table of groups, or the images, as `biounet.evaluation.read_groups` takes them
     overwrite : bool
         Whether `json_file` and `csv_file` may be replaced.
+    reading : axes, series, channel and level, as for `biounet.evaluation.evaluate`
     """
     for path in (json_file, csv_file):
         if path is not None:
@@ -53,6 +56,7 @@ def run_evaluation(
             sections=read_sections(sections),
             groups=None if groups is None else read_groups(groups),
             progress=lambda share: show(share, ""),
+            **reading,
         )
     for note in scores.notes:
         say(f"note: {note}")

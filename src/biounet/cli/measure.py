@@ -21,7 +21,7 @@ from biounet.core.components import in_pieces, split_objects
 from biounet.core.errors import ConfigError, LabelError
 from biounet.core.labels import check_labels
 from biounet.inference.confidence_sums import KeptSums
-from biounet.io import Image, write
+from biounet.io import Image, Selection, write
 from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions
 from biounet.measurement.csv_files import place_of
@@ -44,6 +44,7 @@ def run_measurement(
     probabilities: Path | None = None,
     model: Path | None = None,
     axes: str | None = None,
+    selection: Selection = Selection(),
     by_section: bool = False,
     split: bool = False,
     pictures: bool = False,
@@ -61,7 +62,7 @@ def run_measurement(
     image, probabilities : a file, or a folder in which files have the same names or numbers
     model : that gave the probabilities
         If it learnt classes, each object has one. Without a model all channels but the first are foreground.
-    axes, by_section : as in `biounet.measurement.frames.open_frames`
+    axes, selection, by_section : as in `biounet.measurement.frames.open_frames`
     split : number the pieces of objects apart, and write these labels
     pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
     annotate : how many regions of `region` pixels per side to list in ``annotate.csv``
@@ -84,7 +85,8 @@ def run_measurement(
 
     def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         path, pixels, shares = files_of_one
-        frames = open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
+        options: dict[str, Any] = {"axes": axes, "selection": selection, "by_section": by_section}
+        frames = open_frames(path, image=pixels, probabilities=shares, files=stack, **options)
         task.check_size(frames)
         return frames
 
@@ -98,7 +100,7 @@ def measure_predictions(
     pairs: Sequence[tuple[Path, Path]],
     out: Path,
     *,
-    axes: str | None = None,
+    selection: Selection = Selection(),
     channels: int | None = None,
     dims: int = 2,
     link: bool = False,
@@ -113,7 +115,7 @@ def measure_predictions(
     ----------
     pairs : image and labels
     out : folder for the tables
-    axes : of the images, where the files do not tell
+    selection : what was read of the images
     channels : that the network takes; images are measured as it sees them, so all have the same columns
     dims : of the network; one of 2 predicts a stack section by section
     link : the objects of sections were linked to volumes; else each section has objects of its own
@@ -123,7 +125,7 @@ def measure_predictions(
 
     def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         labels, image, _ = files_of_one
-        options: dict[str, Any] = {"image_axes": axes, "channels": channels, "by_section": dims == 2 and not link}
+        options: dict[str, Any] = {"selection": selection, "channels": channels, "by_section": dims == 2 and not link}
         frames = open_frames(labels, image=image, files=stack, **options)
         volume = len(frames[0].labels.shape) > 3
         sums = KeptSums.of_labels(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)

@@ -15,7 +15,7 @@ from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
 from biounet.inference.files import predict_files, run_here
-from biounet.io import root_of
+from biounet.io import Selection, root_of
 from biounet.models.model_file import read_card
 
 __all__ = ["run_prediction"]
@@ -46,6 +46,7 @@ def run_prediction(
         where = join_scheduler(scheduler)
     elif processes > 1:
         where = local_workers(processes)
+    as_one = options["series"] is not None
     options |= {"memory": budget, "processes": processes, "confidence": table}
     failed: BatchError | None = None
     with stop_when_told(), where as run, progress("predicting") as show:
@@ -60,9 +61,9 @@ def run_prediction(
     if table and written:
         model_config = read_card(member_files(model)[0]).model
         measure_predictions(
-            [pair for pair in name_outputs(inputs, out) if pair[1] in written],
+            [pair for pair in name_outputs(inputs, out, as_one=as_one) if pair[1] in written],
             _folder_of(written[0]),
-            axes=options["axes"],
+            selection=Selection(*(options[name] for name in ("axes", "series", "channel", "level"))),
             channels=model_config.in_channels,
             dims=model_config.dims,
             link=options["link"],
@@ -74,7 +75,15 @@ def run_prediction(
 
 
 def _check_table(
-    model: Path, inputs: list[Path], out: Path, *, save: str, overwrite: bool, resume: bool, **_: Any
+    model: Path,
+    inputs: list[Path],
+    out: Path,
+    *,
+    save: str,
+    overwrite: bool,
+    resume: bool,
+    series: str | None,
+    **_: Any,
 ) -> None:
     """Refuse a table, before anything is predicted, where results cannot be measured or the table exists."""
     if save != "labels":
@@ -88,7 +97,7 @@ def _check_table(
             f"{file} was trained on classes, so there are no numbered objects for --table; leave it out, and number "
             "the parts of the result by: biounet measure RESULT --split"
         )
-    folder = _folder_of(name_outputs(inputs, out)[0][1])
+    folder = _folder_of(name_outputs(inputs, out, as_one=series is not None)[0][1])
     for name in TABLES:
         check_absent(folder / name, overwrite=overwrite or resume)
 

@@ -178,6 +178,14 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """Training: sampling of patches, loss, optimiser, schedule and budget."""
 
+    axes: str | None = None
+    """Axes of the images in the order of their files, such as ``TYX``; it overrules what the files say."""
+    series: NonNegativeInt | str | None = None
+    """Number, from 0, or name of the image that is learnt from, in files of several."""
+    channel: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
+    """Numbers, from 0, of the channels that are learnt from; prediction takes the same."""
+    level: NonNegativeInt = 0
+    """Level of a pyramid that is learnt from; 0 has all pixels."""
     steps: PositiveInt | None = None
     """Number of updates. Either this or `minutes`."""
     minutes: PositiveFloat | None = None

@@ -1,7 +1,7 @@
 """Datasets as they are found: the layout is recognised, files are checked, and notes say what had to be converted."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_s
 from biounet.data.label_files import region, spatial_shape
 from biounet.data.label_kind import MOST_GREYS, LabelStatistics, choose_kind, choose_values
 from biounet.data.layouts import recognise
-from biounet.io import LazyImage, open_lazily, read
+from biounet.io import LazyImage, Selection, notes_of, open_selected, read_selected
 
 __all__ = ["find_dataset"]
 
@@ -24,7 +24,9 @@ Labels = tuple[NDArray[np.int32], str | None]
 """Labels, and what had to be converted."""
 
 
-def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = None) -> Dataset:
+def find_dataset(
+    path: Path | str, *, silver: bool = False, kind: str | None = None, selection: Selection = Selection()
+) -> Dataset:
     """Recognise a dataset and check that its files fit each other.
 
     Parameters
@@ -35,6 +37,8 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
         labelled. Otherwise those frames are left out, and those cells are unknown.
     kind : classes or objects
         What label numbers mean. ``None``: what the layout says, or else their pieces do, and a note says so.
+    selection : Selection
+        What is read of each image file. Labels have the axes of their image but C.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
     biounet.core.errors.DatasetError: no/such/folder: there is no such folder; check the name
     """
     layout, pairs = recognise(Path(path), silver)
-    pairs, channel_notes = _measure(pairs)
+    pairs, channel_notes = _measure([replace(pair, selection=selection) for pair in pairs])
     name = Path(str(path).split(",")[0]).name
     if not pairs[0].task.has_labels:
         pairs, target_notes = _measure_targets(pairs)
@@ -81,25 +85,44 @@ def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
     opened: list[Pair] = []
     channels: dict[int, Pair] = {}
     coloured = False
+    said: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
-        with open_lazily(pair.image) as file:
+        with open_selected(pair.image, pair.selection) as file:
+            for note in notes_of(file):
+                said[note].append(pair.image.name)
             frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)
             count = file.shape[file.axes.index("C")] if "C" in file.axes else 1
             shape = (count, *spatial_shape(file, frames[0].section))
             spacing = file.spacing and file.spacing[1 - len(shape) :]
             coloured = coloured or (count == 3 and _has_colours(file, replace(frames[0], shape=shape)))
         channels.setdefault(count, pair)
-        opened += [replace(frame, shape=shape, spacing=spacing) for frame in frames]
+        level = _label_level(frames[0], shape[1:])
+        opened += [replace(frame, shape=shape, spacing=spacing, label_level=level) for frame in frames]
     if len(channels) > 1 and not set(channels) <= {1, 3}:
         (few, first), *_, (many, last) = sorted(channels.items())
         raise DatasetError(f"{first.name} has {few} channels, {last.name} has {many}; bring all images to the same")
     wanted = (3 if coloured else 1) if set(channels) <= {1, 3} else next(iter(channels))
-    notes = []
+    notes = [f"{note} ({_among(names, len(pairs))})" for note, names in said.items()]
     others = sum(pair.shape[0] != wanted for pair in opened)
     if others:
         how = "grey and repeated in 3 channels, to fit those in colour" if coloured else "in colours that are all grey"
         notes.append(f"{others} of {len(opened)} images are {how}")
     return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in opened], notes
+
+
+def _among(names: Sequence[str], count: int) -> str:
+    """Say of which images something is true."""
+    files = dict.fromkeys(names)
+    return next(iter(files)) if len(files) == 1 else f"{len(files)} images of {count}, e.g. {next(iter(files))}"
+
+
+def _label_level(pair: Pair, shape: tuple[int, ...]) -> int:
+    """The level of the labels that has the size of the image: 0, or that of the image."""
+    level = pair.selection.level
+    if not level or pair.masks:
+        return 0
+    with open_selected(pair.labels[0], pair.label_selection, labels=True) as file:
+        return 0 if spatial_shape(file, pair.section) == shape else level
 
 
 def _has_colours(file: LazyImage, frame: Pair) -> bool:
@@ -114,21 +137,21 @@ def _measure_targets(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
     targets, notes = _measure([replace(pair, image=pair.labels[0], name=pair.labels[0].name) for pair in pairs])
     for pair, target in zip(pairs, targets, strict=True):
         check_sizes(pair, target.shape[1:])
-    _refuse_labels([pair.labels[0] for pair in pairs])
+    _refuse_labels({pair.labels[0]: pair.label_selection for pair in pairs})
     measured = [replace(pair, target_channels=target.channels) for pair, target in zip(pairs, targets, strict=True)]
     return measured, [f"of targets, {note}" for note in notes]
 
 
-def _refuse_labels(targets: Sequence[Path]) -> None:
+def _refuse_labels(targets: Mapping[Path, Selection]) -> None:
     """Refuse integers of so few values that they are labels rather than images."""
     values: set[int] = set()
-    for path in dict.fromkeys(targets):
-        pixels = read(path).array
+    for path, selection in targets.items():
+        pixels = read_selected(path, selection).array
         values |= set(np.unique(pixels).tolist()) if pixels.dtype.kind != "f" else set()
         if pixels.dtype.kind == "f" or len(values) > MOST_GREYS:
             return
     raise LabelError(
-        f"{targets[0]}: {len(values)} values in all targets are labels, not images; "
+        f"{next(iter(targets))}: {len(values)} values in all targets are labels, not images; "
         "call the folder labels, or save images of few values as floats"
     )
 
@@ -149,7 +172,7 @@ def _check_truths(pair: Pair) -> None:
     """Refuse labels, silver truth or markers that are not of the size of their image, before they are compared."""
     several = [path for path in (pair.complete, pair.markers) if path is not None]
     for path in [pair.labels[0], *several] if several else ():
-        with open_lazily(path, labels=True) as file:
+        with open_selected(path, pair.label_selection, labels=True) as file:
             check_sizes(replace(pair, labels=(path,)), spatial_shape(file, pair.section))
 
 

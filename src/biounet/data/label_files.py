@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import LabelError
 from biounet.core.labels import IGNORE
-from biounet.io import LazyImage, format_of, open_lazily
+from biounet.io import LazyImage, Selection, format_of, open_selected
 
 __all__ = [
     "counted_axis",
@@ -63,7 +63,11 @@ def spatial_shape(image: LazyImage, section: int | None) -> tuple[int, ...]:
 
 
 def read_labels(
-    path: Path, *, section: int | None = None, rows: tuple[int, int] | None = None
+    path: Path,
+    *,
+    section: int | None = None,
+    rows: tuple[int, int] | None = None,
+    selection: Selection = Selection(),
 ) -> tuple[NDArray[np.int32], str | None]:
     """Read labels as integers.
 
@@ -73,6 +77,7 @@ def read_labels(
     section : of a stack or a time series, from 0
         ``None`` reads all. A file without such an axis is the section.
     rows : first and last but one row to read
+    selection : what is read of the file
 
     Returns
     -------
@@ -91,7 +96,7 @@ def read_labels(
     form = format_of(path)
     if not form.exact:
         raise LabelError(f"{path}: {form.name} changes label numbers; save the labels as .png or .tif")
-    with open_lazily(path, labels=True) as file:
+    with open_selected(path, selection, labels=True) as file:
         box = region(file, section, rows)
         array, axes = file.read(box), file.axes
     note = None

@@ -102,8 +102,8 @@ def _names(images: Sequence[Path], out: Path, save: str) -> list[str]:
 
 def _images_in(given: Path, *, as_one: bool) -> list[Path]:
     """The images that an input stands for: itself, or those of a folder, dataset or plate."""
-    if not is_folder_of_images(given):
-        return [given] if as_one else list(images_at(given))
+    if not is_folder_of_images(given) or (as_one and images_at(given) != (given,)):
+        return [given]
     found = images_in(given)
     if not found:
         raise ImageError(f"{given} holds no images; give files, folders or datasets of {', '.join(suffixes())}")

@@ -12,6 +12,7 @@ from biounet.core.errors import DatasetError, ShapeError
 from biounet.data.dataset import Dataset, Pair, has_labels
 from biounet.data.discover import find_dataset
 from biounet.data.subset import choose_validated
+from biounet.io import Selection
 
 __all__ = ["DatasetSplit", "Split", "folds", "split", "split_dataset"]
 
@@ -167,14 +168,21 @@ class DatasetSplit:
 
 
 def split_dataset(
-    dataset: Path, *, validation: float | str, target: str = "auto", silver: bool = False, pixels: float = inf
+    dataset: Path,
+    *,
+    validation: float | str,
+    target: str = "auto",
+    silver: bool = False,
+    pixels: float = inf,
+    selection: Selection = Selection(),
 ) -> DatasetSplit:
     """Find annotated images and divide them into training and validation.
 
-    Parameters and errors are those of `biounet.data.training_set.load_training_set`.
+    Parameters and errors are those of `biounet.data.training_set.load_training_set`, and `selection`: what is read of
+    each image file.
     """
     task = TARGETS_OF_TASKS.get(target)
-    find = partial(find_dataset, kind=task.name if task and task.has_labels else None)
+    find = partial(find_dataset, kind=task.name if task and task.has_labels else None, selection=selection)
     annotated = find(dataset, silver=silver)
     if not isinstance(validation, str):
         return DatasetSplit.of(annotated, annotated, split(annotated, validation), target=target, pixels=pixels)

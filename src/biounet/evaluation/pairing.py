@@ -8,7 +8,7 @@ from typing import Any, Literal
 from biounet.core.errors import DatasetError
 from biounet.data.layout import Truth
 from biounet.data.layouts import truths_in
-from biounet.io import is_folder_of_images
+from biounet.io import Selection, is_folder_of_images
 
 __all__ = ["FilePair", "pair_files"]
 
@@ -30,6 +30,8 @@ class FilePair:
     role : what the truth is good for
         In the Cell Tracking Challenge, ``SEG`` shows the extent of some objects, ``TRA`` only marks where
         objects are, but all of them: that is for DET alone.
+    of_result, of_truth : Selection
+        What is read of the files.
     """
 
     name: str
@@ -38,6 +40,8 @@ class FilePair:
     masks: bool = False
     section: int | None = None
     role: Literal["all", "extent", "markers"] = "all"
+    of_result: Selection = Selection()
+    of_truth: Selection = Selection()
 
 
 def pair_files(result: Path, truth: Path) -> list[FilePair]:

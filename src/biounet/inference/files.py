@@ -18,7 +18,7 @@ from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
-from biounet.io import format_of, load_libraries
+from biounet.io import Selection, format_of, load_libraries, notes_of
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -53,6 +53,9 @@ def predict_files(
     device: str = "auto",
     precision: str = "auto",
     axes: str | None = None,
+    series: int | str | None = None,
+    channel: Sequence[int] | None = None,
+    level: int = 0,
     verify: bool = False,
     overwrite: bool = False,
     resume: bool = False,
@@ -95,8 +98,8 @@ def predict_files(
         Average over the 8 symmetries of the plane YX.
     device, precision
         As for `biounet.models.device.choose_device` and `choose_precision`.
-    axes : str
-        Axes of the inputs, where the files do not say.
+    axes, series, channel, level
+        What is read of the inputs, as for `biounet.io.open_lazily`.
     verify : bool
         Predict sample tiles at a second tiling, and report the largest difference.
     overwrite, resume : bool
@@ -122,10 +125,11 @@ def predict_files(
     BiounetError
         One line each, see `biounet.core.errors`.
     """
-    pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume)
+    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume, as_one=series is not None)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
-    first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)
+    first = JobSettings(models, pairs[0][0], selection, save, device, precision, tta, depth, link, confidence)
     net = load_ensemble(first)
     # The precision that is chosen here holds for workers on other processors, too: their pixels must be the same.
     common = replace(first.fitted(net.card), precision=str(net.precision).removeprefix("torch."))
@@ -135,6 +139,7 @@ def predict_files(
     held = warm_up(net, net.card.model.in_channels)
     memory = max(0, memory - held) // processes if processes > 1 else memory
     stopwatch = Stopwatch(net, net.card.model.in_channels)
+    told: set[str] = set()
     images = Batch(len(pairs), verb="predicted", again="--resume")
     for number, (source, path) in enumerate(pairs):
         if resume and path.is_file():
@@ -143,6 +148,10 @@ def predict_files(
         begun = read_record(path) if resume else {}
         with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
             plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
+            for note in notes_of(job.image):
+                if note not in told:
+                    report(f"note: {source.name}: {note}")
+                told.add(note)
             report(f"{source.name}: {plan}")
             job.cut(plan.tiles.step)
             if verify:
@@ -160,12 +169,12 @@ def predict_files(
 
 
 def _name_results(
-    inputs: Sequence[Path], out: Path, *, save: str, overwrite: bool, resume: bool
+    inputs: Sequence[Path], out: Path, *, save: str, overwrite: bool, resume: bool, as_one: bool
 ) -> list[tuple[Path, Path]]:
     """Images with the files of their results, none of which may replace what it must not."""
     if save not in OUTPUTS:
         raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
-    pairs = name_outputs(inputs, out, save=save)
+    pairs = name_outputs(inputs, out, save=save, as_one=as_one)
     for _, path in pairs:
         check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
     if overwrite:

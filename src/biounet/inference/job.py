@@ -15,7 +15,7 @@ from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
 from biounet.inference.tiles import Tile, TilePlan, read_mirrored
-from biounet.io import open_lazily
+from biounet.io import Selection, open_selected
 from biounet.io.frames import frames_of
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
@@ -33,7 +33,7 @@ class JobSettings:
     models : model files
         Their probabilities are averaged, see `biounet.inference.ensemble`.
     input : Path
-    axes : of the input, where the file does not say
+    selection : what is read of the input
     save : one of `biounet.config.tasks.OUTPUTS`
     device, precision : as for `biounet.models.device`
     tta : average over symmetries
@@ -44,7 +44,7 @@ class JobSettings:
 
     models: tuple[Path, ...]
     input: Path
-    axes: str | None = None
+    selection: Selection = Selection()
     save: str = "labels"
     device: str = "auto"
     precision: str = "auto"
@@ -125,7 +125,7 @@ class Job:
         self._decoder = decoder_of(net.card, save=settings.save)
         model = self.card.model
         with ExitStack() as stack:
-            self.image = stack.enter_context(open_lazily(settings.input, axes=settings.axes))
+            self.image = stack.enter_context(open_selected(settings.input, settings.selection))
             self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=settings.input.name)
             if settings.link and "Z" not in self.image.axes:
                 raise ShapeError(

@@ -26,7 +26,17 @@ from biounet.io.formats import (
     root_of,
     suffixes,
 )
-from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
+from biounet.io.image import (
+    AXES,
+    ArrayImage,
+    ArrayOutput,
+    Image,
+    LazyImage,
+    LazyOutput,
+    ResumableOutput,
+    WithoutZ,
+    notes_of,
+)
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
 
@@ -52,9 +62,12 @@ __all__ = [
     "is_folder_of_images",
     "is_image",
     "load_libraries",
+    "notes_of",
     "open_lazily",
+    "open_selected",
     "plain_name",
     "read",
+    "read_selected",
     "root_of",
     "suffixes",
     "write",
@@ -98,11 +111,17 @@ def open_lazily(
         If it cannot be read, does not name its axes, or has no such series, channel or level.
         The same for each region that is read later, also if that holds NaN or infinity.
     """
+    return open_selected(
+        path, Selection(axes, series, None if channel is None else tuple(channel), level), labels=labels
+    )
+
+
+def open_selected(path: Path | str, selection: Selection, *, labels: bool = False) -> LazyImage:
+    """Open an image for reading by region, as `open_lazily` does with options of its own."""
     path = Path(path)
     opener = format_of(path)
     if not path.exists():
         raise ImageError(f"{path}: there is no such file; check the name")
-    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
     image = opener.open_lazily(path, selection=selection, labels=labels)
     if selection.channel is not None:
         with ExitStack() as stack:
@@ -137,7 +156,13 @@ def read(
     >>> image.axes, image.array.shape, image.spacing
     ('ZYX', (2, 20, 30), (0.5, 0.1, 0.1))
     """
-    with open_lazily(path, axes=axes, series=series, channel=channel, level=level, labels=labels) as lazy:
+    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    return read_selected(path, selection, labels=labels)
+
+
+def read_selected(path: Path | str, selection: Selection, *, labels: bool = False) -> Image:
+    """Read a whole image, as `read` does with options of its own."""
+    with open_selected(path, selection, labels=labels) as lazy:
         whole = Box((0,) * len(lazy.shape), lazy.shape)
         return Image(lazy.read(whole), lazy.axes, lazy.spacing)
 

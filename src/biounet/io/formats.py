@@ -146,8 +146,8 @@ def is_image(path: Path) -> bool:
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Whether a path is a folder that may hold images, and no image itself nor a part of one."""
-    return path.is_dir() and root_of(path) == path and not is_image(path)
+    """Whether a path is a folder that may hold images: no image itself nor a part of one, or a plate or another set."""
+    return path.is_dir() and (images_at(path) != (path,) or (root_of(path) == path and not is_image(path)))
 
 
 def load_libraries(paths: Iterable[Path]) -> None:
@@ -162,7 +162,10 @@ def image_files(folder: Path | str) -> tuple[Path, ...]:
     Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them. A plate is all
     of its images.
     """
-    paths = sorted(Path(folder).iterdir())
+    folder = Path(folder)
+    if (inside := images_at(folder)) != (folder,):
+        return inside
+    paths = sorted(folder.iterdir())
     shown = [path for path in paths if not path.name.startswith(".") and not path.name.lower().endswith(COMPANION)]
     return tuple(image for path in shown if _format_by_name(path.name) for image in images_at(path))
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import tifffile
 
 from biounet.io.pixels import trust_density
@@ -32,9 +33,15 @@ def read_sizes(file: tifffile.TiffFile) -> dict[str, float | None]:
         sizes = _resolution(file, units["Y"], units["X"])
         sizes["Z"] = (units["Z"] or 0.0) * abs(float(metadata.get("spacing", 1.0)))
         return sizes
+    if of_microscope := _measured(file):
+        return of_microscope
     tag = file.pages.first.tags.get("ResolutionUnit")
     unit = RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)
     return _described(file) or trust_density(_resolution(file, unit, unit))
+
+
+SMALLEST_VOXEL = 1e-10
+"""Metres. What is smaller in an LSM file stands for an axis that was not measured."""
 
 
 @contextmanager
@@ -57,6 +64,27 @@ def raising_logged_errors() -> Iterator[None]:
         logger.removeFilter(keep)
     if logged:
         raise ValueError(logged[0])
+
+
+def _measured(file: tifffile.TiffFile) -> dict[str, float | None]:
+    """Pixel sizes in the metadata of Zeiss (LSM), MetaMorph (STK) and MetaXpress; empty if there are none."""
+    if file.is_lsm:
+        metres = {axis: (file.lsm_metadata or {}).get(f"VoxelSize{axis}", 0.0) for axis in "ZYX"}
+        return {axis: size * 1e6 if size > SMALLEST_VOXEL else None for axis, size in metres.items()}
+    if file.is_stk:
+        told = file.stk_metadata or {}
+        unit = micrometres(str(told.get("CalibrationUnits", ""))) if told.get("SpatialCalibration") else None
+        steps = (
+            set(np.abs(np.diff(told["AbsoluteZ"])).tolist()) if "AbsoluteZ" in told else set(told.get("ZDistance", ()))
+        )
+        sizes: dict[str, float | None] = {axis: unit and unit * told.get(f"{axis}Calibration", 0.0) for axis in "YX"}
+        return (sizes | {"Z": float(steps.pop()) if len(steps) == 1 else None}) if unit else {}
+    if file.is_metaseries:
+        told = (file.metaseries_metadata or {}).get("PlaneInfo", {})
+        unit = micrometres(str(told.get("spatial-calibration-units", "")))
+        if unit and told.get("spatial-calibration-state"):
+            return {axis: unit * float(told[f"spatial-calibration-{axis.lower()}"]) for axis in "YX"}
+    return {}
 
 
 def _described(file: tifffile.TiffFile) -> dict[str, float | None]:
