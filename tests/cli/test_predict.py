@@ -318,3 +318,21 @@ def test_selections_that_mean_nothing_are_refused(biounet, model, tmp_path, word
     status, said = biounet("predict", model, tmp_path / "a.tif", "--out", tmp_path / "o.tif", *words)
     assert status == 2
     assert words[0].strip("-") in said
+
+
+def test_channels_of_training_are_those_of_prediction(biounet, tmp_path):
+    config = ModelConfig(width=4, depth=2, padding="same", norm="batch", classes=2)
+    training = {"settings": {"train": {"channel": [1], "level": 2}}}
+    card = ModelCard(model=config, normalization=Normalization(), target="foreground", training=training)
+    save_network(tmp_path / "m.safetensors", build(config), card)
+    pixels = noise(3, 32, 32)
+    write(tmp_path / "a.tif", Image(pixels, "CYX"))
+    write(tmp_path / "b.tif", Image(pixels[1], "YX"))
+    status, said = biounet(
+        "predict", tmp_path / "m.safetensors", tmp_path / "a.tif", "--out", tmp_path / "o", "--table"
+    )
+    assert status == 0, said
+    assert "channels 1 are read, which the network was trained on" in said
+    assert "trained on level 2 of its images" in said
+    predict_files(tmp_path / "m.safetensors", [tmp_path / "b.tif"], tmp_path / "p.tif", channel=(0,))
+    np.testing.assert_array_equal(read(tmp_path / "o" / "a.tif").array, read(tmp_path / "p.tif").array)

@@ -15,6 +15,7 @@ from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
 from biounet.inference.files import predict_files, run_here
+from biounet.inference.job import as_trained
 from biounet.io import Selection, root_of
 from biounet.models.model_file import read_card
 
@@ -59,13 +60,14 @@ def run_prediction(
                 raise
             raise MemoryBudgetError(f"for each of {processes} workers, {error}") from error
     if table and written:
-        model_config = read_card(member_files(model)[0]).model
+        card = read_card(member_files(model)[0])
+        given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
         measure_predictions(
             [pair for pair in name_outputs(inputs, out, as_one=as_one) if pair[1] in written],
             _folder_of(written[0]),
-            selection=Selection(*(options[name] for name in ("axes", "series", "channel", "level"))),
-            channels=model_config.in_channels,
-            dims=model_config.dims,
+            selection=as_trained(given, card)[0],
+            channels=card.model.in_channels,
+            dims=card.model.dims,
             link=options["link"],
             keep=failed is not None,
         )

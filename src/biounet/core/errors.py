@@ -112,7 +112,22 @@ class MissingExtraError(BiounetError, ImportError):
 
 
 # Import name of an optional library -> the extra of biounet that installs it.
-EXTRAS = {"zarr": "zarr", "distributed": "cluster", "roifile": "rois", "onnxruntime": "onnx", "yaml": "onnx"}
+EXTRAS = {
+    "zarr": "zarr",
+    "distributed": "cluster",
+    "roifile": "rois",
+    "onnxruntime": "onnx",
+    "yaml": "onnx",
+    "nibabel": "medical",
+    "nrrd": "medical",
+    "pydicom": "medical",
+    "nd2": "formats",
+    "czifile": "formats",
+    "pylibCZIrw": "formats",
+    "liffile": "formats",
+    "h5py": "formats",
+    "mrcfile": "formats",
+}
 
 
 def need(module: str) -> ModuleType:

@@ -189,13 +189,26 @@ def read_split(
         return by_name.get(pair.name) or AnnotatedFile(reader, dataset, pair)
 
     train: list[AnnotatedSource] = [find(dataset_split.dataset, pair) for pair in dataset_split.train]
-    notes: list[str] = []
+    notes, of_memory = _tell_pixel_sizes(dataset_split.train), list[str]()
     if not all(image.in_memory for image in train):
-        notes = fit_memory(dataset_split.train, held_out, memory=memory, target=target, sizes=sizes)
+        of_memory = fit_memory(dataset_split.train, held_out, memory=memory, target=target, sizes=sizes)
         left = memory_for_strips(held_out, memory=memory, target=target)
-        train = [image.within(left) if notes else image.read() for image in train]
+        train = [image.within(left) if of_memory else image.read() for image in train]
     validation = [find(dataset_split.other, pair).read() for pair in held_out]
-    return TrainingSet(train, validation, task.name, [*dataset_split.notes, *notes], target)
+    return TrainingSet(train, validation, task.name, [*dataset_split.notes, *notes, *of_memory], target)
+
+
+def _tell_pixel_sizes(pairs: Sequence[Pair]) -> list[str]:
+    """Note on images whose pixels differ in size along Y or X by more than 1 %; empty if they agree or are unknown."""
+    known = {pair.spacing[-2:]: pair.image.name for pair in pairs if pair.spacing is not None}
+    if not known or all(np.allclose(size, next(iter(known)), rtol=0.01) for size in known):
+        return []
+    least, most = min(known), max(known)
+    told = [f"{' x '.join(f'{step:.3g}' for step in size)} um in {known[size]}" for size in (least, most)]
+    return [
+        f"pixels differ in size: {' and '.join(told)}; the network learns from both as they are, so scale the images "
+        "to one size if objects of one kind should look alike"
+    ]
 
 
 def _load_images(dataset_split: DatasetSplit, normalization: Normalization) -> TrainingSet:

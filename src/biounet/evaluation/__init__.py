@@ -16,6 +16,7 @@ from biounet.evaluation.reading import Case, read_case
 from biounet.evaluation.results import Scores, to_csv, to_json
 from biounet.evaluation.subgroups import groups_of, read_groups
 from biounet.io import Selection
+from biounet.io.identity import unchanged
 from biounet.metrics import METRICS, Sweep
 
 __all__ = ["ALIASES", "Scores", "evaluate", "metric_groups", "read_groups", "to_csv", "to_json"]
@@ -99,7 +100,8 @@ def evaluate(
     notes: dict[str, None] = {}
     fragments = Fragments()
     for index, (pair, part) in enumerate(zip(pairs, parts, strict=True)):
-        case = read_case(pair, sections=sections, spacing=spacing)
+        with unchanged(pair.result, *pair.truth, verb="scored", labels=True, quick=True):
+            case = read_case(pair, sections=sections, spacing=spacing)
         chosen = chosen or _suitable(case, pair)
         notes |= dict.fromkeys(case.notes)
         wanted = [group for group in chosen if _serves(pair, group)]

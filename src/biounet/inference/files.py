@@ -11,14 +11,15 @@ from biounet.core.atomic_files import check_absent
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError
 from biounet.data.results import check_annotations, name_outputs
-from biounet.inference.ensemble import member_files
-from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
+from biounet.inference.ensemble import Ensemble, member_files
+from biounet.inference.job import Job, JobSettings, TileTask, as_trained, load_ensemble
 from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
-from biounet.inference.record import read_record
+from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
 from biounet.io import Selection, format_of, load_libraries, notes_of
+from biounet.io.identity import FileIdentity
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -125,44 +126,41 @@ def predict_files(
     BiounetError
         One line each, see `biounet.core.errors`.
     """
-    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
     pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume, as_one=series is not None)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
-    first = JobSettings(models, pairs[0][0], selection, save, device, precision, tta, depth, link, confidence)
+    given = Selection(axes, series, None if channel is None else tuple(channel), level)
+    first = JobSettings(models, pairs[0][0], given, save, device, precision, tta, depth, link, confidence)
     net = load_ensemble(first)
-    # The precision that is chosen here holds for workers on other processors, too: their pixels must be the same.
-    common = replace(first.fitted(net.card), precision=str(net.precision).removeprefix("torch."))
+    common, notes = _common(first, net)
+    told = _say_once(notes, set(), report)
     if len(models) > 1:
         report(f"the mean of {len(models)} models")
     load_libraries(path for pair in pairs for path in pair)  # before memory is measured
     held = warm_up(net, net.card.model.in_channels)
     memory = max(0, memory - held) // processes if processes > 1 else memory
     stopwatch = Stopwatch(net, net.card.model.in_channels)
-    told: set[str] = set()
     images = Batch(len(pairs), verb="predicted", again="--resume")
     for number, (source, path) in enumerate(pairs):
         if resume and path.is_file():
             report(f"{path} is complete already")
             continue
         begun = read_record(path) if resume else {}
-        with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
+        settings = replace(common, input=source.absolute())
+        with images.noting(source), Job(settings, net, identity=FileIdentity.of(source)) as job:
             plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
-            for note in notes_of(job.image):
-                if note not in told:
-                    report(f"note: {source.name}: {note}")
-                told.add(note)
-            report(f"{source.name}: {plan}")
-            job.cut(plan.tiles.step)
-            if verify:
-                report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
+            _cut(job, plan, verify=verify, told=told, report=report)
             whole = len(pairs) > 1 and not begun
-            with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
+            with (
+                TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store,
+                noting_damage(path, job),
+            ):
                 left = store.left
                 if resume:
                     report(f"{source.name}: {left} tiles are left to do")
                 for done, _ in enumerate(_compute(store, run, batch, region_memory), start=1):
                     progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
+                job.check_input()
     written = [path for source, path in pairs if source not in images.failures]
     images.finish(written, report=report)
     return written
@@ -198,6 +196,33 @@ def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, ba
         tile=tile,
         batch=batch,
     )
+
+
+def _common(first: JobSettings, net: Ensemble) -> tuple[JobSettings, list[str]]:
+    """Settings of the jobs of all images, and what a person should know of them."""
+    selection, notes = as_trained(first.selection, net.card)
+    # The precision that is chosen here holds for workers on other processors, too: their pixels must be the same.
+    precision = str(net.precision).removeprefix("torch.")
+    return replace(first.fitted(net.card), precision=precision, selection=selection), notes
+
+
+def _say_once(notes: Iterable[str], told: set[str], report: Callable[[str], None], *, name: str = "") -> set[str]:
+    """Say notes that were not told before; return all that were."""
+    for note in notes:
+        if note not in told:
+            report(f"note: {name}{note}")
+            told.add(note)
+    return told
+
+
+def _cut(job: Job, plan: Plan, *, verify: bool, told: set[str], report: Callable[[str], None]) -> None:
+    """Cut an image into the tiles that were planned, and say what there is to say; `told` are notes of other images."""
+    name = job.settings.input.name
+    _say_once(notes_of(job.image), told, report, name=f"{name}: ")
+    report(f"{name}: {plan}")
+    job.cut(plan.tiles.step)
+    if verify:
+        report(f"{name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
 
 
 def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[None]:

@@ -26,6 +26,7 @@ from biounet.io.formats import (
     root_of,
     suffixes,
 )
+from biounet.io.identity import unchanged
 from biounet.io.image import (
     AXES,
     ArrayImage,
@@ -37,6 +38,7 @@ from biounet.io.image import (
     WithoutZ,
     notes_of,
 )
+from biounet.io.inner_path import split_inner
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
 
@@ -120,7 +122,7 @@ def open_selected(path: Path | str, selection: Selection, *, labels: bool = Fals
     """Open an image for reading by region, as `open_lazily` does with options of its own."""
     path = Path(path)
     opener = format_of(path)
-    if not path.exists():
+    if not split_inner(path)[0].exists():
         raise ImageError(f"{path}: there is no such file; check the name")
     image = opener.open_lazily(path, selection=selection, labels=labels)
     if selection.channel is not None:
@@ -162,12 +164,13 @@ def read(
 
 def read_selected(path: Path | str, selection: Selection, *, labels: bool = False) -> Image:
     """Read a whole image, as `read` does with options of its own."""
-    with open_selected(path, selection, labels=labels) as lazy:
+    kept = unchanged(Path(path), verb="read", labels=labels, quick=True)
+    with kept, open_selected(path, selection, labels=labels) as lazy:
         whole = Box((0,) * len(lazy.shape), lazy.shape)
         return Image(lazy.read(whole), lazy.axes, lazy.spacing)
 
 
-def write(path: Path | str, image: Image, *, overwrite: bool = False) -> None:
+def write(path: Path | str, image: Image, *, overwrite: bool = False, like: Path | None = None) -> None:
     """Write a whole image; it stands under its name only when it is complete.
 
     Parameters
@@ -179,6 +182,8 @@ def write(path: Path | str, image: Image, *, overwrite: bool = False) -> None:
         type that holds them.
     overwrite : bool
         Whether a file that exists is replaced.
+    like : Path
+        Image that this one belongs to, as labels do. NIfTI takes over where it lies in space, if it is NIfTI, too.
 
     Raises
     ------
@@ -192,7 +197,8 @@ def write(path: Path | str, image: Image, *, overwrite: bool = False) -> None:
         array = array.astype(np.float32)
     form.check(path, axes=image.axes, shape=array.shape, dtype=array.dtype)
     assert form.write is not None  # was checked
-    form.write(path, replace(image, array=array), overwrite=overwrite)
+    place = {"like": like} if form.places else {}
+    form.write(path, replace(image, array=array), overwrite=overwrite, **place)
 
 
 def create(
@@ -203,13 +209,14 @@ def create(
     axes: str,
     spacing: Sequence[float] | None = None,
     overwrite: bool = False,
+    like: Path | None = None,
     **options: Any,
 ) -> LazyOutput:
     """Begin an image that is written by region; see `write` for errors.
 
     Parameters
     ----------
-    path, overwrite : as for `write`
+    path, overwrite, like : as for `write`
     shape, dtype, axes, spacing : of the image
     options : ``chunks``, ``labels`` and ``resume``
         Those of `biounet.io.ome_zarr.create`, for formats that are `Format.resumable`; others take no notice.
@@ -232,7 +239,7 @@ def create(
         return form.create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite, **given)
     check_absent(path, overwrite=overwrite)
     pixels = Image(np.zeros(tuple(shape), dtype), axes, None if spacing is None else tuple(spacing))
-    return ArrayOutput(pixels, lambda image: write(path, image, overwrite=overwrite))
+    return ArrayOutput(pixels, lambda image: write(path, image, overwrite=overwrite, like=like))
 
 
 def attach(path: Path | str) -> ResumableOutput:

@@ -30,7 +30,13 @@ from biounet.io.zarr_layout import (
     root_of,
 )
 
-__all__ = ["ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
+__all__ = ["DamagedChunkError", "ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
+
+
+class DamagedChunkError(ImageError):
+    """A chunk of an image cannot be read; `name` is that of its file within the image."""
+
+    name = ""
 
 
 class ZarrImage:
@@ -77,7 +83,9 @@ class ZarrImage:
             except Exception as error:
                 name = f"{self._array.path}/{self._array.metadata.encode_chunk_key(chunk)}".lstrip("/")
                 why = f"{error or type(error).__name__}".splitlines()[0]
-                return ImageError(f"{self.path}: chunk {name} cannot be read ({why}); copy it again")
+                damaged = DamagedChunkError(f"{self.path}: chunk {name} cannot be read ({why}); copy it again")
+                damaged.name = name
+                return damaged
         return ImageError(f"{self.path}: a region could not be read, but its chunks can; run again")
 
     def __enter__(self) -> Self:

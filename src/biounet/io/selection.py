@@ -42,6 +42,8 @@ class Selection:
     level: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.series, str) and self.series.isdecimal():
+            object.__setattr__(self, "series", int(self.series))
         if self.axes is not None:
             object.__setattr__(self, "axes", self.axes.upper())
             if not re.fullmatch(r"([TCZYX]([1-9]\d*)?)+", self.axes):
@@ -72,7 +74,7 @@ class Selection:
         ImageError
             If the series or the level is neither left out nor 0.
         """
-        if self.series not in (None, 0, "0"):
+        if self.series not in (None, 0):
             raise ImageError(
                 f"{path.name}: {kind} holds one image, there is no series {self.series}; leave out --series"
             )

@@ -43,7 +43,8 @@ class TiffImage:
                     series, axes = split_pages(series, axes, path.name)
                 self._pages = PageReader(series)
                 stack.callback(self._pages.close)
-                self._colours = None if labels or series.keyframe.is_imagej else Palette.of(series.keyframe)
+                shown = series.keyframe.is_imagej or series.keyframe.is_lsm  # look-up tables, which are no palettes
+                self._colours = None if labels or shown else Palette.of(series.keyframe)
                 white_is_zero = series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
                 # Labels, and masks of single bits, are as they are, whatever a viewer shows.
                 self._inverted = white_is_zero and series.keyframe.dtype.kind == "u" and not labels

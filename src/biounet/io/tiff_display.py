@@ -77,8 +77,8 @@ class Palette:
 
     @classmethod
     def of(cls, page: tifffile.TiffPage) -> Self | None:
-        """The palette of a page; None if its pixels are intensities, which microscopes also give colours to see."""
-        if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None or page.is_lsm:
+        """The palette of a page; None if its pixels are intensities."""
+        if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None:
             return None
         table = np.asarray(page.colormap)
         return cls((table >> 8 if table.max(initial=0) > 255 else table).astype(np.uint8))

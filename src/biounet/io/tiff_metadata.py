@@ -5,8 +5,8 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-import numpy as np
 import tifffile
 
 from biounet.io.pixels import trust_density
@@ -14,6 +14,9 @@ from biounet.io.units import micrometres
 
 __all__ = ["raising_logged_errors", "read_sizes"]
 
+
+SMALLEST = 1e-6
+"""Micrometres below which a distance of sections means that there are none."""
 
 RESOLUTION_UNITS = {2: 25_400.0, 3: 10_000.0}
 """The TIFF tag ResolutionUnit (inch, centimetre) in micrometres."""
@@ -33,15 +36,16 @@ def read_sizes(file: tifffile.TiffFile) -> dict[str, float | None]:
         sizes = _resolution(file, units["Y"], units["X"])
         sizes["Z"] = (units["Z"] or 0.0) * abs(float(metadata.get("spacing", 1.0)))
         return sizes
-    if of_microscope := _measured(file):
-        return of_microscope
+    if file.is_lsm:
+        voxel = {axis: 1e6 * float(file.lsm_metadata[f"VoxelSize{axis}"]) for axis in "ZYX"}
+        return {axis: size if size > SMALLEST else None for axis, size in voxel.items()}
+    if file.is_stk:
+        return _stk_sizes(file.stk_metadata)
+    if calibrated := _metaxpress_sizes(file.metaseries_metadata):
+        return calibrated
     tag = file.pages.first.tags.get("ResolutionUnit")
     unit = RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)
     return _described(file) or trust_density(_resolution(file, unit, unit))
-
-
-SMALLEST_VOXEL = 1e-10
-"""Metres. What is smaller in an LSM file stands for an axis that was not measured."""
 
 
 @contextmanager
@@ -66,31 +70,28 @@ def raising_logged_errors() -> Iterator[None]:
         raise ValueError(logged[0])
 
 
-def _measured(file: tifffile.TiffFile) -> dict[str, float | None]:
-    """Pixel sizes in the metadata of Zeiss (LSM), MetaMorph (STK) and MetaXpress; empty if there are none."""
-    if file.is_lsm:
-        metres = {axis: (file.lsm_metadata or {}).get(f"VoxelSize{axis}", 0.0) for axis in "ZYX"}
-        return {axis: size * 1e6 if size > SMALLEST_VOXEL else None for axis, size in metres.items()}
-    if file.is_stk:
-        told = file.stk_metadata or {}
-        unit = micrometres(str(told.get("CalibrationUnits", ""))) if told.get("SpatialCalibration") else None
-        steps = (
-            set(np.abs(np.diff(told["AbsoluteZ"])).tolist()) if "AbsoluteZ" in told else set(told.get("ZDistance", ()))
-        )
-        sizes: dict[str, float | None] = {axis: unit and unit * told.get(f"{axis}Calibration", 0.0) for axis in "YX"}
-        return (sizes | {"Z": float(steps.pop()) if len(steps) == 1 else None}) if unit else {}
-    if file.is_metaseries:
-        told = (file.metaseries_metadata or {}).get("PlaneInfo", {})
-        unit = micrometres(str(told.get("spatial-calibration-units", "")))
-        if unit and told.get("spatial-calibration-state"):
-            return {axis: unit * float(told[f"spatial-calibration-{axis.lower()}"]) for axis in "YX"}
-    return {}
-
-
 def _described(file: tifffile.TiffFile) -> dict[str, float | None]:
     """Pixel size that a slide scanner of Aperio writes into the description, as ``MPP = 0.499``."""
     found = re.search(r"\bMPP\s*=\s*([0-9.]+)", str(file.pages.first.description))
     return {axis: float(found[1]) for axis in "YX"} if found else {}
+
+
+def _metaxpress_sizes(metadata: Any) -> dict[str, float | None]:
+    """Pixel sizes that MetaXpress writes into the description; empty if there are none."""
+    told = (metadata or {}).get("PlaneInfo", {})
+    unit = micrometres(str(told.get("spatial-calibration-units", "")))
+    if unit is None or not told.get("spatial-calibration-state"):
+        return {}
+    return {axis: unit * float(told[f"spatial-calibration-{axis.lower()}"]) for axis in "YX"}
+
+
+def _stk_sizes(metadata: Any) -> dict[str, float | None]:
+    """Pixel sizes that MetaMorph writes into STK files."""
+    unit = micrometres(str(metadata.get("CalibrationUnits", ""))) if metadata.get("SpatialCalibration") else None
+    sizes = {axis: unit * float(metadata[f"{axis}Calibration"]) if unit else None for axis in "YX"}
+    depths = metadata.get("ZDistance", ())
+    sizes["Z"] = abs(float(depths[0])) if len(depths) else None
+    return sizes
 
 
 def _resolution(file: tifffile.TiffFile, high: float | None, wide: float | None) -> dict[str, float | None]:
