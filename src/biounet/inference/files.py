@@ -18,7 +18,7 @@ from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
-from biounet.io import Selection, format_of, load_libraries, notes_of
+from biounet.io import Selection, format_of, load_libraries, notes_of, root_of
 from biounet.io.identity import FileIdentity
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
@@ -157,9 +157,9 @@ def predict_files(
             ):
                 left = store.left
                 if resume:
-                    report(f"{source.name}: {left} tiles are left to do")
+                    report(f"{_title(source)}: {left} tiles are left to do")
                 for done, _ in enumerate(_compute(store, run, batch, region_memory), start=1):
-                    progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
+                    progress((number + done / left) / len(pairs), f"{_title(source)}: tile {done} of {left}")
                 job.check_input()
     written = [path for source, path in pairs if source not in images.failures]
     images.finish(written, report=report)
@@ -198,6 +198,12 @@ def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, ba
     )
 
 
+def _title(path: Path) -> str:
+    """Name of an image; of one inside a plate or another set, with the folders to it."""
+    root = root_of(path)
+    return path.name if root == path else path.relative_to(root.parent).as_posix()
+
+
 def _common(first: JobSettings, net: Ensemble) -> tuple[JobSettings, list[str]]:
     """Settings of the jobs of all images, and what a person should know of them."""
     selection, notes = as_trained(first.selection, net.card)
@@ -217,7 +223,7 @@ def _say_once(notes: Iterable[str], told: set[str], report: Callable[[str], None
 
 def _cut(job: Job, plan: Plan, *, verify: bool, told: set[str], report: Callable[[str], None]) -> None:
     """Cut an image into the tiles that were planned, and say what there is to say; `told` are notes of other images."""
-    name = job.settings.input.name
+    name = _title(job.settings.input)
     _say_once(notes_of(job.image), told, report, name=f"{name}: ")
     report(f"{name}: {plan}")
     job.cut(plan.tiles.step)

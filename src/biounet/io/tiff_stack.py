@@ -75,7 +75,7 @@ def open_series(file: tifffile.TiffFile, path: Path, selection: Selection) -> Pa
     whole = file.series[number]
     if selection.level >= len(whole.levels):
         sizes = f"levels 0 to {len(whole.levels) - 1}" if len(whole.levels) > 1 else "one size of its image"
-        raise ImageError(f"{path.name} holds {sizes}, no level {selection.level}; give another --level")
+        raise ImageError(f"{path.name} holds {sizes}, no level {selection.level}; take a smaller --level")
     series = whole.levels[selection.level]
     offset = series.dataoffset
     # A file whose pages follow each other without a gap may describe only the first.
