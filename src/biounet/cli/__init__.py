@@ -7,7 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
+from biounet.cli.analysis import evaluate, measure
 from biounet.cli.export import export
+from biounet.cli.options import (
+    Axes,
+    Channel,
+    Classes,
+    DatasetPath,
+    Device,
+    IgnoreValue,
+    ImagesPath,
+    LabelsPath,
+    Level,
+    Minutes,
+    Objects,
+    Overwrite,
+    Preset,
+    Seed,
+    Series,
+    channel_numbers,
+)
 from biounet.core.errors import BiounetError, ConfigError, ProblemsError
 
 __all__ = ["app", "main"]
@@ -24,18 +43,6 @@ app = typer.Typer(
 
 STOPPED = 130
 """Status of a command that Ctrl-C has ended."""
-
-Minutes = Annotated[float | None, typer.Option(help="Wall-clock budget; 20 if nothing is said.")]
-Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-DatasetPath = Annotated[Path | None, typer.Argument(help="Folder of images and labels.")]
-ImagesPath = Annotated[Path | None, typer.Option(help="Folder of images, in place of a dataset.")]
-LabelsPath = Annotated[Path | None, typer.Option(help="Folder of their labels; names may end in _mask and the like.")]
-Objects = Annotated[bool, typer.Option("--objects", help="Each number in the labels is one object.")]
-Classes = Annotated[str | None, typer.Option(metavar="A,B,..", help="Each number is a class; their names.")]
-IgnoreValue = Annotated[int | None, typer.Option(help="Number in the labels that means unknown, such as 255.")]
-Seed = Annotated[int | None, typer.Option(help="Of all chance in the run; 0 if not given.")]
 
 
 @app.command()
@@ -71,6 +78,10 @@ def check(
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Seed = None,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
 ) -> None:
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
     from biounet.cli.label_options import meaning
@@ -80,6 +91,7 @@ def check(
 
     dataset = dataset_path(dataset, images, labels)
     changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
+    changes |= _given(axes=axes, series=series, channel=channel_numbers(channel), level=level or None)
     changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
     settings = resolve_settings(changes, preset=preset, file=config, minutes=minutes, steps=steps)
     for line in describe(dataset, settings, device=device):
@@ -110,6 +122,10 @@ def train(
     seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.")] = False,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
 ) -> None:
     """Train a network on annotated images."""
     from biounet.cli.label_options import meaning
@@ -118,6 +134,7 @@ def train(
 
     dataset = dataset_path(dataset, images, labels)
     changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
+    changes |= _given(axes=axes, series=series, channel=channel_numbers(channel), level=level or None)
     changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
@@ -159,7 +176,10 @@ def predict(
     tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
     batch: Annotated[int, typer.Option(help="Tiles sent through the network together.")] = 1,
     tta: Annotated[bool, typer.Option("--tta", help="Average over 8 turned and mirrored copies.")] = False,
-    axes: Annotated[str | None, typer.Option(help="Axes of the images where files do not tell, as in TYX.")] = None,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Local processes.")] = None,
@@ -173,45 +193,13 @@ def predict(
 
     run_prediction(
         model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, table=table, memory=memory,
-        workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, device=device,
-        precision=precision, verify=verify, overwrite=overwrite, resume=resume,
+        workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, series=series,
+        channel=channel_numbers(channel), level=level, device=device, precision=precision, verify=verify,
+        overwrite=overwrite, resume=resume,
     )  # fmt: skip
 
 
-@app.command()
-def evaluate(
-    result: Annotated[Path, typer.Argument(help="File or folder of results.")],
-    truth: Annotated[Path, typer.Argument(help="File or folder of annotations, or a dataset.")],
-    *,
-    metrics: Annotated[str | None, typer.Option(help="isbi2012, overlap, objects, ctc, ...; with commas.")] = None,
-    json_: Annotated[Path | None, typer.Option("--json", help="Write the scores here, too.")] = None,
-    per_image: Annotated[Path | None, typer.Option(help="Write a CSV with a row per image.")] = None,
-    sections: Annotated[str | None, typer.Option(help="Sections of a stack, as in 20:24.")] = None,
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv|IMAGES", help="Score groups, too: columns name,group; or grey and colour images."
-        ),
-    ] = None,
-    ignore_value: IgnoreValue = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Score results against annotations."""
-    from biounet.cli.evaluate import run_evaluation
-
-    run_evaluation(
-        result,
-        truth,
-        metrics=metrics,
-        json_file=json_,
-        csv_file=per_image,
-        sections=sections,
-        groups=groups,
-        ignore_value=ignore_value,
-        overwrite=overwrite,
-    )
-
-
+app.command()(evaluate)
 app.command()(export)
 
 
@@ -231,32 +219,7 @@ def download(
     run_download(name, out, origin=from_, overwrite=overwrite)
 
 
-@app.command()
-def measure(
-    labels: Annotated[Path, typer.Argument(help="Label image, or folder of label images.")],
-    *,
-    out: Annotated[Path, typer.Option(help="Folder for objects.csv, counts.csv and all else.")],
-    image: Annotated[Path | None, typer.Option(help="Image, or folder, to measure intensities in.")] = None,
-    probabilities: Annotated[Path | None, typer.Option(help="File or folder, for the confidence of objects.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Model of the probabilities: tells if they are classes.")] = None,
-    axes: Annotated[str | None, typer.Option(help="Axes of the labels where files do not tell, as in TYX.")] = None,
-    by_section: Annotated[bool, typer.Option("--by-section", help="Sections of a stack are single images.")] = False,
-    split: Annotated[bool, typer.Option("--split", help="Number the pieces of objects apart.")] = False,
-    pictures: Annotated[bool, typer.Option("--pictures", help="Write pictures of outlines and numbers.")] = False,
-    rois: Annotated[bool, typer.Option("--rois", help="Write outlines for ImageJ and Fiji.")] = False,
-    annotate: Annotated[int, typer.Option(min=0, help="List so many regions worth annotating next.")] = 0,
-    region: Annotated[int, typer.Option(min=1, help="Pixels per side of such a region.")] = 256,
-    ignore_value: IgnoreValue = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Measure objects: a table, counts, pictures, and outlines for ImageJ."""
-    from biounet.cli.measure import run_measurement
-
-    run_measurement(
-        labels, out, image=image, probabilities=probabilities, model=model, axes=axes, by_section=by_section,
-        split=split, pictures=pictures, rois=rois, annotate=annotate, region=region,
-        ignore_value=ignore_value, overwrite=overwrite,
-    )  # fmt: skip
+app.command()(measure)
 
 
 def _given(**options: object) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +30,7 @@ def run_evaluation(
     groups: Path | None = None,
     ignore_value: int | None = None,
     overwrite: bool = False,
+    **reading: Any,
 ) -> None:
     """Score results against annotations.
 
@@ -43,6 +45,7 @@ def run_evaluation(
     ignore_value : number in the annotations that means unknown
     overwrite : bool
         Whether `json_file` and `csv_file` may be replaced.
+    reading : axes, series, channel and level, as for `biounet.evaluation.evaluate`
     """
     written = [path for path in (json_file, csv_file) if path is not None]
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
@@ -65,6 +68,7 @@ def run_evaluation(
                 groups=None if groups is None else read_groups(groups),
                 ignore_value=ignore_value,
                 progress=lambda share: show(share, ""),
+                **reading,
             )
         for note in scores.notes:
             say(f"note: {note}")

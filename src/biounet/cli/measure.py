@@ -22,7 +22,7 @@ from biounet.core.errors import ConfigError, LabelError
 from biounet.core.labels import check_labels
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
-from biounet.io import Image, write
+from biounet.io import Image, Selection, write
 from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions
 from biounet.measurement.csv_files import place_of
@@ -51,6 +51,7 @@ def run_measurement(
     probabilities: Path | None = None,
     model: Path | None = None,
     axes: str | None = None,
+    selection: Selection = Selection(),
     by_section: bool = False,
     split: bool = False,
     pictures: bool = False,
@@ -69,7 +70,7 @@ def run_measurement(
     image, probabilities : a file, or a folder in which files have the same names or numbers
     model : that gave the probabilities
         If it learnt classes, each object has one. Without a model all channels but the first are foreground.
-    axes, by_section : as in `biounet.measurement.frames.open_frames`
+    axes, selection, by_section : as in `biounet.measurement.frames.open_frames`
     split : number the pieces of objects apart, and write these labels
     pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
     annotate : how many regions of `region` pixels per side to list in ``annotate.csv``
@@ -92,7 +93,9 @@ def run_measurement(
 
     def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         path, pixels, shares = files_of_one
-        options: dict[str, Any] = {"axes": axes, "by_section": by_section, "ignore": ignore_value}
+        options: dict[str, Any] = {
+            "axes": axes, "selection": selection, "by_section": by_section, "ignore": ignore_value,
+        }  # fmt: skip
         frames = open_frames(path, image=pixels, probabilities=shares, files=stack, **options)
         task.check_size(frames)
         return frames

@@ -12,6 +12,7 @@ from biounet.cli.measure_files import TABLES, measure_files
 from biounet.cli.pair_files import MeasuredFiles
 from biounet.cli.progress import say
 from biounet.inference.confidence_sums import KeptSums
+from biounet.io import Selection
 from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
 
 __all__ = ["are_complete", "forget", "measure_predictions"]
@@ -21,7 +22,7 @@ def measure_predictions(
     pairs: Sequence[tuple[Path, Path]],
     out: Path,
     *,
-    axes: str | None = None,
+    selection: Selection = Selection(),
     channels: int | None = None,
     dims: int = 2,
     link: bool = False,
@@ -36,7 +37,7 @@ def measure_predictions(
     ----------
     pairs : image and labels
     out : folder for the tables
-    axes : of the images, where the files do not tell
+    selection : what was read of the images
     channels : that the network takes; images are measured as it sees them, so all have the same columns
     dims : of the network; one of 2 predicts a stack section by section
     link : the objects of sections were linked to volumes; else each section has objects of its own
@@ -46,7 +47,7 @@ def measure_predictions(
 
     def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         labels, image, _ = files_of_one
-        options: dict[str, Any] = {"image_axes": axes, "channels": channels, "by_section": dims == 2 and not link}
+        options: dict[str, Any] = {"selection": selection, "channels": channels, "by_section": dims == 2 and not link}
         frames = open_frames(labels, image=image, files=stack, **options)
         volume = len(frames[0].labels.shape) > 3
         sums = KeptSums(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)

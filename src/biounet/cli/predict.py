@@ -17,7 +17,8 @@ from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
 from biounet.inference.files import predict_files, run_here
-from biounet.io import root_of
+from biounet.inference.job import as_trained
+from biounet.io import Selection, root_of
 from biounet.models.model_file import read_card
 
 __all__ = ["run_prediction"]
@@ -46,17 +47,18 @@ def run_prediction(
         where = join_scheduler(scheduler)
     elif processes > 1:
         where = local_workers(processes)
+    as_one = options["series"] is not None
     options |= {"memory": budget, "processes": processes, "confidence": table}
     if not table:
         written, failed = _predict(model, inputs, out, where, **options)
     else:
         _check_labels(model, options["save"])
-        tables = [_folder_of(name_outputs(inputs, out)[0][1]) / name for name in TABLES]
+        labels = [path for _, path in name_outputs(inputs, out, as_one=as_one)]
+        tables = [_folder_of(labels[0]) / name for name in TABLES]
         with stop_when_told(), holding(tables):
             for path in tables:
                 Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
             remove_parts(tables)
-            labels = [path for _, path in name_outputs(inputs, out)]
             complete = options["resume"] and are_complete(labels, tables[0].parent)
             written, failed = _predict(model, inputs, out, where, **options)
             if complete and failed is None:
@@ -74,7 +76,8 @@ def _predict(
 ) -> tuple[list[Path], BatchError | None]:
     """Predict files; return those written, and the error of those that cannot be read."""
     if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
-        with holding(root_of(path) for _, path in name_outputs(inputs, out)):
+        as_one = options["series"] is not None
+        with holding(root_of(path) for _, path in name_outputs(inputs, out, as_one=as_one)):
             pass
     with stop_when_told(), where as run, progress("predicting") as show:
         try:
@@ -91,13 +94,15 @@ def _measure(
     model: Path, inputs: list[Path], out: Path, written: list[Path], options: dict[str, Any], *, keep: bool
 ) -> None:
     """Measure the objects of the files that were predicted."""
-    model_config = read_card(member_files(model)[0]).model
+    card = read_card(member_files(model)[0])
+    given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
+    as_one = options["series"] is not None
     measure_predictions(
-        [pair for pair in name_outputs(inputs, out) if pair[1] in written],
+        [pair for pair in name_outputs(inputs, out, as_one=as_one) if pair[1] in written],
         _folder_of(written[0]),
-        axes=options["axes"],
-        channels=model_config.in_channels,
-        dims=model_config.dims,
+        selection=as_trained(given, card)[0],
+        channels=card.model.in_channels,
+        dims=card.model.dims,
         link=options["link"],
         keep=keep,
     )

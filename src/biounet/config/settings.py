@@ -44,6 +44,7 @@ PositiveFloat = Annotated[float, Field(gt=0, le=MOST)]
 Channels = Annotated[int, Field(gt=0, le=2**16)]
 Count = Annotated[int, Field(gt=0, le=2**40)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Index = Annotated[int, Field(ge=0, le=2**31)]
 
 
 class Settings(BaseModel):
@@ -176,6 +177,14 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """Training: sampling of patches, loss, optimiser, schedule and budget."""
 
+    axes: str | None = None
+    """Axes of the images in the order of their files, such as ``TYX``; it overrules what the files say."""
+    series: Index | str | None = None
+    """Number, from 0, or name of the image that is learnt from, in files of several."""
+    channel: Annotated[tuple[Index, ...], Field(min_length=1)] | None = None
+    """Numbers, from 0, of the channels that are learnt from; prediction takes the same."""
+    level: Index = 0
+    """Level of a pyramid that is learnt from; 0 has all pixels."""
     steps: Count | None = None
     """Number of updates. Either this or `minutes`."""
     minutes: PositiveFloat | None = None

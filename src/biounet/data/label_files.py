@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import LabelError
 from biounet.core.labels import IGNORE
-from biounet.io import LazyImage, format_of, open_lazily
+from biounet.io import LazyImage, Selection, format_of, open_selected
 
 __all__ = [
     "counted_axis",
@@ -68,6 +68,7 @@ def read_labels(
     section: int | None = None,
     rows: tuple[int, int] | None = None,
     ignore: int | None = None,
+    selection: Selection = Selection(),
 ) -> tuple[NDArray[np.int32], str | None]:
     """Read labels as integers.
 
@@ -78,6 +79,7 @@ def read_labels(
         ``None`` reads all. A file without such an axis is the section.
     rows : first and last but one row to read
     ignore : number in the file that means unknown, too
+    selection : what is read of the file
 
     Returns
     -------
@@ -96,7 +98,7 @@ def read_labels(
     form = format_of(path)
     if not form.exact:
         raise LabelError(f"{path}: {form.name} changes label numbers; save the labels as .png or .tif")
-    with open_lazily(path, labels=True) as file:
+    with open_selected(path, selection, labels=True) as file:
         box = region(file, section, rows)
         array, axes = file.read(box), file.axes
     note = None

@@ -142,7 +142,7 @@ def _suffix(image: Path, save: str) -> str:
 
 def _images_in(given: Path, *, as_one: bool) -> list[tuple[str, Path]]:
     """The images that an input stands for, with the names of their results: itself, or those of a folder or dataset."""
-    if not is_folder_of_images(given):
+    if not is_folder_of_images(given) or (as_one and images_at(given) != (given,)):
         given = case_of(given)  # whoever names all files of nnU-Net means its cases
         return [(plain_name(image), image) for image in ([given] if as_one else images_at(given))]
     found = named_images(given)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from biounet.evaluation.pairing import FilePair, pair_files
 from biounet.evaluation.reading import Case, read_case
 from biounet.evaluation.results import Scores, to_csv, to_json
 from biounet.evaluation.subgroups import groups_of, read_groups
+from biounet.io import Selection
 from biounet.io.identity import unchanged
 from biounet.metrics import METRICS, Sweep
 
@@ -38,6 +40,10 @@ def evaluate(
     spacing: Sequence[float] | None = None,
     groups: Mapping[str, str] | None = None,
     ignore_value: int | None = None,
+    axes: str | None = None,
+    series: int | str | None = None,
+    channel: int | None = None,
+    level: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
     """Scores of results against the truth, of all images together and of each.
@@ -58,6 +64,9 @@ def evaluate(
     groups : name of each result without its suffix to the group that it is of, see `read_groups`
         All results of a group are scored together, too, as if there were no others.
     ignore_value : number in the truth that means unknown, such as 255
+    axes, series, channel, level
+        What is read of the files, as for `biounet.io.open_lazily`: the axes hold for both, series and level for the
+        truth, the channel for the result.
     progress : called with the share that is done, from 0 to 1
 
     Raises
@@ -81,7 +90,10 @@ def evaluate(
     """
     drawn = metrics is not None and list(metrics) == ["image"]
     chosen = None if metrics is None or drawn else metric_groups(metrics)
-    pairs = pair_files(Path(result), Path(truth), ignore=ignore_value)
+    of_result = Selection(axes, channel=None if channel is None else (channel,))
+    of_truth = Selection(axes, series, level=level)
+    found = pair_files(Path(result), Path(truth), ignore=ignore_value)
+    pairs = [replace(pair, of_result=of_result, of_truth=of_truth) for pair in found]
     parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
     if drawn:
         return score_drawn(pairs, parts, sections=sections, progress=progress)

@@ -9,7 +9,7 @@ from biounet.core.errors import DatasetError
 from biounet.data.layout import Truth
 from biounet.data.layouts import truths_in
 from biounet.data.names import match_names
-from biounet.io import is_folder_of_images, is_there
+from biounet.io import Selection, is_folder_of_images, is_there
 
 __all__ = ["FilePair", "pair_files"]
 
@@ -32,6 +32,8 @@ class FilePair:
     role : what the truth is good for
         In the Cell Tracking Challenge, ``SEG`` shows the extent of some objects, ``TRA`` only marks where
         objects are, but all of them: that is for DET alone.
+    of_result, of_truth : Selection
+        What is read of the files.
     """
 
     name: str
@@ -41,6 +43,8 @@ class FilePair:
     section: int | None = None
     ignore: int | None = None
     role: Literal["all", "extent", "markers"] = "all"
+    of_result: Selection = Selection()
+    of_truth: Selection = Selection()
 
 
 def pair_files(result: Path, truth: Path, *, ignore: int | None = None) -> list[FilePair]:

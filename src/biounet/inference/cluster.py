@@ -20,6 +20,7 @@ from biounet.core.errors import ClusterError, need
 from biounet.inference.ensemble import Ensemble
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
 from biounet.inference.tile_store import TileStore
+from biounet.io import Selection
 
 __all__ = ["Cluster", "join_scheduler", "local_workers"]
 
@@ -144,7 +145,7 @@ def _open_here(settings: JobSettings, step: tuple[int, ...], crowd: int) -> Job:
     """Open a job once per worker process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, cores // crowd))
-    return Job(settings, _load_here(replace(settings, input=Path(), axes=None)), step=step)
+    return Job(settings, _load_here(replace(settings, input=Path(), selection=Selection())), step=step)
 
 
 @lru_cache(maxsize=1)

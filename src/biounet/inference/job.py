@@ -16,14 +16,14 @@ from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
 from biounet.inference.tiles import Tile, TilePlan, check_tile, read_mirrored
-from biounet.io import open_lazily
+from biounet.io import Selection, open_selected
 from biounet.io.frames import frames_of
 from biounet.io.identity import FileIdentity, check_unchanged
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
 
-__all__ = ["Job", "JobSettings", "TileTask", "load_ensemble"]
+__all__ = ["Job", "JobSettings", "TileTask", "as_trained", "load_ensemble"]
 
 
 REMEDY = "run again with --overwrite"
@@ -41,7 +41,7 @@ class JobSettings:
     models : model files
         Their probabilities are averaged, see `biounet.inference.ensemble`.
     input : Path
-    axes : of the input, where the file does not say
+    selection : what is read of the input
     save : one of `biounet.config.tasks.OUTPUTS`
     device, precision : as for `biounet.models.device`
     tta : average over symmetries
@@ -52,7 +52,7 @@ class JobSettings:
 
     models: tuple[Path, ...]
     input: Path
-    axes: str | None = None
+    selection: Selection = Selection()
     save: str = "labels"
     device: str = "auto"
     precision: str = "auto"
@@ -79,6 +79,24 @@ class JobSettings:
         if save not in task.outputs:
             raise ConfigError(f"the model has learnt target {target}, it cannot save {save}; leave --save away")
         return replace(self, save=save)
+
+
+def as_trained(selection: Selection, card: ModelCard) -> tuple[Selection, list[str]]:
+    """What is read of an image: without channels those that the network was trained on, where it was told some.
+
+    Returns
+    -------
+    The selection, and what a person should know of it
+    """
+    train = card.training.get("settings", {}).get("train", {})
+    channel, level, notes = train.get("channel"), train.get("level"), []
+    if selection.channel is None and channel:
+        selection = replace(selection, channel=tuple(map(int, channel)))
+        listed = ",".join(map(str, channel))
+        notes.append(f"channels {listed} are read, which the network was trained on; --channel takes others")
+    if not selection.level and level:
+        notes.append(f"the network was trained on level {level} of its images; --level {level} reads that")
+    return selection, notes
 
 
 def load_ensemble(settings: JobSettings) -> Ensemble:
@@ -143,7 +161,7 @@ class Job:
         self._decoder = decoder_of(net.card, save=settings.save)
         model = self.card.model
         with ExitStack() as stack:
-            self.image = stack.enter_context(open_lazily(settings.input, axes=settings.axes))
+            self.image = stack.enter_context(open_selected(settings.input, settings.selection))
             self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=settings.input.name)
             if settings.link and "Z" not in self.image.axes:
                 raise ShapeError(

@@ -29,7 +29,17 @@ from biounet.io.formats import (
     suffixes,
 )
 from biounet.io.identity import unchanged
-from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
+from biounet.io.image import (
+    AXES,
+    ArrayImage,
+    ArrayOutput,
+    Image,
+    LazyImage,
+    LazyOutput,
+    ResumableOutput,
+    WithoutZ,
+    notes_of,
+)
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
 from biounet.io.zarr_replace import check_replaceable, place_of
@@ -59,11 +69,14 @@ __all__ = [
     "is_image",
     "is_there",
     "load_libraries",
+    "notes_of",
     "of_channels",
     "open_lazily",
+    "open_selected",
     "place_of",
     "plain_name",
     "read",
+    "read_selected",
     "root_of",
     "suffixes",
     "write",
@@ -107,11 +120,17 @@ def open_lazily(
         If it cannot be read, does not name its axes, or has no such series, channel or level.
         The same for each region that is read later, also if that holds NaN or infinity.
     """
+    return open_selected(
+        path, Selection(axes, series, None if channel is None else tuple(channel), level), labels=labels
+    )
+
+
+def open_selected(path: Path | str, selection: Selection, *, labels: bool = False) -> LazyImage:
+    """Open an image for reading by region, as `open_lazily` does with options of its own."""
     path = Path(path)
-    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
     if of_channels(path):
-        options: dict[str, Any] = {"axes": axes, "series": series, "level": level, "labels": labels}
-        image: LazyImage = open_channels(path, lambda file: open_lazily(file, **options))
+        part = replace(selection, channel=None)
+        image: LazyImage = open_channels(path, lambda file: open_selected(file, part, labels=labels))
     elif is_there(path):
         image = format_of(path).open_lazily(path, selection=selection, labels=labels)
     else:
@@ -150,8 +169,14 @@ def read(
     >>> image.axes, image.array.shape, image.spacing
     ('ZYX', (2, 20, 30), (0.5, 0.1, 0.1))
     """
+    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    return read_selected(path, selection, labels=labels)
+
+
+def read_selected(path: Path | str, selection: Selection, *, labels: bool = False) -> Image:
+    """Read a whole image, as `read` does with options of its own."""
     kept = unchanged(Path(path), verb="read", labels=labels, quick=True)
-    with kept, open_lazily(path, axes=axes, series=series, channel=channel, level=level, labels=labels) as lazy:
+    with kept, open_selected(path, selection, labels=labels) as lazy:
         whole = Box((0,) * len(lazy.shape), lazy.shape)
         return Image(lazy.read(whole), lazy.axes, lazy.spacing)
 

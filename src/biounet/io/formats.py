@@ -180,8 +180,10 @@ def is_there(path: Path) -> bool:
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Whether a path is a folder that may hold images, and no image itself, as a DICOM series is, nor a part of one."""
-    return path.is_dir() and root_of(path) == path and not is_image(path) and not dicom.is_series(path)
+    """Whether a path is a folder that may hold images: not one image, as a DICOM series is, but a plate, say."""
+    if not path.is_dir() or dicom.is_series(path):
+        return False
+    return images_at(path) != (path,) or (root_of(path) == path and not is_image(path))
 
 
 def load_libraries(paths: Iterable[Path]) -> None:
@@ -196,7 +198,10 @@ def image_files(folder: Path | str) -> tuple[Path, ...]:
     Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them. A plate is all
     of its images, a folder of DICOM slices is one.
     """
-    paths = sorted(Path(folder).iterdir())
+    folder = Path(folder)
+    if (inside := images_at(folder)) != (folder,):
+        return inside
+    paths = sorted(folder.iterdir())
     shown = [path for path in paths if not path.name.startswith(".") and not path.name.lower().endswith(COMPANION)]
     found = [path for path in shown if _format_by_name(path.name) or dicom.is_series(path)]
     return tuple(image for path in found for image in images_at(path))

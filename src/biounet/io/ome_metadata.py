@@ -64,7 +64,7 @@ def parse(attributes: Mapping[str, Any], *, level: int = 0) -> Multiscale | None
         raise ImageError(f"it is OME-Zarr of version {version}; {VERSIONS[0]} to {VERSIONS[-1]} are read: convert it")
     if level >= len(datasets):
         sizes = f"levels 0 to {len(datasets) - 1}" if len(datasets) > 1 else "one size of its image"
-        raise ImageError(f"it holds {sizes}, no level {level}; give another --level")
+        raise ImageError(f"it holds {sizes}, no level {level}; take a smaller --level")
     # Versions before 0.3 have no axes, 0.3 has names only.
     axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in image.get("axes", "tczyx")]
     scale = _scale(datasets[level], len(axes)) or [1.0] * len(axes)

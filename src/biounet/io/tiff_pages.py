@@ -42,6 +42,7 @@ class PageReader:
         self._planes, _, self._height, self._width, self._interleaved = self._first.shaped
         self._offset = stack.offset
         self._pages = stack.pages
+        self._stream(self._pages[0].parent.filehandle.path)  # at once: the file may be replaced before it is read
         self._cache: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
 
     @property

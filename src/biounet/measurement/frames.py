@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from biounet.core.boxes import Box, Reader
 from biounet.core.errors import LabelError, ShapeError
-from biounet.io import LazyImage, open_lazily
+from biounet.io import LazyImage, Selection, open_lazily, open_selected
 from biounet.io.frames import Frame, Position, frames_of
 from biounet.measurement.confidence import ForegroundSums
 from biounet.measurement.counts import RegionCounts, join
@@ -119,7 +119,7 @@ def open_frames(
     image: Path | None = None,
     probabilities: Path | None = None,
     axes: str | None = None,
-    image_axes: str | None = None,
+    selection: Selection = Selection(),
     channels: int | None = None,
     by_section: bool = False,
     ignore: int | None = None,
@@ -133,7 +133,7 @@ def open_frames(
     image, probabilities : Path
         With the same frames.
     axes : of the labels, where the file does not tell
-    image_axes : of the image, where the file does not tell; those of the labels, if not given
+    selection : what is read of the image; its axes are those of the labels, if not given
     channels : int
         That a network takes: the image is measured as it sees it, grey repeated, equal channels as one. All that the
         file has, if not given.
@@ -154,11 +154,12 @@ def open_frames(
     others: list[Sequence[Frame | None]] = []
     spacing = source.spacing
     shared = axes if axes and "C" not in axes else None
-    for path, own, wanted in ((image, image_axes or shared, channels), (probabilities, shared, None)):
+    of_image = replace(selection, axes=selection.axes or shared)
+    for path, own, wanted in ((image, of_image, channels), (probabilities, Selection(shared), None)):
         if path is None:
             others.append([None] * len(frames))
             continue
-        other = files.enter_context(open_lazily(path, axes=own))
+        other = files.enter_context(open_selected(path, own))
         others.append(_fitting(other, frames, path, wanted))
         spacing = spacing or other.spacing
     return [

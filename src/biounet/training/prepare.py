@@ -10,6 +10,7 @@ from biounet.core.memory import machine_bytes
 from biounet.data.normalize import NORMALIZATIONS, Normalization
 from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.training_set import TrainingSet, read_split
+from biounet.io import Selection
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import all_reduce_min, local_size, make_fabric
@@ -80,6 +81,7 @@ def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
         silver=train.silver,
         ignore_value=train.ignore_value,
         pixels=train.validation_pixels,
+        selection=Selection(train.axes, train.series, train.channel, train.level),
     )
 
 
