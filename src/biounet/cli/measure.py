@@ -82,7 +82,7 @@ def run_measurement(
     channels = None if model is None else Channels.of(model)
     task = _Task(out, split, pictures, rois, annotate, region, overwrite, _by_class(channels))
 
-    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
+    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> Sequence[ObjectFrame]:
         path, pixels, shares = files_of_one
         frames = open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
         task.check_size(frames)
@@ -121,7 +121,7 @@ def measure_predictions(
     """
     unknown: dict[str, None] = {}
 
-    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
+    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> Sequence[ObjectFrame]:
         labels, image, _ = files_of_one
         options: dict[str, Any] = {"image_axes": axes, "channels": channels, "by_section": dims == 2 and not link}
         frames = open_frames(labels, image=image, files=stack, **options)

@@ -1,5 +1,6 @@
 """The layout of Cellpose: images and masks lie side by side in one folder."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from biounet.io import image_files, plain_name
 __all__ = ["CELLPOSE"]
 
 MASKS = ("_cp_masks", "_masks")
-"""Ends of the names of masks, without suffix; ``a_masks.tif`` is of ``a.tif`` or ``a_img.tif``."""
+"""Ends of the names of masks, without suffix (the last in all); ``a_masks.tif`` is of ``a.tif`` or ``a_img.tif``."""
 
 FLOWS = "_flows"
 """End of the names of flow fields, which Cellpose writes beside its masks."""
@@ -59,7 +60,9 @@ CELLPOSE = Layout(name="Cellpose", pairs=_pairs, images=_images, truths=_truths,
 
 def _files(folder: Path) -> tuple[Named, Named]:
     """Images and masks of a folder; none where no masks have an image."""
-    names = {path: plain_name(path) for path in (image_files(folder) if folder.is_dir() else ())}
+    if not folder.is_dir() or not any(MASKS[1] in name.lower() for name in os.listdir(folder)):  # most folders
+        return [], []
+    names = {path: plain_name(path) for path in image_files(folder)}
     masks = [(image, path) for path, name in names.items() if (image := _image_of(name)) is not None]
     others = [path for path, name in names.items() if _image_of(name) is None and not name.endswith(FLOWS)]
     shared, whole = {name for name, _ in masks}, {names[path] for path in others}

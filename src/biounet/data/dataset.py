@@ -206,11 +206,10 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
     ShapeError
         If image and labels are of different size.
     """
-    parts = strips(pair) if pair.by_rows else [pair]
-    if len(parts) > 1:  # of which each would be cut to what there is
+    if not pair.masks:  # before they are read: they may be larger than the image
         with open_lazily(pair.labels[0], labels=True) as file:
             check_sizes(pair, spatial_shape(file, pair.section))
-    for part in parts:
+    for part in strips(pair) if pair.by_rows else [pair]:
         labels, note = raw_labels(part)
         if part is pair:
             check_sizes(pair, labels.shape)
@@ -219,11 +218,11 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
 
 def has_labels(pair: Pair) -> bool:
     """Whether any pixel of an image, or of its rows, is labelled; those of a target image are."""
-    parts = strips(pair) if pair.by_rows else [pair]
+    parts = strips(pair) if pair.by_rows else iter([pair])
     return not pair.task.has_labels or any(bool((raw_labels(part)[0] >= 0).any()) for part in parts)
 
 
-def strips(pair: Pair) -> list[Pair]:
+def strips(pair: Pair) -> Iterator[Pair]:
     """Divide an image along Y into parts of up to `STRIP` pixels; it alone if it has no more.
 
     >>> [part.rows for part in strips(Pair("a", Path("a.tif"), (), "a", shape=(3, 5000, 8192)))]
@@ -233,8 +232,8 @@ def strips(pair: Pair) -> list[Pair]:
     start, stop = pair.extent
     height = max(1, STRIP // (prod(others) * columns))
     if stop - start <= height:
-        return [pair]
-    return [replace(pair, rows=(top, min(top + height, stop))) for top in range(start, stop, height)]
+        return iter([pair])
+    return (replace(pair, rows=(top, min(top + height, stop))) for top in range(start, stop, height))
 
 
 def read_markers(pair: Pair) -> NDArray[np.int32]:

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biounet.config.tasks import TASKS
-from biounet.core.errors import DatasetError, LabelError
+from biounet.core.errors import DatasetError, LabelError, ShapeError
 from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_missing, measure_reach
 from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers, strips
 from biounet.data.label_files import region, spatial_shape
@@ -19,6 +20,9 @@ from biounet.io import LazyImage, open_lazily, read
 
 __all__ = ["find_dataset"]
 
+
+MOST_FRAMES, MOST_PIXELS = 2**20, 2**40
+"""Time points, and pixels of an image, of which damaged files promise more, and no dataset has so many."""
 
 Labels = tuple[NDArray[np.int32], str | None]
 """Labels, and what had to be converted."""
@@ -83,6 +87,7 @@ def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
     coloured = False
     for pair in pairs:
         with open_lazily(pair.image) as file:
+            _check_extent(file, pair)
             frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)
             count = file.shape[file.axes.index("C")] if "C" in file.axes else 1
             shape = (count, *spatial_shape(file, frames[0].section))
@@ -100,6 +105,16 @@ def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
         how = "grey and repeated in 3 channels, to fit those in colour" if coloured else "in colours that are all grey"
         notes.append(f"{others} of {len(opened)} images are {how}")
     return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in opened], notes
+
+
+def _check_extent(file: LazyImage, pair: Pair) -> None:
+    """Refuse an image that promises more than anybody can learn from, as damaged files do."""
+    sizes = dict(zip(file.axes, file.shape, strict=True))
+    shape = " x ".join(map(str, file.shape))
+    if sizes.get("T", 1) > MOST_FRAMES:
+        raise ShapeError(f"{pair.image}: {sizes['T']} time points ({shape}) are too many to learn from; crop it")
+    if prod(spatial_shape(file, pair.section)) > MOST_PIXELS:
+        raise ShapeError(f"{pair.image}: {shape} pixels are too many to learn from; crop it")
 
 
 def _has_colours(file: LazyImage, frame: Pair) -> bool:

@@ -1,24 +1,26 @@
 """Prediction of image files of any size with a trained network."""
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import check_absent
 from biounet.core.batch import Batch
-from biounet.core.errors import ConfigError
+from biounet.core.errors import ConfigError, ImageError, MemoryBudgetError
+from biounet.core.memory import format_bytes
 from biounet.data.results import check_annotations, name_outputs
 from biounet.inference.ensemble import member_files
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
-from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
+from biounet.inference.memory_plan import SLACK_BYTES, Plan, Stopwatch, plan_prediction, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
-from biounet.io import format_of, load_libraries
+from biounet.io import DecodingRoom, format_of, load_libraries
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -133,7 +135,7 @@ def predict_files(
         report(f"the mean of {len(models)} models")
     load_libraries(path for pair in pairs for path in pair)  # before memory is measured
     held = warm_up(net, net.card.model.in_channels)
-    memory = max(0, memory - held) // processes if processes > 1 else memory
+    shared = _Budget(memory, held, processes, region_memory)
     stopwatch = Stopwatch(net, net.card.model.in_channels)
     images = Batch(len(pairs), verb="predicted", again="--resume")
     for number, (source, path) in enumerate(pairs):
@@ -141,8 +143,8 @@ def predict_files(
             report(f"{path} is complete already")
             continue
         begun = read_record(path) if resume else {}
-        with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
-            plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
+        with images.noting(source), Job(replace(common, input=source.absolute()), net, room=shared.room) as job:
+            plan = stopwatch.time(shared.plan(job, begun.get("tile", tile), batch))
             report(f"{source.name}: {plan}")
             job.cut(plan.tiles.step)
             if verify:
@@ -167,28 +169,70 @@ def _name_results(
         raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
     pairs = name_outputs(inputs, out, save=save)
     for _, path in pairs:
-        check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
+        if os.path.exists(path):
+            check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
     if overwrite:
         check_annotations(pairs)
     return pairs
 
 
-def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, batch: int, region_memory: int) -> Plan:
-    """Plan the tiles of an image."""
-    first = job.frames[0]
-    # Memory for a region of objects comes on top, because the memory of tiles is not all given back.
-    objects = min(region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:])) if job.numbers_objects else 0
-    return plan_prediction(
-        job.net,
-        first.shape,
-        classes=job.card.model.classes,
-        itemsize=job.image.dtype.itemsize,
-        held=held + objects,
-        budget=memory,
-        frames=len(job.frames),
-        tile=tile,
-        batch=batch,
-    )
+@dataclass(frozen=True)
+class _Budget:
+    """Memory of a command, and how it is shared.
+
+    memory : bytes for all processes of this machine together
+    held : bytes that each process holds beside its tiles
+    processes : that predict; if several, this process only reads and writes
+    region_memory : bytes for a region in which objects are numbered
+    """
+
+    memory: int
+    held: int
+    processes: int
+    region_memory: int
+
+    @property
+    def room(self) -> DecodingRoom:
+        """Memory for what must be decoded of an image at once, in each process."""
+        copies = self.processes + (self.processes > 1)
+        held = self.held + SLACK_BYTES
+        return DecodingRoom(max(0, self.memory // copies - held), held * copies, "--memory")
+
+    def plan(self, job: Job, tile: int | Sequence[int] | None, batch: int) -> Plan:
+        """Plan the tiles of an image.
+
+        Raises
+        ------
+        ImageError
+            If what must be decoded of it at once leaves no memory for a tile.
+        MemoryBudgetError
+            If no image has a tile that fits.
+        """
+        first, decoding = job.frames[0], job.image.decoding_bytes
+        # Memory for a region of objects comes on top, because the memory of tiles is not all given back.
+        numbering = min(self.region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:]))
+        left = self.memory
+        if self.processes > 1:
+            left = max(0, left - self.held - decoding) // self.processes
+        try:
+            return plan_prediction(
+                job.net,
+                first.shape,
+                classes=job.card.model.classes,
+                itemsize=job.image.dtype.itemsize,
+                held=self.held + decoding + numbering * job.numbers_objects,
+                budget=left,
+                frames=len(job.frames),
+                tile=tile,
+                batch=batch,
+            )
+        except MemoryBudgetError as error:
+            if decoding < SLACK_BYTES:
+                raise
+            raise ImageError(
+                f"{job.settings.input.name}: {format_bytes(decoding)} go to what must be decoded of it at once, and "
+                f"{error}, or save it as a tiled TIFF or OME-Zarr"
+            ) from error
 
 
 def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[None]:

@@ -9,13 +9,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ShapeError
 from biounet.data.normalize import Normalization, measure
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
 from biounet.inference.tiles import Tile, TilePlan, read_mirrored
-from biounet.io import open_lazily
+from biounet.io import DecodingRoom, open_lazily
 from biounet.io.frames import frames_of
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
@@ -111,6 +112,7 @@ class Job:
     net : Ensemble
     step : pixels per spatial axis that a tile delivers
         By default one grid of the network; `cut` changes it.
+    room : memory for what must be decoded of the image at once; by default that of `biounet.io.open_lazily`
 
     Raises
     ------
@@ -120,18 +122,27 @@ class Job:
         If the image does not have the axes or channels of the network, or no sections that could be linked.
     """
 
-    def __init__(self, settings: JobSettings, net: Ensemble, *, step: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        settings: JobSettings,
+        net: Ensemble,
+        *,
+        step: tuple[int, ...] | None = None,
+        room: DecodingRoom | None = None,
+    ) -> None:
         self.settings, self.net, self.card = settings, net, net.card
         self._decoder = decoder_of(net.card, save=settings.save)
         model = self.card.model
         with ExitStack() as stack:
-            self.image = stack.enter_context(open_lazily(settings.input, axes=settings.axes))
+            self.image = stack.enter_context(open_lazily(settings.input, axes=settings.axes, room=room))
             self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=settings.input.name)
             if settings.link and "Z" not in self.image.axes:
                 raise ShapeError(
                     f"{settings.input.name} has axes {self.image.axes}, so there are no sections to link; "
                     "leave --link out, or give --axes"
                 )
+            first = Box((0,) * len(self.image.shape), (1,) * len(self.image.shape))
+            self.image.read(first)  # what cannot be decoded is refused before anything is written
             self._files = stack.pop_all()
         sample = self._decoder.encode(np.zeros((model.classes,) + (1,) * model.dims, np.float32), self.card)
         self.channels, self.dtype = len(sample), sample.dtype

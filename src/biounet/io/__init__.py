@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 from biounet.core.atomic_files import check_absent
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
+from biounet.io.decoding import DecodingRoom, check_whole
 from biounet.io.format import Format, Holds
 from biounet.io.formats import (
     FORMATS,
@@ -35,6 +36,7 @@ __all__ = [
     "FORMATS",
     "ArrayImage",
     "ArrayOutput",
+    "DecodingRoom",
     "Format",
     "Holds",
     "Image",
@@ -69,6 +71,7 @@ def open_lazily(
     channel: Sequence[int] | None = None,
     level: int = 0,
     labels: bool = False,
+    room: DecodingRoom | None = None,
 ) -> LazyImage:
     """Open an image for reading by region.
 
@@ -86,6 +89,8 @@ def open_lazily(
         Of a pyramid; 0 has all pixels. The pixel size is that of the level.
     labels : bool
         The file holds labels: palette entries are read as their numbers, not as colours.
+    room : DecodingRoom
+        Memory for what must be decoded at once; by default a tenth of that of the machine.
 
     Returns
     -------
@@ -95,8 +100,8 @@ def open_lazily(
     Raises
     ------
     ImageError
-        If it cannot be read, does not name its axes, or has no such series, channel or level.
-        The same for each region that is read later, also if that holds NaN or infinity.
+        If it cannot be read, does not name its axes, has no such series, channel or level, or must be decoded in pieces
+        for which there is no room. The same for each region that is read later, also if that holds NaN or infinity.
     """
     path = Path(path)
     opener = format_of(path)
@@ -104,10 +109,12 @@ def open_lazily(
         raise ImageError(f"{path}: there is no such file; check the name")
     selection = Selection(axes, series, None if channel is None else tuple(channel), level)
     image = opener.open_lazily(path, selection=selection, labels=labels)
-    if selection.channel is not None:
-        with ExitStack() as stack:
-            image = WithChannels(stack.enter_context(image), selection.channel, path.name)
-            stack.pop_all()  # it stays open unless a channel is missing
+    with ExitStack() as stack:
+        stack.enter_context(image)
+        (room or DecodingRoom.usual()).check(image, path)
+        if selection.channel is not None:
+            image = WithChannels(image, selection.channel, path.name)
+        stack.pop_all()  # it stays open unless it is too large or a channel is missing
     one_section = "Z" in image.axes and image.shape[image.axes.index("Z")] == 1
     return WithoutZ(image) if one_section else image
 
@@ -138,6 +145,7 @@ def read(
     ('ZYX', (2, 20, 30), (0.5, 0.1, 0.1))
     """
     with open_lazily(path, axes=axes, series=series, channel=channel, level=level, labels=labels) as lazy:
+        check_whole(lazy, Path(path))
         whole = Box((0,) * len(lazy.shape), lazy.shape)
         return Image(lazy.read(whole), lazy.axes, lazy.spacing)
 

@@ -1,6 +1,8 @@
 """The table of image formats, and questions about names of files: of which format, an image or a folder of images."""
 
+import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -94,6 +96,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 """Name of a format -> how its files are read and written."""
 
+_BY_SUFFIX = {suffix: form for form in FORMATS.values() for suffix in form.suffixes}
+
 
 def format_of(path: Path | str) -> Format:
     """The format of an image, by the suffix of its name, or of the folder image that it lies in.
@@ -129,8 +133,7 @@ def root_of(path: Path) -> Path:
     >>> root_of(Path("plates/a.zarr/labels/cells")).name, root_of(Path("plates/a.tif")).name
     ('a.zarr', 'a.tif')
     """
-    folders = (part for part in reversed(path.parents) if (form := _format_by_name(part.name)) and form.is_folder)
-    return next(folders, path)
+    return _folder_image(path.parent) or path
 
 
 def is_image(path: Path) -> bool:
@@ -162,9 +165,10 @@ def image_files(folder: Path | str) -> tuple[Path, ...]:
     Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them. A plate is all
     of its images.
     """
-    paths = sorted(Path(folder).iterdir())
-    shown = [path for path in paths if not path.name.startswith(".") and not path.name.lower().endswith(COMPANION)]
-    return tuple(image for path in shown if _format_by_name(path.name) for image in images_at(path))
+    folder = Path(folder)
+    shown = [name for name in os.listdir(folder) if not name.startswith(".") and not name.lower().endswith(COMPANION)]
+    found = ((folder / name, form) for name in sorted(shown) if (form := _format_by_name(name)) is not None)
+    return tuple(image for path, form in found for image in (images_at(path) if form.is_folder else (path,)))
 
 
 def images_at(path: Path) -> tuple[Path, ...]:
@@ -210,4 +214,12 @@ def images_by_name(folder: Path) -> dict[str, Path]:
 
 def _format_by_name(name: str) -> Format | None:
     """The format of a file of this name, by its suffix alone."""
-    return next((form for form in FORMATS.values() if name.lower().endswith(form.suffixes)), None)
+    _, dot, end = name.rpartition(".")
+    return _BY_SUFFIX.get(dot + end.lower())
+
+
+@lru_cache(maxsize=2**10)  # of folders: a hundred thousand images lie in few
+def _folder_image(folder: Path) -> Path | None:
+    """The outermost image that a path in this folder lies in, by the names alone; none where no image is a folder."""
+    around = (*reversed(folder.parents), folder)
+    return next((part for part in around if (form := _format_by_name(part.name)) and form.is_folder), None)
