@@ -214,8 +214,8 @@ def images_by_name(folder: Path) -> dict[str, Path]:
 
 def _format_by_name(name: str) -> Format | None:
     """The format of a file of this name, by its suffix alone."""
-    _, dot, end = name.rpartition(".")
-    return _BY_SUFFIX.get(dot + end.lower())
+    start, dot, end = name.lower().rpartition(".")
+    return _BY_SUFFIX.get(dot + end) or _BY_SUFFIX.get(start[start.rfind(".") :] + dot + end)  # .tif, .zarr.zip
 
 
 @lru_cache(maxsize=2**10)  # of folders: a hundred thousand images lie in few
