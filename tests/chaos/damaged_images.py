@@ -1,7 +1,7 @@
 """Damage TIFF and image files by structure, and read each: it is read, or refused in words, in time and memory.
 
-    python tests/chaos/damaged_images.py --count 1000 --seed 0
-    python tests/chaos/damaged_images.py --only 137 --seed 0        one of them again; its file is left in --keep DIR
+python tests/chaos/damaged_images.py --count 1000 --seed 0
+python tests/chaos/damaged_images.py --only 137 --seed 0        one of them again; its file is left in --keep DIR
 """
 
 import argparse
@@ -118,7 +118,9 @@ def directory(rng: Random, data: bytes) -> bytes:
         number = int(rng.choice([*NUMBERS, int(rng.integers(0, 2**16)), len(data)]))
         part = rng.choice(["tag", "type", "count", "value", "value", "value"])
         if part in ("tag", "type"):
-            struct.pack_into(f"{order}H", other, offset + 2 * (part == "type"), number % (20 if part == "type" else 2**16))
+            struct.pack_into(
+                f"{order}H", other, offset + 2 * (part == "type"), number % (20 if part == "type" else 2**16)
+            )
         else:
             at, wide = offset + 4 + (8 if big else 4) * (part == "value"), "Q" if big else "I"
             if part == "value" and tag.dtype == 3 and tag.count == 1:
@@ -227,7 +229,9 @@ def main() -> int:
             if outcome not in ("read", "refused"):
                 wrong += 1
                 print(f"--seed {given.seed} --only {number}: {name}, {way}: {outcome}", flush=True)
-    print(f"seed {given.seed}: {dict(outcomes)}, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**10} MiB")
+    print(
+        f"seed {given.seed}: {dict(outcomes)}, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**10} MiB"
+    )
     return 1 if wrong else 0
 
 

@@ -14,7 +14,7 @@ from biounet.core.errors import LabelError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data.cell_tracking import Reach, mark_around, mark_margin
 from biounet.data.label_files import counted_axis, fill_missing, merge_masks, read_labels, region, spatial_shape
-from biounet.io import fit_channels, open_lazily
+from biounet.io import LazyImage, fit_channels, open_lazily
 
 __all__ = [
     "Dataset",
@@ -182,7 +182,12 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     if pair.rows is not None and not pair.by_rows:
         labels, note = raw_labels(replace(pair, rows=None))
         return labels[..., slice(*pair.rows), :], note
-    labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows)
+
+    def check(file: LazyImage) -> None:  # before it is read: it may be larger than the image, and than memory
+        if pair.shape:
+            check_sizes(pair, spatial_shape(file, pair.section))
+
+    labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows, check=check)
     if pair.complete is not None or pair.markers is not None:
         labels = _know_missing(labels, pair)
     return mark_margin(labels, pair.margin) if pair.margin else labels, note
@@ -206,9 +211,6 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
     ShapeError
         If image and labels are of different size.
     """
-    if not pair.masks:  # before they are read: they may be larger than the image
-        with open_lazily(pair.labels[0], labels=True) as file:
-            check_sizes(pair, spatial_shape(file, pair.section))
     for part in strips(pair) if pair.by_rows else [pair]:
         labels, note = raw_labels(part)
         if part is pair:

@@ -1,6 +1,6 @@
 """Label files as integers: unambiguous ones are converted, with a note; others are refused by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,11 @@ def spatial_shape(image: LazyImage, section: int | None) -> tuple[int, ...]:
 
 
 def read_labels(
-    path: Path, *, section: int | None = None, rows: tuple[int, int] | None = None
+    path: Path,
+    *,
+    section: int | None = None,
+    rows: tuple[int, int] | None = None,
+    check: Callable[[LazyImage], None] = lambda file: None,
 ) -> tuple[NDArray[np.int32], str | None]:
     """Read labels as integers.
 
@@ -73,6 +77,7 @@ def read_labels(
     section : of a stack or a time series, from 0
         ``None`` reads all. A file without such an axis is the section.
     rows : first and last but one row to read
+    check : function that raises an error for a file that shall not be read, such as one of another size
 
     Returns
     -------
@@ -92,6 +97,7 @@ def read_labels(
     if not form.exact:
         raise LabelError(f"{path}: {form.name} changes label numbers; save the labels as .png or .tif")
     with open_lazily(path, labels=True) as file:
+        check(file)
         box = region(file, section, rows)
         array, axes = file.read(box), file.axes
     note = None

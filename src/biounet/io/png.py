@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import product
+from math import prod
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
@@ -44,6 +45,9 @@ COEFFICIENTS = 6
 BLOCK = 4096
 """Pixels along Y and X that are copied at a time."""
 
+SMALL = 2**18
+"""Pixels of an image that is decoded when it is opened."""
+
 KINDS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "PPM")
 """Formats of Pillow that say how large an image is without decoding it."""
 
@@ -59,21 +63,29 @@ class Picture:
 
     def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
         self._path, self._wanted, self._labels = path, axes, labels
+        self._channels: int | None = None
         with _opened(path) as file:
-            _check_depth(file, path)
-            (width, height), self._mode = file.size, file.mode
-            progressive = "progressive" in file.info
-            density = file.info.get("dpi", (0, 0))
-        if self._mode not in MODES:
-            raise ImageError(f"{path.name}: colours of mode {self._mode} are not known; save it as grey or RGB")
-        decoded, channels, dtype = MODES[self._mode] if not (self._mode == "P" and labels) else MODES["L"]
-        self.dtype, self._plane = np.dtype(dtype), (height, width)
-        self._channels = None if self._mode == "P" and not labels else channels
-        pixel = decoded + channels * self.dtype.itemsize + COEFFICIENTS * progressive
-        self.decoding_bytes = height * width * pixel
-        self._density = {axis: DOT / dots if dots else None for axis, dots in zip("XY", density, strict=True)}
+            self._describe(file)
+            if prod(self._plane) <= SMALL:  # or it would be opened twice
+                self._array = _pixels(file, path, labels=labels)
+                self._channels = 1 if self._array.ndim == 2 else len(self._array)
         if self._channels is not None:
             self._check_axes()
+
+    def _describe(self, file: PIL.Image.Image) -> None:
+        """Find out how large it is, from its header."""
+        _check_depth(file, self._path)
+        (width, height), self._mode = file.size, file.mode
+        if self._mode not in MODES:
+            raise ImageError(f"{self._path.name}: colours of mode {self._mode} are not known; save it as grey or RGB")
+        decoded, channels, dtype = MODES[self._mode] if not (self._mode == "P" and self._labels) else MODES["L"]
+        self.dtype, self._plane = np.dtype(dtype), (height, width)
+        if self._mode != "P" or self._labels:
+            self._channels = channels
+        pixel = decoded + channels * self.dtype.itemsize + COEFFICIENTS * ("progressive" in file.info)
+        self.decoding_bytes = height * width * pixel
+        density = file.info.get("dpi", (0, 0))
+        self._density = {axis: DOT / dots if dots else None for axis, dots in zip("XY", density, strict=True)}
 
     @cached_property
     def _array(self) -> NDArray[Any]:

@@ -147,6 +147,10 @@ class TrainingRun:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reasons = fit_minutes(self.config, auto, size, fabric=self.fabric)
             self.reasons |= reasons
+        size = network_input_size(self.config, self._geometry, self.data.largest)
+        if "train.patch" not in auto and self.config.train.patch > max(size) + max(self._geometry.grid):
+            cut = " x ".join(map(str, size))
+            self.reasons["train.patch"] = f"no image is so large, so patches have {cut} px, as the largest image"
         return self.reasons
 
     @cached_property
