@@ -85,7 +85,7 @@ def draw(seed: int, number: int) -> Drawn:
         save=str(rng.choice(["labels", "classes", "probabilities"])),
         suffix=str(rng.choice([".tif", ".zarr"])),
         options=options,
-        memory=int(rng.integers(450, 1100)) * workers * 2**20 + (workers > 1) * 400 * 2**20,
+        memory=int(rng.integers(600, 1100)) * workers * 2**20 + (workers > 1) * 400 * 2**20,
         workers=workers,
     )
 

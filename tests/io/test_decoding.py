@@ -14,6 +14,7 @@ from PIL import Image as Picture
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError
+from biounet.evaluation import evaluate
 from biounet.io import ArrayImage, DecodingRoom, Image, open_lazily, png, read, tiff_pages
 from biounet.io import decoding as module
 
@@ -88,6 +89,10 @@ def test_a_whole_image_that_memory_does_not_hold_is_not_read(tmp_path, monkeypat
     monkeypatch.setattr(module, "_half_of_machine", lambda: 100_000)
     with pytest.raises(ImageError, match=r"a\.tif: its 500 x 400 pixels take"):
         read(tmp_path / "a.tif")
+    monkeypatch.setattr(module, "_half_of_machine", lambda: 500 * 400 * 10)
+    read(tmp_path / "a.tif")
+    with pytest.raises(ImageError, match=r"a\.tif: its 500 x 400 pixels take"):
+        evaluate(tmp_path / "a.tif", tmp_path / "a.tif")
 
 
 def test_a_strip_outside_of_the_file_is_refused_before_room_is_made_for_it(tmp_path):

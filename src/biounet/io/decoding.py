@@ -71,14 +71,19 @@ def _usual_bytes() -> int:
     return max(LEAST, int(SHARE * machine_bytes()))
 
 
-def check_whole(image: LazyImage, path: Path) -> None:
+def check_whole(image: LazyImage, path: Path, *, pixel: int | None = None) -> None:
     """Refuse to read a whole image into memory that does not hold it.
+
+    Parameters
+    ----------
+    image, path : the image, and its path for the error
+    pixel : bytes that are needed per pixel; those of its type, if not given
 
     Raises
     ------
     ImageError
     """
-    size, most = math.prod(image.shape) * image.dtype.itemsize, _half_of_machine()
+    size, most = math.prod(image.shape) * (pixel or image.dtype.itemsize), _half_of_machine()
     if size > most:
         raise ImageError(
             f"{path}: its {' x '.join(map(str, image.shape))} pixels take {format_bytes(size)} as a whole, half of the "
