@@ -157,7 +157,8 @@ def _pixels(file: PIL.Image.Image, path: Path, *, labels: bool) -> NDArray[Any]:
     array = np.empty((channels, height, width), dtype)
     grey = mode == "P"  # a palette of greys, as GIF has them
     for top, left in product(range(0, height, BLOCK), range(0, width, BLOCK)):
-        block = file.crop((left, top, min(left + BLOCK, width), min(top + BLOCK, height)))
+        ends = (left, top, min(left + BLOCK, width), min(top + BLOCK, height))
+        block = file if ends == (0, 0, width, height) else file.crop(ends)
         pixels = np.atleast_3d(np.asarray(block.convert("RGBA") if mode == "P" and not labels else block))
         if pixels.shape[-1] in (2, 4):
             if (pixels[..., -1] != 255).any():
