@@ -12,10 +12,11 @@ import tifffile
 from biounet.core.errors import DatasetError, ImageError, LabelError, ProblemsError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data import dataset as reading
-from biounet.data import find_dataset, load, split
+from biounet.data import extent, find_dataset, load, split
 from biounet.data.normalize import Normalization
 from biounet.data.training_set import load_training_set
-from biounet.io import Image, Selection, write
+from biounet.io import Image, Selection, open_lazily, write
+from biounet.io.tiff import TiffImage
 from small_sets import CELLS, IMAGE, make_set, save
 
 DATA = os.environ.get("BIOUNET_DATA")
@@ -206,9 +207,26 @@ def test_large_labels_are_read_in_strips(tmp_path, monkeypatch):
         find_dataset(folder)
 
 
-def at_most(count, read, path, *, section, rows, **options):
+def at_most(count, read, path, *, section, rows, check, **options):
+    with open_lazily(path, labels=True) as file:
+        check(file)
     assert rows[1] - rows[0] <= count
     return read(path, section=section, rows=rows, **options)
+
+
+def test_what_promises_too_much_is_refused_without_a_list_of_it(tmp_path, monkeypatch):
+    folder = make_set(tmp_path, [CELLS])
+    monkeypatch.setattr(extent, "MOST_PIXELS", CELLS.size - 1)
+    with pytest.raises(ShapeError, match="too many to learn from"):
+        find_dataset(folder)
+
+
+def test_labels_of_another_size_are_not_read(tmp_path, monkeypatch):
+    folder = make_set(tmp_path, [CELLS])
+    save(folder / "labels" / "cell0.tif", np.zeros((900, 900), np.uint8))
+    monkeypatch.setattr(TiffImage, "read", lambda *_: pytest.fail("was read"))
+    with pytest.raises(ShapeError, match="save both in one size"):
+        find_dataset(folder)
 
 
 def test_labels_that_another_file_shows_to_be_wrong_are_refused(tmp_path):

@@ -91,7 +91,7 @@ def run_measurement(
     channels = None if model is None else Channels.of(model)
     task = _Task(out, split, pictures, rois, annotate, region, overwrite, _by_class(channels), read)
 
-    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
+    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> Sequence[ObjectFrame]:
         path, pixels, shares = files_of_one
         options: dict[str, Any] = {
             "axes": axes, "selection": selection, "by_section": by_section, "ignore": ignore_value,

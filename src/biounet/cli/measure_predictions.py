@@ -45,7 +45,7 @@ def measure_predictions(
     """
     unknown: dict[str, None] = {}
 
-    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
+    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> Sequence[ObjectFrame]:
         labels, image, _ = files_of_one
         options: dict[str, Any] = {"selection": selection, "channels": channels, "by_section": dims == 2 and not link}
         frames = open_frames(labels, image=image, files=stack, **options)

@@ -14,7 +14,7 @@ from biounet.core.errors import LabelError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data.cell_tracking import Reach, mark_around, mark_margin
 from biounet.data.label_files import counted_axis, fill_missing, merge_masks, read_labels, region, spatial_shape
-from biounet.io import Selection, fit_channels, open_selected
+from biounet.io import LazyImage, Selection, fit_channels, open_selected
 
 __all__ = [
     "Dataset",
@@ -200,10 +200,13 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     if pair.rows is not None and not pair.by_rows:
         labels, note = raw_labels(replace(pair, rows=None))
         return labels[..., slice(*pair.rows), :], note
-    which = pair.label_selection
-    labels, note = read_labels(
-        pair.labels[0], section=pair.section, rows=pair.rows, ignore=pair.ignore, selection=which
-    )
+
+    def check(file: LazyImage) -> None:  # before it is read: it may be larger than the image, and than memory
+        if pair.shape:
+            check_sizes(pair, spatial_shape(file, pair.section))
+
+    which: dict[str, Any] = {"ignore": pair.ignore, "selection": pair.label_selection}
+    labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows, check=check, **which)
     if pair.complete is not None or pair.markers is not None:
         labels = _know_missing(labels, pair)
     return mark_margin(labels, pair.margin) if pair.margin else labels, note
@@ -229,11 +232,7 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
     ShapeError
         If image and labels are of different size.
     """
-    parts = strips(pair) if pair.by_rows else [pair]
-    if len(parts) > 1:  # of which each would be cut to what there is
-        with open_selected(pair.labels[0], pair.label_selection, labels=True) as file:
-            check_sizes(pair, spatial_shape(file, pair.section))
-    for part in parts:
+    for part in strips(pair) if pair.by_rows else [pair]:
         labels, note = raw_labels(part)
         if part is pair:
             check_sizes(pair, labels.shape)
@@ -242,11 +241,11 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
 
 def has_labels(pair: Pair) -> bool:
     """Whether any pixel of an image, or of its rows, is labelled; those of a target image are."""
-    parts = strips(pair) if pair.by_rows else [pair]
+    parts = strips(pair) if pair.by_rows else iter([pair])
     return not pair.task.has_labels or any(bool((raw_labels(part)[0] >= 0).any()) for part in parts)
 
 
-def strips(pair: Pair) -> list[Pair]:
+def strips(pair: Pair) -> Iterator[Pair]:
     """Divide an image along Y into parts of up to `STRIP` pixels; it alone if it has no more.
 
     >>> [part.rows for part in strips(Pair("a", Path("a.tif"), (), "a", shape=(3, 5000, 8192)))]
@@ -256,8 +255,8 @@ def strips(pair: Pair) -> list[Pair]:
     start, stop = pair.extent
     height = max(1, STRIP // (prod(others) * columns))
     if stop - start <= height:
-        return [pair]
-    return [replace(pair, rows=(top, min(top + height, stop))) for top in range(start, stop, height)]
+        return iter([pair])
+    return (replace(pair, rows=(top, min(top + height, stop))) for top in range(start, stop, height))
 
 
 def read_markers(pair: Pair) -> NDArray[np.int32]:

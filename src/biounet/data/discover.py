@@ -15,6 +15,7 @@ from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_mis
 from biounet.data.colours import has_colours
 from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers
 from biounet.data.dsb2018_layout import in_doubt
+from biounet.data.extent import check_extent
 from biounet.data.label_files import region, spatial_shape
 from biounet.data.label_kind import MOST_GREYS, LabelStatistics, check_doubts, choose_kind, choose_values
 from biounet.data.label_notes import explain_labels
@@ -155,6 +156,7 @@ def _measure(pairs: Sequence[Pair], problems: Problems) -> tuple[list[Pair], lis
     said: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
         with problems.noting(), open_selected(pair.image, pair.selection) as file:
+            check_extent(file, pair)
             for note in notes_of(file):
                 said[note].append(pair.image.name)
             frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)

@@ -1,6 +1,6 @@
 """Label files as integers: unambiguous ones are converted, with a note; others are refused by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ def read_labels(
     rows: tuple[int, int] | None = None,
     ignore: int | None = None,
     selection: Selection = Selection(),
+    check: Callable[[LazyImage], None] = lambda file: None,
 ) -> tuple[NDArray[np.int32], str | None]:
     """Read labels as integers.
 
@@ -80,6 +81,7 @@ def read_labels(
     rows : first and last but one row to read
     ignore : number in the file that means unknown, too
     selection : what is read of the file
+    check : function that raises an error for a file that shall not be read, such as one of another size
 
     Returns
     -------
@@ -99,6 +101,7 @@ def read_labels(
     if not form.exact:
         raise LabelError(f"{path}: {form.name} changes label numbers; save the labels as .png or .tif")
     with open_selected(path, selection, labels=True) as file:
+        check(file)
         box = region(file, section, rows)
         array, axes = file.read(box), file.axes
     note = None

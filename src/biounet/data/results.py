@@ -68,11 +68,12 @@ def name_outputs(
         pairs = [(images[0], out)]
     else:
         pairs = [(path, out / name) for path, name in zip(images, _names(named, out, save), strict=True)]
-    taken: dict[Path, Path] = {}
+    folders: dict[str, str] = {}
+    given, taken = {_real(image, folders) for image in images}, dict[Path, Path]()
     for path, target in pairs:
         if target in taken:
             raise OutputError(f"{taken[target]} and {path} would both become {target}; predict them into two folders")
-        if target.resolve() in {image.resolve() for image in images}:
+        if _real(target, folders) in given:
             raise OutputError(f"{target} is an image to predict; choose another --out")
         taken[target] = path
     return pairs
@@ -90,15 +91,15 @@ def check_annotations(pairs: Sequence[tuple[Path, Path]]) -> None:
     OutputError
         If there is such a result.
     """
-    replaced = [target for _, target in pairs if target.exists()]
+    replaced = [(image, target) for image, target in pairs if target.exists()]
     truths = _annotations({image.parent for image, _ in pairs}) if replaced else set()
-    for target in replaced:
+    folders: dict[str, str] = {}
+    for image, target in replaced:
         if os.path.realpath(target) in truths:
             raise OutputError(f"{target} is an annotation of the dataset; choose another --out")
-    for image, target in pairs:
-        image, folder = image.resolve(), target.parent.resolve()
-        beside = {image.parent.with_name(name) for name in LABEL_FOLDERS} if image.parent.name == "images" else set()
-        if folder in beside and target.exists():
+        around, images = os.path.split(os.path.dirname(_real(image, folders)))
+        beside, labels = os.path.split(_real_folder(os.path.dirname(target), folders))
+        if images == "images" and labels in LABEL_FOLDERS and beside == around:
             raise OutputError(f"{target} is an annotation of {image.name}; choose another --out")
 
 
@@ -130,6 +131,24 @@ def _names(named: Sequence[tuple[str, Path]], out: Path, save: str) -> list[str]
         if None not in given:
             return [str(name) for name in given]
     return [f"{name}{_suffix(image, save)}" for name, image in named]
+
+
+def _real(path: Path, folders: dict[str, str]) -> str:
+    """The path without symbolic links; `folders` keeps those of folders, so that each is looked up once."""
+    text = os.fspath(path)
+    if os.path.islink(text):
+        return os.path.realpath(text)
+    folder, name = os.path.split(text)
+    if name in ("", "..", "."):
+        return os.path.realpath(text)
+    return f"{_real_folder(folder, folders)}/{name}"
+
+
+def _real_folder(folder: str, known: dict[str, str]) -> str:
+    """A folder without symbolic links."""
+    if folder not in known:
+        known[folder] = os.path.realpath(folder)
+    return known[folder]
 
 
 def _suffix(image: Path, save: str) -> str:

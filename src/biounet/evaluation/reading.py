@@ -15,10 +15,14 @@ from biounet.data.label_files import merge_masks, read_labels
 from biounet.data.label_kind import LabelStatistics
 from biounet.evaluation.pairing import FilePair
 from biounet.io import Image, open_selected, read_selected
+from biounet.io.decoding import check_whole
 from biounet.metrics.checks import EightBitWarning, as_probabilities
 
 __all__ = ["Case", "pick_sections", "read_case"]
 
+
+SCORED = 16
+"""Bytes per pixel that a result, its truth and the tables of both take together, about."""
 
 T = TypeVar("T", bound=np.generic)
 
@@ -91,6 +95,8 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
     ConfigError
         If `sections` selects nothing.
     """
+    with open_selected(pair.result, pair.of_result, labels=True) as file:
+        check_whole(file, pair.result, pixel=SCORED)
     image = _as_stack(read_selected(pair.result, pair.of_result, labels=True))
     truth, axes, truth_spacing, notes = _read_truth(pair, stack=image.array.shape if "Z" in image.axes else ())
     if "C" in image.axes:

@@ -1,6 +1,6 @@
 """Prediction of image files of any size with a trained network."""
 
-import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -17,7 +17,8 @@ from biounet.data.left_out import left_out
 from biounet.data.results import check_annotations, name_outputs
 from biounet.inference.ensemble import Ensemble, member_files
 from biounet.inference.job import Job, JobSettings, TileTask, as_trained, load_ensemble
-from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
+from biounet.inference.memory_budget import MemoryBudget
+from biounet.inference.memory_plan import Plan, Stopwatch, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
@@ -33,7 +34,6 @@ from biounet.io import (
     root_of,
 )
 from biounet.io.identity import FileIdentity
-from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
 
@@ -150,7 +150,7 @@ def predict_files(
         net, common, told = _load(first, report)
         load_libraries(path for pair in pairs for path in pair)  # before memory is measured
         held = warm_up(net, net.card.model.in_channels)
-        memory = max(0, memory - held) // processes if processes > 1 else memory
+        shared = MemoryBudget(memory, held, processes, region_memory)
         stopwatch = Stopwatch(net, net.card.model.in_channels)
         images = Batch(len(pairs), verb="predicted", again="--resume")
         for number, (source, path) in enumerate(pairs):
@@ -159,9 +159,9 @@ def predict_files(
                 report(f"{path} is complete already")
                 continue
             begun = read_record(place_of(path)) if resume else {}
-            settings = replace(common, input=source.absolute())
-            with images.noting(source), Job(settings, net, identity=FileIdentity.of(source)) as job:
-                plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
+            settings, identity = replace(common, input=source.absolute()), FileIdentity.of(source)
+            with images.noting(source), Job(settings, net, identity=identity, room=shared.room) as job:
+                plan = stopwatch.time(shared.plan(job, begun.get("tile", tile), batch))
                 _cut(job, plan, verify=verify, told=told, report=report)
                 whole = len(pairs) > 1 and not begun
                 with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
@@ -205,31 +205,15 @@ def _check_results(
     files = [file for path in models for file in (path, *member_files(path))]
     read = Inputs({"the model": files, "an image to predict": [image for image, _ in pairs]})
     for _, path in pairs:
+        if not os.path.lexists(path):
+            continue
         form = format_of(path)
         kind = None if form.is_folder else form.name if form.name in KINDS else "TIFF"
         read.check(path, overwrite=overwrite or resume, kind=kind)
-        if form.is_folder and overwrite and not resume and path.exists():
+        if form.is_folder and overwrite and not resume:
             check_replaceable(path)
     if overwrite:
         check_annotations(pairs)
-
-
-def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, batch: int, region_memory: int) -> Plan:
-    """Plan the tiles of an image."""
-    first = job.frames[0]
-    # Memory for a region of objects comes on top, because the memory of tiles is not all given back.
-    objects = min(region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:])) if job.numbers_objects else 0
-    return plan_prediction(
-        job.net,
-        first.shape,
-        classes=job.card.model.classes,
-        itemsize=job.image.dtype.itemsize,
-        held=held + objects,
-        budget=memory,
-        frames=len(job.frames),
-        tile=tile,
-        batch=batch,
-    )
 
 
 def _title(path: Path) -> str:

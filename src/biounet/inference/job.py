@@ -10,13 +10,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.data.normalize import Normalization, measure
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
 from biounet.inference.tiles import Tile, TilePlan, check_tile, read_mirrored
-from biounet.io import Selection, open_selected
+from biounet.io import DecodingRoom, Selection, open_selected
 from biounet.io.frames import frames_of
 from biounet.io.identity import FileIdentity, check_unchanged
 from biounet.measurement.checks import foreground
@@ -139,6 +140,7 @@ class Job:
         By default one grid of the network; `cut` changes it.
     identity : FileIdentity
         Of the image, from before it was opened, for `check_input`. None, as in workers: it is not checked.
+    room : memory for what must be decoded of the image at once; by default that of `biounet.io.open_lazily`
 
     Raises
     ------
@@ -155,19 +157,22 @@ class Job:
         *,
         step: tuple[int, ...] | None = None,
         identity: FileIdentity | None = None,
+        room: DecodingRoom | None = None,
     ) -> None:
         self.settings, self.net, self.card = settings, net, net.card
         self.identity, self._look = identity, time.monotonic() + LOOK
         self._decoder = decoder_of(net.card, save=settings.save)
         model = self.card.model
         with ExitStack() as stack:
-            self.image = stack.enter_context(open_selected(settings.input, settings.selection))
+            self.image = stack.enter_context(open_selected(settings.input, settings.selection, room=room))
             self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=settings.input.name)
             if settings.link and "Z" not in self.image.axes:
                 raise ShapeError(
                     f"{settings.input.name} has axes {self.image.axes}, so there are no sections to link; "
                     "leave --link out, or give --axes"
                 )
+            first = Box((0,) * len(self.image.shape), (1,) * len(self.image.shape))
+            self.image.read(first)  # what cannot be decoded is refused before anything is written
             self._files = stack.pop_all()
         sample = self._decoder.encode(np.zeros((model.classes,) + (1,) * model.dims, np.float32), self.card)
         self.channels, self.dtype = len(sample), sample.dtype

@@ -74,6 +74,7 @@ class ChannelFiles:
         self.shape = (*first.shape[: self._at], self._each * len(images), *after)
         self.dtype = np.result_type(*(image.dtype for image in images))
         self.spacing = _told_spacing(path, len(after)) or first.spacing
+        self.decoding_bytes = sum(image.decoding_bytes for image in images)
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image."""

@@ -90,6 +90,10 @@ class LazyImage(Protocol):
     def spacing(self) -> tuple[float, ...] | None:
         """Micrometres per pixel, one number per spatial axis."""
 
+    @property
+    def decoding_bytes(self) -> int:
+        """Most memory that reading takes beside the pixels that are asked for, since files are decoded in pieces."""
+
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image."""
 
@@ -133,6 +137,7 @@ class WithoutZ:
         self.dtype = image.dtype
         self.spacing = None if image.spacing is None else image.spacing[1:]
         self.notes = notes_of(image)
+        self.decoding_bytes = image.decoding_bytes
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image."""
@@ -215,6 +220,11 @@ class ArrayImage:
     def spacing(self) -> tuple[float, ...] | None:
         """Micrometres per pixel, one number per spatial axis."""
         return self.image.spacing
+
+    @property
+    def decoding_bytes(self) -> int:
+        """None: the pixels are in memory."""
+        return 0
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return a view of a region."""

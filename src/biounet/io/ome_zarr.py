@@ -17,6 +17,7 @@ from biounet.io.ome_metadata import describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
 from biounet.io.pyramid import halve
 from biounet.io.selection import Selection
+from biounet.io.zarr_chunks import ChunkReader
 from biounet.io.zarr_layout import (
     FORMAT,
     OURS,
@@ -56,6 +57,8 @@ class ZarrImage:
             self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
             self.spacing = fit_spacing(dict(multiscale.spacing), self.axes)
             self.version = VERSION[self._array.metadata.zarr_format]
+            self._chunks = ChunkReader(self._array, path)
+            self.decoding_bytes = self._chunks.decoding_bytes
             self._files = stack.pop_all()
 
     def read(self, box: Box) -> NDArray[Any]:
@@ -70,7 +73,7 @@ class ZarrImage:
         for index, extent in zip(self._order, box.slices, strict=True):
             slices[index] = extent
         try:
-            pixels = np.asarray(self._array[tuple(slices)])
+            pixels = self._chunks.read(slices)
         except Exception as error:  # decoders of broken chunks raise errors of every type
             raise self._name_chunk(slices) from error
         check_finite(pixels, f"{self.path.name} from {box.start} to {box.stop}")

@@ -124,6 +124,7 @@ class WithChannels:
         self.dtype = image.dtype
         self.spacing = image.spacing
         self.notes = notes_of(image)
+        self.decoding_bytes = image.decoding_bytes
 
     def read(self, box: Box) -> NDArray[np.generic]:
         """Return the pixels of a region inside the image."""

@@ -58,6 +58,7 @@ class TiffImage:
                 self._describe(series, axes)
                 self.spacing = fit_spacing(_scaled(series), self.axes)
                 self.notes = tuple(self._say(series, axes))
+                self.decoding_bytes = self._pages.decoding_bytes
             self._files = stack.pop_all()
 
     def _describe(self, series: PageStack, axes: str | None) -> None:

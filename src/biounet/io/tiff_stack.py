@@ -18,6 +18,9 @@ __all__ = ["PageStack", "Summary", "choose", "open_series", "split_pages"]
 NAMED = 4
 """So many images of a file are named where one must be chosen."""
 
+LOOKED_AT = 16
+"""Pages of a file whose sizes are looked at before the file is listed."""
+
 
 @dataclass(frozen=True)
 class PageStack:
@@ -70,6 +73,7 @@ def open_series(file: tifffile.TiffFile, path: Path, selection: Selection) -> Pa
     ImageError
         If there are several images to choose from, or no such series or level.
     """
+    _check_sizes(file, path)
     summaries = [Summary(series.name, series.shape) for series in file.series]
     number, note = choose(summaries, selection, path.name)
     whole = file.series[number]
@@ -85,6 +89,14 @@ def open_series(file: tifffile.TiffFile, path: Path, selection: Selection) -> Pa
     finest, keyframe = whole.keyframe, series.keyframe
     scale = {"Y": finest.imagelength / keyframe.imagelength, "X": finest.imagewidth / keyframe.imagewidth}
     return PageStack(pages, keyframe, series.axes, series.shape, offset, None, scale, note)
+
+
+def _check_sizes(file: tifffile.TiffFile, path: Path) -> None:
+    """Refuse pages that have no pixels, or less than none: tifffile would count them for ever."""
+    for page in file.pages[:LOOKED_AT] if file.is_shaped else [file.pages.first]:
+        sizes = (page.imagelength, page.imagewidth, page.samplesperpixel, page.imagedepth)
+        if min(sizes) < 1:
+            raise ImageError(f"{path.name}: a page has {' x '.join(map(str, sizes[:2]))} pixels; copy the file again")
 
 
 def choose(

@@ -22,7 +22,7 @@ from biounet.core.geometry import Geometry
 from biounet.core.output_lock import holding
 from biounet.data.hashes import dataset_hash, image_hashes
 from biounet.data.normalize import Normalization
-from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size
+from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size, tell_cut_patch
 from biounet.data.sample_cache import choose_sample_device, prepare_samples, sample_store
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
@@ -156,6 +156,8 @@ class TrainingRun:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reasons = fit_minutes(self.config, auto, size, fabric=self.fabric)
             self.reasons |= reasons
+        if "train.patch" not in auto and (cut := tell_cut_patch(self.config, self._geometry, self.data.largest)):
+            self.reasons["train.patch"] = cut
         return self.reasons
 
     @cached_property
@@ -271,8 +273,7 @@ class TrainingRun:
         samples = prepare_samples(data, self.config, store, rank=rank, ranks=ranks)
         broadcast(self.fabric, 0)  # nobody goes on before all samples are there
         wanted = None if samples.device == device else device
-        anisotropy = [image.anisotropy for image in data.train]
-        return PatchSampler(samples, geometry, size, augment, train, wanted, anisotropy)
+        return PatchSampler(samples, geometry, size, augment, train, wanted, [each.anisotropy for each in data.train])
 
     @contextmanager
     def holding(self) -> Iterator[None]:
