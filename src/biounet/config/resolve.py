@@ -81,10 +81,4 @@ def _start(preset: str | None, file: Path | None, resume: Path | None) -> RunCon
             raise TrainingError(f"{resume} holds no run to resume; train without --resume")
     if file is None:
         return RunConfig.preset(preset or "default")
-    if not file.is_file():
-        raise ConfigError(f"{file} is missing; give a TOML file, such as the config.toml of a run")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read ({error}); give a TOML file in UTF-8") from error
-    return RunConfig.from_toml(text, source=str(file))
+    return RunConfig.read(file)

@@ -24,7 +24,7 @@ prints that line and exits with status 2; any other exception is a fault of ours
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 __all__ = [
     "BatchError",
@@ -98,7 +98,9 @@ class BatchError(BiounetError, RuntimeError):
     done : results of the other files
     """
 
-    def __init__(self, message: str, *, failures: Mapping[Path, BiounetError], done: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, message: str, *, failures: Mapping[Path, BiounetError] = MappingProxyType({}), done: Sequence[Path] = ()
+    ) -> None:
         super().__init__(message)
         self.failures, self.done = dict(failures), list(done)
 

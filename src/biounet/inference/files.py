@@ -140,9 +140,9 @@ def predict_files(
         if resume and path.is_file():
             report(f"{path} is complete already")
             continue
-        begun = read_record(path) if resume else {}
+        begun = read_record(path) if resume else None
         with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
-            plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
+            plan = stopwatch.time(_plan(job, held, memory, begun.tile if begun else tile, batch, region_memory))
             report(f"{source.name}: {plan}")
             job.cut(plan.tiles.step)
             if verify:

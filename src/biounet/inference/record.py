@@ -3,17 +3,52 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+
+from pydantic import PositiveInt
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import OutputError
+from biounet.core.json_file import read_json
+from biounet.core.text_file import Record, TextFile
 from biounet.inference.job import Job
 
-__all__ = ["RECORD", "read_record", "write_record"]
+__all__ = ["RECORD", "ResultRecord", "read_record", "write_record"]
 
 
 RECORD = "biounet.json"
 """Name of the record in the folder of a result."""
+
+
+class ResultRecord(Record):
+    """Settings that the bytes of a result depend on, besides the pixels of the image."""
+
+    model: str
+    """SHA-256 of the model files."""
+    shape: tuple[PositiveInt, ...]
+    """Pixels per axis of the image."""
+    save: str
+    tile: tuple[PositiveInt, ...]
+    """Pixels per spatial axis that a tile delivers."""
+    device: str
+    precision: str
+    tta: bool
+    depth: int | None
+    link: bool
+
+    @classmethod
+    def of(cls, job: Job) -> "ResultRecord":
+        """Settings of a job."""
+        return cls(
+            model=hashlib.sha256(b"".join(path.read_bytes() for path in job.settings.models)).hexdigest(),
+            shape=job.image.shape,
+            save=job.settings.save,
+            tile=job.tiles.step,
+            device=job.net.device.type,
+            precision=str(job.net.precision).removeprefix("torch."),
+            tta=job.settings.tta,
+            depth=job.settings.depth,
+            link=job.settings.link,
+        )
 
 
 def write_record(path: Path, job: Job) -> None:
@@ -22,39 +57,25 @@ def write_record(path: Path, job: Job) -> None:
     Raises
     ------
     OutputError
-        If the result was begun with other settings; the message says which differ.
+        If the result was begun with other settings; the message says which differ. If the record cannot be read.
     """
-    found, wanted = read_record(path), _record(job)
-    for key in sorted(set(found) & set(wanted)):
-        if found[key] != wanted[key]:
-            raise OutputError(
-                f"{path} was begun with {key} {found[key]}, this run has {wanted[key]}; use the same or --overwrite"
-            )
+    found, wanted = read_record(path), ResultRecord.of(job)
+    for (key, before), (_, now) in zip(found or (), wanted, strict=False):
+        if before != now:
+            raise OutputError(f"{path} was begun with {key} {before}, this run has {now}; use the same or --overwrite")
     with replacing(path / RECORD, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(wanted, indent=1))
+        temporary.write_text(json.dumps(wanted.model_dump(), indent=1))
 
 
-def read_record(path: Path) -> dict[str, Any]:
-    """Record of a result; empty if there is none."""
-    try:
-        found: dict[str, Any] = json.loads((path / RECORD).read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise OutputError(f"{path / RECORD} is torn; give --overwrite to begin again") from error
-    return found
+def read_record(path: Path) -> ResultRecord | None:
+    """Record of a result; None if there is none.
 
-
-def _record(job: Job) -> dict[str, Any]:
-    """Settings that the bytes of a result depend on, besides the pixels of the image."""
-    return {
-        "model": hashlib.sha256(b"".join(path.read_bytes() for path in job.settings.models)).hexdigest(),
-        "shape": list(job.image.shape),
-        "save": job.settings.save,
-        "tile": list(job.tiles.step),
-        "device": job.net.device.type,
-        "precision": str(job.net.precision).removeprefix("torch."),
-        "tta": job.settings.tta,
-        "depth": job.settings.depth,
-        "link": job.settings.link,
-    }
+    Raises
+    ------
+    OutputError
+        If there is one that cannot be read.
+    """
+    place = path / RECORD
+    if not place.exists():
+        return None
+    return read_json(place, ResultRecord, TextFile(str(place), OutputError, "give --overwrite to begin again"))

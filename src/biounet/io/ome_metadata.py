@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator, Field
+
+from biounet.core.errors import ImageError
+from biounet.core.text_file import Record, TextFile
 from biounet.io.units import micrometres
 
-__all__ = ["Multiscale", "describe_image", "describe_labels", "label_names", "parse"]
+__all__ = ["Multiscale", "describe_image", "describe_labels", "label_names", "metadata_of", "parse"]
 
 
 TYPES = {"t": "time", "c": "channel"}
@@ -33,30 +38,92 @@ class Multiscale:
     labels: bool
 
 
-def parse(attributes: Mapping[str, Any]) -> Multiscale | None:
+class _Axis(Record, extra="ignore"):
+    """An axis of an image."""
+
+    name: str
+    unit: str | None = None
+
+
+class _Transformation(Record, extra="ignore"):
+    """How pixels are brought to lengths; other kinds than ``scale`` are not read."""
+
+    type: str
+    scale: tuple[float, ...] = ()
+
+
+class _Dataset(Record, extra="ignore"):
+    """One size of an image."""
+
+    path: str
+    coordinateTransformations: tuple[_Transformation, ...] = ()  # noqa: N815
+
+
+def _named(axis: Any) -> Any:
+    """An axis of version 0.3, which has a name only, as a table."""
+    return {"name": axis} if isinstance(axis, str) else axis
+
+
+class _Image(Record, extra="ignore"):
+    """An image in several sizes."""
+
+    axes: list[Annotated[_Axis, BeforeValidator(_named)]] = Field(default=list("tczyx"), validate_default=True)
+    datasets: list[_Dataset] = Field(min_length=1)
+    coordinateTransformations: tuple[_Transformation, ...] = ()  # noqa: N815
+
+
+class _Attributes(Record, extra="ignore"):
+    """Attributes of a group that may be an image, or that lists labels."""
+
+    multiscales: list[_Image] | None = None
+    labels: list[str] | None = None
+
+
+class _Group(_Attributes, extra="ignore"):
+    """Attributes of a group: since version 0.5 all of them lie below ``ome``."""
+
+    ome: _Attributes | None = None
+
+
+def metadata_of(path: Path | str) -> TextFile:
+    """The metadata of a store, as messages speak of them."""
+    return TextFile(f"{path}: its OME-Zarr metadata", ImageError, "mend them, or convert the image again")
+
+
+def parse(attributes: Mapping[str, Any], *, path: Path | str = "the image") -> Multiscale | None:
     """Read the attributes of a Zarr group; ``None`` if they do not describe an image.
+
+    Parameters
+    ----------
+    attributes : of the group
+    path : of the store, for errors
+
+    Raises
+    ------
+    ImageError
+        If they describe one, but not as OME-Zarr is written: lists that are none, a scale of another number of axes, a
+        path that leads out of the store.
 
     Examples
     --------
     >>> parse({"multiscales": [{"version": "0.2", "datasets": [{"path": "0"}]}]}).axes
     'TCZYX'
     """
-    found = attributes.get("ome", attributes)
-    if not found.get("multiscales"):
+    found = attributes.get("ome") or attributes
+    image = next(iter(_attributes(attributes, path).multiscales or ()), None)
+    if image is None:
         return None
-    image = found["multiscales"][0]
-    datasets = image["datasets"]
-    # Versions before 0.3 have no axes, 0.3 has names only.
-    axes = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in image.get("axes", "tczyx")]
-    scale = _scale(datasets[0], len(axes)) or [1.0] * len(axes)
-    whole = _scale(image, len(axes)) or [1.0] * len(axes)
+    count, first = len(image.axes), image.datasets[0]
+    scale = _scale(first.coordinateTransformations, count, path)
+    whole = _scale(image.coordinateTransformations, count, path) or [1.0] * count
     spacing = {
-        axis["name"].upper(): size * factor * unit
-        for axis, size, factor in zip(axes, scale, whole, strict=True)
-        if (unit := micrometres(str(axis.get("unit", "")))) is not None
+        axis.name.upper(): size * factor * unit
+        for axis, size, factor in zip(image.axes, scale or (), whole, strict=False)
+        if (unit := micrometres(axis.unit or "")) is not None
     }
-    names = "".join(axis["name"].upper() if len(axis["name"]) == 1 else "?" for axis in axes)
-    return Multiscale(names, datasets[0]["path"], len(datasets), spacing, "image-label" in found)
+    names = "".join(axis.name.upper() if len(axis.name) == 1 else "?" for axis in image.axes)
+    _check_inside(first.path, path)
+    return Multiscale(names, first.path, len(image.datasets), spacing, "image-label" in found)
 
 
 def describe_image(
@@ -116,14 +183,29 @@ def describe_labels(names: Sequence[str], *, version: str) -> dict[str, Any]:
     return {"ome": {"version": version, **content}} if version == "0.5" else content
 
 
-def label_names(attributes: Mapping[str, Any]) -> list[str]:
-    """Read the names from the attributes of the group ``labels``."""
-    return list(attributes.get("ome", attributes).get("labels", []))
+def label_names(attributes: Mapping[str, Any], *, path: Path | str = "labels") -> list[str]:
+    """Read the names from the attributes of the group ``labels``; see `parse` for errors."""
+    names = _attributes(attributes, path).labels or []
+    for name in names:
+        _check_inside(name, path)
+    return names
 
 
-def _scale(entry: Mapping[str, Any], count: int) -> list[float] | None:
-    """The scale among the coordinate transformations, if it is there and fits."""
-    for transformation in entry.get("coordinateTransformations", ()):
-        if transformation.get("type") == "scale" and len(transformation.get("scale", ())) == count:
-            return [float(size) for size in transformation["scale"]]
-    return None
+def _attributes(attributes: Mapping[str, Any], path: Path | str) -> _Attributes:
+    """The attributes that OME-Zarr gives a meaning to."""
+    found: _Group = metadata_of(path).validated(_Group, dict(attributes))
+    return found.ome or found
+
+
+def _scale(transformations: Sequence[_Transformation], count: int, path: Path | str) -> Sequence[float] | None:
+    """The scale among the coordinate transformations, if there is one."""
+    scales = [each.scale for each in transformations if each.type == "scale" and each.scale]
+    if scales and len(scales[0]) != count:
+        raise metadata_of(path).refused(f"there are {count} axes, and a scale of {len(scales[0])} numbers")
+    return scales[0] if scales else None
+
+
+def _check_inside(place: str, path: Path | str) -> None:
+    """Refuse the path of an array or group that leads out of its store."""
+    if not place.strip("/") or place.startswith("/") or {"..", "."} & set(place.split("/")):
+        raise metadata_of(path).refused(f"{place!r} is no path inside the store")

@@ -18,12 +18,16 @@ from biounet.io.zarr_layout import (
     FORMAT,
     OURS,
     VERSION,
+    Ours,
+    check_array,
+    check_metadata,
     check_same,
     chunks_of,
     default_chunks,
     find_image,
     is_label,
     is_whole,
+    metadata_for_writing,
     root_of,
 )
 
@@ -36,7 +40,9 @@ class ZarrImage:
     def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
         self.path = path
         with reading(path, "OME-Zarr"):
+            check_metadata(path)
             self._array, multiscale = find_image(need("zarr").open(path, mode="r"), path, labels)
+            check_array(self._array, path)
             stored = name_axes(multiscale.axes, axes, str(path))
             self.axes = "".join(axis for axis in AXES if axis in stored)
             self._order = [stored.index(axis) for axis in self.axes]
@@ -91,17 +97,19 @@ class ZarrOutput:
     """
 
     def __init__(self, path: Path) -> None:
-        zarr = need("zarr")
         self.path = path
-        with sayable(path), zarr.config.set({"array.write_empty_chunks": True}):
-            self._group = zarr.open_group(path, mode="r+")
-            multiscale = parse(self._group.attrs)
+        with metadata_for_writing(path), need("zarr").config.set({"array.write_empty_chunks": True}):
+            check_metadata(path)
+            self._group = need("zarr").open(path, mode="r+")
+            multiscale = parse(self._group.attrs, path=path) if hasattr(self._group, "members") else None
             if multiscale is None:
                 raise OutputError(f"{path} is no OME-Zarr image that was begun; give another name")
             if OURS not in self._group.attrs:
                 raise OutputError(f"{path} was not written by biounet, so it cannot be resumed; give another name")
+            self._labels = Ours.of(self._group, path).labels
             self._levels = [self._group[str(level)] for level in range(multiscale.levels)]
-        self._labels = bool(self._group.attrs[OURS]["labels"])
+            for level in self._levels:
+                check_array(level, path)
         self.axes = multiscale.axes
         self.shape: tuple[int, ...] = self._levels[0].shape
         self.dtype: np.dtype[Any] = self._levels[0].dtype
@@ -246,11 +254,12 @@ def _surroundings(path: Path, version: str) -> tuple[str, int | None]:
     root = root_of(path)
     if root == path:
         return version, None
-    try:
-        store = zarr.open_group(root, mode="r")
-    except FileNotFoundError:
-        store = zarr.open_group(root, mode="w-", zarr_format=FORMAT[version])
-    found = parse(store.attrs)
+    with metadata_for_writing(root):
+        try:
+            store = zarr.open_group(root, mode="r")
+        except FileNotFoundError:
+            store = zarr.open_group(root, mode="w-", zarr_format=FORMAT[version])
+        found = parse(store.attrs, path=root)
     return VERSION[store.metadata.zarr_format], found.levels if found is not None and is_label(path) else None
 
 
@@ -284,8 +293,9 @@ def _register(path: Path) -> None:
     if not is_label(path):
         return
     zarr = need("zarr")
-    form = zarr.open_group(path, mode="r").metadata.zarr_format
-    group = zarr.open_group(path.parent, mode="a", zarr_format=form)
-    names = label_names(group.attrs)
-    if path.name not in names:
-        group.attrs.update(describe_labels([*names, path.name], version=VERSION[form]))
+    with metadata_for_writing(path.parent):
+        form = zarr.open_group(path, mode="r").metadata.zarr_format
+        group = zarr.open_group(path.parent, mode="a", zarr_format=form)
+        names = label_names(group.attrs, path=path.parent)
+        if path.name not in names:
+            group.attrs.update(describe_labels([*names, path.name], version=VERSION[form]))

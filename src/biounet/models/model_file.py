@@ -4,14 +4,13 @@ Whoever opens such a file with any safetensors reader sees the weights; the key 
 header's metadata holds the `ModelCard`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -21,6 +20,8 @@ from biounet.config.object_rules import ObjectRules
 from biounet.config.tasks import TARGETS_OF_TASKS, Task, task_of
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ModelFileError
+from biounet.core.json_file import parse_json
+from biounet.core.text_file import Record, TextFile
 from biounet.data.normalize import Normalization
 from biounet.models import build
 
@@ -80,6 +81,12 @@ class ModelCard(Settings):
         """Rules that make objects: the tuned ones, else connected components of the foreground above the threshold."""
         plain = ObjectRules(foreground=self.threshold, seed=self.threshold, grow=False, largest_hole=0)
         return self.rules or plain
+
+
+class _Format(Record, extra="ignore"):
+    """Version of a card, whatever else a later one holds."""
+
+    format: int = FORMAT
 
 
 def save_network(path: Path, net: torch.nn.Module, card: ModelCard, *, overwrite: bool = False) -> None:
@@ -164,16 +171,13 @@ def _card(file: Any, path: Path) -> ModelCard:
     text = (file.metadata() or {}).get("biounet")
     if text is None:
         raise ModelFileError(f"{path} is no model of biounet: its header has no entry 'biounet'")
-    try:
-        data = json.loads(text)
-        written = data.get("format")
-        if isinstance(written, int) and written > FORMAT:
-            raise ModelFileError(
-                f"{path} has format {written}, this biounet {biounet.__version__} reads up to {FORMAT}; upgrade biounet"
-            )
-        return ModelCard.model_validate_json(text)
-    except (ValidationError, json.JSONDecodeError, AttributeError) as error:
-        raise ModelFileError(f"{path}: the entry 'biounet' of its header cannot be read: {_line(error)}") from error
+    file_of_text = TextFile(f"{path}, entry 'biounet' of its header", ModelFileError, "copy or train it again")
+    written = parse_json(text, _Format, file_of_text).format
+    if written > FORMAT:
+        raise ModelFileError(
+            f"{path} has format {written}, this biounet {biounet.__version__} reads up to {FORMAT}; upgrade biounet"
+        )
+    return parse_json(text, ModelCard, file_of_text)
 
 
 def _line(error: Exception) -> str:

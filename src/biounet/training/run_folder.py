@@ -6,7 +6,9 @@ from pathlib import Path
 
 from biounet.config import RunConfig
 from biounet.core.atomic_files import remove_parts, replacing, sayable
+from biounet.core.csv_file import read_heading
 from biounet.core.errors import OutputError, TrainingError
+from biounet.core.text_file import TextFile
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
 from biounet.training.checkpoint import LOCK, hold
 
@@ -67,7 +69,7 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
     settings = folder / SETTINGS
     if not settings.is_file():
         raise TrainingError(f"{folder} holds no run to resume; train without --resume")
-    before = RunConfig.from_toml(settings.read_text(), source=str(settings))
+    before = RunConfig.read(settings)
     changed = before.differences(config)
     if changed:
         raise TrainingError(f"{folder} was begun with other settings ({', '.join(changed)}); use its own")
@@ -92,13 +94,17 @@ def clear_parts(folder: Path) -> None:
 def add_row(folder: Path, row: Mapping[str, float]) -> None:
     """Append a row to the log; the first time, with a heading. Columns that a later row lacks become nan."""
     path = folder / LOG
-    with sayable(path), path.open("a+", newline="") as stream:
-        stream.seek(0)
-        columns = next(csv.reader(stream), None)
+    columns = read_heading(path, log_file(path)) if path.exists() else ()
+    with sayable(path), path.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=columns or list(row), restval="nan")
-        if columns is None:
+        if not columns:
             writer.writeheader()
         writer.writerow(row)
+
+
+def log_file(path: Path) -> TextFile:
+    """The log of a run, as messages speak of it."""
+    return TextFile(str(path), TrainingError, "delete it, and go on with --resume", most=2**26)
 
 
 def cut_log(folder: Path, *, step: int) -> None:
@@ -116,7 +122,7 @@ def cut_log(folder: Path, *, step: int) -> None:
     path = folder / LOG
     if not path.exists():
         return
-    with path.open(newline="", errors="replace") as stream:
+    with path.open(newline="", encoding="utf-8", errors="replace") as stream:
         heading, *rows = [*stream] or [""]
     steps = [row.partition(",")[0] for row in rows]
     whole = [(row, int(made)) for row, made in zip(rows, steps, strict=True) if row.endswith("\n") and made.isdecimal()]
