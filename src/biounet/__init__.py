@@ -108,7 +108,7 @@ def train(
         check_settings(config)
     follower = monitor or PrintingMonitor(again=f"biounet.train({str(dataset)!r}, {str(out)!r}, resume=True)")
     with connected():
-        run = begin_run(dataset, out, config, device=device, began=began)
+        run = begin_run(dataset, out, config, device=device, began=began, resume=resume)
         stopped = train_run(
             run, follower, resume=resume, tensorboard=tensorboard, write_report=write_report if report else None
         )

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from biounet.core.errors import ConfigError, OutputError
-from biounet.core.text_file import DEEPEST, Record, TextFile, printable, shortened
+from biounet.core.text_file import DEEPEST, Record, TextFile
+from biounet.core.words import printable, shortened
 
 
 class Row(Record):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ import typer
 
 from biounet.cli.export import export
 from biounet.core.errors import BiounetError, ConfigError
+from biounet.core.places import check_working_folder, explained
+from biounet.core.words import printable
 
 __all__ = ["app", "main"]
 
@@ -260,7 +263,11 @@ def main() -> None:
 
     Status 0: done; 2: wrong use or bad input, in one line; 130: Ctrl-C; 143: told to end; 1: a fault of ours.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names of files may hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     try:
+        check_working_folder()
         if app(args=sys.argv[1:] or ["--help"], standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C
             raise KeyboardInterrupt
     except typer.TyperException as error:
@@ -272,8 +279,13 @@ def main() -> None:
         _fail("stopped", status=STOPPED)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        why = explained(error)
+        if why is None:
+            raise
+        _fail(f"{error.filename}: {why}" if error.filename else why)
 
 
 def _fail(message: str, *, status: int = 2) -> None:
-    print(f"biounet: {' '.join(message.split())}", file=sys.stderr)
+    print(f"biounet: {' '.join(printable(message).split())}", file=sys.stderr)
     sys.exit(status)

@@ -10,6 +10,7 @@ from biounet.cli.progress import say
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
 from biounet.core.atomic_files import check_absent, sayable
+from biounet.core.places import check_output
 from biounet.core.random import generator
 from biounet.data import find_dataset
 from biounet.data.synthetic import draw_membranes
@@ -44,6 +45,7 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
     OutputError
         If one of these exists already.
     """
+    check_output(out)
     for part in PARTS:
         check_absent(out / part, overwrite=overwrite)
     for part in PARTS[:-1]:

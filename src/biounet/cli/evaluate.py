@@ -10,6 +10,8 @@ from rich.table import Table
 from biounet.cli.progress import progress, say
 from biounet.core.atomic_files import check_absent, replacing
 from biounet.core.errors import ConfigError, OutputError
+from biounet.core.places import check_output, real_path
+from biounet.core.words import printable
 from biounet.evaluation import Scores, evaluate, read_groups, to_csv, to_json
 
 __all__ = ["run_evaluation"]
@@ -41,8 +43,9 @@ def run_evaluation(
     """
     for path in (json_file, csv_file):
         if path is not None:
+            check_output(path, file=True)
             check_absent(path, overwrite=overwrite, file=True)
-            if path.resolve() in {given.resolve() for given in (result, truth, groups) if given is not None}:
+            if real_path(path) in {real_path(given) for given in (result, truth, groups) if given is not None}:
                 raise OutputError(f"{path} is read to make the scores; choose another name for them")
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     with progress("scoring") as show:
@@ -61,8 +64,8 @@ def run_evaluation(
             temporary.write_text(json.dumps(to_json(scores), indent=1) + "\n")
     if csv_file is not None:
         with replacing(csv_file, overwrite=overwrite) as temporary:
-            temporary.write_text(to_csv(scores))
-    print_table(scores, f"{result} against {truth}")
+            temporary.write_text(to_csv(scores), encoding="utf-8")
+    print_table(scores, printable(f"{result} against {truth}"))
 
 
 def print_table(scores: Scores, title: str) -> None:

@@ -17,6 +17,7 @@ from biounet.config import RunConfig
 from biounet.core.atomic_files import replacing
 from biounet.core.csv_file import read_csv
 from biounet.core.errors import TrainingError
+from biounet.core.places import check_output
 from biounet.core.text_file import Record, TextFile
 from biounet.report import load_log
 from biounet.report.log import best_row
@@ -111,6 +112,7 @@ def _train_fold(run: TrainingRun, terminal: Terminal, *, done: bool, tensorboard
 
 def open_summary(out: Path, count: int | None, *, resume: bool) -> Rows:
     """Rows of a new summary, or of the one to resume."""
+    check_output(out)
     if not resume:
         check_new(out, early=(*EARLY, SUMMARY, *(f"fold-0/{name}" for name in EARLY)))
         return [{"fold": str(fold), "images": "", "score": ""} for fold in range(count or 0)]

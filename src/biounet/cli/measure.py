@@ -20,6 +20,7 @@ from biounet.core.boxes import ArrayReader, Box, Reader
 from biounet.core.components import in_pieces, split_objects
 from biounet.core.errors import ConfigError, LabelError
 from biounet.core.labels import check_labels
+from biounet.core.places import check_output
 from biounet.inference.confidence_sums import KeptSums
 from biounet.io import Image, write
 from biounet.io.label_formats import label_format_of
@@ -76,6 +77,7 @@ def run_measurement(
         raise ConfigError("--annotate needs --probabilities: it lists where the model is least sure")
     if model is not None and probabilities is None:
         raise ConfigError("--model needs --probabilities: it tells what their channels are")
+    check_output(out)
     for name in (*TABLES, *(["annotate.csv"] if annotate else [])):
         check_absent(out / name, overwrite=overwrite)
     files = pair_files(labels, image, probabilities)
@@ -225,7 +227,7 @@ class _Task:
         best = sorted(self.regions, key=lambda region: -region["entropy"])[: self.annotate]
         with (
             replacing(self.out / "annotate.csv", overwrite=self.overwrite) as temporary,
-            temporary.open("w", newline="") as stream,
+            temporary.open("w", newline="", encoding="utf-8") as stream,
         ):
             rows = csv.DictWriter(
                 stream, list(dict.fromkeys(name for row in best for name in row)), lineterminator="\n"

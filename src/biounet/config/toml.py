@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from biounet.config.presets import PRESETS
 from biounet.config.settings import AugmentConfig, ModelConfig, Settings, TrainConfig
 from biounet.core.errors import ConfigError
-from biounet.core.text_file import TextFile, shortened
+from biounet.core.text_file import TextFile
 from biounet.core.toml_file import parse_toml, read_toml
+from biounet.core.words import shortened
 
 __all__ = ["RunConfig", "parse"]
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from biounet.core.text_file import TextFile, shortened
+from biounet.core.text_file import TextFile
+from biounet.core.words import shortened
 
 __all__ = ["read_csv", "read_heading"]
 

@@ -1,6 +1,5 @@
 """Text files that are read back: bounded in size, in UTF-8, validated; what is wrong is said in one line."""
 
-import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from biounet.core.errors import BiounetError
+from biounet.core.words import printable, shortened
 
-__all__ = ["DEEPEST", "Record", "TextFile", "printable", "shortened"]
+__all__ = ["DEEPEST", "Record", "TextFile"]
 
 
 R = TypeVar("R", bound=BaseModel)
@@ -21,9 +21,6 @@ MOST = 64 * 2**20
 
 DEEPEST = 32
 """Levels of lists and tables in each other that a file may have."""
-
-SHOWN = 60
-"""Characters of a wrong value that a message shows."""
 
 
 class Record(BaseModel):
@@ -133,34 +130,6 @@ class TextFile:
             words = {"missing": f"{name} is missing", "extra_forbidden": f"{name} is unknown"}
             why = f"{name}: {first['msg'].removeprefix('Value error, ')}, got {got}"
             raise self.refused(words.get(first["type"], why), line=line) from error
-
-
-def shortened(value: object) -> str:
-    """A value as a message shows it: in one line, and cut if it is long.
-
-    >>> shortened("four"), shortened([1] * 100)
-    ("'four'", '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,...')
-    """
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # deep, or a whole number of more digits than Python writes
-        text = f"a {type(value).__name__}"
-    text = printable(text)
-    return text if len(text) <= SHOWN + 3 else f"{text[:SHOWN]}..."
-
-
-def printable(text: str) -> str:
-    r"""Text that every file and terminal takes: bytes of file names that are not UTF-8 become ``\xff``.
-
-    >>> printable("zelle-\udcff.tif")
-    'zelle-\\xff.tif'
-    """
-    return re.sub("[\ud800-\udfff]", _escaped, text)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 def _children(node: dict[Any, Any] | list[Any]) -> list[Any]:

@@ -5,7 +5,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from biounet.core.text_file import TextFile, shortened
+from biounet.core.text_file import TextFile
+from biounet.core.words import shortened
 
 __all__ = ["parse_toml", "read_toml", "toml_value"]
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.config.tasks import TASKS
 from biounet.core.errors import DatasetError, LabelError
+from biounet.core.words import printable
 from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_missing, measure_reach
 from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers, strips
 from biounet.data.label_files import region, spatial_shape
@@ -62,7 +63,7 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
     """
     layout, pairs = recognise(Path(path), silver)
     pairs, channel_notes = _measure(pairs)
-    name = Path(str(path).split(",")[0]).name
+    name = printable(Path(str(path).split(",")[0]).name)
     if not pairs[0].task.has_labels:
         pairs, target_notes = _measure_targets(pairs)
         return Dataset(name, layout.name, tuple(pairs), (*channel_notes, *target_notes))

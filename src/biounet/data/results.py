@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from biounet.core.errors import ImageError, OutputError
+from biounet.core.places import check_output, real_path
 from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, images_in
 from biounet.io import format_of, is_folder_of_images, is_image, plain_name, suffixes
 
@@ -41,6 +42,7 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     >>> [target.as_posix() for _, target in name_outputs([Path("01/t007.tif")], Path("01_RES"))]
     ['01_RES/mask007.tif']
     """
+    check_output(out, file=is_image(out))
     images = [path for given in inputs for path in _images_in(given)]
     if is_image(out):
         if len(images) > 1:
@@ -52,8 +54,9 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     for path, target in pairs:
         if target in taken:
             raise OutputError(f"{taken[target]} and {path} would both become {target}; predict them into two folders")
-        if target.resolve() in {image.resolve() for image in images}:
+        if real_path(target) in {real_path(image) for image in images}:
             raise OutputError(f"{target} is an image to predict; choose another --out")
+        check_output(target)
         taken[target] = path
     return pairs
 
@@ -71,7 +74,7 @@ def check_annotations(pairs: Sequence[tuple[Path, Path]]) -> None:
         If there is such a result.
     """
     for image, target in pairs:
-        image, folder = image.resolve(), target.parent.resolve()
+        image, folder = real_path(image), real_path(target.parent)
         beside = {image.parent.with_name(name) for name in LABEL_FOLDERS} if image.parent.name == "images" else set()
         if folder in beside and target.exists():
             raise OutputError(f"{target} is an annotation of {image.name}; choose another --out")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from biounet.core.errors import DatasetError
+from biounet.core.places import check_input
 from biounet.data.layout import Truth
 from biounet.data.layouts import truths_in
 from biounet.io import is_folder_of_images
@@ -64,8 +65,7 @@ def pair_files(result: Path, truth: Path) -> list[FilePair]:
     biounet.core.errors.DatasetError: no/such/result.tif: there is no such file or folder; check the name
     """
     for path in (result, truth):
-        if not path.exists():
-            raise DatasetError(f"{path}: there is no such file or folder; check the name")
+        check_input(path, DatasetError, what="file or folder")
     if is_folder_of_images(truth):
         layout, truths = truths_in(truth, result)
         single = [each for each in truths if each.key is None]

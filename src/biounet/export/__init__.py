@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import ConfigError, OutputError
+from biounet.core.places import check_output
 from biounet.export.bioimageio import write_package
 from biounet.export.onnx import write_onnx
 from biounet.export.pipeline import Pipeline, load_pipeline
@@ -57,6 +58,7 @@ def export_model(model: Path | str, out: Path | str, *, to: str, overwrite: bool
     if to not in EXPORTERS:
         raise ConfigError(f"a model can be exported to {', '.join(EXPORTERS)}, got {to!r}")
     out = Path(out)
+    check_output(out, file=True)
     check_absent(out, overwrite=overwrite, file=True)
     if out.suffix == ".safetensors":
         raise OutputError(f"{out} would be taken for a model of biounet; choose another name, such as {out.stem}.onnx")

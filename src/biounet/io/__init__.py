@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from biounet.core.atomic_files import check_absent
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
+from biounet.core.places import check_input
 from biounet.io.format import Format, Holds
 from biounet.io.formats import (
     FORMATS,
@@ -81,8 +82,7 @@ def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = Fal
     """
     path = Path(path)
     opener = format_of(path)
-    if not path.exists():
-        raise ImageError(f"{path}: there is no such file; check the name")
+    check_input(path, ImageError)
     image = opener.open_lazily(path, axes=axes, labels=labels)
     one_section = "Z" in image.axes and image.shape[image.axes.index("Z")] == 1
     return WithoutZ(image) if one_section else image

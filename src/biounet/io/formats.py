@@ -1,5 +1,6 @@
 """The table of image formats, and questions about names of files: of which format, an image or a folder of images."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -132,7 +133,7 @@ def is_image(path: Path) -> bool:
 
 def is_folder_of_images(path: Path) -> bool:
     """Whether a path is a folder that may hold images, and no image itself nor a part of one."""
-    return path.is_dir() and root_of(path) == path and not is_image(path)
+    return os.path.isdir(path) and root_of(path) == path and not is_image(path)
 
 
 def load_libraries(paths: Iterable[Path]) -> None:

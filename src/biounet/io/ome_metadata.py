@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from biounet.core.errors import ImageError
 from biounet.core.text_file import Record, TextFile
+from biounet.core.words import printable
 from biounet.io.units import micrometres
 
 __all__ = ["Multiscale", "describe_image", "describe_labels", "label_names", "metadata_of", "parse"]
@@ -162,7 +163,7 @@ def describe_image(
         }
         for level, factor in enumerate(factors)
     ]
-    image: dict[str, Any] = {"name": name, "axes": described, "datasets": datasets, "type": METHOD[labels]}
+    image: dict[str, Any] = {"name": printable(name), "axes": described, "datasets": datasets, "type": METHOD[labels]}
     content: dict[str, Any] = {"multiscales": [image]}
     if labels:
         content["image-label"] = {"source": {"image": "../../"}}

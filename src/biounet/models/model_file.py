@@ -4,6 +4,7 @@ Whoever opens such a file with any safetensors reader sees the weights; the key 
 header's metadata holds the `ModelCard`.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from biounet.config.tasks import TARGETS_OF_TASKS, Task, task_of
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ModelFileError
 from biounet.core.json_file import parse_json
+from biounet.core.places import check_input
 from biounet.core.text_file import Record, TextFile
 from biounet.data.normalize import Normalization
 from biounet.models import build
@@ -149,9 +151,11 @@ def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
 
 def _model_path(path: Path) -> Path:
     """Path of a model file, also if the folder of its run is given."""
-    if path.is_dir():
+    if os.path.lexists(path):
+        check_input(path, ModelFileError, what="model file")
+    if os.path.isdir(path):
         path = path / "model.safetensors"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelFileError(f"{path} is missing; give a model file (.safetensors) or the folder of a training run")
     return path
 

@@ -8,11 +8,12 @@ from biounet.config import RunConfig
 from biounet.core.atomic_files import remove_parts, replacing, sayable
 from biounet.core.csv_file import read_heading
 from biounet.core.errors import OutputError, TrainingError
+from biounet.core.places import check_output
 from biounet.core.text_file import TextFile
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
 from biounet.training.checkpoint import LOCK, hold
 
-__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "clear_parts", "cut_log"]
+__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "check_place", "clear_parts", "cut_log"]
 
 
 SETTINGS = "config.toml"
@@ -39,6 +40,31 @@ def check_new(folder: Path, *, early: Collection[str] = EARLY) -> None:
         raise OutputError(f"{folder} is not empty; choose another --out, or go on with --resume")
 
 
+def check_place(folder: Path, *, resume: bool) -> None:
+    """Check of a folder before any image is read: it can be written to, and no run is in it that is not resumed.
+
+    Parameters
+    ----------
+    folder : Path
+    resume : bool
+
+    Raises
+    ------
+    OutputError
+        If the folder is a file or cannot be written to, or is not empty and the run is not to be resumed.
+    TrainingError
+        If another process trains into it.
+    """
+    check_output(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file, and no folder; choose another --out")
+    if (folder / LOCK).exists():
+        with hold(folder):
+            pass
+    if not resume:
+        check_new(folder)
+
+
 def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, resume: bool) -> None:
     """Check of a folder: it holds no other run, or, to resume, a run of the same settings and data; nothing is written.
 
@@ -57,14 +83,8 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
     TrainingError
         If another process trains into it; or there is nothing to resume, or settings or data have changed.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise OutputError(f"{there} is a file, and no folder; choose another --out")
-    if (folder / LOCK).exists():
-        with hold(folder):
-            pass
+    check_place(folder, resume=resume)
     if not resume:
-        check_new(folder)
         return
     settings = folder / SETTINGS
     if not settings.is_file():
@@ -80,7 +100,7 @@ def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], ha
     """Write the settings and data hashes of a run; the settings last, since they mark a run that can be resumed."""
     save_hashes(folder / STATES, hashes)
     with replacing(folder / SETTINGS) as temporary:
-        temporary.write_text(config.to_toml(reasons=reasons))
+        temporary.write_text(config.to_toml(reasons=reasons), encoding="utf-8")
 
 
 def clear_parts(folder: Path) -> None:
