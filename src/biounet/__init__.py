@@ -94,15 +94,19 @@ def train(
     import time
 
     began = time.monotonic()
+    from biounet.config import RunConfig
     from biounet.config.resolve import resolve_settings
+    from biounet.core.errors import DatasetError, OutputError
+    from biounet.core.places import path_of
     from biounet.inference.model import load_model
     from biounet.report.run_report import report as write_report
     from biounet.training.distributed import connected
     from biounet.training.monitor import PrintingMonitor, StoppedError, train_run
     from biounet.training.prepare import begin_run, check_settings
 
-    dataset, out = Path(dataset), Path(out)
-    whole = not isinstance(settings, Mapping)
+    dataset = path_of(dataset, DatasetError, what="a dataset")
+    out = path_of(out, OutputError, what="a folder for the run")
+    whole = isinstance(settings, RunConfig)
     config = resolve_settings(settings, resume=out if resume and not whole else None, minutes=minutes, steps=steps)
     if not resume:
         check_settings(config)

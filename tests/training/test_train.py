@@ -81,3 +81,12 @@ def test_a_run_that_its_monitor_stops_leaves_a_model_and_goes_on(dataset, tmp_pa
     assert biounet.load_model(tmp_path / "run").path == tmp_path / "run"
     biounet.train(dataset, tmp_path / "run", device="cpu", resume=True)
     assert biounet.load_model(tmp_path / "run").card.training["step"] == 2
+
+
+@pytest.mark.parametrize(("out", "said"), [("", "the path of a folder"), (".", "no name of its own"), ("old", "empty")])
+def test_a_folder_that_cannot_take_the_run_is_refused_before_images_are_read(tmp_path, monkeypatch, out, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "log.csv").touch()
+    with pytest.raises(OutputError, match=said):
+        biounet.train("nothing", out, steps=1, device="cpu")

@@ -6,6 +6,7 @@ from typing import Any
 
 from biounet.config.toml import RunConfig
 from biounet.core.errors import ConfigError, TrainingError
+from biounet.core.words import shortened
 
 __all__ = ["MINUTES", "resolve_settings"]
 
@@ -63,6 +64,8 @@ def resolve_settings(
         if value is not None:
             wanted[f"train.{name}"] = value
             wanted.setdefault(f"train.{other}", None)
+    if not isinstance(changes, Mapping | RunConfig) or not all(isinstance(name, str) for name in dict(changes)):
+        raise ConfigError(f"settings are names and values, as in {{'train.batch': 4}}, got {shortened(changes)}")
     if isinstance(changes, RunConfig):
         settings = changes
     else:

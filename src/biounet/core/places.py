@@ -6,8 +6,9 @@ import stat
 from pathlib import Path
 
 from biounet.core.errors import BiounetError, OutputError
+from biounet.core.words import shortened
 
-__all__ = ["LONGEST_NAME", "check_input", "check_output", "check_working_folder", "explained", "real_path"]
+__all__ = ["LONGEST_NAME", "check_input", "check_output", "check_working_folder", "explained", "path_of", "real_path"]
 
 
 LONGEST_NAME = 223
@@ -61,6 +62,26 @@ def check_working_folder() -> None:
         os.getcwd()
     except FileNotFoundError as error:
         raise OutputError("the folder that you are in was removed; change to another by cd, and run again") from error
+
+
+def path_of(given: object, error: type[BiounetError], *, what: str) -> Path:
+    """A path that was given in Python, as text or as a path.
+
+    Raises
+    ------
+    error
+        If it is neither, or empty.
+
+    Examples
+    --------
+    >>> from biounet.core.errors import ModelFileError
+    >>> path_of(None, ModelFileError, what="a model file")
+    Traceback (most recent call last):
+    biounet.core.errors.ModelFileError: the path of a model file is wanted, got None
+    """
+    if not isinstance(given, str | os.PathLike) or not isinstance(name := os.fspath(given), str) or not name:
+        raise error(f"the path of {what} is wanted, got {shortened(given)}")
+    return Path(name)
 
 
 def check_input(path: Path, error: type[BiounetError], *, what: str = "file") -> None:

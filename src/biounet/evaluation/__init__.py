@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
+from biounet.core.places import path_of
 from biounet.evaluation.fragments import Fragments
 from biounet.evaluation.image_pairs import score_drawn
 from biounet.evaluation.pairing import FilePair, pair_files
@@ -78,7 +79,8 @@ def evaluate(
     """
     drawn = metrics is not None and list(metrics) == ["image"]
     chosen = None if metrics is None or drawn else metric_groups(metrics)
-    pairs = pair_files(Path(result), Path(truth))
+    result, truth = (path_of(each, DatasetError, what="results or annotations") for each in (result, truth))
+    pairs = pair_files(result, truth)
     parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
     if drawn:
         return score_drawn(pairs, parts, sections=sections, progress=progress)
@@ -102,7 +104,7 @@ def evaluate(
     for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None
-    return _pool(counts, rows, notes, Path(truth))
+    return _pool(counts, rows, notes, truth)
 
 
 def metric_groups(metrics: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import read_record
 from biounet.inference.tile_store import TileStore
+from biounet.inference.tiles import check_tile
 from biounet.inference.verify import largest_difference
 from biounet.io import format_of, load_libraries
 from biounet.segmentation.regions import BYTES_PER_PIXEL
@@ -127,6 +128,7 @@ def predict_files(
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
     first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)
     net = load_ensemble(first)
+    check_tile(tile, net.dims)
     # The precision that is chosen here holds for workers on other processors, too: their pixels must be the same.
     common = replace(first.fitted(net.card), precision=str(net.precision).removeprefix("torch."))
     if len(models) > 1:
