@@ -45,7 +45,7 @@ def test_what_is_deep_is_refused(text):
 
 
 def test_a_key_that_stands_twice_is_named():
-    with pytest.raises(TrainingError, match=r"data.json: tile is there twice; train anew"):
+    with pytest.raises(TrainingError, match=r"data.json: 'tile' is there twice; train anew"):
         parse_json('{"value": {"a": 1, "tile": 2, "tile": 2}}', Anything, FILE)
 
 

@@ -157,7 +157,7 @@ def test_a_header_that_makes_no_sense_is_said(tmp_path):
         ("[]", "a table of names and values is wanted, got \\[\\]"),
         ("[" * 100_000, "more than 32 lists"),
         ('{"a":' * 500 + "1" + "}" * 500, "more than 32 lists"),
-        ('{"format": 1, "format": 2}', "format is there twice"),
+        ('{"format": 1, "format": 2}', "'format' is there twice"),
         ('{"format": "new"}', "format: Input should be a valid integer.* got 'new'"),
         ('{"format": 1}', "model is missing"),
         ('{"format": ' + "9" * 5000 + "}", "a number has thousands of digits"),

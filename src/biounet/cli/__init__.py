@@ -11,7 +11,6 @@ import typer
 from biounet.cli.export import export
 from biounet.core.errors import BiounetError, ConfigError
 from biounet.core.places import check_working_folder, explained
-from biounet.core.words import printable
 
 __all__ = ["app", "main"]
 
@@ -287,5 +286,5 @@ def main() -> None:
 
 
 def _fail(message: str, *, status: int = 2) -> None:
-    print(f"biounet: {' '.join(printable(message).split())}", file=sys.stderr)
+    print(f"biounet: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(status)

@@ -12,7 +12,7 @@ from biounet.config.settings import AugmentConfig, ModelConfig, Settings, TrainC
 from biounet.core.errors import ConfigError
 from biounet.core.text_file import TextFile
 from biounet.core.toml_file import parse_toml, read_toml
-from biounet.core.words import shortened
+from biounet.core.words import shortened, shortened_name
 
 __all__ = ["RunConfig", "parse"]
 
@@ -116,10 +116,10 @@ def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
         return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = shortened_name(first["loc"])
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{source}: unknown setting {key!r}; {_known(kind, first['loc'][:-1])}") from error
-        key = ".".join(str(part) for part in first["loc"][:2])  # which of several types was tried tells nobody anything
+        key = shortened_name(first["loc"][:2])  # which of several types was tried tells nobody anything
         given = "" if first["type"] == "value_error" else f", got {shortened(first['input'])}"
         raise ConfigError(f"{source}: {key}: {first['msg'].removeprefix('Value error, ')}{given}") from error
 

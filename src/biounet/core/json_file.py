@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from biounet.core.text_file import TextFile
+from biounet.core.words import shortened
 
 __all__ = ["parse_json", "read_json"]
 
@@ -74,5 +75,5 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in found if names.count(name) > 1)
-        raise _TwiceError(f"{twice} is there twice")
+        raise _TwiceError(f"{shortened(twice)} is there twice")
     return found

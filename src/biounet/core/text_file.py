@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from biounet.core.errors import BiounetError
-from biounet.core.words import printable, shortened
+from biounet.core.words import shortened, shortened_name
 
 __all__ = ["DEEPEST", "Record", "TextFile"]
 
@@ -55,7 +55,7 @@ class TextFile:
     def refused(self, why: str, *, line: int | None = None) -> BiounetError:
         """The error that says why the text cannot be read, to be raised."""
         place = "" if line is None else f", line {line}"
-        return self.error(f"{printable(self.name)}{place}: {printable(why)}; {self.remedy}")
+        return self.error(f"{self.name}{place}: {why}; {self.remedy}")
 
     def read(self, path: Path) -> str:
         """Text of a file.
@@ -126,7 +126,7 @@ class TextFile:
             return kind.model_validate(data)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            name, got = ".".join(map(str, first["loc"])) or "it", shortened(first["input"])
+            name, got = shortened_name(first["loc"]) or "it", shortened(first["input"])
             words = {"missing": f"{name} is missing", "extra_forbidden": f"{name} is unknown"}
             why = f"{name}: {first['msg'].removeprefix('Value error, ')}, got {got}"
             raise self.refused(words.get(first["type"], why), line=line) from error

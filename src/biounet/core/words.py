@@ -1,12 +1,16 @@
 """Values and names of files as messages and tables show them."""
 
 import re
+from collections.abc import Sequence
 
-__all__ = ["printable", "shortened"]
+__all__ = ["printable", "reason", "shortened", "shortened_name"]
 
 
 SHOWN = 60
 """Characters of a wrong value that a message shows."""
+
+LONGEST_REASON = 200
+"""Characters of what a library says of an error that a message shows."""
 
 
 def shortened(value: object) -> str:
@@ -21,6 +25,26 @@ def shortened(value: object) -> str:
         text = f"a {type(value).__name__}"
     text = printable(text)
     return text if len(text) <= SHOWN + 3 else f"{text[:SHOWN]}..."
+
+
+def shortened_name(place: Sequence[object]) -> str:
+    """The name of an entry in tables and lists, cut if it is long.
+
+    >>> shortened_name(("model", "pooling", 0))
+    'model.pooling.0'
+    """
+    name = ".".join(map(str, place))
+    return name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
+
+
+def reason(error: Exception) -> str:
+    r"""What a library says of an error, for a message: its first line, cut if it is long.
+
+    >>> reason(ValueError("bad chunk\nat 7")), reason(KeyError())
+    ('bad chunk', 'KeyError')
+    """
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}..."
 
 
 def printable(text: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from biounet.core.atomic_files import check_absent, replacing, sayable
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError, ShapeError, need
+from biounet.core.words import reason
 from biounet.io.image import AXES, Image, name_axes
 from biounet.io.ome_metadata import describe_image, describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
@@ -78,8 +79,7 @@ class ZarrImage:
                 self._array[tuple(slice(i * n, (i + 1) * n) for i, n in zip(chunk, size, strict=True))]
             except Exception as error:
                 name = f"{self._array.path}/{self._array.metadata.encode_chunk_key(chunk)}".lstrip("/")
-                why = f"{error or type(error).__name__}".splitlines()[0]
-                return ImageError(f"{self.path}: chunk {name} cannot be read ({why}); copy it again")
+                return ImageError(f"{self.path}: chunk {name} cannot be read ({reason(error)}); copy it again")
         return ImageError(f"{self.path}: a region could not be read, but its chunks can; run again")
 
     def __enter__(self) -> Self:

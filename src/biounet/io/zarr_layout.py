@@ -11,6 +11,7 @@ from biounet.core.atomic_files import sayable
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, MissingExtraError, OutputError
 from biounet.core.text_file import Record
+from biounet.core.words import reason
 from biounet.io.ome_metadata import Multiscale, label_names, metadata_of, parse
 
 __all__ = [
@@ -154,8 +155,7 @@ def metadata_for_writing(path: Path) -> Iterator[None]:
     except ImageError as error:
         raise OutputError(str(error)) from error
     except Exception as error:  # of damaged metadata, Zarr raises errors of every type
-        why = f"{error or type(error).__name__}".splitlines()[0]
-        raise OutputError(f"{path}: its Zarr metadata are damaged ({why}); give another name") from error
+        raise OutputError(f"{path}: its Zarr metadata are damaged ({reason(error)}); give another name") from error
 
 
 def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -191,7 +191,7 @@ class TrainingRun:
         """Train into a folder that is ready."""
         source = self._source(geometry, self.folder / PREPARED, self.data)
         began = inf
-        for step in fit(
+        steps = fit(
             self.config,
             source,
             self.validate,
@@ -201,9 +201,11 @@ class TrainingRun:
             resume=resume,
             began=self.began,
             clock=self.clock,
-        ):
-            began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
-            yield step
+        )
+        with closing(steps):  # else the error of a checkpoint that cannot be written when a run is stopped is lost
+            for step in steps:
+                began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
+                yield step
         if self.is_main_process and self._is_finalised:
             self._finalise_model(source, began + 60 * (self.config.train.minutes or inf))
         if self.is_main_process:

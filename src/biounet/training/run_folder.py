@@ -10,6 +10,7 @@ from biounet.core.csv_file import read_heading
 from biounet.core.errors import OutputError, TrainingError
 from biounet.core.places import check_output
 from biounet.core.text_file import TextFile
+from biounet.core.words import shortened
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
 from biounet.training.checkpoint import LOCK, hold
 
@@ -115,6 +116,9 @@ def add_row(folder: Path, row: Mapping[str, float]) -> None:
     """Append a row to the log; the first time, with a heading. Columns that a later row lacks become nan."""
     path = folder / LOG
     columns = read_heading(path, log_file(path)) if path.exists() else ()
+    if columns and not set(row) <= set(columns):
+        other = ", ".join(sorted(set(row) - set(columns)))
+        raise log_file(path).refused(f"there is no column {shortened(other)}", line=1)
     with sayable(path), path.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=columns or list(row), restval="nan")
         if not columns:
