@@ -174,7 +174,6 @@ def test_settings_that_are_no_text_are_said_in_a_line(biounet, tmp_path):
     config.write_bytes(b"\xff\xfe")
     said = refused(biounet, "train", tmp_path / "nothing", "--out", tmp_path / "run", "--config", config)
     assert "config.toml, line 1: the text is damaged (byte 0xff is not UTF-8); mend it" in said
-    assert "give a TOML file in UTF-8" in said
 
 
 def test_an_output_that_exists_is_refused_and_kept(biounet, dataset, tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
@@ -262,9 +263,9 @@ def main() -> None:
 
     Status 0: done; 2: wrong use or bad input, in one line; 130: Ctrl-C; 143: told to end; 1: a fault of ours.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # names of files may hold bytes that are no text
-            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text; stderr escapes them
+        with suppress(OSError):  # of a stream that is broken, whoever writes to it says so
+            sys.stdout.reconfigure(errors="backslashreplace")
     try:
         check_working_folder()
         if app(args=sys.argv[1:] or ["--help"], standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C

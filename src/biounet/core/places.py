@@ -140,9 +140,8 @@ def check_output(path: Path, *, file: bool = False) -> None:
     """
     name = path.name
     if name in ("", "..") or (file and name.startswith(".") and "." not in name[1:]):
-        raise OutputError(
-            f"the output is '{path}', which is no name of its own; give a name, such as results{name[:9]}"
-        )
+        wanted = f"results{name}" if file and name.strip(".") else "results"
+        raise OutputError(f"the output is '{path}', which is no name of its own; give a name, such as {wanted}")
     long = max(len(os.fsencode(part)) for part in path.parts)
     if long > LONGEST_NAME:
         raise OutputError(

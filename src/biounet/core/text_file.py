@@ -70,6 +70,8 @@ class TextFile:
                 raise self.refused("a file is wanted, and this is none")
             with path.open("rb") as stream:
                 content = stream.read(self.most + 1)
+        except BiounetError:
+            raise
         except FileNotFoundError as error:
             raise self.refused("the file is missing") from error
         except (OSError, ValueError) as error:
