@@ -33,8 +33,10 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(INSTALLED)  ## write docs/architectures.md anew, and run the examples of all pages
+docs: $(INSTALLED)  ## write the tables of the docs anew, and run the examples of all pages
 	$(BIN)/python docs/make_architectures.py
+	$(BIN)/python docs/make_layouts.py
+	$(BIN)/python docs/make_formats.py
 	$(BIN)/python -m pytest README.md docs
 
 bench: $(INSTALLED)  ## one JSON line per benchmark

@@ -22,7 +22,7 @@ def run_example(tmp_path, monkeypatch):
     def run(name: str) -> dict:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(models, "MODELS", models.MODELS)
-        monkeypatch.setattr(io, "FORMATS", io.FORMATS)
+        monkeypatch.setattr(io.formats, "FORMATS", io.FORMATS)
         return runpy.run_path(str(EXAMPLES / f"{name}.py"))
 
     return run
@@ -59,11 +59,11 @@ def test_own_architecture(run_example):
 
 def test_own_format(run_example, tmp_path):
     found = run_example("own_format")
-    assert [pair.name for pair in found["dataset"].pairs] == ["0.npy", "1.npy", "2.npy", "3.npy"]
+    assert [pair.name for pair in found["dataset"].pairs] == ["0.txt", "1.txt", "2.txt", "3.txt"]
     assert found["image"].axes == "YX"
     np.testing.assert_array_equal(found["image"].array, draw_cells(np.random.default_rng(0), size=(64, 64))[0])
     with pytest.raises(OutputError, match="exists"):
-        io.write(tmp_path / "cells" / "images" / "0.npy", found["image"])
-    (tmp_path / "torn.npy").write_bytes(b"no array")
-    with pytest.raises(ImageError, match="no array of NumPy"):
-        io.read(tmp_path / "torn.npy")
+        io.write(tmp_path / "cells" / "images" / "0.txt", found["image"])
+    (tmp_path / "torn.txt").write_bytes(b"no array")
+    with pytest.raises(ImageError, match="no text of numbers"):
+        io.read(tmp_path / "torn.txt")

@@ -24,7 +24,10 @@ ROOMS = (
 )
 TORCH = ("data/augment", "data/patches.py", "data/sample_cache.py", "models", "inference", "training", "export")
 """Rooms, and files of other rooms, that may import torch."""
-OF_ONE_FILE = ("zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml")
+OF_ONE_FILE = (
+    *("zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml"),
+    *("nibabel", "nrrd", "pydicom", "nd2", "czifile", "pylibCZIrw", "liffile", "h5py", "mrcfile"),
+)
 """Libraries that one file imports."""
 OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich")
 """Libraries that files of one room import."""

@@ -37,9 +37,11 @@ _ROOMS = {
 
 
 def train(
-    dataset: str | Path,
+    dataset: str | Path | None,
     out: str | Path,
     *,
+    images: str | Path | None = None,
+    labels: str | Path | None = None,
     minutes: float | None = None,
     steps: int | None = None,
     settings: "Mapping[str, Any] | RunConfig" = MappingProxyType({}),
@@ -54,10 +56,12 @@ def train(
     Parameters
     ----------
     dataset : str or Path
-        A folder of images and labels.
+        A folder of images and labels; None where `images` and `labels` are given.
     out : str or Path
         Folder of the run: ``model.safetensors``, ``config.toml``, ``log.csv``, ``report.html`` and ``last/`` are
         written into it. It must be new or empty, unless `resume` is given.
+    images, labels : str or Path
+        Two folders in place of a dataset; names of labels may end in ``_mask`` and the like.
     minutes : wall-clock budget
         20, if neither minutes nor steps are given.
     steps : number of updates, for runs that repeat exactly
@@ -98,13 +102,16 @@ def train(
     from biounet.config.resolve import resolve_settings
     from biounet.core.errors import DatasetError, OutputError
     from biounet.core.places import path_of
+    from biounet.data.layouts import dataset_path
     from biounet.inference.model import load_model
     from biounet.report.run_report import report as write_report
     from biounet.training.distributed import connected
     from biounet.training.monitor import PrintingMonitor, StoppedError, train_run
     from biounet.training.prepare import begin_run, check_settings
 
-    dataset = path_of(dataset, DatasetError, what="a dataset")
+    if dataset is not None:
+        dataset = path_of(dataset, DatasetError, what="a dataset")
+    dataset = dataset_path(dataset, images, labels)
     out = path_of(out, OutputError, what="a folder for the run")
     whole = isinstance(settings, RunConfig)
     config = resolve_settings(settings, resume=out if resume and not whole else None, minutes=minutes, steps=steps)

@@ -1,10 +1,13 @@
 """`biounet measure` knows parts of objects from classes, and says what does not fit before it begins."""
 
+import sys
+
 import numpy as np
 import pandas
 import pytest
 import torch
 
+from biounet.cli.measure import measure_frame, run_measurement
 from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.data.normalize import Normalization
@@ -186,3 +189,20 @@ def test_the_error_of_a_single_file_stays_its_own(biounet, tmp_path):
     write(tmp_path / "a.tif", Image(np.full((8, 8), 0.5, np.float32), "YX"))
     status, said = biounet("measure", tmp_path / "a.tif", "--out", tmp_path / "out")
     assert (status, said.startswith("biounet: a.tif: labels must be whole numbers")) == (2, True)
+
+
+@pytest.mark.parametrize("changed", ["cells.tif", "image.tif"])
+def test_files_that_change_while_they_are_measured_give_no_table(biounet, tmp_path, monkeypatch, changed):
+    write(tmp_path / "cells.tif", Image(CELLS, "YX"))
+    write(tmp_path / "image.tif", Image(CELLS.astype(np.uint8), "YX"))
+
+    def interrupted(*given, **options):
+        write(tmp_path / changed, Image(CELLS + 1, "YX"), overwrite=True)
+        return measure_frame(*given, **options)
+
+    monkeypatch.setattr(sys.modules[run_measurement.__module__], "measure_frame", interrupted)
+    words = ("measure", tmp_path / "cells.tif", "--image", tmp_path / "image.tif", "--out", tmp_path / "table")
+    status, said = biounet(*words)
+    assert status == 2
+    assert f"{changed} changed while it was measured" in said
+    assert not (tmp_path / "table" / "objects.csv").exists()

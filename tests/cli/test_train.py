@@ -3,11 +3,14 @@
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from biounet.cli.launch import environment
 from biounet.cli.train import again, run_training
 from biounet.config import RunConfig
+from biounet.io import Image, write
 from biounet.training import loop as train
 from biounet.training import run as runs
 
@@ -107,3 +110,20 @@ def test_what_stops_a_run_while_the_model_is_finalised_lets_it_finish(dataset, t
     said = capfd.readouterr().err
     assert "finishing: all steps are made" in said
     assert "done: " in said
+
+
+@pytest.mark.parametrize("amx", [False, True])
+def test_stacks_of_five_planes_are_learnt_whatever_the_processor(command, tmp_path, monkeypatch, amx):
+    able = torch.cpu.get_capabilities()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {**able, "amx_bf16": amx})
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        labels = (rng.random((5, 48, 48)) < 0.3).astype(np.uint8)
+        write(tmp_path / f"data/labels/{number}.tif", Image(labels, "ZYX"))
+        write(tmp_path / f"data/images/{number}.tif", Image(100 * labels + 20, "ZYX"))
+    options = ("--steps", "2", "--set", "model.width=4", "--device", "cpu")
+    status, _, said = command("train", tmp_path / "data", "--out", tmp_path / "run", *options)
+    assert status == 0, said
+    config = RunConfig.from_toml((tmp_path / "run" / "config.toml").read_text())
+    assert config.model.dims == 3
+    assert (config.train.precision, "train.precision = float32: torch" in said) == ("float32" if amx else "auto", amx)

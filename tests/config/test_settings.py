@@ -53,6 +53,13 @@ def test_padding_is_that_of_the_architecture_until_it_is_given():
         ({"train.validation": float("nan")}, "settings: train.validation: .*got nan"),
         ({"train.validation": 1.5}, "settings: train.validation: .*got 1.5"),
         ({"train.steps": 2, "train.minutes": 1.0}, r"settings: train: give either steps or minutes"),
+        ({"model.width": 10**30}, r"model.width: .*65536"),
+        ({"model.classes": -1}, "model.classes"),
+        ({"train.seed": 2**63}, "train.seed"),
+        ({"train.learning_rate": 1e30}, "train.learning_rate: .*1000000"),
+        ({"train.border_weight": 1e300}, "train.border_weight"),
+        ({"augment.scale": 1e9}, "augment.scale: .*100"),
+        ({"augment.elastic_grid": 10**9}, "augment.elastic_grid: .*1000"),
         ({"model.pooling": [[2, 2]]}, "pooling needs 4 rows of 2 factors"),
     ],
 )

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from biounet.core.errors import ShapeError
+from biounet.core.errors import ProblemsError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data import find_dataset, load, split
 from biounet.data.cell_tracking import (
@@ -154,7 +154,7 @@ def test_without_markers_and_silver_truth_a_note_says_that_cells_may_be_missing(
 
 def test_markers_of_another_size_are_refused_by_name(tmp_path):
     make_set(tmp_path, markers=MARKERS[:-1])
-    with pytest.raises(ShapeError, match=r"man_track000\.tif has 59 x 60 pixels, its image t000\.tif has 60 x 60"):
+    with pytest.raises(ProblemsError, match=r"2 problems.*man_track000\.tif has 59 x 60 pixels, its image"):
         find_dataset(tmp_path)
 
 

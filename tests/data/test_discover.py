@@ -9,10 +9,12 @@ import PIL.Image
 import pytest
 import tifffile
 
-from biounet.core.errors import DatasetError, ImageError, LabelError, ShapeError
+from biounet.core.errors import DatasetError, ImageError, LabelError, ProblemsError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data import dataset as reading
 from biounet.data import find_dataset, load, split
+from biounet.data.normalize import Normalization
+from biounet.data.training_set import load_training_set
 from biounet.io import Image, write
 from small_sets import CELLS, IMAGE, make_set, save
 
@@ -117,7 +119,7 @@ def test_what_labels_were_taken_for_is_said_unless_it_was_given(tmp_path):
         folder = make_set(tmp_path / other, [labels])
         (note,) = find_dataset(folder).notes
         assert note.startswith(f"each label number is taken for {kind}")
-        assert note.endswith(f"train.target={other} says otherwise")
+        assert f"(train.target={other}) says otherwise" in note
         for meant in ("classes", "objects"):
             dataset = find_dataset(folder, kind=meant)
             assert dataset.pairs[0].kind == meant
@@ -160,9 +162,9 @@ def test_large_labels_are_read_in_strips(tmp_path, monkeypatch):
         find_dataset(folder)
 
 
-def at_most(count, read, path, *, section, rows):
+def at_most(count, read, path, *, section, rows, ignore):
     assert rows[1] - rows[0] <= count
-    return read(path, section=section, rows=rows)
+    return read(path, section=section, rows=rows, ignore=ignore)
 
 
 def test_labels_that_another_file_shows_to_be_wrong_are_refused(tmp_path):
@@ -236,7 +238,9 @@ def test_a_smoothed_mask_is_refused(tmp_path):
     rng = np.random.default_rng(0)
     save(tmp_path / "images" / "a.tif", np.zeros((40, 40), np.uint8))
     save(tmp_path / "labels" / "a.tif", rng.integers(0, 40, (40, 40)).astype(np.uint8) * 6)
-    with pytest.raises(LabelError, match=r"a\.tif: 40 values in \d+ pieces are neither classes nor objects"):
+    with pytest.raises(
+        LabelError, match=r"a\.tif: grey values 0, 6, 12, .*\.\.\., 234 look like a mask that was resized"
+    ):
         find_dataset(tmp_path)
 
 
@@ -246,6 +250,76 @@ def test_jpeg_labels_are_refused(tmp_path):
     PIL.Image.fromarray(CELLS.astype(np.uint8)).save(tmp_path / "labels" / "a.jpg")
     with pytest.raises(LabelError, match=r"a\.jpg: JPEG changes label numbers"):
         find_dataset(tmp_path)
+
+
+def test_all_problems_are_told(tmp_path):
+    folder = make_set(tmp_path, [CELLS] * 6)
+    (folder / "labels" / "cell0.tif").unlink()
+    (folder / "images" / "cell1.tif").unlink()
+    save(folder / "labels" / "cell2.tif", CELLS[:, :-1])
+    (folder / "images" / "cell3.tif").write_bytes(b"")
+    save(folder / "images" / "cell4.tif", np.full(CELLS.shape, np.nan, np.float32))
+    with pytest.raises(ProblemsError, match="5 problems") as caught:
+        find_dataset(folder)
+    said = "\n".join(map(str, caught.value.problems))
+    for name in ("images/cell0", "labels/cell1", "labels/cell2", "images/cell3", "cell4"):
+        assert f"{name}.tif" in said
+
+
+def test_bad_pixels_are_told_of_all_images(tmp_path):
+    folder = make_set(tmp_path, [CELLS] * 4)
+    for number in (1, 3):
+        save(folder / "images" / f"cell{number}.tif", np.full(CELLS.shape, np.nan, np.float32))
+    with pytest.raises(ProblemsError, match=r"cell1\.tif: 80 of 80 pixels are NaN.*cell3\.tif: 80 of 80"):
+        load_training_set(folder, Normalization(), validation=0.3)
+
+
+def test_a_number_may_mean_unknown(tmp_path):
+    labels = np.where(CELLS == 7, 255, CELLS).astype(np.uint8)
+    folder = make_set(tmp_path, [labels, labels])
+    with pytest.raises(LabelError, match="--ignore-value 255"):
+        find_dataset(folder)
+    dataset = find_dataset(folder, ignore_value=255)
+    np.testing.assert_array_equal(load(dataset.pairs[0])[1], np.where(CELLS == 7, IGNORE, CELLS.astype(int)))
+    assert any("are unknown" in note for note in dataset.notes)
+    assert find_dataset(folder, kind="classes").pairs[0].values == (0, 1, 2, 255)
+
+
+def test_labels_without_zero_are_said(tmp_path):
+    stripes = (1 + np.add.outer(np.arange(8), np.arange(10)) % 2).astype(np.uint8)
+    notes = find_dataset(make_set(tmp_path, [stripes])).notes
+    assert any("no label is 0: numbers begin at 1, as ilastik writes them" in note for note in notes)
+
+
+def test_files_that_are_left_out_are_said(tmp_path):
+    folder = make_set(tmp_path, [CELLS])
+    (folder / "images" / "notes.txt").touch()
+    assert any("1 file is left out: notes.txt" in note for note in find_dataset(folder).notes)
+
+
+def test_images_of_an_unknown_format_are_the_reason(tmp_path):
+    folder = make_set(tmp_path, [CELLS] * 2)
+    (folder / "images" / "cell1.tif").rename(folder / "images" / "cell1.vsi")
+    with pytest.raises(DatasetError, match=r"cell1\.vsi is of a format that is not read here"):
+        find_dataset(folder)
+    (folder / "images" / "cell0.tif").rename(folder / "images" / "cell0.vsi")
+    with pytest.raises(DatasetError, match=r"its images are \.vsi, a format that is not read here"):
+        find_dataset(folder)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_png_labels_of_few_bits_are_the_same_classes(tmp_path, bits):
+    numbers = (np.add.outer(np.arange(8), np.arange(10)) % 5).astype(np.uint8)
+    for number in range(2):
+        save(tmp_path / "images" / f"{number}.tif", IMAGE)
+        path = tmp_path / "labels" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        few = bits if number else 8
+        PIL.Image.fromarray(numbers * np.uint8(17 if few == 4 else 1)).save(path, bits=few)
+    dataset = find_dataset(tmp_path)
+    assert (dataset.pairs[0].kind, dataset.pairs[0].values) == ("classes", ())
+    for pair in dataset.pairs:
+        np.testing.assert_array_equal(load(pair)[1], numbers)
 
 
 @needs_data

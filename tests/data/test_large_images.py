@@ -11,7 +11,7 @@ import pytest
 
 from biounet.cli.train import run_training
 from biounet.config import RunConfig
-from biounet.core.errors import ShapeError
+from biounet.core.errors import ImageError, ShapeError
 from biounet.data import Pair, sample_cache
 from biounet.data.annotated_image import AnnotatedImageReader
 from biounet.data.dataset import has_labels
@@ -243,3 +243,14 @@ def test_a_run_on_one_large_image_is_the_one_of_a_machine_that_holds_it(tmp_path
         assert len(list(run.run())) == 4
         models.append((tmp_path / name / "model.safetensors").read_bytes())
     assert models[0] == models[1]
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_files_that_change_between_two_passes_are_not_learnt_from(dataset, kind):
+    data = load_training_set(dataset, Normalization(), validation=1 / 4, target="classes", memory=0)
+    first = data.train[0]
+    assert first.statistics.hash
+    path = dataset / kind / f"{Path(first.name).stem}.tif"
+    write(path, Image(np.zeros(first.statistics.shape[1:], np.uint8), "YX"), overwrite=True)
+    with pytest.raises(ImageError, match=f"{path.name} changed while it was learnt from .* train into a new folder"):
+        list(first.strips())

@@ -1,87 +1,31 @@
 """The table of layouts: each is found, paired and split; results get their names there and are read by evaluation."""
 
-from collections.abc import Callable, Mapping
+import json
+import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from biounet.core.errors import DatasetError
+from biounet.core.errors import DatasetError, LabelError
 from biounet.core.labels import IGNORE
+from biounet.core.problems import Problems
 from biounet.data import LAYOUTS, Dataset, find_dataset, images_in, load, split
-from biounet.data.layouts import recognise, truths_in
+from biounet.data.layouts import dataset_path, recognise, truths_in
 from biounet.data.results import name_outputs
 from biounet.evaluation import evaluate
+from small_layouts import (
+    MAKERS,
+    image_number,
+    make_cell_tracking,
+    make_dsb2018,
+    make_folders,
+    make_nnunet,
+    make_stardist,
+    results_of,
+)
 from small_sets import CELLS, IMAGE, make_set, save
-
-
-def image_number(number: int) -> np.ndarray:
-    return np.random.default_rng(number).integers(0, 200, CELLS.shape).astype(np.uint8)
-
-
-def make_two_files(folder: Path) -> str:
-    save(folder / "cells.tif", image_number(0))
-    save(folder / "cells_labels.tif", CELLS)
-    return f"{folder / 'cells.tif'},{folder / 'cells_labels.tif'}"
-
-
-def make_isbi2012(folder: Path) -> Path:
-    save(folder / "train-volume.tif", np.stack([image_number(z) for z in range(4)]))
-    save(folder / "train-labels.tif", np.stack([(CELLS > 0).astype(np.uint8) * 255] * 4))
-    save(folder / "test-volume.tif", np.stack([image_number(z) for z in range(4, 8)]))
-    return folder
-
-
-def make_dsb2018(folder: Path) -> Path:
-    for number, case in enumerate(("a1", "b2")):
-        save(folder / case / "images" / f"{case}.png", image_number(number))
-        for label in (1, 2, 7):
-            save(folder / case / "masks" / f"{label}.png", (label == CELLS).astype(np.uint8) * 255)
-    return folder
-
-
-def make_stardist(folder: Path) -> Path:
-    for number in range(5):
-        part = folder / ("train" if number < 3 else "test")
-        save(part / "images" / f"{number}.tif", image_number(number))
-        save(part / "masks" / f"{number}.tif", CELLS)
-    return folder
-
-
-def make_cellpose(folder: Path) -> Path:
-    for number, (image, masks) in enumerate((("a.tif", "a_masks.tif"), ("b.png", "b_cp_masks.png"))):
-        save(folder / image, image_number(number))
-        save(folder / masks, CELLS)
-    save(folder / "a_flows.tif", CELLS)
-    return folder
-
-
-def make_cell_tracking(folder: Path) -> Path:
-    for frame in range(3):
-        save(folder / "01" / f"t{frame:03}.tif", image_number(frame))
-        for name in ("SEG/man_seg", "TRA/man_track"):
-            save(folder / "01_GT" / f"{name}{frame:03}.tif", CELLS)
-    return folder
-
-
-def make_folders(folder: Path, other: str, array: np.ndarray) -> Path:
-    for number in range(3):
-        save(folder / "images" / f"{number}.png", image_number(number))
-        save(folder / other / f"{number}.tif", array)
-    return folder
-
-
-MAKERS: Mapping[str, Callable[[Path], Path | str]] = {
-    "two files": make_two_files,
-    "ISBI 2012": make_isbi2012,
-    "StarDist": make_stardist,
-    "DSB 2018": make_dsb2018,
-    "Cell Tracking Challenge": make_cell_tracking,
-    "Cellpose": make_cellpose,
-    "images and targets": lambda folder: make_folders(folder, "targets", image_number(7).astype(np.float32)),
-    "images and labels": lambda folder: make_folders(folder, "labels", CELLS),
-}
-"""Name of a layout -> function that makes a small dataset of it in a folder."""
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -93,7 +37,7 @@ def dataset(request, tmp_path) -> tuple[Path | str, Dataset]:
 def test_a_dataset_is_found_in_its_layout(request, dataset):
     path, found = dataset
     assert found.layout == request.node.callspec.params["dataset"]
-    first, pairs = recognise(Path(path), silver=False)
+    first, pairs = recognise(Path(path), False, Problems())
     assert first is LAYOUTS[found.layout]
     assert [pair.image for pair in pairs] == [pair.image for pair in found.pairs]
 
@@ -111,24 +55,13 @@ def test_images_are_paired_and_split(dataset):
     assert not {(pair.name, pair.rows) for pair in held.train} & {(pair.name, pair.rows) for pair in held.validation}
 
 
-@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "two files"])
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if not name.startswith("two")])
 def test_prediction_finds_all_images(tmp_path, name):
     path = MAKERS[name](tmp_path)
     found, images = find_dataset(path), images_in(path)
     assert {pair.image for pair in found.pairs} <= set(images)
     assert not {file for pair in found.pairs for file in pair.labels} & set(images)
     assert len(set(images)) == len(images)
-
-
-def results_of(found: Dataset, out: Path) -> Path:
-    """Write the truth where prediction would write results; a stack goes into one file."""
-    truths = {}
-    for pair in found.pairs:
-        truths.setdefault(pair.image, []).append(load(pair)[1])
-    for image, target in name_outputs(list(truths), out):
-        array = np.stack(truths[image]) if len(truths[image]) > 1 else truths[image][0].squeeze()
-        save(target, array)
-    return out
 
 
 def test_results_get_their_names_and_are_found_by_evaluation(dataset, tmp_path):
@@ -190,7 +123,7 @@ def test_what_has_no_partner_is_named(tmp_path):
 # Each layout by itself
 
 
-@pytest.mark.parametrize("name", [name for name in LAYOUTS if name not in ("two files", "Cell Tracking Challenge")])
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if not name.startswith(("two", "Cell Tracking"))])
 def test_names_may_be_in_upper_case(tmp_path, name):
     path = MAKERS[name](tmp_path / "lower")
     upper = tmp_path / "upper"
@@ -373,14 +306,14 @@ def test_sections_by_experts_are_kept_beside_silver_volumes(tmp_path):
 @pytest.mark.parametrize(
     ("files", "match"),
     [
-        ([], "is no dataset: wanted are folders images and labels"),
+        ([], "is no dataset: it holds nothing; wanted are folders images and labels"),
         (["images/a.tif"], "has images but neither labels nor masks"),
         (["images/notes.txt", "labels/notes.txt"], "there are no images with labels"),
         (["train-volume.tif"], "no train-labels.tif"),
         (["01/t000.tif", "01_GT/SEG/notes.txt"], "there are no images with labels"),
         (["01/t000.tif", "01_GT/SEG/mask000.tif"], "its name must be man_seg"),
         (["01/t000.tif", "01_GT/SEG/man_seg001.tif"], r"man_seg001\.tif has no image"),
-        (["a.tif", "a_masks.tif", "b.tif", "c.tif"], "b.tif has no masks, nor have 1 others; add b_masks.tif"),
+        (["a.tif", "a_masks.tif", "b.tif", "c.tif"], r"b\.tif has no masks; add b_masks\.tif.*c\.tif has no masks"),
         (["a.tif", "a_masks.tif", "b_masks.tif"], "b_masks.tif has no image; add b.tif"),
         (["a.tif", "a_masks.tif", "a_cp_masks.png"], "are both of a; keep one"),
         (["a/images/a.png", "a/masks/1.png", "b/images/b.png"], "b has an image but no masks"),
@@ -416,3 +349,115 @@ def test_cellpose_images_may_end_in_img(tmp_path):
         ("b_img.tif", "b_masks.tif"),
     ]
     assert evaluate(results_of(dataset, tmp_path / "out"), tmp_path / "data").scores["iou"] == 1
+
+
+def make_mask_per_case(folder, mask):
+    for number in range(2):
+        save(folder / f"case{number}" / "images" / "c.tif", image_number(number))
+        save(folder / f"case{number}" / "masks" / "m.tif", mask)
+    return folder
+
+
+def test_one_mask_of_several_pieces_is_asked_about(tmp_path):
+    mask = ((CELLS > 0) * 255).astype(np.uint8)
+    folder = make_mask_per_case(tmp_path, mask)
+    with pytest.raises(LabelError, match=r"m\.tif: the only mask of its case shows \d pieces; say --classes A,B"):
+        find_dataset(folder)
+    (image, *_) = find_dataset(folder, kind="classes").pairs
+    np.testing.assert_array_equal(load(image)[1], mask > 0)
+    (image, *_) = find_dataset(folder, kind="objects").pairs
+    np.testing.assert_array_equal(load(image)[1], mask > 0)
+
+
+def test_results_of_cases_have_their_names(tmp_path):
+    folder = make_mask_per_case(tmp_path / "data", CELLS)
+    assert [target.name for _, target in name_outputs([folder], tmp_path)] == ["case0.tif", "case1.tif"]
+    assert evaluate(results_of(find_dataset(folder), tmp_path / "out"), folder).scores["iou"] == 1
+    files = [folder / f"case{number}" / "images" / "c.tif" for number in range(2)]
+    assert [target.name for _, target in name_outputs(files, tmp_path)] == ["case0.tif", "case1.tif"]
+    save(files[0].with_name("d.tif"), image_number(3))
+    assert [target.name for _, target in name_outputs([*files, files[0].with_name("d.tif")], tmp_path)] == [
+        "case0.tif",
+        "case1.tif",
+        "d.tif",
+    ]
+
+
+def test_results_of_two_folders_of_images_are_told_apart(tmp_path):
+    data = make_stardist(tmp_path)
+    save(data / "test" / "images" / "0.tif", image_number(9))
+    names = [target.name for _, target in name_outputs([data], tmp_path / "out")]
+    assert {"train_0.tif", "test_0.tif", "1.tif"} <= set(names) or {"train.tif", "test.tif"} <= set(names)
+
+
+def test_two_folders_may_have_commas_and_names_may_differ_in_their_accents(tmp_path):
+    raw, drawn = tmp_path / "raw, all", tmp_path / "drawn"
+    for number, name in enumerate(("Käse", "b")):
+        save(raw / f"{unicodedata.normalize('NFC', name)}.tif", image_number(number))
+        save(drawn / f"{unicodedata.normalize('NFD', name)}_mask.tif", CELLS)
+    path = dataset_path(None, raw, drawn)
+    assert len(find_dataset(path).pairs) == 2
+    for given in ((None, None, None), (raw, raw, drawn), (None, raw, None), (None, raw, tmp_path / "no")):
+        with pytest.raises(DatasetError, match=r"give either a dataset|there is no such"):
+            dataset_path(*given)
+
+
+def test_what_a_folder_holds_is_said_where_nothing_fits(tmp_path):
+    for name in ("raw/a.tif", "annotations/a.tif", "notes.txt", "x.czi", "y.czi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    match = r"it holds 2 folders \(annotations, raw\) and 3 files \(2 \.czi, 1 \.txt\); wanted are folders images"
+    with pytest.raises(DatasetError, match=match):
+        find_dataset(tmp_path)
+
+
+def test_nnunet_tells_channels_classes_and_what_is_unknown(tmp_path):
+    folder = make_nnunet(tmp_path)
+    told = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**told, "labels": {"background": 0, "cell": 1, "ignore": 2}}))
+    dataset = find_dataset(folder)
+    image, labels = load(dataset.pairs[0])
+    np.testing.assert_array_equal(image, [image_number(0), image_number(1)])
+    assert set(np.unique(labels)) == {IGNORE, 0, 1}
+    assert dataset.class_names == ("background", "cell")
+    result = results_of(dataset, tmp_path / "out")
+    assert sorted(path.name for path in result.iterdir()) == [f"case_{number}.png" for number in range(3)]
+    assert evaluate(result, folder / "labelsTr").scores["iou"] == 1
+    for channel in (0, 1):
+        save(folder / "imagesTs" / f"new_000{channel}.png", image_number(channel))
+    assert [path.name for path in images_in(folder / "imagesTs")] == ["new_????.png"]
+    files = sorted((folder / "imagesTs").iterdir())
+    assert [(image.name, target.name) for image, target in name_outputs(files, result)] == [("new_????.png", "new.png")]
+
+
+def test_missing_channels_and_labels_of_nnunet_are_named(tmp_path):
+    folder = make_nnunet(tmp_path)
+    (folder / "imagesTr" / "case_0_0001.png").unlink()
+    (folder / "labelsTr" / "case_1.png").unlink()
+    match = r"channel 1 is missing, add case_0_0001\.png.*case_1_\?+\.png has no labels; add labelsTr/case_1\.png"
+    with pytest.raises(DatasetError, match=match):
+        find_dataset(folder)
+    (folder / "dataset.json").write_text("{")
+    with pytest.raises(DatasetError, match=r"dataset\.json is no JSON"):
+        find_dataset(folder)
+
+
+@pytest.mark.parametrize("name", ["made_regions", "made_v1_decathlon"])
+@pytest.mark.skipif("BIOUNET_DATA" not in os.environ, reason="BIOUNET_DATA does not name the folder of real images")
+def test_other_descriptions_of_nnunet_are_understood(tmp_path, name):
+    folder = make_nnunet(tmp_path)
+    told = Path(os.environ["BIOUNET_DATA"]) / "formats" / "nnunet" / "dataset_json" / f"{name}.json"
+    (folder / "dataset.json").write_text(told.read_text())
+    dataset = find_dataset(folder)
+    assert any("regions" in note for note in dataset.notes) == (name == "made_regions")
+    assert bool(dataset.class_names) == (name == "made_v1_decathlon")
+
+
+@pytest.mark.skipif("BIOUNET_DATA" not in os.environ, reason="BIOUNET_DATA does not name the folder of real images")
+def test_stacks_of_nnunet_have_their_spacing():
+    folder = Path(os.environ["BIOUNET_DATA"]) / "formats" / "nnunet" / "nnUNet_raw" / "Dataset902_MadeTiff"
+    dataset = find_dataset(folder)
+    (pair,) = dataset.pairs
+    assert any("the spacing 0.5, 0.5, 2 beside cell6_????.tif is read as z, y, x" in note for note in dataset.notes)
+    assert pair.shape == (1, 12, 48, 40)
+    assert pair.spacing == (0.5, 0.5, 2.0)  # in the order of the array, as the code of nnU-Net takes it

@@ -150,7 +150,7 @@ def test_an_image_without_pixels_is_refused():
     ],
 )
 def test_settings_without_meaning_are_refused(wrong):
-    with pytest.raises(ConfigError, match=r"normalisation|percentiles|together|bounds"):
+    with pytest.raises(ConfigError, match=r"normalisation|percentiles|together|span|bounds"):
         Normalization(**wrong)
 
 

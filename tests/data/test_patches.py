@@ -1,5 +1,7 @@
 """Patches are a function of (seed, step, sample), fit the network, and hold labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from biounet.models.receptive_field import unet_geometry
 STILL = AugmentConfig(elastic=0, rotate=0, mirror=False)
 VALID = unet_geometry(((2, 2),) * 2, padded=False)
 SAME = unet_geometry(((2, 2),) * 2, padded=True)
+VOLUME = unet_geometry(((2, 2, 2),) * 2, padded=True)
 
 
 def numbered(*shapes, labels=None):
@@ -200,3 +203,19 @@ def test_batches_go_on_from_any_step():
     some = patches.batches(5, rank=1, ranks=2)
     for step in (5, 6):
         assert torch.equal(next(some).image, patches.batch(step, rank=1, ranks=2).image)
+
+
+def test_deformation_is_weaker_along_thick_slices():
+    elastic = STILL.model_copy(update={"elastic": 1.0, "elastic_sigma": 3.0})
+    z, y, _ = np.indices((80, 80, 80), dtype=np.float32)
+    for axis, place in enumerate((z, y)):
+        samples = [Sample(torch.from_numpy(place)[None], torch.zeros(80, 80, 80, dtype=torch.int64), None)]
+        moved = []
+        for anisotropy in ((1.0, 1.0, 1.0), (4.0, 1.0, 1.0)):
+            sampler = replace(
+                source(samples, geometry=VOLUME, size=(64, 64, 64), augment=elastic), anisotropy=[anisotropy]
+            )
+            image = sampler.patch(0, 0).image[0]
+            straight = torch.arange(64.0).view(*(64 if other == axis else 1 for other in range(3)))
+            moved.append((image - straight - (image - straight).mean()).std().item())
+        assert moved[1] == pytest.approx(moved[0] / (4, 1)[axis], rel=0.1)

@@ -25,6 +25,18 @@ def test_the_rim_goes_round_every_object():
     assert (interior_border(square, border_width=2) == 1).sum() == 1
 
 
+def test_a_border_has_fewer_pixels_along_thick_slices():
+    cell = np.zeros((9, 9, 9), int)
+    cell[1:8, 1:8, 1:8] = 1
+    classes = interior_border(cell, border_width=2, spacing=(2, 1, 1))
+    assert classes[:, 4, 4].tolist() == [0, 2, 1, 1, 1, 1, 1, 2, 0]  # one slice of two pixels
+    assert classes[4, 4].tolist() == [0, 2, 2, 1, 1, 1, 2, 2, 0]
+    assert (interior_border(cell, border_width=1, spacing=(9, 1, 1))[1, 4, 4], touching(cell, spacing=(9, 1, 1))) == (
+        2,
+        0,
+    )
+
+
 def test_where_nothing_touches_there_is_no_border():
     row = np.array([[1, 1, 0, 0, 2, 2]])
     assert interior_border(row, border_width=2, where="touching").tolist() == [[1, 1, 0, 0, 1, 1]]

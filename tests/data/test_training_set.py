@@ -1,5 +1,7 @@
 """Datasets become annotated images: targets from objects, weights where asked for, settings that fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -106,6 +108,41 @@ def test_weights_are_those_of_the_paper():
     (sample,) = prepare_samples(data, config, SamplesOnDevice(CPU))
     assert sample.weights[0, 2].item() == pytest.approx(1 + 10 * np.exp(-((1 + 1) ** 2) / 50), rel=1e-5)
     assert sample.weights[0, 0].item() == 1
+
+
+def test_a_gap_of_one_thick_slice_weighs_by_its_true_width():
+    stack = np.zeros((5, 3, 3), int)
+    stack[:2], stack[3:] = 1, 2
+    config = RunConfig().updated({"train.class_balance": False, "train.border_weight": 10.0, "train.border_sigma": 5.0})
+
+    def weight(spacing):
+        data = TrainingSet([replace(item(stack), spacing=spacing)], [], "objects", ())
+        return prepare_samples(data, config, SamplesOnDevice(CPU))[0].weights[2, 1, 1].item()
+
+    assert weight((0.5, 0.1, 0.1)) == pytest.approx(2.353, abs=5e-4)  # 1 + 10 exp(-(5 + 5)**2 / 50)
+    assert weight(None) == pytest.approx(10.231, abs=5e-4)  # 1 + 10 exp(-(1 + 1)**2 / 50)
+
+
+def test_depth_in_an_object_of_thick_slices_is_its_true_depth(tmp_path):
+    cell = np.zeros((3, 15, 15), np.int16)
+    cell[1, 1:14, 1:14] = 1
+    for name, array in (("images", cell.astype(np.uint8)), ("labels", cell)):
+        for number in range(2):
+            write(tmp_path / name / f"{number}.tif", Image(array, "ZYX", (0.4, 0.1, 0.1)))
+    (image,) = load_training_set(tmp_path, Normalization(), validation=0.5, target="distance").train
+    levels = image.target[1, 7]
+    assert levels[1:8].tolist() == [2, 4, 6, 8, 8, 8, 8]  # 1, 2, 3, then 4 px: the next slice is 4 px away
+
+
+def test_images_of_two_pixel_sizes_are_told(tmp_path):
+    folder = dataset(tmp_path, TWO_CELLS)
+    for number, step in enumerate((0.1, 0.1, 0.25)):
+        image = np.arange(TWO_CELLS.size, dtype=np.uint8).reshape(TWO_CELLS.shape)
+        write(folder / "images" / f"{number}.tif", Image(image, "YX", (step, step)), overwrite=True)
+    notes = load_training_set(folder, Normalization(), validation=str(folder)).notes
+    (told,) = [note for note in notes if "pixels differ in size" in note]
+    assert "0.1 x 0.1 um in" in told
+    assert "0.25 x 0.25 um in 2.tif" in told
 
 
 def test_where_labels_are_classes_the_parts_of_the_foreground_are_the_objects():

@@ -10,6 +10,8 @@ import tifffile
 
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
 from biounet.evaluation import evaluate, metric_groups, read_groups, to_csv, to_json
+from biounet.evaluation.pairing import FilePair
+from biounet.evaluation.reading import read_case
 from biounet.io import Image, write
 from biounet.metrics import METRICS, isbi2012, seg
 
@@ -442,3 +444,17 @@ def test_what_tells_no_groups_is_refused(three_images):
     (three_images / "groups.txt").write_text("name,group\n")
     with pytest.raises(DatasetError, match="holds no images; give a CSV file"):
         read_groups(three_images / "groups.txt")
+
+
+@pytest.mark.parametrize("changed", ["result.tif", "truth.tif"])
+def test_files_that_change_while_they_are_read_are_not_scored(tmp_path, monkeypatch, changed):
+    result, truth = save(tmp_path / "result.tif", FOUND), save(tmp_path / "truth.tif", CELLS)
+
+    def interrupted(pair, **options):
+        write(tmp_path / changed, Image(np.zeros((9, 9), np.uint8), "YX"), overwrite=True)
+        return read_case(FilePair("other", result.with_name("kept.tif"), (truth.with_name("kept.tif"),)), **options)
+
+    save(tmp_path / "kept.tif", CELLS)
+    monkeypatch.setattr("biounet.evaluation.read_case", interrupted)
+    with pytest.raises(ImageError, match=f"{changed} changed while it was scored"):
+        evaluate(result, truth)

@@ -8,7 +8,7 @@ import pytest
 
 from biounet.config import ModelConfig
 from biounet.core.boxes import Box
-from biounet.core.errors import ConfigError
+from biounet.core.errors import ConfigError, ImageError
 from biounet.data.normalize import Normalization
 from biounet.inference.job import Job, JobSettings, load_ensemble
 from biounet.inference.model import load_model
@@ -41,6 +41,14 @@ def test_tiles_that_were_sent_are_those_of_the_whole_image(settings):
     model = load_model(settings.models[0])
     for frame, pixels in zip(result, whole, strict=True):
         np.testing.assert_allclose(frame, model.predict(pixels)[1], atol=1e-6)
+
+
+def test_a_tile_that_is_no_number_is_told_by_image_frame_and_place(settings):
+    with Job(settings, load_ensemble(settings), step=(16, 16)) as job:
+        last = list(job.tasks(1))[-1]
+        job.net = lambda inputs, output: np.full((len(inputs), 2, *output), np.nan, np.float32)
+        with pytest.raises(ImageError, match=r"in.tif: .*NaN or infinity at T 1, Y 16 to 20, X 16 to 30"):
+            list(job.run([last], lambda task, pixels: pytest.fail("it was stored")))
 
 
 @pytest.mark.parametrize(("confidence", "channels"), [(False, 1), (True, 2)])

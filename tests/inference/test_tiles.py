@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biounet.core.boxes import ArrayReader, Box
-from biounet.core.errors import ShapeError
+from biounet.core.errors import ImageError, ShapeError
 from biounet.core.geometry import Geometry
-from biounet.inference.tiles import mirrored_indices, plan_tiles, read_mirrored
+from biounet.inference.tiles import check_tile, mirrored_indices, plan_tiles, read_mirrored
 from biounet.models.receptive_field import nearest_sizes, unet_geometry, valid_output_size
 
 
@@ -117,3 +117,12 @@ def brute_mirror(at: int, size: int) -> int:
 def test_wrong_number_of_axes_is_said():
     with pytest.raises(ShapeError, match="2 spatial axes, the image has 3"):
         plan_tiles((8, 8, 8), (8, 8, 8), unet_geometry(((2, 2),), padded=True))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_tile_that_is_not_finite_is_refused_with_its_place(value):
+    result = np.zeros((2, 3, 4, 5), np.float32)
+    check_tile(result, Box((0, 8, 16), (3, 12, 21)))
+    result[1, 2, 3, 4] = value
+    with pytest.raises(ImageError, match=r"NaN or infinity at Z 0 to 3, Y 8 to 12, X 16 to 21; try"):
+        check_tile(result, Box((0, 8, 16), (3, 12, 21)))

@@ -134,3 +134,15 @@ def test_other_axes_than_those_of_the_file_are_refused(tmp_path):
     write(tmp_path / "a.png", Image(numbered((8, 9)), "YX"))
     with pytest.raises(ImageError, match=r"a\.png: its axes are YX, not ZYX"):
         read(tmp_path / "a.png", axes="ZYX")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_labels_are_the_numbers_in_the_file(tmp_path, bits):
+    numbers = (np.arange(48).reshape(6, 8) % min(2**bits, 16)).astype(np.uint8)
+    path = tmp_path / "labels.png"
+    if bits == 1:
+        PIL.Image.fromarray(numbers.astype(bool)).save(path)
+    else:
+        factor = {2: 85, 4: 17, 8: 1}[bits]  # Pillow divides again when it writes few bits
+        PIL.Image.fromarray(numbers * np.uint8(factor)).save(path, bits=bits)
+    np.testing.assert_array_equal(read(path, labels=True).array, numbers)

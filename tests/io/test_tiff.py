@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from biounet.core.boxes import Box
-from biounet.core.errors import ImageError, OutputError, ShapeError
+from biounet.core.errors import ImageError, LabelError, OutputError, ShapeError
 from biounet.io import Image, create, open_lazily, read, write
 
 LAWS = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -428,3 +428,11 @@ def test_results_tell_their_pixel_size_in_tags_too(tmp_path):
         tags = file.pages.first.tags
         assert tags["XResolution"].value[0] / tags["XResolution"].value[1] == pytest.approx(50_000)
         assert tags["ResolutionUnit"].value == 3
+
+
+def test_labels_that_went_through_jpeg_are_refused(tmp_path):
+    path, pixels = tmp_path / "a.tif", np.zeros((64, 64), np.uint8)
+    tifffile.imwrite(path, pixels, compression="jpeg")
+    np.testing.assert_array_equal(read(path).array, pixels)
+    with pytest.raises(LabelError, match=r"a\.tif: its JPEG compression changes label numbers"):
+        read(path, labels=True)

@@ -2,6 +2,8 @@
 
 import json
 import pickletools
+import random
+import warnings
 
 import numpy as np
 import pytest
@@ -11,11 +13,16 @@ from safetensors.torch import save_file
 
 from architectures import settings_of
 from biounet.config import ModelConfig
-from biounet.core.errors import ModelFileError, OutputError
-from biounet.data.normalize import Normalization
+from biounet.config.object_rules import ObjectRules
+from biounet.core.errors import BiounetError, ModelFileError, OutputError
+from biounet.data.normalize import NORMALIZATIONS, Normalization
+from biounet.inference.model import load_model
 from biounet.models import MODELS, build
 from biounet.models import model_file as modelfile
 from biounet.models.model_file import FORMAT, ModelCard, load_network, read_card, save_network
+from forge import damages
+from forge import read as read_forged
+from forge import write as write_forged
 
 SMALL = {"width": 2, "depth": 1}
 
@@ -180,3 +187,89 @@ def test_a_missing_file_is_said(tmp_path):
     refused(tmp_path / "nothing.safetensors", "is missing")
     with pytest.raises(ModelFileError, match=r"model.safetensors is missing"):
         load_network(tmp_path)
+
+
+def forged(tmp_path, number):
+    """A small model of one of three kinds, for which all settings have a value."""
+    config, card = [
+        (ModelConfig(**SMALL, norm="batch"), {"normalization": Normalization(offset=(100.0,), scale=(50.0,))}),
+        (
+            ModelConfig(width=2, depth=2, classes=8, pooling=((2, 2), (1, 2)), coarse=2),
+            {
+                "normalization": NORMALIZATIONS["percentile"],
+                "target": "distance",
+                "rules": ObjectRules(target="distance", second_seed=0.3, largest_hole=20),
+                "smoothing": 2,
+                "temperature": 1.5,
+            },
+        ),
+        (
+            ModelConfig(**SMALL, classes=1),
+            {
+                "normalization": Normalization(),
+                "target": "image",
+                "target_normalization": Normalization(offset=(10.0,), scale=(3.0,)),
+            },
+        ),
+    ][number]
+    save_network(tmp_path / "whole.safetensors", build(config), ModelCard(model=config, spacing=(0.5, 0.5), **card))
+    return read_forged(tmp_path / "whole.safetensors")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_forged_model_is_refused_in_one_line_or_gives_finite_results(tmp_path, number):
+    image = np.random.default_rng(0).integers(0, 255, (1, 24, 28)).astype(np.uint8)
+    all_damages = damages(*forged(tmp_path, number))
+    messages = []
+    for turn, (name, tensors, card) in enumerate(random.Random(number).sample(all_damages, 40)):
+        path = tmp_path / f"{turn}.safetensors"
+        write_forged(path, tensors, card)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # numbers that overflow on their way
+                assert np.isfinite(load_model(path).predict(image)).all(), name
+        except BiounetError as error:
+            messages.append(str(error))
+    assert not any("\n" in message for message in messages)
+    assert len(messages) > 20  # most damages are seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"smoothing": 10**9}, "smoothing: .*64, got 1000000000"),
+        ({"threshold": 1e308}, "threshold: .*1, got 1e"),
+        ({"threshold": float("nan")}, "threshold: .*finite"),
+        ({"temperature": 0}, "temperature"),
+        ({"spacing": [0.5, -1]}, "spacing.1"),
+        ({"normalization": {"offset": [1.0], "scale": [0.0]}}, "scale must be positive"),
+        ({"normalization": {"offset": [float("nan")], "scale": [1.0]}}, "normalization.offset.0: .*finite|offset must"),
+        ({"normalization": {"offset": [1.0, 2.0], "scale": [1.0, 2.0]}}, "normalization has 2 channels"),
+        ({"target": "border"}, "target border needs 3 classes"),
+        ({"target": "image"}, "needs a target_normalization of 2 channels"),
+        ({"target": "foreground", "rules": {"target": "border"}}, "rules are for target border"),
+        ({"model": {**SMALL, "width": 10**30}}, "model.width"),
+        ({"model": {**SMALL, "dropout": float("nan")}}, "model.dropout"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(tmp_path, changes, words):
+    path = save(tmp_path / "m.safetensors")
+    change_header(path, **changes)
+    refused(path, words)
+
+
+def test_a_width_that_the_file_does_not_hold_takes_no_memory(tmp_path, monkeypatch):
+    path = save(tmp_path / "m.safetensors")
+    change_header(path, model={"width": 3000, "max_width": 30000, "depth": 4})
+    monkeypatch.setattr(modelfile, "build", None)  # whatever calls it, fails otherwise
+    with pytest.raises(ModelFileError, match=r"of unet, width 3000, .* by the settings"):
+        load_network(path)
+
+
+def test_weights_that_are_no_numbers_are_refused_by_name(tmp_path):
+    path = save(tmp_path / "m.safetensors")
+    net, card = load_network(path)
+    net.head.weight.data[0, 0] = float("nan")
+    save_network(path, net, card, overwrite=True)
+    with pytest.raises(ModelFileError, match=r"m.safetensors: weights must be finite.*head.weight holds nan"):
+        load_network(path)

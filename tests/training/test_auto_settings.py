@@ -45,9 +45,21 @@ def test_objects_are_found_where_few_images_have_any():
     assert (found.objects, found.diameter) == (1, 2.0)
 
 
-def test_images_of_several_pixel_sizes_have_none():
-    items = [objects([[0, 1]], (1.0, 1.0)), objects([[0, 1]], (2.0, 2.0))]
-    assert Fingerprint.of(TrainingSet(items, [], "objects", ())).spacing is None
+@pytest.mark.parametrize(("sizes", "middle"), [((1.0, 2.0, 4.0), (2.0, 2.0)), ((1.0, None, 4.0), None)])
+def test_of_several_pixel_sizes_the_median_counts_if_all_are_known(sizes, middle):
+    items = [objects([[0, 1]], size and (size, size)) for size in sizes]
+    assert Fingerprint.of(TrainingSet(items, [], "objects", ())).spacing == middle
+
+
+def test_objects_in_thick_slices_are_as_long_as_they_are_and_so_are_gaps():
+    labels = np.zeros((8, 6, 6), int)
+    labels[:3, 2:4, 2:4], labels[6:, 2:4, 2:4] = 1, 2  # 3 and 2 slices, 3 between them: 12 px at 4 px per slice
+    flat, thick = (
+        Fingerprint.of(TrainingSet([objects(labels, spacing)], [], "objects", ()))
+        for spacing in (None, (0.4, 0.1, 0.1))
+    )
+    assert (flat.diameter, thick.diameter) == pytest.approx((2.9, 11.6))  # 90 % of the way from 2 to 3 slices
+    assert (flat.touching, thick.touching) == (1, 0)
 
 
 @pytest.mark.parametrize(("diameter", "depth"), [(30, 4), (112, 4), (113, 5), (1000, 6)])

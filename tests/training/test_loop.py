@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 
 from biounet.config import RunConfig, TrainConfig
-from biounet.core.errors import TrainingError
+from biounet.core.errors import ImageError, TrainingError
 from biounet.data.patches import PatchSampler
 from biounet.models.model_file import load_network, read_card
 from biounet.training import loop as train
@@ -81,8 +81,19 @@ def test_a_stopped_run_leaves_a_usable_model(tmp_path):
 
 def test_a_loss_that_is_no_number_ends_the_run_with_its_cause(tmp_path):
     with pytest.raises(TrainingError, match="learning rate is likely too high"):
-        run(tmp_path / "run", train__learning_rate=1e30, train__optimizer="sgd", train__clip=None)
+        run(tmp_path / "run", train__learning_rate=1e6, train__optimizer="sgd", train__clip=None)
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_network_that_gives_no_numbers_on_held_out_images_ends_the_run(tmp_path):
+    def validate(net):
+        raise ImageError("the network gives NaN or infinity at Y 0 to 16, X 0 to 16")
+
+    with pytest.raises(TrainingError, match=r"after step 4 \(the network gives NaN .* learning rate"):
+        run(tmp_path / "run", validate=validate)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert [(row["step"], row["loss"]) for row in logged(tmp_path / "run")] == [("4", "nan")]
+    assert not list((tmp_path / "run").rglob("step-*"))
 
 
 def broken_at(monkeypatch, step, *, weights=False):

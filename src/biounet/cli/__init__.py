@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from biounet.cli.export import export
-from biounet.core.errors import BiounetError, ConfigError
+from biounet.core.errors import BiounetError, ConfigError, ProblemsError
 from biounet.core.places import check_working_folder, explained
 
 __all__ = ["app", "main"]
@@ -32,6 +32,12 @@ Minutes = Annotated[float | None, typer.Option(help="Wall-clock budget; 20 if no
 Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+DatasetPath = Annotated[Path | None, typer.Argument(help="Folder of images and labels.")]
+ImagesPath = Annotated[Path | None, typer.Option(help="Folder of images, in place of a dataset.")]
+LabelsPath = Annotated[Path | None, typer.Option(help="Folder of their labels; names may end in _mask and the like.")]
+Objects = Annotated[bool, typer.Option("--objects", help="Each number in the labels is one object.")]
+Classes = Annotated[str | None, typer.Option(metavar="A,B,..", help="Each number is a class; their names.")]
+IgnoreValue = Annotated[int | None, typer.Option(help="Number in the labels that means unknown, such as 255.")]
 Seed = Annotated[int | None, typer.Option(help="Of all chance in the run; 0 if not given.")]
 
 
@@ -51,8 +57,13 @@ def demo(
 
 @app.command()
 def check(
-    dataset: Annotated[Path, typer.Argument(help="Folder of images and labels.")],
+    dataset: DatasetPath = None,
     *,
+    images: ImagesPath = None,
+    labels: LabelsPath = None,
+    objects: Objects = False,
+    classes: Classes = None,
+    ignore_value: IgnoreValue = None,
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Minutes = None,
@@ -65,10 +76,14 @@ def check(
     seed: Seed = None,
 ) -> None:
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
+    from biounet.cli.label_options import meaning
     from biounet.cli.train import describe
     from biounet.config.resolve import resolve_settings
+    from biounet.data.layouts import dataset_path
 
-    changes = _given(model=model, validation=validation, precision=precision, seed=seed) | _assignments(set_ or [])
+    dataset = dataset_path(dataset, images, labels)
+    changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
+    changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
     settings = resolve_settings(changes, preset=preset, file=config, minutes=minutes, steps=steps)
     for line in describe(dataset, settings, device=device):
         typer.echo(line)
@@ -76,8 +91,13 @@ def check(
 
 @app.command()
 def train(
-    dataset: Annotated[Path, typer.Argument(help="Folder of images and labels.")],
+    dataset: DatasetPath = None,
     *,
+    images: ImagesPath = None,
+    labels: LabelsPath = None,
+    objects: Objects = False,
+    classes: Classes = None,
+    ignore_value: IgnoreValue = None,
     out: Annotated[Path, typer.Option(help="Folder of the run; new, unless --resume.")],
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
@@ -95,9 +115,13 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.")] = False,
 ) -> None:
     """Train a network on annotated images."""
+    from biounet.cli.label_options import meaning
     from biounet.config.resolve import resolve_settings
+    from biounet.data.layouts import dataset_path
 
-    changes = _given(model=model, validation=validation, precision=precision, seed=seed) | _assignments(set_ or [])
+    dataset = dataset_path(dataset, images, labels)
+    changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
+    changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
@@ -172,6 +196,7 @@ def evaluate(
             metavar="FILE.csv|IMAGES", help="Score groups, too: columns name,group; or grey and colour images."
         ),
     ] = None,
+    ignore_value: IgnoreValue = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Score results against annotations."""
@@ -185,6 +210,7 @@ def evaluate(
         csv_file=per_image,
         sections=sections,
         groups=groups,
+        ignore_value=ignore_value,
         overwrite=overwrite,
     )
 
@@ -223,6 +249,7 @@ def measure(
     rois: Annotated[bool, typer.Option("--rois", help="Write outlines for ImageJ and Fiji.")] = False,
     annotate: Annotated[int, typer.Option(min=0, help="List so many regions worth annotating next.")] = 0,
     region: Annotated[int, typer.Option(min=1, help="Pixels per side of such a region.")] = 256,
+    ignore_value: IgnoreValue = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Measure objects: a table, counts, pictures, and outlines for ImageJ."""
@@ -230,7 +257,8 @@ def measure(
 
     run_measurement(
         labels, out, image=image, probabilities=probabilities, model=model, axes=axes, by_section=by_section,
-        split=split, pictures=pictures, rois=rois, annotate=annotate, region=region, overwrite=overwrite,
+        split=split, pictures=pictures, rois=rois, annotate=annotate, region=region,
+        ignore_value=ignore_value, overwrite=overwrite,
     )  # fmt: skip
 
 
@@ -273,6 +301,8 @@ def main() -> None:
     except typer.TyperException as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
         _fail(f"{said.rstrip('.')}; see 'biounet --help' or 'biounet COMMAND --help'")
+    except ProblemsError as error:
+        _list(error)
     except BiounetError as error:
         _fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -284,6 +314,17 @@ def main() -> None:
         if why is None:
             raise
         _fail(f"{error.filename}: {why}" if error.filename else why)
+
+
+def _list(error: ProblemsError) -> None:
+    """End with a line for each problem, the first ones if there are many."""
+    from biounet.core.problems import LISTED
+
+    for each in error.problems[:LISTED]:
+        print(f"problem: {' '.join(str(each).split())}", file=sys.stderr)
+    others = len(error.problems) - LISTED
+    more = f" ({others} more are not listed)" if others > 0 else ""
+    _fail(f"{len(error.problems)} problems{more}; put them right and check again")
 
 
 def _fail(message: str, *, status: int = 2) -> None:

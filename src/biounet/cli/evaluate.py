@@ -26,6 +26,7 @@ def run_evaluation(
     csv_file: Path | None = None,
     sections: str | None = None,
     groups: Path | None = None,
+    ignore_value: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Score results against annotations.
@@ -38,6 +39,7 @@ def run_evaluation(
     json_file, csv_file : files to write the scores to, too
     sections : first:stop of a stack
     groups : a table of groups, or the images, as `biounet.evaluation.read_groups` takes them
+    ignore_value : number in the annotations that means unknown
     overwrite : bool
         Whether `json_file` and `csv_file` may be replaced.
     """
@@ -55,6 +57,7 @@ def run_evaluation(
             metrics=names,
             sections=read_sections(sections),
             groups=None if groups is None else read_groups(groups),
+            ignore_value=ignore_value,
             progress=lambda share: show(share, ""),
         )
     for note in scores.notes:

@@ -51,6 +51,7 @@ def run_measurement(
     rois: bool = False,
     annotate: int = 0,
     region: int = 256,
+    ignore_value: int | None = None,
     overwrite: bool = False,
 ) -> None:
     """Measure the objects of label images.
@@ -66,6 +67,7 @@ def run_measurement(
     split : number the pieces of objects apart, and write these labels
     pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
     annotate : how many regions of `region` pixels per side to list in ``annotate.csv``
+    ignore_value : number in the labels that is no object, but unknown
     overwrite : bool
 
     Raises
@@ -86,7 +88,8 @@ def run_measurement(
 
     def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
         path, pixels, shares = files_of_one
-        frames = open_frames(path, image=pixels, probabilities=shares, axes=axes, by_section=by_section, files=stack)
+        options: dict[str, Any] = {"axes": axes, "by_section": by_section, "ignore": ignore_value}
+        frames = open_frames(path, image=pixels, probabilities=shares, files=stack, **options)
         task.check_size(frames)
         return frames
 

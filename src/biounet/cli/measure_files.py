@@ -8,6 +8,7 @@ from biounet.cli.pair_files import Channels, MeasuredFiles, check_channels
 from biounet.cli.progress import progress, say
 from biounet.core.batch import Batch
 from biounet.io import plain_name
+from biounet.io.identity import unchanged
 from biounet.measurement.csv_files import empty_table, write_tables
 from biounet.measurement.frames import FrameTable, ObjectFrame
 
@@ -73,7 +74,8 @@ def measure_files(
             batch.finish(report=say)
 
     def _tables_of(each: MeasuredFiles) -> Iterator[FrameTable]:
-        with batch.noting(each[0]), ExitStack() as stack:
+        kept = unchanged(*each, verb="measured", remedy="run again with --overwrite", labels=True)
+        with batch.noting(each[0]), kept, ExitStack() as stack:
             frames = measure(opened(each, stack), plain_name(each[0]))
             yield from frames if len(files) == 1 else list(frames)
 

@@ -11,6 +11,7 @@ __all__ = ["ObjectRules"]
 
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Pixels = Annotated[int, Field(ge=0, le=2**40)]
 
 
 class ObjectRules(Settings):
@@ -29,7 +30,7 @@ class ObjectRules(Settings):
     """A pixel is foreground where the background is less probable than 1 minus this."""
     seed: Probability = 0.5
     """Threshold of seeds, on the probability of the interior, or on the mean level of distance, in [0, 1]."""
-    least_seed: Annotated[int, Field(ge=0)] = 0
+    least_seed: Pixels = 0
     """Smallest number of pixels of a seed."""
     peak: Probability = 0.0
     """Threshold, above `seed`, that a seed must reach somewhere, so that uncertain regions give no objects."""
@@ -38,9 +39,9 @@ class ObjectRules(Settings):
     second_seed: Probability | None = None
     """Lower threshold of seeds for components of the foreground without any, for dim objects. With 0 every component
     has an object; with ``None`` components without a seed have none."""
-    least_pixels: Annotated[int, Field(ge=0)] = 0
+    least_pixels: Pixels = 0
     """Smallest number of pixels of an object."""
-    largest_hole: Annotated[int, Field(ge=0)] | None = None
+    largest_hole: Pixels | None = None
     """Largest number of pixels of a hole that is filled. ``None``: all holes, 0: none."""
 
     @field_validator("target")

@@ -2,16 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from biounet.config.tasks import TARGETS_OF_TASKS
 
@@ -43,9 +34,16 @@ Chosen = Literal[
 UNPADDED = frozenset({"unet", "unet3d", "sliding-window"})
 """Architectures whose papers have unpadded convolutions."""
 
+MOST = 1e6
+"""No number of the settings that has a unit is larger: pixels, degrees, minutes, weights of a loss."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegativeFloat = Annotated[float, Field(ge=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+Factor = Annotated[float, Field(ge=1, le=100)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=MOST)]
+PositiveFloat = Annotated[float, Field(gt=0, le=MOST)]
+Channels = Annotated[int, Field(gt=0, le=2**16)]
+Count = Annotated[int, Field(gt=0, le=2**40)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Settings(BaseModel):
@@ -69,12 +67,12 @@ class ModelConfig(Settings):
     """A key of `biounet.models.MODELS`."""
     dims: Literal[2, 3] = 2
     """2 for images (Y, X), 3 for volumes (Z, Y, X)."""
-    in_channels: PositiveInt = 1
-    classes: PositiveInt = 2
+    in_channels: Channels = 1
+    classes: Channels = 2
     """Channels of the output: logits of two or more classes, or the channels of a target image."""
-    width: PositiveInt = 64
+    width: Channels = 64
     """Channels after the first convolution; each pooling doubles them."""
-    max_width: PositiveInt = 1024
+    max_width: Channels = 1024
     """No level has more channels than this."""
     depth: Annotated[int, Field(ge=1, le=8)] = 4
     """Number of poolings."""
@@ -147,7 +145,7 @@ class AugmentConfig(Settings):
 
     elastic: Fraction = 1.0
     """Probability of an elastic deformation."""
-    elastic_grid: Annotated[int, Field(ge=2)] = 3
+    elastic_grid: Annotated[int, Field(ge=2, le=1000)] = 3
     """Displacement vectors per axis of the coarse grid."""
     elastic_sigma: NonNegativeFloat = 10.0
     """Standard deviation of the displacement vectors; on small patches at most an eighth of the grid spacing."""
@@ -155,7 +153,7 @@ class AugmentConfig(Settings):
     """Largest rotation in the plane YX, in degrees."""
     mirror: bool = True
     """Mirror along Y, along X, and in volumes along Z, each with probability 1/2."""
-    scale: Annotated[float, Field(ge=1)] = 1.0
+    scale: Factor = 1.0
     """Largest magnification; drawn between 1/scale and scale, log-uniform."""
     shift: NonNegativeFloat = 0.0
     """Largest shift along each axis."""
@@ -163,9 +161,9 @@ class AugmentConfig(Settings):
     """Labels where a deformation reaches beyond the edge of the image: mirrored, or ignored."""
     brightness: NonNegativeFloat = 0.0
     """Largest offset, in standard deviations of the normalised image."""
-    contrast: Annotated[float, Field(ge=1)] = 1.0
+    contrast: Factor = 1.0
     """Largest contrast factor; drawn between 1/contrast and contrast, log-uniform."""
-    gamma: Annotated[float, Field(ge=1)] = 1.0
+    gamma: Factor = 1.0
     """Largest exponent on intensities brought to [0, 1]; drawn between 1/gamma and gamma, log-uniform."""
     noise: NonNegativeFloat = 0.0
     """Largest standard deviation of Gaussian noise, in standard deviations of the normalised image."""
@@ -178,15 +176,15 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """Training: sampling of patches, loss, optimiser, schedule and budget."""
 
-    steps: PositiveInt | None = None
+    steps: Count | None = None
     """Number of updates. Either this or `minutes`."""
     minutes: PositiveFloat | None = None
     """Wall-clock budget; the number of updates follows from a short measurement."""
-    seed: NonNegativeInt = 0
-    batch: PositiveInt = 1
-    patch: PositiveInt = 572
+    seed: Seed = 0
+    batch: Count = 1
+    patch: Count = 572
     """Pixels per axis of the network's input, brought to the nearest size that the network takes."""
-    patch_z: PositiveInt | None = None
+    patch_z: Count | None = None
     """The same along Z, for volumes; ``None`` means `patch`."""
     auto: tuple[Chosen, ...] = ()
     """Names of settings that training chooses by the images and the speed of the machine; those given are removed."""
@@ -218,12 +216,12 @@ class TrainConfig(Settings):
     """Decay per step of the running average of the weights that is validated and saved; 0 turns it off."""
     validation: Fraction | str = 1 / 6
     """Share of the images held out for validation, or the path of another dataset."""
-    validation_pixels: PositiveInt = 2**26
+    validation_pixels: Count = 2**26
     """Largest number of held-out pixels to validate on; of larger sets, evenly spread images are taken."""
     memory: Fraction = 0.5
     """Share of the memory of the machine, and of a GPU, that images may take. If they need more, patches are cut from
     files, or by the CPU."""
-    reports: PositiveInt = 10
+    reports: Count = 10
     """Number of times that a run validates and reports."""
     silver: bool = True
     """Learn also from the silver truth of a Cell Tracking Challenge set, computed annotations, where there is no gold
@@ -238,6 +236,10 @@ class TrainConfig(Settings):
     """What the network learns: ``classes``; of numbered objects one of `biounet.data.targets.TARGETS`; or ``image``, a
     target image, as for denoising. ``auto`` decides by the layout and the labels, and takes ``distance`` for objects,
     see docs/recipes.md; ``paper`` takes ``foreground``."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes, background included, as results and reports call them; kept in the model file."""
+    ignore_value: int | None = None
+    """Number in label files that means unknown, such as 255; such pixels are neither trained on nor scored."""
 
     @field_validator("target")
     @classmethod

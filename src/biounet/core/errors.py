@@ -8,6 +8,7 @@
     ├── LabelError (ValueError)          labels that are no labels: floats, wrong ids, nothing to learn
     ├── ImageError (ValueError)          a file that cannot be read as an image, or whose pixels are not numbers
     ├── DatasetError (ValueError)        a folder that is no dataset, or whose files do not pair
+    │   └── ProblemsError                several problems of one dataset
     ├── ModelFileError (ValueError)      a file that is no model of ours, torn, or of a newer version
     ├── MemoryBudgetError (ValueError)   a memory budget that the smallest plan does not fit
     ├── OutputError (OSError)            an output that exists, cannot be written, or a disk that is full
@@ -41,6 +42,7 @@ __all__ = [
     "MissingExtraError",
     "ModelFileError",
     "OutputError",
+    "ProblemsError",
     "ShapeError",
     "TrainingError",
     "need",
@@ -72,6 +74,19 @@ class ImageError(BiounetError, ValueError):
 
 class DatasetError(BiounetError, ValueError):
     """A folder is no dataset, or its files do not pair."""
+
+
+class ProblemsError(DatasetError):
+    """Several files of a dataset are missing or not as they should be.
+
+    Attributes
+    ----------
+    problems : the error of each
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[BiounetError] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class ModelFileError(BiounetError, ValueError):
@@ -119,7 +134,22 @@ class MissingExtraError(BiounetError, ImportError):
 
 
 # Import name of an optional library -> the extra of biounet that installs it.
-EXTRAS = {"zarr": "zarr", "distributed": "cluster", "roifile": "rois", "onnxruntime": "onnx", "yaml": "onnx"}
+EXTRAS = {
+    "zarr": "zarr",
+    "distributed": "cluster",
+    "roifile": "rois",
+    "onnxruntime": "onnx",
+    "yaml": "onnx",
+    "nibabel": "medical",
+    "nrrd": "medical",
+    "pydicom": "medical",
+    "nd2": "formats",
+    "czifile": "formats",
+    "pylibCZIrw": "formats",
+    "liffile": "formats",
+    "h5py": "formats",
+    "mrcfile": "formats",
+}
 
 
 def need(module: str) -> ModuleType:

@@ -1,6 +1,7 @@
 """Annotated images, in memory or read from files on demand: normalised pixels, labels, and the target to learn."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,30 @@ from biounet.data.normalize import Normalization
 from biounet.data.out_of_core import StripSizes, measure_whole, read_strips, strip_rows
 from biounet.data.statistics import ImageStatistics
 from biounet.data.targets import OF_WHOLE_OBJECTS, TARGETS
+from biounet.io.identity import FileIdentity, check_unchanged
 
-__all__ = ["AnnotatedFile", "AnnotatedImage", "AnnotatedImageReader", "AnnotatedSource", "OnDemandImages"]
+__all__ = [
+    "AnnotatedFile",
+    "AnnotatedImage",
+    "AnnotatedImageReader",
+    "AnnotatedSource",
+    "OnDemandImages",
+    "anisotropy",
+]
+
+
+def anisotropy(spacing: Sequence[float] | None, *, axes: int) -> tuple[float, ...]:
+    """Pixel size along each axis, divided by that along X, so that distances are in pixels along X.
+
+    >>> anisotropy((0.5, 0.1, 0.1), axes=3), anisotropy(None, axes=2)
+    ((5.0, 1.0, 1.0), (1.0, 1.0))
+    """
+    if spacing is None:
+        return (1.0,) * axes
+    return tuple(round(float(step / spacing[-1]), 6) for step in spacing)
+
+
+REMEDY = "train into a new folder"
 
 
 class AnnotatedSource(Protocol):
@@ -29,6 +52,10 @@ class AnnotatedSource(Protocol):
     @property
     def in_memory(self) -> bool:
         """Whether `read` returns at once, since no file must be read."""
+
+    @property
+    def anisotropy(self) -> tuple[float, ...]:
+        """Pixel size along each spatial axis, divided by that along X; 1 where the file does not tell it."""
 
     @property
     def statistics(self) -> ImageStatistics:
@@ -73,6 +100,11 @@ class AnnotatedImage:
     def in_memory(self) -> bool:
         """Always true."""
         return True
+
+    @property
+    def anisotropy(self) -> tuple[float, ...]:
+        """Pixel size along each spatial axis, divided by that along X; 1 where the file does not tell it."""
+        return anisotropy(self.spacing, axes=self.target.ndim)
 
     @cached_property
     def statistics(self) -> ImageStatistics:
@@ -124,6 +156,11 @@ class AnnotatedFile:
     def in_memory(self) -> bool:
         """Always false."""
         return False
+
+    @property
+    def anisotropy(self) -> tuple[float, ...]:
+        """Pixel size along each spatial axis, divided by that along X; 1 where the file does not tell it."""
+        return anisotropy(self.pair.spacing, axes=len(self.pair.shape) - 1)
 
     @cached_property
     def statistics(self) -> ImageStatistics:
@@ -196,11 +233,13 @@ class AnnotatedImageReader:
     def __init__(self, normalization: Normalization, target: str, *, sizes: StripSizes) -> None:
         self._normalization, self._target, self.sizes = normalization, target, sizes
         self._measured: dict[tuple[Path, int | None, int], Normalization] = {}
+        self._files: dict[Path, FileIdentity] = {}
 
     def read(self, dataset: Dataset, pair: Pair) -> AnnotatedImage:
         """Read one image, or some rows of one, normalised by the statistics of the whole image."""
-        normalization = self._normalization if pair.rows is None else self._measure(pair)
-        return self._annotated(pair, *dataset.load(pair), normalization)
+        with self._unchanged(pair):
+            normalization = self._normalization if pair.rows is None else self._measure(pair)
+            return self._annotated(pair, *dataset.load(pair), normalization)
 
     def strips(self, dataset: Dataset, pair: Pair, rows: int) -> Iterator[tuple[AnnotatedImage, slice]]:
         """Read one image in strips of `rows` rows, overlap included.
@@ -208,11 +247,21 @@ class AnnotatedImageReader:
         Objects that are cut by the edge of a strip are ignored, if the target depends on whole objects.
         """
         whole_objects = self._target in OF_WHOLE_OBJECTS
-        for strip in read_strips(dataset.load, pair, rows, whole_objects=whole_objects, sizes=self.sizes):
-            annotated = self._annotated(pair, strip.image, strip.labels, self._measure(pair))
-            if strip.cut.size:
-                annotated.target[np.isin(annotated.labels, strip.cut)] = IGNORE
-            yield annotated, strip.own
+        with self._unchanged(pair):
+            for strip in read_strips(dataset.load, pair, rows, whole_objects=whole_objects, sizes=self.sizes):
+                annotated = self._annotated(pair, strip.image, strip.labels, self._measure(pair))
+                if strip.cut.size:
+                    annotated.target[np.isin(annotated.labels, strip.cut)] = IGNORE
+                yield annotated, strip.own
+
+    @contextmanager
+    def _unchanged(self, pair: Pair) -> Iterator[None]:
+        """Refuse files that changed since they were read first: hashes, statistics and patches are of one image."""
+        files = [pair.image, *pair.labels]
+        known = [self._files.setdefault(path, FileIdentity.of_times(path, labels=True)) for path in files]
+        yield
+        for path, before in zip(files, known, strict=True):
+            check_unchanged(path, before, verb="learnt from", remedy=REMEDY, labels=True, quick=True)
 
     def _measure(self, pair: Pair) -> Normalization:
         """Normalization with the statistics of a whole image, of which a pair may be some rows."""
@@ -225,6 +274,9 @@ class AnnotatedImageReader:
         self, pair: Pair, image: NDArray[Any], labels: NDArray[Any], normalization: Normalization
     ) -> AnnotatedImage:
         """Normalise an image, and compute the target from its labels."""
-        target = np.maximum(TARGETS[self._target](labels) if self._target in TARGETS else labels, IGNORE)
+        target = labels
+        if self._target in TARGETS:
+            target = TARGETS[self._target](labels, spacing=anisotropy(pair.spacing, axes=labels.ndim))
+        target = np.maximum(target, IGNORE)
         normalised = normalization.measured(image).apply(image)
         return AnnotatedImage(pair.name, normalised, labels, target.astype(np.int64), pair.spacing)

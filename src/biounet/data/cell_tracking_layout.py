@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from biounet.core.errors import DatasetError
+from biounet.core.problems import Problems
 from biounet.data.dataset import Pair
 from biounet.data.layout import Layout, ResultNames, Truth
 from biounet.io import image_files
@@ -16,7 +17,7 @@ NAMES = ResultNames(folder=r".*_RES", image=r"t(\d+)\.tif", result="mask{}.tif",
 """The challenge wants ``01_RES/mask007.tif`` of ``01/t007.tif``, with numbers of 16 bits."""
 
 
-def _pairs(folder: Path, silver: bool) -> list[Pair] | None:
+def _pairs(folder: Path, silver: bool, problems: Problems) -> list[Pair] | None:
     """Pair ``01/tNNN.tif`` with ``01_GT/SEG/man_segNNN.tif`` or ``01_ST/SEG``; also 02, ...
 
     In ``01_GT/TRA/man_trackNNN.tif`` lie markers of all cells, also of those that lack in both.
@@ -30,8 +31,8 @@ def _pairs(folder: Path, silver: bool) -> list[Pair] | None:
     pairs = []
     for sequence, (gold, made) in truths.items():
         # Gold truth may lack cells, silver truth fewer, and markers tell which. Without gold, silver is all there is.
-        experts = [replace(pair, fill=silver) for pair in _pairs_of_sequence(sequence, gold, made)]
-        computed = _pairs_of_sequence(sequence, made, None) if silver or not gold.is_dir() else []
+        experts = [replace(pair, fill=silver) for pair in _pairs_of_sequence(sequence, gold, made, problems)]
+        computed = _pairs_of_sequence(sequence, made, None, problems) if silver or not gold.is_dir() else []
         if any(pair.section is not None for pair in experts):
             computed = []  # whole volumes do not go with single sections
         known = {pair.name for pair in experts}
@@ -93,6 +94,7 @@ def _notes(pairs: Sequence[Pair]) -> list[str]:
 
 CELL_TRACKING = Layout(
     name="Cell Tracking Challenge",
+    sign="01 with 01_GT/SEG or 01_ST/SEG",
     pairs=_pairs,
     images=_images,
     truths=_truths,
@@ -121,13 +123,14 @@ def _frames(folder: Path, kind: str) -> Iterator[tuple[Path, str, int | None]]:
         yield labels, match[1], int(match[2]) if match[2] else None
 
 
-def _pairs_of_sequence(images: Path, truth: Path, complete: Path | None) -> list[Pair]:
+def _pairs_of_sequence(images: Path, truth: Path, complete: Path | None, problems: Problems) -> list[Pair]:
     """Pair the annotated frames of a sequence; in volumes, sections may be annotated one by one."""
     pairs = []
     for labels, frame, section in _frames(truth, "man_seg"):
         image = images / f"t{frame}.tif"
         if not image.exists():
-            raise DatasetError(f"{labels} has no image; add {image} or move the labels away")
+            problems.add(DatasetError(f"{labels} has no image; add {image} or move the labels away"))
+            continue
         silver = None if complete is None else complete / f"man_seg{frame}.tif"
         pairs.append(
             Pair(

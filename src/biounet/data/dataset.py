@@ -52,6 +52,7 @@ class Pair:
         Which time point of the file, or Z where there is no time; ``None`` is all of it.
     rows : first and last but one row
         Which part along Y; ``None`` is all of it.
+    ignore : number in the label file that means unknown
     values : of the label file, those that stand for class 0, 1, ...
         Empty where the numbers are to be taken as they are.
     masks : bool
@@ -82,6 +83,7 @@ class Pair:
     kind: str = "classes"
     section: int | None = None
     rows: tuple[int, int] | None = None
+    ignore: int | None = None
     values: tuple[int, ...] = ()
     masks: bool = False
     complete: Path | None = None
@@ -123,12 +125,17 @@ class Dataset:
         In the order of their groups, sections and names.
     notes : tuple[str, ...]
         What a person should know of how the files were read.
+    sign : str
+        What the layout was recognised by.
+    class_names : of classes 0, 1, ..., where the dataset tells them
     """
 
     name: str
     layout: str
     pairs: tuple[Pair, ...]
     notes: tuple[str, ...] = ()
+    sign: str = ""
+    class_names: tuple[str, ...] = ()
 
     def load(self, pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
         """Read one image and its labels, or its target image; see `load`."""
@@ -182,7 +189,7 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     if pair.rows is not None and not pair.by_rows:
         labels, note = raw_labels(replace(pair, rows=None))
         return labels[..., slice(*pair.rows), :], note
-    labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows)
+    labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows, ignore=pair.ignore)
     if pair.complete is not None or pair.markers is not None:
         labels = _know_missing(labels, pair)
     return mark_margin(labels, pair.margin) if pair.margin else labels, note

@@ -3,39 +3,52 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.config.tasks import TASKS
 from biounet.core.errors import DatasetError, LabelError
-from biounet.core.words import printable
+from biounet.core.problems import Problems
 from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_missing, measure_reach
 from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers, strips
+from biounet.data.dsb2018_layout import in_doubt
 from biounet.data.label_files import region, spatial_shape
-from biounet.data.label_kind import MOST_GREYS, LabelStatistics, choose_kind, choose_values
-from biounet.data.layouts import recognise
-from biounet.io import LazyImage, open_lazily, read
+from biounet.data.label_kind import MOST_GREYS, LabelStatistics, check_doubts, choose_kind, choose_values
+from biounet.data.label_notes import explain_labels
+from biounet.data.layout import Layout
+from biounet.data.layouts import LAYOUTS, recognise
+from biounet.data.left_out import left_out
+from biounet.io import LazyImage, open_lazily, read, root_of
 
 __all__ = ["find_dataset"]
 
+
+FEW_FOLDERS = 100
+"""So many folders of images are searched for files that are left out."""
+
+MOST_PIXELS = 2**30
+"""Pixels of images, of all channels, that are read in search of bad ones."""
 
 Labels = tuple[NDArray[np.int32], str | None]
 """Labels, and what had to be converted."""
 
 
-def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = None) -> Dataset:
+def find_dataset(
+    path: Path | str, *, silver: bool = False, kind: str | None = None, ignore_value: int | None = None
+) -> Dataset:
     """Recognise a dataset and check that its files fit each other.
 
     Parameters
     ----------
-    path : a folder in one of `biounet.data.LAYOUTS`, or two files ``IMAGE,LABELS``
+    path : a folder in one of `biounet.data.LAYOUTS`, or two files or folders ``IMAGES,LABELS``
     silver : bool
         Of the Cell Tracking Challenge, take the computer-made labels of frames and cells that no expert
         labelled. Otherwise those frames are left out, and those cells are unknown.
     kind : classes or objects
         What label numbers mean. ``None``: what the layout says, or else their pieces do, and a note says so.
+    ignore_value : number in the labels that means unknown
 
     Returns
     -------
@@ -51,9 +64,12 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
     ImageError
         If a file cannot be read.
     LabelError
-        If labels are no integers, or there is but one class in all of them; or target images are labels.
+        If labels are no integers, or there is but one class in all of them; or target images are labels; or nobody
+        can know what their numbers mean, see `biounet.data.label_kind.check_doubts`.
     ShapeError
         If an image and its labels are of different size.
+    ProblemsError
+        If there are several of these; then the pixels of images are looked at, too.
 
     Examples
     --------
@@ -61,39 +77,91 @@ def find_dataset(path: Path | str, *, silver: bool = False, kind: str | None = N
     Traceback (most recent call last):
     biounet.core.errors.DatasetError: no/such/folder: there is no such folder; check the name
     """
-    layout, pairs = recognise(Path(path), silver)
-    pairs, channel_notes = _measure(pairs)
-    name = printable(Path(str(path).split(",")[0]).name)
-    if not pairs[0].task.has_labels:
-        pairs, target_notes = _measure_targets(pairs)
-        return Dataset(name, layout.name, tuple(pairs), (*channel_notes, *target_notes))
-    pairs = _measure_reach(pairs)
-    statistics, margin, label_notes = _read_all_labels(pairs, all_labelled=layout.all_labelled)
+    problems, path = Problems(), Path(path)
+    layout, pairs = recognise(path, silver, problems)
+    if ignore_value is not None:
+        pairs = [replace(pair, ignore=ignore_value) for pair in pairs]
+    pairs, notes = _measure(pairs, problems)
+    dataset = Dataset(path.name, layout.name, tuple(pairs), tuple(notes), layout.sign)
+    with problems.noting():
+        if pairs and pairs[0].task.has_labels:
+            dataset = _understand(dataset, layout, kind, problems)
+        elif pairs:
+            dataset = _with_targets(dataset, problems)
+    if problems:
+        _look_at_pixels(pairs, problems)
+        problems.finish(path.name)
+    others = [] if "," in str(path) else _folders_of(pairs)
+    more = (*dataset.notes, *layout.notes(dataset.pairs), *left_out(others))
+    return replace(dataset, notes=more, class_names=layout.class_names(path))
+
+
+def _folders_of(pairs: Sequence[Pair]) -> list[Path]:
+    """Folders of images, where these are few."""
+    folders = list(dict.fromkeys(root_of(pair.image).parent for pair in pairs))
+    return folders if len(folders) <= FEW_FOLDERS else []
+
+
+def _understand(dataset: Dataset, layout: Layout, kind: str | None, problems: Problems) -> Dataset:
+    """Read all labels, and find out what their numbers mean."""
+    pairs = _measure_reach(dataset.pairs, problems)
+    if layout is LAYOUTS["DSB 2018"]:
+        doubt = in_doubt(pairs)
+        if doubt and kind is None:
+            raise LabelError(doubt)
+        pairs = [replace(pair, masks=pair.masks and not (doubt and kind == "classes")) for pair in pairs]
+    statistics, margin, notes = _read_all_labels(pairs, all_labelled=layout.all_labelled, problems=problems)
+    if problems and not statistics:
+        return dataset
     likely = pairs[0].kind if layout.says_kind else choose_kind(statistics)
     guessed, kind = kind is None and not layout.says_kind, kind or likely
+    if guessed:
+        check_doubts(statistics, kind)
     values = choose_values(statistics, kind) if statistics else ()
     pairs = [replace(pair, kind=kind, values=values, margin=margin) for pair in pairs]
-    notes = [*channel_notes, *label_notes, *_explain(kind, values, statistics, guessed), *layout.notes(pairs)]
-    return Dataset(name, layout.name, tuple(pairs), tuple(notes))
+    notes = [*dataset.notes, *notes, *explain_labels(kind, values, statistics, guessed=guessed)]
+    return replace(dataset, pairs=tuple(pairs), notes=tuple(notes))
 
 
-def _measure(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+def _with_targets(dataset: Dataset, problems: Problems) -> Dataset:
+    """Open all target images."""
+    pairs, notes = _measure_targets(dataset.pairs, problems)
+    return replace(dataset, pairs=tuple(pairs), notes=(*dataset.notes, *notes))
+
+
+def _look_at_pixels(pairs: Sequence[Pair], problems: Problems) -> None:
+    """Read the images of a dataset that is refused anyway, as far as they are few, so that bad pixels are told, too."""
+    left = MOST_PIXELS
+    for pair in pairs:
+        left -= prod(pair.shape)
+        if left < 0:
+            return
+        with problems.noting(), open_lazily(pair.image) as file:
+            file.read(region(file, pair.section, None))
+
+
+def _measure(pairs: Sequence[Pair], problems: Problems) -> tuple[list[Pair], list[str]]:
     """Divide time series into frames, set shapes and spacings, and choose the channels; all images are opened."""
     opened: list[Pair] = []
     channels: dict[int, Pair] = {}
     coloured = False
     for pair in pairs:
-        with open_lazily(pair.image) as file:
+        with problems.noting(), open_lazily(pair.image) as file:
             frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)
             count = file.shape[file.axes.index("C")] if "C" in file.axes else 1
             shape = (count, *spatial_shape(file, frames[0].section))
             spacing = file.spacing and file.spacing[1 - len(shape) :]
             coloured = coloured or (count == 3 and _has_colours(file, replace(frames[0], shape=shape)))
-        channels.setdefault(count, pair)
-        opened += [replace(frame, shape=shape, spacing=spacing) for frame in frames]
+            channels.setdefault(count, pair)
+            opened += [replace(frame, shape=shape, spacing=spacing) for frame in frames]
     if len(channels) > 1 and not set(channels) <= {1, 3}:
         (few, first), *_, (many, last) = sorted(channels.items())
-        raise DatasetError(f"{first.name} has {few} channels, {last.name} has {many}; bring all images to the same")
+        problems.add(
+            DatasetError(f"{first.name} has {few} channels, {last.name} has {many}; bring all images to the same")
+        )
+        return opened, []
+    if not opened:
+        return [], []
     wanted = (3 if coloured else 1) if set(channels) <= {1, 3} else next(iter(channels))
     notes = []
     others = sum(pair.shape[0] != wanted for pair in opened)
@@ -110,11 +178,15 @@ def _has_colours(file: LazyImage, frame: Pair) -> bool:
     return any(bool((part != part[:1]).any()) for part in channels)
 
 
-def _measure_targets(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+def _measure_targets(pairs: Sequence[Pair], problems: Problems) -> tuple[list[Pair], list[str]]:
     """Open all target images: check their sizes and that they are no labels, choose their channels."""
-    targets, notes = _measure([replace(pair, image=pair.labels[0], name=pair.labels[0].name) for pair in pairs])
+    named = [replace(pair, image=pair.labels[0], name=pair.labels[0].name) for pair in pairs]
+    targets, notes = _measure(named, problems)
+    if len(targets) < len(pairs):
+        return list(pairs), []
     for pair, target in zip(pairs, targets, strict=True):
-        check_sizes(pair, target.shape[1:])
+        with problems.noting():
+            check_sizes(pair, target.shape[1:])
     _refuse_labels([pair.labels[0] for pair in pairs])
     measured = [replace(pair, target_channels=target.channels) for pair, target in zip(pairs, targets, strict=True)]
     return measured, [f"of targets, {note}" for note in notes]
@@ -134,16 +206,19 @@ def _refuse_labels(targets: Sequence[Path]) -> None:
     )
 
 
-def _measure_reach(pairs: Sequence[Pair]) -> list[Pair]:
+def _measure_reach(pairs: Sequence[Pair], problems: Problems) -> list[Pair]:
     """Measure in all images that have markers how far the cells with an outline reach from theirs."""
     along_z = along_yx = 0
+    good = []
     for pair in pairs:
-        _check_truths(pair)
-        if pair.markers is not None:
-            (labels, _), markers = raw_labels(replace(pair, markers=None, fill=True)), read_markers(pair)
-            reach = measure_reach(labels, markers)
-            along_z, along_yx = max(along_z, reach[0]), max(along_yx, reach[1])
-    return [replace(pair, reach=(along_z, along_yx)) for pair in pairs]
+        with problems.noting():
+            _check_truths(pair)
+            if pair.markers is not None:
+                (labels, _), markers = raw_labels(replace(pair, markers=None, fill=True)), read_markers(pair)
+                reach = measure_reach(labels, markers)
+                along_z, along_yx = max(along_z, reach[0]), max(along_yx, reach[1])
+            good.append(pair)
+    return [replace(pair, reach=(along_z, along_yx)) for pair in good]
 
 
 def _check_truths(pair: Pair) -> None:
@@ -154,7 +229,9 @@ def _check_truths(pair: Pair) -> None:
             check_sizes(replace(pair, labels=(path,)), spatial_shape(file, pair.section))
 
 
-def _read_all_labels(pairs: Sequence[Pair], *, all_labelled: bool) -> tuple[list[LabelStatistics], int, list[str]]:
+def _read_all_labels(
+    pairs: Sequence[Pair], *, all_labelled: bool, problems: Problems
+) -> tuple[list[LabelStatistics], int, list[str]]:
     """Count the labels, check their sizes, find the margin without labels, and collect what had to be converted."""
     statistics: list[LabelStatistics] = []
     fields: list[FieldStatistics] = []
@@ -163,17 +240,18 @@ def _read_all_labels(pairs: Sequence[Pair], *, all_labelled: bool) -> tuple[list
     for pair in pairs:
         if pair.masks:  # many small files, each an object: `load` checks them
             continue
-        parts: Iterable[Labels] = label_strips(pair)
-        if not all_labelled:  # whole images tell which objects have no label
-            labels, note = raw_labels(pair)
-            check_sizes(pair, labels.shape)
-            parts = [(labels, note)]
-            fields.append(FieldStatistics.of(labels))
-            unlabelled.append(_count_unlabelled(pair, labels))
-        conversions: set[str] = set()
-        statistics.append(LabelStatistics.of(pair.labels[0], _noted(parts, conversions)))
-        for note in conversions:
-            converted[note].append(pair.labels[0])
+        with problems.noting():
+            parts: Iterable[Labels] = label_strips(pair)
+            if not all_labelled:  # whole images tell which objects have no label
+                labels, note = raw_labels(pair)
+                check_sizes(pair, labels.shape)
+                parts = [(labels, note)]
+                fields.append(FieldStatistics.of(labels))
+                unlabelled.append(_count_unlabelled(pair, labels))
+            conversions: set[str] = set()
+            statistics.append(LabelStatistics.of(pair.labels[0], _noted(parts, conversions)))
+            for note in conversions:
+                converted[note].append(pair.labels[0])
     unknown, pixels = (sum(getattr(image, what) for image in statistics) for what in ("unknown", "pixels"))
     notes = [f"{len(set(files))} label files hold {note}, e.g. {files[0].name}" for note, files in converted.items()]
     notes += _explain_unlabelled(unlabelled, pixels)
@@ -217,27 +295,3 @@ def _explain_unlabelled(unlabelled: Sequence[tuple[int, int]], pixels: int) -> l
         f"background around these markers is unknown ({around / pixels:.1%} of all label pixels), as far as "
         "outlined cells reach from theirs and a quarter farther"
     ]
-
-
-def _explain(kind: str, values: tuple[int, ...], statistics: Sequence[LabelStatistics], guessed: bool) -> list[str]:
-    """Say what the labels were taken for."""
-    notes = []
-    if values:
-        classes = ", ".join(str(number) for number in range(len(values)))
-        notes.append(f"label values {', '.join(map(str, values))} are read as classes {classes}")
-    if guessed:
-        pieces = sum(image.pieces for image in statistics)
-        other = next(task for task in TASKS.values() if task.has_labels and task.name != kind)
-        notes.append(
-            f"each label number is taken for {TASKS[kind].numbers} ({pieces} pieces in all); "
-            f"train.target={other.target} says otherwise"
-        )
-    in_pieces = [(image.path.name, *each) for image in statistics for each in image.in_pieces]
-    if TASKS[kind].numbered and in_pieces:
-        (name, number, pieces), images = in_pieces[0], sum(bool(image.in_pieces) for image in statistics)
-        notes.append(
-            f"objects in several unconnected pieces: {len(in_pieces)}, in {images} of {len(statistics)} images (number "
-            f"{number} of {name} is in {pieces}); each is kept as one object, biounet measure LABELS --out FOLDER "
-            "--split numbers the pieces apart"
-        )
-    return notes

@@ -63,7 +63,11 @@ def spatial_shape(image: LazyImage, section: int | None) -> tuple[int, ...]:
 
 
 def read_labels(
-    path: Path, *, section: int | None = None, rows: tuple[int, int] | None = None
+    path: Path,
+    *,
+    section: int | None = None,
+    rows: tuple[int, int] | None = None,
+    ignore: int | None = None,
 ) -> tuple[NDArray[np.int32], str | None]:
     """Read labels as integers.
 
@@ -73,6 +77,7 @@ def read_labels(
     section : of a stack or a time series, from 0
         ``None`` reads all. A file without such an axis is the section.
     rows : first and last but one row to read
+    ignore : number in the file that means unknown, too
 
     Returns
     -------
@@ -86,7 +91,7 @@ def read_labels(
     ImageError
         If the file cannot be read.
     LabelError
-        If it holds colours, fractions, numbers above 2^31 - 1, or is a JPEG, which changes labels.
+        If it holds colours, fractions, numbers above 2^31 - 1, or is compressed as JPEG, which changes labels.
     """
     form = format_of(path)
     if not form.exact:
@@ -103,7 +108,10 @@ def read_labels(
         raise LabelError(f"{path}: label {array.max()} does not fit 31 bits; renumber the labels from 1")
     if array.dtype.kind == "f":
         array, note = _whole_numbers(array, path), "floats that are whole numbers, read as integers"
-    return (array if array.dtype.kind in "ub" else np.maximum(array, IGNORE)).astype(np.int32), note
+    labels = (array if array.dtype.kind in "ub" else np.maximum(array, IGNORE)).astype(np.int32)
+    if ignore is not None:
+        labels[labels == ignore] = IGNORE
+    return labels, note
 
 
 def merge_masks(paths: Sequence[Path]) -> NDArray[np.int32]:

@@ -1,6 +1,6 @@
 """Label statistics: values and connected pieces in label images, and whether numbers are objects or classes."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -16,7 +16,7 @@ from biounet.config.tasks import TASKS
 from biounet.core.errors import LabelError
 from biounet.data.label_files import numbers_in
 
-__all__ = ["MOST_GREYS", "LabelStatistics", "choose_kind", "choose_values"]
+__all__ = ["MOST_GREYS", "LabelStatistics", "check_doubts", "choose_kind", "choose_values"]
 
 
 LARGEST_CLASS = 32
@@ -24,6 +24,21 @@ LARGEST_CLASS = 32
 
 MOST_GREYS = 16
 """So many grey values a picture of classes may have; a smoothed or compressed mask has more, and so has an image."""
+
+MANY_CLASSES = 12
+"""From so many classes on, background included, numbers of objects are as likely."""
+
+UNKNOWN = 255
+"""Number that many programs write where the class is not known."""
+
+THIN = 0.1
+"""Largest share of pixels inside of an area of one value, among those of the values of a smoothed edge."""
+
+WHITE = 128
+"""Grey value of a mask at least."""
+
+RINGING = 16
+"""So far from black and white the pixels of a mask lie after lossy compression."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,8 @@ class LabelStatistics:
     in_order: bool = False
     unknown: int = 0
     pixels: int = 0
+    inside: tuple[tuple[int, int, int], ...] = ()
+    """Of images with grey values: each value, its pixels, and those of them whose four neighbours have it, too."""
 
     @classmethod
     def of(cls, path: Path, strips: Iterable[NDArray[np.int32]]) -> "LabelStatistics":
@@ -58,7 +75,9 @@ class LabelStatistics:
         ((0, 3, 7), 3, ((3, 2),), False)
         """
         values, pieces, unknown, pixels = set[int](), _Pieces(), 0, 0
+        inside = np.zeros((2, UNKNOWN + 1), np.int64)
         for labels in strips:
+            inside += _count_inside(labels)
             values.update(numbers_in(labels).tolist())
             unknown, pixels = unknown + int((labels < 0).sum()), pixels + labels.size
             pieces.add(np.maximum(labels, 0))
@@ -66,7 +85,20 @@ class LabelStatistics:
         numbers, counts = np.unique(number_of, return_counts=True)
         several = zip(numbers[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True)
         in_order = bool((np.diff(number_of) > 0).all())
-        return cls(path, tuple(sorted(values)), len(number_of), tuple(several), in_order, unknown, pixels)
+        greys = [(value, *inside[:, value].tolist()) for value in np.flatnonzero(inside[0]).tolist()]
+        return cls(path, tuple(sorted(values)), len(number_of), tuple(several), in_order, unknown, pixels, tuple(greys))
+
+
+def _count_inside(labels: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Pixels of each grey value, and those whose four neighbours have it, too; zeros where there are no greys."""
+    largest = int(labels.max(initial=0))
+    if not LARGEST_CLASS < largest <= UNKNOWN:
+        return np.zeros((2, UNKNOWN + 1), np.int64)
+    down, right = labels[..., 1:, :] == labels[..., :-1, :], labels[..., 1:] == labels[..., :-1]
+    same = (down[..., 1:, 1:-1] & down[..., :-1, 1:-1]) & (right[..., 1:-1, 1:] & right[..., 1:-1, :-1])
+    middle = labels[..., 1:-1, 1:-1]
+    counted = (np.maximum(labels, 0), np.maximum(middle[same], 0))
+    return np.stack([np.bincount(values.ravel(), minlength=UNKNOWN + 1) for values in counted])
 
 
 @dataclass
@@ -142,6 +174,61 @@ def choose_kind(statistics: Collection[LabelStatistics]) -> str:
     same &= not all(image.in_order for image in statistics)
     allowed = 2.0 if max(used) > LARGEST_CLASS else 1.2
     return "objects" if pieces <= allowed * numbers and not same else "classes"
+
+
+def check_doubts(statistics: Collection[LabelStatistics], kind: str) -> None:
+    """Refuse numbers that may mean something else than what they are taken for, with the option that says it.
+
+    Raises
+    ------
+    LabelError
+        If a mask was smoothed or compressed, 255 may mean unknown, or there are so many classes that numbers of
+        objects are as likely.
+
+    Examples
+    --------
+    >>> check_doubts([LabelStatistics(Path("a.png"), (0, 1, 2, 255), 9)], "classes")
+    Traceback (most recent call last):
+    biounet.core.errors.LabelError: a.png: 255 stands beside 0, 1, 2: say --ignore-value 255 if it means unknown, --classes A,B,.. if it is a class, or --objects
+    """  # noqa: E501
+    used = tuple(sorted({value for image in statistics for value in image.values}))
+    small = [value for value in used if value <= LARGEST_CLASS]
+    if len(used) == len(small) + 1 and used[-1] == UNKNOWN and len(small) > 1:
+        path = next(image.path for image in statistics if UNKNOWN in image.values)
+        listed = ", ".join(map(str, small[:4])) + ", ..." * (len(small) > 4)
+        raise LabelError(
+            f"{path}: 255 stands beside {listed}: say --ignore-value 255 if it means unknown, --classes A,B,.. if it "
+            "is a class, or --objects"
+        )
+    numbered = TASKS[kind].numbered
+    if len(used) > 3 and WHITE <= used[-1] <= UNKNOWN and not (numbered and len(used) > WHITE):
+        _check_smoothing(statistics, used)
+    if numbered:
+        return
+    if len({0, *used}) >= MANY_CLASSES and len(used) <= LARGEST_CLASS:
+        path = max(statistics, key=lambda image: len(image.values)).path
+        raise LabelError(
+            f"{path}: {len(used)} numbers in all labels may be objects or classes: say --objects if each number is one "
+            "object, --classes A,B,.. (names, or how many) if it is a class"
+        )
+
+
+def _check_smoothing(statistics: Collection[LabelStatistics], used: Sequence[int]) -> None:
+    """Refuse grey values between those of a mask, which were made at edges by resizing, or by lossy compression."""
+    between, top = set(used[1:-1]), used[-1]
+    compressed = all(min(value, top - value) <= RINGING for value in between)
+    compressed &= used[-2] >= top - RINGING
+    pixels = [(count, inner) for image in statistics for value, count, inner in image.inside if value in between]
+    count, inner = (sum(each) for each in zip(*pixels, strict=True)) if pixels else (0, 0)
+    if inner > THIN * count and not compressed:
+        return
+    most = max(statistics, key=lambda image: len(image.values))
+    listed = ", ".join(map(str, used if len(used) <= MOST_GREYS else (*used[:8], "...", top)))
+    raise LabelError(
+        f"{most.path}: grey values {listed} look like a mask that was resized, smoothed or compressed with loss, since "
+        "those between are found at edges only; save it without interpolation, or say --classes A,B,.. or --objects if "
+        "all are meant"
+    )
 
 
 def choose_values(statistics: Collection[LabelStatistics], kind: str) -> tuple[int, ...]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from biounet.core.problems import Problems
 from biounet.data.dataset import Pair
-from biounet.io import images_by_name
+from biounet.io import images_by_name, plain_name
 
 __all__ = ["Layout", "ResultNames", "Truth"]
 
@@ -27,6 +28,8 @@ class Truth:
     """Each file is the mask of one object."""
     section: int | None = None
     """Which Z of the result the labels show, from 0; ``None`` is all of it."""
+    ignore: int | None = None
+    """Number that means unknown."""
     role: Literal["all", "extent", "markers"] = "all"
     """What the labels are good for: ``extent`` outlines some objects, ``markers`` says where all objects are."""
 
@@ -69,14 +72,22 @@ def _no_notes(pairs: Sequence[Pair]) -> list[str]:
     return []
 
 
+def _no_names(folder: Path) -> tuple[str, ...]:
+    """No names."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """A layout: where training finds pairs, prediction its images, and evaluation the truth and the results."""
 
     name: str
     """What people call the layout."""
-    pairs: Callable[[Path, bool], list[Pair] | None]
-    """(folder, whether computer-made labels are wanted) -> images with labels; ``None`` if the layout is another."""
+    sign: str
+    """What it is recognised by."""
+    pairs: Callable[[Path, bool, Problems], list[Pair] | None]
+    """(folder, whether computer-made labels are wanted, problems to add to) -> images with labels; ``None`` if the
+    layout is another."""
     images: Callable[[Path], Sequence[Path]]
     """Folder -> all images, labelled or not; empty if the layout is another."""
     truths: Callable[[Path, Path], list[Truth]]
@@ -85,6 +96,10 @@ class Layout:
     """Folder of results -> the files in it, by the keys of their truths."""
     names: ResultNames | None = None
     """Names of results, where they are not those of the images."""
+    result_name: Callable[[Path], str] = plain_name
+    """Image in a dataset -> name of its result without suffix."""
+    class_names: Callable[[Path], tuple[str, ...]] = _no_names
+    """Folder -> names of classes 0, 1, ..., where the dataset tells them."""
     says_kind: bool = True
     """The layout says whether numbers of labels are objects or classes; otherwise the labels do."""
     all_labelled: bool = True

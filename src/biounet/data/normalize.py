@@ -21,6 +21,10 @@ __all__ = ["NORMALIZATIONS", "Normalization", "measure", "sampling_step", "stati
 
 Kind = Literal["z-score", "percentile"]
 
+FLOAT = np.finfo(np.float32)
+MOST = 1e6
+"""Normalised intensities are no greater than this."""
+
 SAMPLES = 2**22
 """Most pixels per channel that statistics are computed from."""
 
@@ -63,8 +67,14 @@ class Normalization:
             raise ConfigError(f"percentiles must rise between 0 and 100, got {self.low} and {self.high}")
         if (self.offset is None) != (self.scale is None) or len(self.offset or ()) != len(self.scale or ()):
             raise ConfigError(f"offset and scale go together, one per channel, got {self.offset} and {self.scale}")
-        if not self.span > 0 or (self.bounds is not None and not self.bounds[0] < self.bounds[1]):
-            raise ConfigError(f"span must be positive and bounds must rise, got {self.span} and {self.bounds}")
+        if not 1 / MOST <= self.span <= MOST:
+            raise ConfigError(f"span must be positive, from {1 / MOST:g} to {MOST:g}, got {self.span}")
+        if self.bounds is not None and not -MOST <= self.bounds[0] < self.bounds[1] <= MOST:
+            raise ConfigError(f"bounds must rise between {-MOST:g} and {MOST:g}, got {self.bounds}")
+        if not all(abs(offset) <= FLOAT.max for offset in self.offset or ()):
+            raise ConfigError(f"offset must be numbers that float32 holds, got {self.offset}")
+        if not all(FLOAT.tiny <= scale <= FLOAT.max for scale in self.scale or ()):
+            raise ConfigError(f"scale must be positive numbers that float32 holds, got {self.scale}")
 
     def measured(self, image: np.ndarray) -> Self:
         """Normalisation with the statistics of a whole image (C, ...); returned as it is, if it has statistics.
@@ -195,6 +205,8 @@ def _channel_statistics(channel: np.ndarray, kind: Kind, low: float, high: float
     darkest, brightest = float(channel.min()), float(channel.max())
     if not math.isfinite(brightest - darkest):
         raise ImageError("pixels must be numbers, got NaN or infinity; replace them before training or prediction")
+    if max(-darkest, brightest) > FLOAT.max or 0 < brightest - darkest < MOST * FLOAT.tiny:
+        raise ImageError(f"pixels must be numbers that float32 holds, got {darkest:g} to {brightest:g}; scale them")
     if darkest == brightest:
         return darkest, 1.0
     if kind == "z-score":

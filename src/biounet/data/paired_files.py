@@ -4,8 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from biounet.core.errors import DatasetError
+from biounet.core.problems import Problems
 from biounet.data.dataset import Pair
 from biounet.data.layout import Truth
+from biounet.data.left_out import unread_images
+from biounet.data.names import match_names
 from biounet.io import images_by_name
 
 __all__ = ["file_in", "folder_in", "folders_in", "labels_folder", "pair_by_name", "truths_by_name"]
@@ -56,24 +59,32 @@ def truths_by_name(folder: Path) -> list[Truth]:
     return [Truth(key=name, files=(path,)) for name, path in sorted(images_by_name(folder).items())]
 
 
-def pair_by_name(images: Path, others: Path, what: str) -> list[Pair]:
-    """Pair the files of two folders by name without suffix.
+def pair_by_name(images: Path, others: Path, what: str, problems: Problems) -> list[Pair]:
+    """Pair the files of two folders by name, see `biounet.data.names.match_names`; what has no partner is a problem.
 
     Raises
     ------
     DatasetError
-        If a file has no partner.
+        If two files of a folder have one name, or there are no images but such that are not read here.
     """
-    by_stem, truth = images_by_name(images), images_by_name(others)
-    missing, extra = sorted(by_stem.keys() - truth.keys()), sorted(truth.keys() - by_stem.keys())
-    if missing:
+    by_stem, truth, unread = images_by_name(images), images_by_name(others), unread_images(images)
+    if not by_stem and unread:
         raise DatasetError(
-            f"{by_stem[missing[0]]} has no {what}{_more(missing)}; add {others.name}/{missing[0]}.tif "
-            "or move the image away"
+            f"{images}: its images are {', '.join(sorted({path.suffix for path in unread.values()}))}, a format that "
+            "is not read here; save them as .ome.tif"
         )
-    if extra:
-        raise DatasetError(f"{truth[extra[0]]} has no image{_more(extra)}; add it or move the {what} away")
-    return [Pair(image.name, image, (truth[stem],), image.name) for stem, image in by_stem.items()]
+    found = match_names(by_stem, truth)
+    for name in sorted(by_stem.keys() - found.keys()):
+        wanted = f"add {others.name}/{name}.tif or move the image away"
+        problems.add(DatasetError(f"{by_stem[name]} has no {what}; {wanted}"))
+    for name in sorted(truth.keys() - set(found.values())):
+        if name in unread:
+            problems.add(DatasetError(f"{unread[name]} is of a format that is not read here; save it as .ome.tif"))
+        else:
+            problems.add(DatasetError(f"{truth[name]} has no image; add it or move the {what} away"))
+    # In the order of the names without suffixes, so that a format or layout does not change what is learnt.
+    both = [(by_stem[stem], truth[found[stem]]) for stem in sorted(found)]
+    return [Pair(image.name, image, (labels,), image.name) for image, labels in both]
 
 
 def _named(folder: Path, name: str) -> list[Path]:
@@ -87,9 +98,3 @@ def _only(found: Iterable[Path]) -> Path | None:
     if len(paths) > 1:
         raise DatasetError(f"{paths[0]} and {paths[1].name} differ in upper and lower case only; keep one of them")
     return paths[0] if paths else None
-
-
-def _more(names: Iterable[str]) -> str:
-    """Say how many others there are."""
-    others = len(list(names)) - 1
-    return f", nor have {others} others" if others else ""

@@ -77,6 +77,8 @@ class PatchSampler:
         Tells the seed, the number of patches per batch, and the share of patches that is centred on classes in turn.
     device : of the batches
         None: the device of the samples. Otherwise a batch is drawn while the network learns from the one before.
+    anisotropy : of each sample, its pixel size along each axis, divided by that along X
+        The elastic deformation is as many times weaker along thick slices. Empty: pixels are squares or cubes.
     """
 
     samples: Samples
@@ -85,6 +87,7 @@ class PatchSampler:
     augment: AugmentConfig
     train: TrainConfig
     device: torch.device | None = None
+    anisotropy: Sequence[Sequence[float]] = ()
 
     @cached_property
     def label_indices(self) -> tuple[LabelIndex, ...]:
@@ -132,9 +135,10 @@ class PatchSampler:
         rng = generator(self.train.seed, step, index)
         number, centre = self._pixel_of_a_class(step, index) or (self._image_number(step, index), None)
         sample = self.samples[number]
+        spacing = self.anisotropy[number] if self.anisotropy else None
         for augment in (*repeat(self.augment, TRIES), self.augment.model_copy(update=STRAIGHT)):
             origin = self._draw_origin(rng, number, tuple(sample.image.shape[1:]), centre)
-            patch = augmented_patch(rng, sample, augment, origin=origin, size=self.size)
+            patch = augmented_patch(rng, sample, augment, origin=origin, size=self.size, spacing=spacing)
             if not self._is_sparse(number) or bool((self._output_part(patch.labels) >= 0).any()):
                 break
         return patch if patch.labels.is_floating_point() else patch._replace(labels=patch.labels.long())

@@ -1,5 +1,6 @@
 """Names of results: the file that the result of each image goes to, and the number type that a challenge expects."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,19 @@ import numpy as np
 
 from biounet.core.errors import ImageError, OutputError
 from biounet.core.places import check_output, real_path
-from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, images_in
-from biounet.io import format_of, is_folder_of_images, is_image, plain_name, suffixes
+from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, named_images
+from biounet.data.left_out import left_out
+from biounet.data.nnunet_layout import case_of
+from biounet.io import (
+    CHANNELS,
+    format_of,
+    images_at,
+    is_folder_of_images,
+    is_image,
+    of_channels,
+    plain_name,
+    suffixes,
+)
 
 __all__ = ["check_annotations", "label_type", "name_outputs"]
 
@@ -17,7 +29,9 @@ _NAMES = tuple(layout.names for layout in LAYOUTS.values() if layout.names is no
 """Names of results that challenges want."""
 
 
-def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> list[tuple[Path, Path]]:
+def name_outputs(
+    inputs: Sequence[Path], out: Path, *, save: str = "labels", as_one: bool = False
+) -> list[tuple[Path, Path]]:
     """Pair every image with the file that its result goes to.
 
     Parameters
@@ -27,6 +41,8 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
         A file if its name is that of an image, else a folder in which results have the names of their images. In a
         folder such as ``01_RES``, labels of frames of the Cell Tracking Challenge have the names that it wants.
     save : what is written
+    as_one : bool
+        A plate or another set of images is one input, since one of its images was selected.
 
     Raises
     ------
@@ -43,13 +59,14 @@ def name_outputs(inputs: Sequence[Path], out: Path, *, save: str = "labels") -> 
     ['01_RES/mask007.tif']
     """
     check_output(out, file=is_image(out))
-    images = [path for given in inputs for path in _images_in(given)]
+    named = _apart(list(dict.fromkeys(each for given in inputs for each in _images_in(given, as_one=as_one))))
+    images = [path for _, path in named]
     if is_image(out):
         if len(images) > 1:
             raise OutputError(f"{out} is one file, there are {len(images)} images; give a folder as --out")
         pairs = [(images[0], out)]
     else:
-        pairs = [(path, out / name) for path, name in zip(images, _names(images, out, save), strict=True)]
+        pairs = [(path, out / name) for path, name in zip(images, _names(named, out, save), strict=True)]
     taken: dict[Path, Path] = {}
     for path, target in pairs:
         if target in taken:
@@ -90,20 +107,52 @@ def label_type(path: Path, usual: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(next(dtypes, usual))
 
 
-def _names(images: Sequence[Path], out: Path, save: str) -> list[str]:
+def _names(named: Sequence[tuple[str, Path]], out: Path, save: str) -> list[str]:
     """Names of results in a folder: those that a challenge gives to all of them, or those of the images."""
     for names in _NAMES if save == "labels" else ():
-        given = [names.of(image, out) for image in images]
+        given = [names.of(image, out) for _, image in named]
         if None not in given:
             return [str(name) for name in given]
-    return [f"{plain_name(image)}{format_of(image).result}" for image in images]
+    return [f"{name}{_suffix(image, save)}" for name, image in named]
 
 
-def _images_in(given: Path) -> list[Path]:
-    """The images that an input stands for: itself, or those of a folder or dataset."""
+def _suffix(image: Path, save: str) -> str:
+    """Suffix of the result of an image: nnU-Net wants labels in files like its images."""
+    form = format_of(image)
+    if of_channels(image) and save in ("labels", "classes") and form.write is not None and form.exact:
+        return image.name.rpartition(CHANNELS)[2]
+    return form.result
+
+
+def _images_in(given: Path, *, as_one: bool) -> list[tuple[str, Path]]:
+    """The images that an input stands for, with the names of their results: itself, or those of a folder or dataset."""
     if not is_folder_of_images(given):
-        return [given]
-    found = images_in(given)
+        given = case_of(given)  # whoever names all files of nnU-Net means its cases
+        return [(plain_name(image), image) for image in ([given] if as_one else images_at(given))]
+    found = named_images(given)
     if not found:
-        raise ImageError(f"{given} holds no images; give files, folders or datasets of {', '.join(suffixes())}")
-    return list(found)
+        said = "; ".join(left_out([given]))
+        raise ImageError(
+            f"{given} holds no images{f' ({said})' if said else ''}; give files, folders or datasets of "
+            f"{', '.join(suffixes())}"
+        )
+    return found
+
+
+def _apart(named: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Images with names of results; those in ``CASE/images`` that share one have the name of their case."""
+    counts = Counter(name for name, _ in named)
+    cases = Counter(path.parents[1].resolve() for name, path in named if counts[name] > 1 and _in_case(path))
+
+    def name_of(name: str, path: Path) -> str:
+        if counts[name] == 1 or not _in_case(path):
+            return name
+        case = path.parents[1].resolve()
+        return case.name if cases[case] == 1 else f"{case.name}_{name}"
+
+    return [(name_of(name, path), path) for name, path in named]
+
+
+def _in_case(path: Path) -> bool:
+    """Whether an image lies in ``CASE/images``."""
+    return path.parent.name.lower() == "images" and len(path.parents) > 1

@@ -280,7 +280,10 @@ def _each(sample: Sample, change: Callable[[Tensor], Tensor]) -> Sample:
 def to_sample(annotated: AnnotatedImage, data: TrainingSet, config: RunConfig) -> Sample:
     """Tensors of an image, or of a strip of one, with its weight map (Ronneberger et al. 2015, equation 2).
 
-    `data` is the training set that the image belongs to: it tells what the classes weigh.
+    `data` is the training set that the image belongs to: it tells what the classes weigh. Distances are in pixels along
+    X. In a stack of slices five times as thick as pixels are wide, background in a gap of one slice has d1 = d2 = 5 and
+    weighs 1 + 10 exp(-(5 + 5)**2 / 50) = 2.353, where without the pixel size it would be
+    1 + 10 exp(-(1 + 1)**2 / 50) = 10.231.
     """
     if data.target_normalization is not None:
         return _image_sample(annotated, data.target_normalization)
@@ -290,7 +293,12 @@ def to_sample(annotated: AnnotatedImage, data: TrainingSet, config: RunConfig) -
     if train.border_weight or train.class_balance:
         balance = balance_classes(data.counts[1:]) if train.class_balance else np.ones(data.classes, np.float32)
         drawn = weight_map(
-            annotated.target, objects=objects, balance=balance, w0=train.border_weight, sigma=train.border_sigma
+            annotated.target,
+            objects=objects,
+            balance=balance,
+            w0=train.border_weight,
+            sigma=train.border_sigma,
+            spacing=annotated.anisotropy,
         )
         weights = torch.from_numpy(drawn)
     return Sample(torch.from_numpy(annotated.image), torch.from_numpy(annotated.target), weights)

@@ -12,6 +12,7 @@ from biounet.core.errors import DatasetError, ShapeError
 from biounet.data.dataset import Dataset, Pair, has_labels
 from biounet.data.discover import find_dataset
 from biounet.data.subset import choose_validated
+from biounet.io import plain_name
 
 __all__ = ["DatasetSplit", "Split", "folds", "split", "split_dataset"]
 
@@ -102,7 +103,7 @@ def _groups(pairs: Sequence[Pair]) -> tuple[list[list[Pair]], list[Pair]]:
         groups[pair.group].append(pair)
     stacks = [group for group in groups.values() if len(group) > 1]
     singles = [group[0] for group in groups.values() if len(group) == 1]
-    return stacks, sorted(singles, key=lambda pair: (pair.shape, pair.name))
+    return stacks, sorted(singles, key=lambda pair: (pair.shape, plain_name(Path(pair.name))))
 
 
 def _share(count: int, fraction: float) -> int:
@@ -159,7 +160,9 @@ class DatasetSplit:
         held_out, notes = choose_validated(held.validation, most=pixels, labelled=has_labels)
         target = _choose_target(dataset, other, target)
         _check_alike([*held.train, *held_out])
-        return cls(dataset, other, held.train, held_out, target, [*dataset.notes, *held.notes, *notes])
+        return cls(
+            dataset, other, held.train, held_out, target, [*_recognised(dataset), *dataset.notes, *held.notes, *notes]
+        )
 
     def anew(self, held: Split, *, pixels: float = inf) -> "DatasetSplit":
         """The same dataset divided otherwise; it is not found again."""
@@ -167,20 +170,32 @@ class DatasetSplit:
 
 
 def split_dataset(
-    dataset: Path, *, validation: float | str, target: str = "auto", silver: bool = False, pixels: float = inf
+    dataset: Path,
+    *,
+    validation: float | str,
+    target: str = "auto",
+    silver: bool = False,
+    ignore_value: int | None = None,
+    pixels: float = inf,
 ) -> DatasetSplit:
     """Find annotated images and divide them into training and validation.
 
     Parameters and errors are those of `biounet.data.training_set.load_training_set`.
     """
     task = TARGETS_OF_TASKS.get(target)
-    find = partial(find_dataset, kind=task.name if task and task.has_labels else None)
+    kind = task.name if task and task.has_labels else None
+    find = partial(find_dataset, kind=kind, ignore_value=ignore_value)
     annotated = find(dataset, silver=silver)
     if not isinstance(validation, str):
         return DatasetSplit.of(annotated, annotated, split(annotated, validation), target=target, pixels=pixels)
     other = find(Path(validation))
     held = Split(annotated.pairs, other.pairs, other.notes)
     return DatasetSplit.of(annotated, other, held, target=target, pixels=pixels)
+
+
+def _recognised(dataset: Dataset) -> list[str]:
+    """Say which layout a dataset was recognised as, and by what."""
+    return [f"recognised as {dataset.layout}, by {dataset.sign}"] if dataset.sign else []
 
 
 def _choose_target(dataset: Dataset, other: Dataset, target: str) -> str:

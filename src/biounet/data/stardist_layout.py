@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biounet.core.errors import DatasetError
+from biounet.core.problems import Problems
 from biounet.data.dataset import Pair
 from biounet.data.layout import Layout, Truth
 from biounet.data.paired_files import folder_in, labels_folder, pair_by_name, truths_by_name
@@ -15,12 +16,12 @@ OTHERS = ("val", "valid", "validation", "test")
 """Folders beside ``train`` whose images are not learnt from."""
 
 
-def _pairs(folder: Path, silver: bool) -> list[Pair] | None:
+def _pairs(folder: Path, silver: bool, problems: Problems) -> list[Pair] | None:
     """Pair ``train/images`` and ``train/masks`` by name."""
     train = folder_in(folder, "train")
     images = folder_in(train, "images") if train else None
     labels = labels_folder(train) if train else None
-    return pair_by_name(images, labels, "labels") if images and labels else None
+    return pair_by_name(images, labels, "labels", problems) if images and labels else None
 
 
 def _images(folder: Path) -> list[Path]:
@@ -62,6 +63,7 @@ def _notes(pairs: Sequence[Pair]) -> list[str]:
 
 STARDIST = Layout(
     name="StarDist",
+    sign="train/images and train/masks",
     pairs=_pairs,
     images=_images,
     truths=_truths,

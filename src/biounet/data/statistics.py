@@ -1,9 +1,10 @@
 """Statistics of training images, each computed in one pass: size, class counts, hashes, extent of the objects."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
+from operator import mul
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.ndimage import find_objects
 from biounet.core.components import dense_numbers
 from biounet.core.geometry import Span, hull
 
-__all__ = ["Extents", "ImageStatistics", "total_counts"]
+__all__ = ["Extents", "ImageStatistics", "median_spacing", "total_counts"]
 
 
 LEVELS, FARTHEST = 2**16, 8.0
@@ -174,6 +175,17 @@ class Extents:
                 self._boxes[name] = list(map(hull, box, self._boxes.get(name, box)))
         self._rows += objects.shape[-2]
 
-    def longest_sides(self) -> list[int]:
-        """Longest side of the bounding box of each object, in pixels."""
-        return [max(last - first + 1 for first, last in box) for box in self._boxes.values()]
+    def longest_sides(self, steps: Sequence[float] | None = None) -> list[float]:
+        """Longest side of the bounding box of each object, in pixels along X; `steps`: size of a pixel per axis."""
+        boxes = ([last - first + 1 for first, last in box] for box in self._boxes.values())
+        return [max(map(mul, box, steps or [1] * len(box))) for box in boxes]
+
+
+def median_spacing(spacings: Sequence[tuple[float, ...] | None]) -> tuple[float, ...] | None:
+    """Median pixel size along each axis; None if that of any image is unknown.
+
+    >>> median_spacing([(0.5, 0.1), (0.5, 0.1), (0.3, 0.2)]), median_spacing([(0.1, 0.1), None])
+    ((0.5, 0.1), None)
+    """
+    known = [spacing for spacing in spacings if spacing is not None]
+    return tuple(np.median(known, axis=0).tolist()) if known and len(known) == len(spacings) else None

@@ -1,9 +1,9 @@
 """Targets: the classes that a network learns in place of numbered objects, and that separate objects that touch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import edt
 import numpy as np
@@ -35,7 +35,11 @@ TOUCHING = np.repeat([[0, 1, 2]], 8, axis=1)
 
 
 def interior_border(
-    labels: NDArray[Any], *, border_width: int = 2, where: Literal["touching", "rim"] = "rim"
+    labels: NDArray[Any],
+    *,
+    border_width: int = 2,
+    where: Literal["touching", "rim"] = "rim",
+    spacing: float | Sequence[float] = 1.0,
 ) -> NDArray[np.int8]:
     """Three classes: background 0, the interior of objects 1, and their border 2.
 
@@ -45,6 +49,8 @@ def interior_border(
         0 is background, every object has its own positive number, negative is unknown.
     border_width : pixels
         How far the border reaches into an object, counted over sides and corners.
+    spacing : one number or one per axis of `labels`
+        Pixel size relative to that along X. Along thick slices the border has as many times fewer pixels, at least 1.
     where
         ``rim``: the border goes round every object; ``touching``: it is only where another object is that near.
 
@@ -72,7 +78,8 @@ def interior_border(
     if border_width < 1:
         raise ConfigError(f"a border must be at least 1 pixel wide, got {border_width}; take another target")
     objects = dense_numbers(labels)
-    size = 2 * border_width + 1
+    widths = [max(1, round(border_width / step)) for step in _steps(labels, spacing)]
+    size = [2 * width + 1 for width in widths]
     lowest = objects if where == "rim" else np.where(objects > 0, objects, np.iinfo(objects.dtype).max)
     apart = maximum_filter(objects, size=size, mode="nearest") != objects
     apart |= minimum_filter(lowest, size=size, mode="nearest") != objects
@@ -158,18 +165,20 @@ def distance_levels(
     return np.maximum(steps, IGNORE).astype(np.int8)
 
 
-def touching(labels: np.ndarray, *, gap: int = 0) -> bool:
+def touching(labels: np.ndarray, *, gap: int = 0, spacing: float | Sequence[float] = 1.0) -> bool:
     """Whether any two objects touch, diagonally too, or have at most `gap` pixels between them.
+
+    `spacing` is the pixel size along each axis, relative to that along X: a gap of 8 px is 2 slices of 4 px.
 
     >>> touching(np.array([[1, 1, 0, 2]])), touching(np.array([[1, 1, 0, 2]]), gap=1)
     (False, True)
     """
     objects = dense_numbers(labels)
-    highest = maximum_filter(objects, size=2 * (gap + 1) + 1)
+    highest = maximum_filter(objects, size=[2 * (int(gap / step) + 1) + 1 for step in _steps(labels, spacing)])
     return bool(((objects > 0) & (highest > objects)).any())
 
 
-def separate_touching(labels: np.ndarray, *, width: int = 1) -> np.ndarray:
+def separate_touching(labels: np.ndarray, *, width: int = 1, spacing: float | Sequence[float] = 1.0) -> np.ndarray:
     """Foreground of all objects as one class, with a ridge of background between those that touch.
 
     Parameters
@@ -178,6 +187,8 @@ def separate_touching(labels: np.ndarray, *, width: int = 1) -> np.ndarray:
         0 is background, every object has its own positive number, negative is unknown.
     width : 1 or 2, pixels
         1 takes the pixels of the lower number of two that touch, diagonally too; 2 those of both.
+    spacing
+        Not used: the ridge is one or two pixels wide along every axis. All `TARGETS` take it.
 
     Returns
     -------
@@ -246,22 +257,35 @@ def _give_interior(classes: NDArray[np.int8], objects: NDArray[Any]) -> None:
 
 def _depth(objects: NDArray[np.int32], spacing: float | Sequence[float]) -> NDArray[np.float32]:
     """Distance of each pixel to the nearest pixel of another number; 0 in the background."""
-    steps = np.full(objects.ndim, spacing) if np.ndim(spacing) == 0 else np.asarray(spacing)
-    if len(steps) != objects.ndim or not (steps > 0).all():
-        raise ConfigError(f"spacing must be positive, one number or one per axis of {objects.shape}, got {spacing}")
-    depth: NDArray[np.float32] = edt.edt(objects, anisotropy=tuple(steps.tolist()), black_border=False, parallel=1)
+    steps = _steps(objects, spacing)
+    depth: NDArray[np.float32] = edt.edt(objects, anisotropy=tuple(steps), black_border=False, parallel=1)
     depth[np.isinf(depth)] = 1  # an object that fills the image is everywhere as deep as can be
     return depth
 
 
-TARGETS: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = MappingProxyType(
+def _steps(labels: NDArray[Any], spacing: float | Sequence[float]) -> list[float]:
+    """Pixel size along each axis of `labels`."""
+    steps = np.full(labels.ndim, spacing) if np.ndim(spacing) == 0 else np.asarray(spacing)
+    if len(steps) != labels.ndim or not (steps > 0).all():
+        raise ConfigError(f"spacing must be positive, one number or one per axis of {labels.shape}, got {spacing}")
+    return [float(step) for step in steps]
+
+
+class Target(Protocol):
+    """Function from numbered objects to the classes that a network learns."""
+
+    def __call__(self, labels: NDArray[Any], /, *, spacing: float | Sequence[float] = 1.0) -> NDArray[Any]:
+        """Return the class of each pixel."""
+
+
+TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         "foreground": separate_touching,
         "border": partial(interior_border, where="touching"),
         "distance": distance_levels,
     }
 )
-"""Target of `biounet.config.object_rules.ObjectRules` -> function from numbered objects to its classes."""
+"""Target of `biounet.config.object_rules.ObjectRules` -> function from numbered objects and pixel size to classes."""
 
 OF_WHOLE_OBJECTS = frozenset({"border", "distance"})
 """Targets whose value at a pixel depends on the whole object that the pixel belongs to."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from biounet.config.tasks import TASKS, Task, task_of
 from biounet.core.components import label_objects
+from biounet.core.problems import Problems
 from biounet.data.annotated_image import AnnotatedFile, AnnotatedImage, AnnotatedImageReader, AnnotatedSource
 from biounet.data.dataset import Dataset, Pair
 from biounet.data.normalize import Normalization
@@ -20,7 +21,7 @@ from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.statistics import ImageStatistics, total_counts
 from biounet.data.targets import least_classes
 
-__all__ = ["AnnotatedImage", "TrainingSet", "load_training_set", "read_split"]
+__all__ = ["AnnotatedImage", "TrainingSet", "load_training_set", "read_all", "read_split"]
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def load_training_set(
     validation: float | str,
     target: str = "auto",
     silver: bool = False,
+    ignore_value: int | None = None,
     memory: float = inf,
     pixels: float = inf,
     sizes: StripSizes = SIZES,
@@ -137,6 +139,7 @@ def load_training_set(
         What labels mean. ``auto`` and ``paper`` follow the layout of the dataset.
     silver : bool
         Whether computer-made annotations count, where the layout has them.
+    ignore_value : number in the labels that means unknown
     memory : bytes
         That images may take. Where they would take more, images to train on stay in files and are read when needed,
         large ones in strips. Target images are always read into memory.
@@ -150,7 +153,8 @@ def load_training_set(
     DatasetError, ImageError, LabelError, ShapeError
         One line each, naming the file.
     """
-    dataset_split = split_dataset(dataset, validation=validation, target=target, silver=silver, pixels=pixels)
+    options: dict[str, Any] = {"target": target, "silver": silver, "ignore_value": ignore_value, "pixels": pixels}
+    dataset_split = split_dataset(dataset, validation=validation, **options)
     return read_split(dataset_split, normalization, memory=memory, sizes=sizes)
 
 
@@ -189,13 +193,42 @@ def read_split(
         return by_name.get(pair.name) or AnnotatedFile(reader, dataset, pair)
 
     train: list[AnnotatedSource] = [find(dataset_split.dataset, pair) for pair in dataset_split.train]
-    notes: list[str] = []
+    notes, of_memory = _tell_pixel_sizes(dataset_split.train), list[str]()
     if not all(image.in_memory for image in train):
-        notes = fit_memory(dataset_split.train, held_out, memory=memory, target=target, sizes=sizes)
+        of_memory = fit_memory(dataset_split.train, held_out, memory=memory, target=target, sizes=sizes)
         left = memory_for_strips(held_out, memory=memory, target=target)
-        train = [image.within(left) if notes else image.read() for image in train]
-    validation = [find(dataset_split.other, pair).read() for pair in held_out]
-    return TrainingSet(train, validation, task.name, [*dataset_split.notes, *notes], target)
+        train = [image.within(left) for image in train] if of_memory else list(read_all(train))
+    validation = read_all([find(dataset_split.other, pair) for pair in held_out])
+    return TrainingSet(train, validation, task.name, [*dataset_split.notes, *notes, *of_memory], target)
+
+
+def _tell_pixel_sizes(pairs: Sequence[Pair]) -> list[str]:
+    """Note on images whose pixels differ in size along Y or X by more than 1 %; empty if they agree or are unknown."""
+    known = {pair.spacing[-2:]: pair.image.name for pair in pairs if pair.spacing is not None}
+    if not known or all(np.allclose(size, next(iter(known)), rtol=0.01) for size in known):
+        return []
+    least, most = min(known), max(known)
+    told = [f"{' x '.join(f'{step:.3g}' for step in size)} um in {known[size]}" for size in (least, most)]
+    return [
+        f"pixels differ in size: {' and '.join(told)}; the network learns from both as they are, so scale the images "
+        "to one size if objects of one kind should look alike"
+    ]
+
+
+def read_all(sources: Sequence[AnnotatedSource]) -> list[AnnotatedImage]:
+    """Read images into memory, past those that cannot be read.
+
+    Raises
+    ------
+    BiounetError
+        At the end, for all of these.
+    """
+    problems, images = Problems(), []
+    for source in sources:
+        with problems.noting():
+            images.append(source.read())
+    problems.finish("images")
+    return images
 
 
 def _load_images(dataset_split: DatasetSplit, normalization: Normalization) -> TrainingSet:

@@ -15,6 +15,7 @@ from biounet.evaluation.pairing import FilePair, pair_files
 from biounet.evaluation.reading import Case, read_case
 from biounet.evaluation.results import Scores, to_csv, to_json
 from biounet.evaluation.subgroups import groups_of, read_groups
+from biounet.io.identity import unchanged
 from biounet.metrics import METRICS, Sweep
 
 __all__ = ["ALIASES", "Scores", "evaluate", "metric_groups", "read_groups", "to_csv", "to_json"]
@@ -37,6 +38,7 @@ def evaluate(
     sections: slice | None = None,
     spacing: Sequence[float] | None = None,
     groups: Mapping[str, str] | None = None,
+    ignore_value: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
     """Scores of results against the truth, of all images together and of each.
@@ -56,6 +58,7 @@ def evaluate(
         For distances. None: as the file of the truth or of the result tells, otherwise pixels.
     groups : name of each result without its suffix to the group that it is of, see `read_groups`
         All results of a group are scored together, too, as if there were no others.
+    ignore_value : number in the truth that means unknown, such as 255
     progress : called with the share that is done, from 0 to 1
 
     Raises
@@ -80,7 +83,7 @@ def evaluate(
     drawn = metrics is not None and list(metrics) == ["image"]
     chosen = None if metrics is None or drawn else metric_groups(metrics)
     result, truth = (path_of(each, DatasetError, what="results or annotations") for each in (result, truth))
-    pairs = pair_files(result, truth)
+    pairs = pair_files(result, truth, ignore=ignore_value)
     parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
     if drawn:
         return score_drawn(pairs, parts, sections=sections, progress=progress)
@@ -89,7 +92,8 @@ def evaluate(
     notes: dict[str, None] = {}
     fragments = Fragments()
     for index, (pair, part) in enumerate(zip(pairs, parts, strict=True)):
-        case = read_case(pair, sections=sections, spacing=spacing)
+        with unchanged(pair.result, *pair.truth, verb="scored", labels=True, quick=True):
+            case = read_case(pair, sections=sections, spacing=spacing)
         chosen = chosen or _suitable(case, pair)
         notes |= dict.fromkeys(case.notes)
         wanted = [group for group in chosen if _serves(pair, group)]

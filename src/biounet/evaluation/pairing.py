@@ -1,7 +1,7 @@
 """Pairs of results and truths: files by name, frames by number."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from biounet.core.errors import DatasetError
 from biounet.core.places import check_input
 from biounet.data.layout import Truth
 from biounet.data.layouts import truths_in
+from biounet.data.names import match_names
 from biounet.io import is_folder_of_images
 
 __all__ = ["FilePair", "pair_files"]
@@ -28,6 +29,7 @@ class FilePair:
         Each truth file is the mask of one object.
     section : from 0
         Which Z of the result the truth shows; ``None`` is all of them.
+    ignore : number in the truth that means unknown
     role : what the truth is good for
         In the Cell Tracking Challenge, ``SEG`` shows the extent of some objects, ``TRA`` only marks where
         objects are, but all of them: that is for DET alone.
@@ -38,10 +40,11 @@ class FilePair:
     truth: tuple[Path, ...]
     masks: bool = False
     section: int | None = None
+    ignore: int | None = None
     role: Literal["all", "extent", "markers"] = "all"
 
 
-def pair_files(result: Path, truth: Path) -> list[FilePair]:
+def pair_files(result: Path, truth: Path, *, ignore: int | None = None) -> list[FilePair]:
     """Pair results with truths.
 
     Parameters
@@ -51,7 +54,9 @@ def pair_files(result: Path, truth: Path) -> list[FilePair]:
     truth : Path
         A file; a folder with files of the same names (suffixes may differ); a dataset in one of
         `biounet.data.LAYOUTS`; or ``01_GT`` of the Cell Tracking Challenge, with ``SEG``, ``TRA`` or both. Frames of
-        that are ``mask000.tif`` or ``t000.tif`` in `result`, where more of them than the truth has may be.
+        that are ``mask000.tif`` or ``t000.tif`` in `result`, where more of them than the truth has may be. Where no
+        names are equal, those of labels may have other ends, see `biounet.data.names.match_names`.
+    ignore : number in the truth that means unknown, where the dataset names none
 
     Raises
     ------
@@ -75,8 +80,18 @@ def pair_files(result: Path, truth: Path) -> list[FilePair]:
         folder, file = (result, single[0].files[0]) if single else (truth, result)
         raise DatasetError(f"{folder} is a folder, {file} a file; give two files or two folders")
     if single:
-        return [FilePair(result.name, result, single[0].files)]
-    return _by_key(layout.results(result), truths, truth, all_compared=layout.all_compared)
+        return [FilePair(result.name, result, single[0].files, ignore=ignore)]
+    truths = [each if each.ignore is not None else replace(each, ignore=ignore) for each in truths]
+    return _by_key(_renamed(layout.results(result), truths), truths, truth, all_compared=layout.all_compared)
+
+
+def _renamed(results: Mapping[str, Path], truths: Sequence[Truth]) -> Mapping[str, Path]:
+    """Results by the keys of their truths, where their own names are similar."""
+    keys = [str(each.key) for each in truths]
+    if results.keys() >= set(keys):
+        return results
+    found = match_names(list(results), list(dict.fromkeys(keys)))
+    return {found.get(name, name): path for name, path in results.items()}
 
 
 def _by_key(
@@ -103,7 +118,9 @@ def _by_key(
 def _pair(result: Path, truth: Truth) -> FilePair:
     """Pair a result with its truth."""
     name = result.name if truth.section is None else f"{result.name}[{truth.section}]"
-    return FilePair(name, result, truth.files, masks=truth.masks, section=truth.section, role=truth.role)
+    return FilePair(
+        name, result, truth.files, masks=truth.masks, section=truth.section, ignore=truth.ignore, role=truth.role
+    )
 
 
 def _more(lacking: Collection[Any]) -> str:

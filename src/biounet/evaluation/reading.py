@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import ConfigError, ImageError, LabelError, ShapeError
+from biounet.core.labels import IGNORE
 from biounet.data.label_files import merge_masks, read_labels
 from biounet.data.label_kind import LabelStatistics
 from biounet.evaluation.pairing import FilePair
@@ -160,12 +161,14 @@ def _read_truth(
             labels = stacked.array.astype(np.int32)
         if (labels != stacked.array).any():
             raise LabelError(f"{path}: labels must be integers of up to 31 bits; save them so, numbered from 1")
+        if pair.ignore is not None:
+            labels[labels == pair.ignore] = IGNORE
         return labels, stacked.axes, spacing, ()
     if "T" in axes:
-        frames = [read_labels(path, section=frame) for frame in range(shape[axes.index("T")])]
+        frames = [read_labels(path, section=frame, ignore=pair.ignore) for frame in range(shape[axes.index("T")])]
         labels, note = np.stack([labels for labels, _ in frames]), frames[0][1]
     else:
-        labels, note = read_labels(path)
+        labels, note = read_labels(path, ignore=pair.ignore)
     return labels, axes.replace("C", ""), spacing, () if note is None else (f"{path.name} holds {note}",)
 
 

@@ -10,16 +10,18 @@ from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import check_absent
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError
+from biounet.data.left_out import left_out
 from biounet.data.results import check_annotations, name_outputs
 from biounet.inference.ensemble import member_files
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
 from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
-from biounet.inference.record import read_record
+from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
-from biounet.inference.tiles import check_tile
+from biounet.inference.tiles import tile_sides
 from biounet.inference.verify import largest_difference
-from biounet.io import format_of, load_libraries
+from biounet.io import format_of, is_folder_of_images, load_libraries
+from biounet.io.identity import FileIdentity
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
@@ -123,12 +125,11 @@ def predict_files(
     BiounetError
         One line each, see `biounet.core.errors`.
     """
-    pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume)
+    pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume, report=report)
     # Absolute, for workers that were started elsewhere.
     models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
     first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)
     net = load_ensemble(first)
-    check_tile(tile, net.dims)
     # The precision that is chosen here holds for workers on other processors, too: their pixels must be the same.
     common = replace(first.fitted(net.card), precision=str(net.precision).removeprefix("torch."))
     if len(models) > 1:
@@ -143,28 +144,33 @@ def predict_files(
             report(f"{path} is complete already")
             continue
         begun = read_record(path) if resume else None
-        with images.noting(source), Job(replace(common, input=source.absolute()), net) as job:
+        settings = replace(common, input=source.absolute())
+        with images.noting(source), Job(settings, net, identity=FileIdentity.of(source)) as job:
             plan = stopwatch.time(_plan(job, held, memory, begun.tile if begun else tile, batch, region_memory))
             report(f"{source.name}: {plan}")
             job.cut(plan.tiles.step)
             if verify:
                 report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
             whole = len(pairs) > 1 and not begun
-            with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
+            with (
+                TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store,
+                noting_damage(path, job),
+            ):
                 left = store.left
                 if resume:
                     report(f"{source.name}: {left} tiles are left to do")
                 for done, _ in enumerate(_compute(store, run, batch, region_memory), start=1):
                     progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
+                job.check_input()
     written = [path for source, path in pairs if source not in images.failures]
     images.finish(written, report=report)
     return written
 
 
 def _name_results(
-    inputs: Sequence[Path], out: Path, *, save: str, overwrite: bool, resume: bool
+    inputs: Sequence[Path], out: Path, *, save: str, overwrite: bool, resume: bool, report: Callable[[str], None]
 ) -> list[tuple[Path, Path]]:
-    """Images with the files of their results, none of which may replace what it must not."""
+    """Images with the files of their results, none of which may replace what it must not; files left out are told."""
     if save not in OUTPUTS:
         raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
     pairs = name_outputs(inputs, out, save=save)
@@ -172,11 +178,14 @@ def _name_results(
         check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
     if overwrite:
         check_annotations(pairs)
+    for line in left_out(folder for folder in inputs if is_folder_of_images(folder)):
+        report(f"note: {line}")
     return pairs
 
 
 def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, batch: int, region_memory: int) -> Plan:
     """Plan the tiles of an image."""
+    tile_sides(tile, job.net.dims)
     first = job.frames[0]
     # Memory for a region of objects comes on top, because the memory of tiles is not all given back.
     objects = min(region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:])) if job.numbers_objects else 0

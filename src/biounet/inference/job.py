@@ -1,5 +1,6 @@
 """Jobs: one image to predict, whose tiles are read, predicted and encoded."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -9,19 +10,26 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.errors import ConfigError, ShapeError
+from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.data.normalize import Normalization, measure
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
-from biounet.inference.tiles import Tile, TilePlan, read_mirrored
+from biounet.inference.tiles import Tile, TilePlan, check_tile, read_mirrored
 from biounet.io import open_lazily
 from biounet.io.frames import frames_of
+from biounet.io.identity import FileIdentity, check_unchanged
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
 
 __all__ = ["Job", "JobSettings", "TileTask", "load_ensemble"]
+
+
+REMEDY = "run again with --overwrite"
+
+LOOK, RARELY = 2.0, 100
+"""Seconds between two looks at the image while it is predicted, and how many times as long as a look at least."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,8 @@ class Job:
     net : Ensemble
     step : pixels per spatial axis that a tile delivers
         By default one grid of the network; `cut` changes it.
+    identity : FileIdentity
+        Of the image, from before it was opened, for `check_input`. None, as in workers: it is not checked.
 
     Raises
     ------
@@ -120,8 +130,16 @@ class Job:
         If the image does not have the axes or channels of the network, or no sections that could be linked.
     """
 
-    def __init__(self, settings: JobSettings, net: Ensemble, *, step: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self,
+        settings: JobSettings,
+        net: Ensemble,
+        *,
+        step: tuple[int, ...] | None = None,
+        identity: FileIdentity | None = None,
+    ) -> None:
         self.settings, self.net, self.card = settings, net, net.card
+        self.identity, self._look = identity, time.monotonic() + LOOK
         self._decoder = decoder_of(net.card, save=settings.save)
         model = self.card.model
         with ExitStack() as stack:
@@ -168,8 +186,25 @@ class Job:
         measured = tuple(measure(self.frames[frame], way) for way in self.net.normalizations)
         return (TileTask(frame, tile, measured) for tile in self.tiles)
 
+    def check_input(self, *, quick: bool = False) -> None:
+        """Refuse to call a result complete whose image changed since before it was opened; see `check_unchanged`."""
+        if self.identity is not None:
+            check_unchanged(self.settings.input, self.identity, verb="predicted", remedy=REMEDY, quick=quick)
+
     def read(self, task: TileTask) -> Floats:
-        """Normalised pixels of the input region of a tile, one copy for each normalisation."""
+        """Normalised pixels of the input region of a tile, one copy for each normalisation.
+
+        Now and then it looks whether the image has changed, so that no hours are lost.
+
+        Raises
+        ------
+        ImageError
+        """
+        began = time.monotonic()
+        if began > self._look:
+            self.check_input(quick=True)
+            ended = time.monotonic()
+            self._look = ended + max(LOOK, RARELY * (ended - began))
         return normalise(read_mirrored(self.frames[task.frame], task.tile.input), task.normalizations)
 
     def encode(self, task: TileTask, probabilities: Floats) -> NDArray[Any]:
@@ -184,12 +219,21 @@ class Job:
             return np.concatenate([pixels, foreground(inside[1:] if len(inside) == 2 else inside)])
         return pixels
 
+    def _check(self, task: TileTask, probabilities: Floats) -> None:
+        """Refuse a tile that is not finite, in words that name the image and the frame."""
+        frame = self.frames[task.frame]
+        try:
+            check_tile(probabilities, task.tile.output, position=frame.position)
+        except ImageError as error:
+            raise ImageError(f"{frame.name}: {error}") from error
+
     def run(
         self, tasks: Iterable[TileTask], put: Callable[[TileTask, NDArray[Any]], None], *, batch: int = 1
     ) -> Iterator[int]:
         """Predict tiles in this process, and put each where it belongs; see `run_tiles`."""
 
         def write(task: TileTask, probabilities: Floats) -> None:
+            self._check(task, probabilities)
             put(task, self.encode(task, probabilities))
 
         return run_tiles(self.net, tasks, self.tiles.step, read=self.read, write=write, batch=batch)
@@ -197,5 +241,7 @@ class Job:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         self._files.close()
+        if kind is not None and issubclass(kind, ImageError):
+            self.check_input()  # a change is the better reason why it cannot be read

@@ -17,7 +17,8 @@ from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, joint_card, load_members, normalise
 from biounet.inference.network_input import NetworkInput, Pixels
 from biounet.inference.overlap_tile import predict_image
-from biounet.inference.tiles import check_tile, read_mirrored
+from biounet.inference.tiles import read_mirrored, tile_sides
+from biounet.io.identity import unchanged
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
 from biounet.segmentation import link_slices, number_apart
@@ -96,11 +97,13 @@ class Model:
         ShapeError
             If the axes cannot be told, or are not those, or the channels, that the network was trained on.
         """
-        check_tile(tile, self.card.model.dims)
+        tile_sides(tile, self.card.model.dims)
         where = choose_device(device)
         what = choose_precision(precision, where)
-        given = NetworkInput.of(image, self.card.model, axes=axes)
-        image = given.read()
+        file = Path(image) if isinstance(image, str | Path) else None
+        with unchanged(file, verb="predicted", quick=True):
+            given = NetworkInput.of(image, self.card.model, axes=axes)
+            image = given.read()
         if given.sections:
             options: dict[str, Any] = {"tile": tile, "tta": tta, "device": device, "precision": precision}
             return np.stack([self.predict(section, axes="CYX", **options) for section in image], axis=1)

@@ -75,7 +75,7 @@ class TileStore:
         chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
         output = create(
             path, shape=shape, dtype=_dtype(job, path), axes=axes, spacing=spacing, chunks=chunks,
-            labels=not job.saves_floats, overwrite=overwrite, resume=resume,
+            labels=not job.saves_floats, overwrite=overwrite, resume=resume, like=job.settings.input,
         )  # fmt: skip
         if format_of(path).resumable:
             write_record(path, job)

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.boxes import Box, Reader
-from biounet.core.errors import ConfigError, ShapeError
+from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.core.geometry import Geometry
 from biounet.core.words import shortened
 
-__all__ = ["Tile", "TilePlan", "check_tile", "mirrored_indices", "plan_tiles", "read_mirrored"]
+__all__ = ["Tile", "TilePlan", "check_tile", "mirrored_indices", "plan_tiles", "read_mirrored", "tile_sides"]
 
 
-def check_tile(tile: object, dims: int) -> tuple[int, ...] | None:
+def tile_sides(tile: object, dims: int) -> tuple[int, ...] | None:
     """Pixels per spatial axis of the largest tile that somebody has asked for.
 
     Parameters
@@ -32,7 +32,7 @@ def check_tile(tile: object, dims: int) -> tuple[int, ...] | None:
 
     Examples
     --------
-    >>> check_tile(64, 2), check_tile((8, 64, 64), 3), check_tile(None, 2)
+    >>> tile_sides(64, 2), tile_sides((8, 64, 64), 3), tile_sides(None, 2)
     ((64, 64), (8, 64, 64), None)
     """
     if tile is None:
@@ -196,3 +196,32 @@ def read_mirrored(reader: Reader, box: Box) -> NDArray[Any]:
         if index[0] != first or len(index) != array.shape[axis]:
             array = np.take(array, index - first, axis=axis)
     return array
+
+
+def check_tile(result: NDArray[np.float32], box: Box, *, position: Sequence[tuple[str, int]] = ()) -> None:
+    """Refusal of what a network gives for a tile, if it is NaN or infinite anywhere.
+
+    Parameters
+    ----------
+    result : (classes, *spatial), probabilities or an image
+    box : place of the tile in its frame
+    position : place of the frame in the image, as in `biounet.io.frames.Frame`
+
+    Raises
+    ------
+    ImageError
+        It names the place; the caller adds the image.
+
+    Examples
+    --------
+    >>> check_tile(np.array([[[0.5, np.nan]]], np.float32), Box((0, 64), (1, 66)), position=(("T", 3),))
+    Traceback (most recent call last):
+    biounet.core.errors.ImageError: the network gives NaN or infinity at T 3, Y 0 to 1, X 64 to 66; try --precision float32, or train the model again
+    """  # noqa: E501
+    if np.isfinite(result.min()) and np.isfinite(result.max()):  # NaN is both; no other array is made
+        return
+    axes = zip("ZYX"[-len(box.start) :], box.start, box.stop, strict=True)
+    place = [f"{axis} {at}" for axis, at in position] + [f"{axis} {start} to {stop}" for axis, start, stop in axes]
+    raise ImageError(
+        f"the network gives NaN or infinity at {', '.join(place)}; try --precision float32, or train the model again"
+    )

@@ -1,6 +1,7 @@
 """Image files: any of `FORMATS` to an array with axes and pixel size, and back; whole or by region."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from biounet.core.atomic_files import check_absent
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
 from biounet.core.places import check_input
+from biounet.io.channel_files import CHANNELS, of_channels, open_channels
 from biounet.io.format import Format, Holds
 from biounet.io.formats import (
     FORMATS,
     format_of,
     image_files,
+    images_at,
     images_by_name,
     is_folder_of_images,
     is_image,
@@ -25,11 +28,15 @@ from biounet.io.formats import (
     root_of,
     suffixes,
 )
+from biounet.io.identity import unchanged
 from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
+from biounet.io.inner_path import split_inner
 from biounet.io.pixels import fit_channels, narrow_integers
+from biounet.io.selection import Selection, WithChannels
 
 __all__ = [
     "AXES",
+    "CHANNELS",
     "FORMATS",
     "ArrayImage",
     "ArrayOutput",
@@ -39,15 +46,18 @@ __all__ = [
     "LazyImage",
     "LazyOutput",
     "ResumableOutput",
+    "Selection",
     "attach",
     "create",
     "fit_channels",
     "format_of",
     "image_files",
+    "images_at",
     "images_by_name",
     "is_folder_of_images",
     "is_image",
     "load_libraries",
+    "of_channels",
     "open_lazily",
     "plain_name",
     "read",
@@ -57,15 +67,29 @@ __all__ = [
 ]
 
 
-def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = False) -> LazyImage:
+def open_lazily(
+    path: Path | str,
+    *,
+    axes: str | None = None,
+    series: int | str | None = None,
+    channel: Sequence[int] | None = None,
+    level: int = 0,
+    labels: bool = False,
+) -> LazyImage:
     """Open an image for reading by region.
 
     Parameters
     ----------
     path : Path
-        A file or an OME-Zarr folder.
+        A file or an OME-Zarr folder; ``CASE_????.tif`` are ``CASE_0000.tif``, ``CASE_0001.tif``, ... as channels.
     axes : str
-        What the axes of the file are, in its own order, where it does not name them, e.g. ``"TYX"``.
+        What the axes of the file are, in its own order, e.g. ``"TYX"``; it overrules what the file says.
+    series : int or str
+        Number, from 0, or name of an image in a file of several.
+    channel : numbers of channels, from 0
+        One channel alone is an image without an axis C.
+    level : int
+        Of a pyramid; 0 has all pixels. The pixel size is that of the level.
     labels : bool
         The file holds labels: palette entries are read as their numbers, not as colours.
 
@@ -77,18 +101,35 @@ def open_lazily(path: Path | str, *, axes: str | None = None, labels: bool = Fal
     Raises
     ------
     ImageError
-        If it cannot be read, or does not name its axes. The same for each region that is read later,
-        also if that holds NaN or infinity.
+        If it cannot be read, does not name its axes, or has no such series, channel or level.
+        The same for each region that is read later, also if that holds NaN or infinity.
     """
     path = Path(path)
-    opener = format_of(path)
-    check_input(path, ImageError)
-    image = opener.open_lazily(path, axes=axes, labels=labels)
+    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    if of_channels(path):
+        options: dict[str, Any] = {"axes": axes, "series": series, "level": level, "labels": labels}
+        image: LazyImage = open_channels(path, lambda file: open_lazily(file, **options))
+    else:
+        form = format_of(path)  # a wrong suffix is said first
+        check_input(split_inner(path)[0], ImageError)
+        image = form.open_lazily(path, selection=selection, labels=labels)
+    if selection.channel is not None:
+        with ExitStack() as stack:
+            image = WithChannels(stack.enter_context(image), selection.channel, path.name)
+            stack.pop_all()  # it stays open unless a channel is missing
     one_section = "Z" in image.axes and image.shape[image.axes.index("Z")] == 1
     return WithoutZ(image) if one_section else image
 
 
-def read(path: Path | str, *, axes: str | None = None, labels: bool = False) -> Image:
+def read(
+    path: Path | str,
+    *,
+    axes: str | None = None,
+    series: int | str | None = None,
+    channel: Sequence[int] | None = None,
+    level: int = 0,
+    labels: bool = False,
+) -> Image:
     """Read a whole image; see `open_lazily` for options and errors.
 
     Returns
@@ -105,12 +146,13 @@ def read(path: Path | str, *, axes: str | None = None, labels: bool = False) -> 
     >>> image.axes, image.array.shape, image.spacing
     ('ZYX', (2, 20, 30), (0.5, 0.1, 0.1))
     """
-    with open_lazily(path, axes=axes, labels=labels) as lazy:
+    kept = unchanged(Path(path), verb="read", labels=labels, quick=True)
+    with kept, open_lazily(path, axes=axes, series=series, channel=channel, level=level, labels=labels) as lazy:
         whole = Box((0,) * len(lazy.shape), lazy.shape)
         return Image(lazy.read(whole), lazy.axes, lazy.spacing)
 
 
-def write(path: Path | str, image: Image, *, overwrite: bool = False) -> None:
+def write(path: Path | str, image: Image, *, overwrite: bool = False, like: Path | None = None) -> None:
     """Write a whole image; it stands under its name only when it is complete.
 
     Parameters
@@ -122,6 +164,8 @@ def write(path: Path | str, image: Image, *, overwrite: bool = False) -> None:
         type that holds them.
     overwrite : bool
         Whether a file that exists is replaced.
+    like : Path
+        Image that this one belongs to, as labels do. NIfTI takes over where it lies in space, if it is NIfTI, too.
 
     Raises
     ------
@@ -135,7 +179,8 @@ def write(path: Path | str, image: Image, *, overwrite: bool = False) -> None:
         array = array.astype(np.float32)
     form.check(path, axes=image.axes, shape=array.shape, dtype=array.dtype)
     assert form.write is not None  # was checked
-    form.write(path, replace(image, array=array), overwrite=overwrite)
+    place = {"like": like} if form.places else {}
+    form.write(path, replace(image, array=array), overwrite=overwrite, **place)
 
 
 def create(
@@ -146,13 +191,14 @@ def create(
     axes: str,
     spacing: Sequence[float] | None = None,
     overwrite: bool = False,
+    like: Path | None = None,
     **options: Any,
 ) -> LazyOutput:
     """Begin an image that is written by region; see `write` for errors.
 
     Parameters
     ----------
-    path, overwrite : as for `write`
+    path, overwrite, like : as for `write`
     shape, dtype, axes, spacing : of the image
     options : ``chunks``, ``labels`` and ``resume``
         Those of `biounet.io.ome_zarr.create`, for formats that are `Format.resumable`; others take no notice.
@@ -175,7 +221,7 @@ def create(
         return form.create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite, **given)
     check_absent(path, overwrite=overwrite)
     pixels = Image(np.zeros(tuple(shape), dtype), axes, None if spacing is None else tuple(spacing))
-    return ArrayOutput(pixels, lambda image: write(path, image, overwrite=overwrite))
+    return ArrayOutput(pixels, lambda image: write(path, image, overwrite=overwrite, like=like))
 
 
 def attach(path: Path | str) -> ResumableOutput:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from biounet.core.errors import OutputError
-from biounet.io.image import Image, LazyImage, LazyOutput, ResumableOutput
+from biounet.io.image import LazyImage, LazyOutput, ResumableOutput
+from biounet.io.selection import Selection
 
 __all__ = ["NUMBERS", "Format", "Holds"]
 
@@ -45,15 +46,8 @@ class Holds:
 class Opener(Protocol):
     """Function that opens an image file for reading by region; see `biounet.io.open_lazily`."""
 
-    def __call__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> LazyImage:
-        """Open a file."""
-
-
-class Writer(Protocol):
-    """Function that writes a whole image; see `biounet.io.write`."""
-
-    def __call__(self, path: Path, image: Image, *, overwrite: bool = False) -> None:
-        """Write a file."""
+    def __call__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> LazyImage:
+        """Open a file, of which axes, series and level are selected; `biounet.io.open_lazily` picks the channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +67,11 @@ class Format:
     """Ends of the names of its files, in lower case."""
     open_lazily: Opener
     """Opens an image for reading by region."""
-    write: Writer | None = None
-    """Writes a whole image, of which integers have been stored in the smallest type that holds them."""
+    write: Callable[..., None] | None = None
+    """Writes a whole image, of which integers have been stored in the smallest type that holds them.
+
+    It takes a path, an `Image`, and ``overwrite``; where the format has a place in space, also ``like``.
+    """
     create: Callable[..., LazyOutput] | None = None
     """Begins an image that is written by region, see `biounet.io.create`. Without it, pixels wait in memory."""
     attach: Callable[[Path], ResumableOutput] | None = None
@@ -87,6 +84,8 @@ class Format:
     """Large or optional library that it needs: the name under which it is imported."""
     is_folder: bool = False
     """An image is a folder. Names of images inside of it need no suffix."""
+    places: bool = False
+    """Its files say where an image lies in space, and `write` takes that over from another file, `like`."""
     label_folder: str | None = None
     """Folder inside an image that labels of it are written into, each under its name."""
     result: str = ".tif"

@@ -6,14 +6,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 from biounet.core.errors import DatasetError, ImageError, need
-from biounet.io import ome_zarr, png, tiff
+from biounet.io import czi, dicom, hdf5, lif, mrc, nd2, nifti, nrrd, numpy_file, ome_zarr, png, tiff, tiff_output
+from biounet.io.channel_files import CHANNELS
 from biounet.io.format import NUMBERS, Format, Holds
 from biounet.io.image import AXES
+from biounet.io.inner_path import split_inner
+from biounet.io.ome_tiff import COMPANION
+from biounet.io.zarr_images import images_inside
 
 __all__ = [
     "FORMATS",
     "format_of",
     "image_files",
+    "images_at",
     "images_by_name",
     "is_folder_of_images",
     "is_image",
@@ -48,9 +53,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 name="TIFF",
                 suffixes=(".tif", ".tiff", ".btf", ".tf8"),
                 open_lazily=tiff.open_lazily,
-                write=tiff.write,
-                create=tiff.create,
+                write=tiff_output.write,
+                create=tiff_output.create,
                 holds=(Holds(axes=AXES, dtypes=NUMBERS),),
+            ),
+            Format(
+                name="OME-XML beside OME-TIFF",
+                suffixes=(COMPANION,),
+                open_lazily=tiff.open_lazily,
             ),
             Format(
                 name="TIFF of microscopes and scanners",
@@ -63,6 +73,24 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 open_lazily=png.open_lazily,
             ),
             Format(
+                name="NIfTI",
+                suffixes=(".nii", ".nii.gz"),
+                open_lazily=nifti.open_lazily,
+                write=nifti.write,
+                holds=(Holds(axes=AXES, dtypes=NUMBERS),),
+                library="nibabel",
+                places=True,
+                result=".nii.gz",
+            ),
+            Format(name="NRRD", suffixes=(".nrrd", ".nhdr"), open_lazily=nrrd.open_lazily, library="nrrd"),
+            Format(name="DICOM", suffixes=(".dcm", ".dicom"), open_lazily=dicom.open_lazily, library="pydicom"),
+            Format(name="ND2", suffixes=(".nd2",), open_lazily=nd2.open_lazily, library="nd2"),
+            Format(name="CZI", suffixes=(".czi",), open_lazily=czi.open_lazily, library=czi.LIBRARY),
+            Format(name="LIF", suffixes=(".lif",), open_lazily=lif.open_lazily, library="liffile"),
+            Format(name="HDF5", suffixes=(".h5", ".hdf5", ".hdf"), open_lazily=hdf5.open_lazily, library="h5py"),
+            Format(name="MRC", suffixes=mrc.SUFFIXES, open_lazily=mrc.open_lazily, library="mrcfile"),
+            Format(name="npy and npz", suffixes=(".npy", ".npz"), open_lazily=numpy_file.open_lazily),
+            Format(
                 name="OME-Zarr",
                 suffixes=(".zarr",),
                 open_lazily=ome_zarr.open_lazily,
@@ -73,6 +101,13 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 library="zarr",
                 is_folder=True,
                 label_folder="labels",
+                result=".zarr",
+            ),
+            Format(
+                name="OME-Zarr in a zip file",
+                suffixes=(".zarr.zip", ".ozx"),
+                open_lazily=ome_zarr.open_lazily,
+                library="zarr",
                 result=".zarr",
             ),
         )
@@ -94,7 +129,10 @@ def format_of(path: Path | str) -> Format:
     >>> format_of("cells.TIF").name, format_of("image.zarr/labels/cells").name
     ('TIFF', 'OME-Zarr')
     """
-    found = _format_by_name(root_of(Path(path)).name)
+    root = root_of(Path(path))
+    found = _format_by_name(root.name)
+    if found is None and dicom.is_series(root):
+        found = FORMATS["DICOM"]
     if found is None:
         raise ImageError(f"{path}: the suffix must be one of {', '.join(suffixes())}; save it as .tif")
     return found
@@ -110,11 +148,12 @@ def suffixes() -> tuple[str, ...]:
 
 
 def root_of(path: Path) -> Path:
-    """The outermost image that a path lies in, where an image is a folder; otherwise the path itself.
+    """The outermost image that a path lies in, where an image is a folder or holds arrays; otherwise the path itself.
 
-    >>> root_of(Path("plates/a.zarr/labels/cells")).name, root_of(Path("plates/a.tif")).name
-    ('a.zarr', 'a.tif')
+    >>> root_of(Path("plates/a.zarr/labels/cells")).name, root_of(Path("a.tif")).name, root_of(Path("a.h5:/raw")).name
+    ('a.zarr', 'a.tif', 'a.h5')
     """
+    path = split_inner(path)[0]
     folders = (part for part in reversed(path.parents) if (form := _format_by_name(part.name)) and form.is_folder)
     return next(folders, path)
 
@@ -125,15 +164,15 @@ def is_image(path: Path) -> bool:
     >>> is_image(Path("cells.tif")), is_image(Path("image.zarr/labels/cells")), is_image(Path("results/labels"))
     (True, True, False)
     """
-    if _format_by_name(path.name) is not None:
-        return True
     root = root_of(path)
+    if _format_by_name(path.name) is not None or split_inner(path)[1]:
+        return True
     return root != path and format_of(root).label_folder == path.parent.name
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Whether a path is a folder that may hold images, and no image itself nor a part of one."""
-    return os.path.isdir(path) and root_of(path) == path and not is_image(path)
+    """Whether a path is a folder that may hold images, and no image itself, as a DICOM series is, nor a part of one."""
+    return os.path.isdir(path) and root_of(path) == path and not is_image(path) and not dicom.is_series(path)
 
 
 def load_libraries(paths: Iterable[Path]) -> None:
@@ -143,20 +182,40 @@ def load_libraries(paths: Iterable[Path]) -> None:
 
 
 def image_files(folder: Path | str) -> tuple[Path, ...]:
-    """The images of a folder, of all `FORMATS`, sorted by name; hidden files are left out."""
+    """The images of a folder, of all `FORMATS`, sorted by name.
+
+    Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them. A plate is all
+    of its images, a folder of DICOM slices is one.
+    """
     paths = sorted(Path(folder).iterdir())
-    return tuple(path for path in paths if _format_by_name(path.name) and not path.name.startswith("."))
+    shown = [path for path in paths if not path.name.startswith(".") and not path.name.lower().endswith(COMPANION)]
+    found = [path for path in shown if _format_by_name(path.name) or dicom.is_series(path)]
+    return tuple(image for path in found for image in images_at(path))
+
+
+def images_at(path: Path) -> tuple[Path, ...]:
+    """The images that a path stands for: itself; or of a folder image that is a plate, a well or a set, all inside."""
+    form = _format_by_name(root_of(path).name)
+    return (form is not None and form.is_folder and path.is_dir() and images_inside(path)) or (path,)
 
 
 def plain_name(path: Path) -> str:
     """Name of an image without its suffix, or both of ``.ome.tif`` and ``.ome.zarr``.
 
-    >>> plain_name(Path("cells/day.2.ome.tif")), plain_name(Path("image.zarr/labels/day.2"))
-    ('day.2', 'day.2')
+    Of an image inside a plate or another set, the names of the set and of all folders to it.
+
+    >>> [plain_name(Path(name)) for name in ("cells/day.2.ome.tif", "image.zarr/labels/day.2", "a.h5:/raw")]
+    ['day.2', 'day.2', 'a']
+    >>> plain_name(Path("plates/one.zarr/A/1/0")), plain_name(Path("imagesTr/case_????.png"))
+    ('one_A_1_0', 'case')
     """
+    path = split_inner(path)[0]
+    root = root_of(path)
+    if root != path and not is_image(path):
+        return "_".join([plain_name(root), *path.relative_to(root).parts])
     found = _format_by_name(path.name)
     fitting = [suffix for suffix in found.suffixes if path.name.lower().endswith(suffix)] if found else [""]
-    return path.name[: len(path.name) - max(map(len, fitting))].removesuffix(".ome")
+    return path.name[: len(path.name) - max(map(len, fitting))].removesuffix(".ome").removesuffix(CHANNELS)
 
 
 def images_by_name(folder: Path) -> dict[str, Path]:

@@ -20,6 +20,7 @@ __all__ = [
     "ResumableOutput",
     "WithoutZ",
     "name_axes",
+    "notes_of",
 ]
 
 
@@ -98,6 +99,17 @@ class LazyImage(Protocol):
         """Close the file."""
 
 
+def notes_of(image: LazyImage) -> tuple[str, ...]:
+    """What a person should know of how a file is read: what was guessed, chosen or converted.
+
+    A `LazyImage` that has something to say has an attribute ``notes``.
+
+    >>> notes_of(ArrayImage(Image(np.eye(4), "YX")))
+    ()
+    """
+    return tuple(getattr(image, "notes", ()))
+
+
 class WithoutZ:
     """An image of one section as an image without sections; a `LazyImage`.
 
@@ -119,6 +131,7 @@ class WithoutZ:
         self.shape = image.shape[: self._z] + image.shape[self._z + 1 :]
         self.dtype = image.dtype
         self.spacing = None if image.spacing is None else image.spacing[1:]
+        self.notes = notes_of(image)
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image."""

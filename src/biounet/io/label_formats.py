@@ -78,7 +78,7 @@ def label_format_of(path: Path) -> LabelFormat:
     --------
     >>> label_format_of(Path("cells.jpg"))
     Traceback (most recent call last):
-    biounet.core.errors.LabelError: cells.jpg: labels are written as PNG, TIFF, OME-Zarr; save them as .tif
+    biounet.core.errors.LabelError: cells.jpg: labels are written as PNG, TIFF, NIfTI, OME-Zarr; save them as .tif
     """
     name = root_of(path).name.lower()
     found = next((form for form in LABEL_FORMATS.values() if name.endswith(form.suffixes)), None)

@@ -15,6 +15,8 @@ from biounet.io.units import micrometres
 __all__ = ["Multiscale", "describe_image", "describe_labels", "label_names", "metadata_of", "parse"]
 
 
+VERSIONS = ("0.1", "0.2", "0.3", "0.4", "0.5")
+
 TYPES = {"t": "time", "c": "channel"}
 
 METHOD = {False: "mean", True: "nearest"}
@@ -26,7 +28,7 @@ class Multiscale:
     """An image as its metadata tell.
 
     axes : one name per dimension of the array, in its order, in capitals
-    path : of the array with all pixels, inside the group
+    path : of the array with the pixels of the level, inside the group
     levels : how many sizes of the image there are
     spacing : micrometres per pixel, for axes whose unit is known
     labels : whether it is marked as labels
@@ -71,6 +73,7 @@ class _Image(Record, extra="ignore"):
     axes: list[Annotated[_Axis, BeforeValidator(_named)]] = Field(default=list("tczyx"), validate_default=True)
     datasets: list[_Dataset] = Field(min_length=1)
     coordinateTransformations: tuple[_Transformation, ...] = ()  # noqa: N815
+    version: str | float | None = None
 
 
 class _Attributes(Record, extra="ignore"):
@@ -91,19 +94,20 @@ def metadata_of(path: Path | str) -> TextFile:
     return TextFile(f"{path}: its OME-Zarr metadata", ImageError, "mend them, or convert the image again")
 
 
-def parse(attributes: Mapping[str, Any], *, path: Path | str = "the image") -> Multiscale | None:
+def parse(attributes: Mapping[str, Any], *, level: int = 0, path: Path | str = "the image") -> Multiscale | None:
     """Read the attributes of a Zarr group; ``None`` if they do not describe an image.
 
     Parameters
     ----------
     attributes : of the group
     path : of the store, for errors
+    level : of the pyramid, whose path and pixel size are wanted
 
     Raises
     ------
     ImageError
         If they describe one, but not as OME-Zarr is written: lists that are none, a scale of another number of axes, a
-        path that leads out of the store.
+        path that leads out of the store; if there is no such level, or the version is not known.
 
     Examples
     --------
@@ -114,8 +118,15 @@ def parse(attributes: Mapping[str, Any], *, path: Path | str = "the image") -> M
     image = next(iter(_attributes(attributes, path).multiscales or ()), None)
     if image is None:
         return None
-    count, first = len(image.axes), image.datasets[0]
-    scale = _scale(first.coordinateTransformations, count, path)
+    version = str(found.get("version") or image.version or VERSIONS[0])
+    if version[:3] not in VERSIONS:
+        words = f"{VERSIONS[0]} to {VERSIONS[-1]} are read: convert it"
+        raise ImageError(f"{path}: it is OME-Zarr of version {version}; {words}")
+    if level >= len(image.datasets):
+        sizes = f"levels 0 to {len(image.datasets) - 1}" if len(image.datasets) > 1 else "one size of its image"
+        raise ImageError(f"{path}: it holds {sizes}, no level {level}; give another --level")
+    count, chosen = len(image.axes), image.datasets[level]
+    scale = _scale(chosen.coordinateTransformations, count, path)
     whole = _scale(image.coordinateTransformations, count, path) or [1.0] * count
     spacing = {
         axis.name.upper(): size * factor * unit
@@ -123,8 +134,8 @@ def parse(attributes: Mapping[str, Any], *, path: Path | str = "the image") -> M
         if (unit := micrometres(axis.unit or "")) is not None
     }
     names = "".join(axis.name.upper() if len(axis.name) == 1 else "?" for axis in image.axes)
-    _check_inside(first.path, path)
-    return Multiscale(names, first.path, len(image.datasets), spacing, "image-label" in found)
+    _check_inside(chosen.path, path)
+    return Multiscale(names, chosen.path, len(image.datasets), spacing, "image-label" in found)
 
 
 def describe_image(

@@ -1,6 +1,8 @@
 """OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; chunks that are there show how far a run came."""
 
+import zipfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +17,7 @@ from biounet.io.image import AXES, Image, name_axes
 from biounet.io.ome_metadata import describe_image, describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
 from biounet.io.pyramid import halve, level_factors, level_shape
+from biounet.io.selection import Selection
 from biounet.io.zarr_layout import (
     FORMAT,
     OURS,
@@ -32,25 +35,32 @@ from biounet.io.zarr_layout import (
     root_of,
 )
 
-__all__ = ["ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
+__all__ = ["DamagedChunkError", "ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
+
+
+class DamagedChunkError(ImageError):
+    """A chunk of an image cannot be read; `name` is that of its file within the image."""
+
+    name = ""
 
 
 class ZarrImage:
     """An OME-Zarr image as a `biounet.io.LazyImage`; see `open_lazily`."""
 
-    def __init__(self, path: Path, *, axes: str | None = None, labels: bool = False) -> None:
+    def __init__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> None:
         self.path = path
-        with reading(path, "OME-Zarr"):
+        with reading(path, "OME-Zarr"), ExitStack() as stack:
             check_metadata(path)
-            self._array, multiscale = find_image(need("zarr").open(path, mode="r"), path, labels)
+            self._array, multiscale = find_image(_open(path, stack), path, selection=selection, labels=labels)
             check_array(self._array, path)
-            stored = name_axes(multiscale.axes, axes, str(path))
+            stored = name_axes(multiscale.axes, selection.axes, str(path))
             self.axes = "".join(axis for axis in AXES if axis in stored)
             self._order = [stored.index(axis) for axis in self.axes]
             self.shape = tuple(self._array.shape[index] for index in self._order)
             self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
             self.spacing = fit_spacing(dict(multiscale.spacing), self.axes)
             self.version = VERSION[self._array.metadata.zarr_format]
+            self._files = stack.pop_all()
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image.
@@ -79,14 +89,18 @@ class ZarrImage:
                 self._array[tuple(slice(i * n, (i + 1) * n) for i, n in zip(chunk, size, strict=True))]
             except Exception as error:
                 name = f"{self._array.path}/{self._array.metadata.encode_chunk_key(chunk)}".lstrip("/")
-                return ImageError(f"{self.path}: chunk {name} cannot be read ({reason(error)}); copy it again")
+                damaged = DamagedChunkError(
+                    f"{self.path}: chunk {name} cannot be read ({reason(error)}); copy it again"
+                )
+                damaged.name = name
+                return damaged
         return ImageError(f"{self.path}: a region could not be read, but its chunks can; run again")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Nothing is kept open."""
+        self._files.close()
 
 
 class ZarrOutput:
@@ -168,14 +182,15 @@ class ZarrOutput:
         return self.path / str(level) / str(self._levels[level].metadata.encode_chunk_key(chunk))
 
 
-def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> ZarrImage:
-    """Open an OME-Zarr image, or ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
+def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> ZarrImage:
+    """Open an OME-Zarr image, or one inside such as ``image.zarr/labels/name``; see `biounet.io.open_lazily`.
 
     Notes
     -----
     For `labels`, an image that has labels under ``labels/name`` stands for those, if there is but one name.
+    The store may be a zip file. Of several images, series are numbers or paths, such as ``A/1/0`` in a plate.
     """
-    return ZarrImage(path, axes=axes, labels=labels)
+    return ZarrImage(path, selection=selection, labels=labels)
 
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
@@ -246,6 +261,22 @@ def create(
 def attach(path: Path) -> ZarrOutput:
     """Open an OME-Zarr image that another process has created, to write other regions of it."""
     return ZarrOutput(path)
+
+
+def _open(path: Path, files: ExitStack) -> Any:
+    """The group or array at a path, in a folder or a zip file, which `files` closes."""
+    zarr = need("zarr")
+    if not path.is_file():
+        return zarr.open(path, mode="r")
+    if path.suffix.lower() == ".zarr":
+        what = "a zip file: name it .zarr.zip" if zipfile.is_zipfile(path) else "a file: OME-Zarr is a folder"
+        raise ImageError(f"{path} is {what}")
+    with zipfile.ZipFile(path) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    inside = (
+        "" if tops & {".zgroup", ".zarray", "zarr.json"} else min(tops, default="")
+    )  # folders are zipped whole, too
+    return zarr.open(files.enter_context(zarr.storage.ZipStore(path, mode="r")), path=inside, mode="r")
 
 
 def _surroundings(path: Path, version: str) -> tuple[str, int | None]:

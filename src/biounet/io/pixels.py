@@ -15,6 +15,9 @@ from biounet.core.words import reason
 __all__ = ["check_finite", "fit_channels", "fit_spacing", "narrow_integers", "reading", "trust_density"]
 
 
+LONGEST_REASON = 200
+"""Characters of the reason that a decoder gives; some print what they read."""
+
 LARGEST_TRUSTED_SPACING = 10.0
 """Micrometres per pixel. Larger ones (below 2540 dots per inch) speak of printers and screens."""
 

@@ -13,6 +13,7 @@ from biounet.core.atomic_files import replacing
 from biounet.core.errors import ImageError
 from biounet.io.image import ArrayImage, Image
 from biounet.io.pixels import fit_spacing, reading, trust_density
+from biounet.io.selection import Selection
 
 __all__ = ["open_lazily", "write"]
 
@@ -23,21 +24,22 @@ DOT = 25_400.0
 GREY = {"1", "L", "I;16", "I;16B", "I"}
 
 
-def open_lazily(path: Path, *, axes: str | None = None, labels: bool = False) -> ArrayImage:
+def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> ArrayImage:
     """Read a PNG or JPEG file, whole: these formats have no regions; see `biounet.io.open_lazily`.
 
     Notes
     -----
-    Axes are YX, or CYX for colours; `axes` may but repeat that. An alpha channel is dropped if all is opaque.
+    Axes are YX, or CYX for colours; the selection may but repeat that. An alpha channel is dropped if all is opaque.
     A palette becomes colours, for `labels` its numbers are kept.
     """
+    selection.check_single(path, "PNG or JPEG")
     with reading(path, "PNG or JPEG"), _any_size(), PIL.Image.open(path) as file:
         _check_depth(file, path)
         density = file.info.get("dpi", (0, 0))
         array = _pixels(file, path, labels=labels)
     names = "CYX"[-array.ndim :]
-    if axes is not None and sorted(axes.upper()) != sorted(names):
-        raise ImageError(f"{path.name}: its axes are {names}, not {axes}; leave --axes out")
+    if selection.axes is not None and sorted(selection.axes.upper()) != sorted(names):
+        raise ImageError(f"{path.name}: its axes are {names}, not {selection.axes}; leave --axes out")
     sizes = {axis: DOT / dots if dots else None for axis, dots in zip("XY", density, strict=True)}
     return ArrayImage(Image(array, names, fit_spacing(trust_density(sizes), names)))
 
@@ -56,7 +58,9 @@ def _pixels(file: PIL.Image.Image, path: Path, *, labels: bool) -> NDArray[Any]:
     """Decode to (Y, X) or (C, Y, X)."""
     mode = file.mode
     if mode in GREY or (mode == "P" and labels):
+        factor = _factor(file) if labels else 1
         array = np.asarray(file)
+        array = array // factor if factor > 1 else array
         return array.astype(np.uint8) if mode == "1" else array.astype(array.dtype.newbyteorder("="), copy=False)
     if mode == "P":
         file = file.convert("RGBA")
@@ -70,6 +74,12 @@ def _pixels(file: PIL.Image.Image, path: Path, *, labels: bool) -> NDArray[Any]:
     if mode == "P" and (array == array[:1]).all():
         array = array[:1]  # a palette of greys, as GIF has them
     return array[0] if len(array) == 1 else np.ascontiguousarray(array)
+
+
+def _factor(file: PIL.Image.Image) -> int:
+    """Number that Pillow multiplies grey of 2 and 4 bits with, so that white becomes 255; 1 elsewhere."""
+    stored = next((str(tile[3]) for tile in getattr(file, "tile", ())), "")
+    return {"L;2": 85, "L;4": 17}.get(stored, 1)
 
 
 def _check_depth(file: PIL.Image.Image, path: Path) -> None:

@@ -6,40 +6,44 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from xml.etree import ElementTree
 
 import tifffile
 
-from biounet.io.pixels import fit_spacing, trust_density
+from biounet.io.pixels import trust_density
 from biounet.io.units import micrometres
 
-__all__ = ["raising_logged_errors", "read_spacing"]
+__all__ = ["raising_logged_errors", "read_sizes"]
 
+
+SMALLEST = 1e-6
+"""Micrometres below which a distance of sections means that there are none."""
 
 RESOLUTION_UNITS = {2: 25_400.0, 3: 10_000.0}
 """The TIFF tag ResolutionUnit (inch, centimetre) in micrometres."""
 
 
-def read_spacing(file: tifffile.TiffFile, axes: str) -> tuple[float, ...] | None:
-    """Find the micrometres per pixel of the spatial axes in `axes`; ``None`` if the file does not tell.
+def read_sizes(file: tifffile.TiffFile) -> dict[str, float | None]:
+    """Find the micrometres per pixel by axis, in a file without OME-XML; ``None`` where it does not tell.
 
     Notes
     -----
     ImageJ leaves out a distance of sections that is 1 in its unit, so 1 is what is read then.
     """
-    if file.is_ome:
-        sizes = _ome_spacing(file.ome_metadata)
-    elif file.is_imagej:
+    if file.is_imagej:
         metadata = file.imagej_metadata or {}
         units = {axis: micrometres(str(metadata.get(f"{axis.lower()}unit", metadata.get("unit", "")))) for axis in "ZY"}
         units["X"] = micrometres(str(metadata.get("unit", "")))
         sizes = _resolution(file, units["Y"], units["X"])
         sizes["Z"] = (units["Z"] or 0.0) * abs(float(metadata.get("spacing", 1.0)))
-    else:
-        tag = file.pages.first.tags.get("ResolutionUnit")
-        unit = RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)
-        sizes = _described(file) or trust_density(_resolution(file, unit, unit))
-    return fit_spacing(sizes, axes)
+        return sizes
+    if file.is_lsm:
+        voxel = {axis: 1e6 * float(file.lsm_metadata[f"VoxelSize{axis}"]) for axis in "ZYX"}
+        return {axis: size if size > SMALLEST else None for axis, size in voxel.items()}
+    if file.is_stk:
+        return _stk_sizes(file.stk_metadata)
+    tag = file.pages.first.tags.get("ResolutionUnit")
+    unit = RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)
+    return _described(file) or trust_density(_resolution(file, unit, unit))
 
 
 @contextmanager
@@ -70,6 +74,15 @@ def _described(file: tifffile.TiffFile) -> dict[str, float | None]:
     return {axis: float(found[1]) for axis in "YX"} if found else {}
 
 
+def _stk_sizes(metadata: Any) -> dict[str, float | None]:
+    """Pixel sizes that MetaMorph writes into STK files."""
+    unit = micrometres(str(metadata.get("CalibrationUnits", ""))) if metadata.get("SpatialCalibration") else None
+    sizes = {axis: unit * float(metadata[f"{axis}Calibration"]) if unit else None for axis in "YX"}
+    depths = metadata.get("ZDistance", ())
+    sizes["Z"] = abs(float(depths[0])) if len(depths) else None
+    return sizes
+
+
 def _resolution(file: tifffile.TiffFile, high: float | None, wide: float | None) -> dict[str, float | None]:
     """Pixel sizes from the resolution tags, `high` and `wide` being the units of Y and X in micrometres."""
     sizes: dict[str, float | None] = {}
@@ -77,15 +90,4 @@ def _resolution(file: tifffile.TiffFile, high: float | None, wide: float | None)
         tag = file.pages.first.tags.get(name)
         pixels, units = (0, 1) if tag is None else tag.value
         sizes[axis] = unit * units / pixels if pixels and unit else None
-    return sizes
-
-
-def _ome_spacing(xml: str) -> dict[str, float | None]:
-    """Pixel sizes of the first image in OME-XML."""
-    pixels: Any = ElementTree.fromstring(xml).find(".//{*}Pixels")
-    sizes: dict[str, float | None] = {}
-    for axis in "ZYX":
-        unit = micrometres(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
-        size = pixels.get(f"PhysicalSize{axis}")
-        sizes[axis] = float(size) * unit if size is not None and unit is not None else None
     return sizes

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 
 from biounet.core.errors import ImageError
+from biounet.io.tiff_stack import PageStack
 
 __all__ = ["PageReader"]
 
 
 CACHE_BYTES = 64 * 2**20
 """Decoded strips and tiles that are kept: neighbouring regions share them, wide strips above all."""
+
+OPEN_FILES = 8
+"""Most files of one image that are open at once."""
 
 JPEG = {6, 7, 34892, 33007}
 
@@ -27,21 +30,18 @@ class PageReader:
 
     Parameters
     ----------
-    stream : BinaryIO
-        The file, open for reading without a buffer.
-    series : tifffile.TiffPageSeries
+    stack : PageStack
         Pages of equal shape.
     """
 
-    def __init__(self, stream: BinaryIO, series: tifffile.TiffPageSeries) -> None:
-        self._stream = stream
+    def __init__(self, stack: PageStack) -> None:
+        self._streams: OrderedDict[str, BinaryIO] = OrderedDict()
         self._lock = threading.Lock()
-        self._first = series.keyframe
+        self._first = stack.keyframe
         # Separate samples, depth, rows, columns, interleaved samples.
         self._planes, _, self._height, self._width, self._interleaved = self._first.shaped
-        self._offset = series.dataoffset
-        # A file whose pages follow each other without a gap may describe only the first.
-        self._pages = list(series.pages) if self._offset is None else []
+        self._offset = stack.offset
+        self._pages = stack.pages
         self._cache: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
 
     @property
@@ -57,7 +57,7 @@ class PageReader:
     def read(self, page: int, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a rectangle of a page, (samples, rows, columns), in the byte order of this machine."""
         offset = self._raw_offset(page)
-        pixels = self._decoded(page, rows, columns) if offset is None else self._raw(offset, rows, columns)
+        pixels = self._decoded(page, rows, columns) if offset is None else self._raw(page, offset, rows, columns)
         # One of the two sample axes has length 1.
         return np.moveaxis(pixels, -1, 1).reshape(self.samples, *pixels.shape[1:3])
 
@@ -65,10 +65,9 @@ class PageReader:
         """Where the pixels of a page begin if they lie there row by row as they are."""
         if self._offset is not None:
             return int(self._offset + page * self._first.nbytes)
-        found = self._pages[page]
-        return int(found.dataoffsets[0]) if found is not None and self._first.is_final else None
+        return int(self._pages[page].dataoffsets[0]) if self._first.is_final else None
 
-    def _raw(self, offset: int, rows: slice, columns: slice) -> NDArray[Any]:
+    def _raw(self, page: int, offset: int, rows: slice, columns: slice) -> NDArray[Any]:
         """Read (planes, rows, columns, samples) row by row, or at once where rows are whole."""
         dtype = self._first.dtype.newbyteorder(self._first.parent.byteorder)
         pixel = self._interleaved * dtype.itemsize
@@ -81,21 +80,38 @@ class PageReader:
             for row in range(rows.start, rows.stop, block):
                 begin = offset + ((plane * self._height + row) * self._width + columns.start) * pixel
                 count = block * width * pixel
-                self._fill(begin, view[position : position + count])
+                self._fill(page, begin, view[position : position + count])
                 position += count
         pixels = np.frombuffer(data, dtype).reshape(self._planes, height, width, self._interleaved)
         return pixels.astype(dtype.newbyteorder("="), copy=False)
 
-    def _fill(self, offset: int, target: memoryview) -> None:
-        """Read exactly as many bytes as `target` holds."""
+    def _fill(self, page: int, offset: int, target: memoryview) -> None:
+        """Read exactly as many bytes as `target` holds from the file of a page."""
+        path = self._pages[0 if self._offset is not None else page].parent.filehandle.path
         done = 0
         with self._lock:
-            self._stream.seek(offset)
+            stream = self._stream(path)
+            stream.seek(offset)
             while done < len(target):
-                count = self._stream.readinto(target[done:])  # type: ignore[attr-defined]
+                count = stream.readinto(target[done:])  # type: ignore[attr-defined]
                 if not count:
-                    raise ImageError(f"{Path(self._stream.name).name}: the file ends too early; copy it again")
+                    raise ImageError(f"{Path(path).name}: the file ends too early; copy it again")
                 done += count
+
+    def _stream(self, path: str) -> BinaryIO:
+        """Open a file without a buffer, or take it from those that are open."""
+        if path not in self._streams:
+            self._streams[path] = open(path, "rb", buffering=0)  # noqa: SIM115 - it stays open
+            while len(self._streams) > OPEN_FILES:
+                self._streams.popitem(last=False)[1].close()
+        self._streams.move_to_end(path)
+        return self._streams[path]
+
+    def close(self) -> None:
+        """Close the files."""
+        with self._lock:
+            while self._streams:
+                self._streams.popitem()[1].close()
 
     def _decoded(self, page: int, rows: slice, columns: slice) -> NDArray[Any]:
         """Put (planes, rows, columns, samples) together from decoded strips or tiles."""
@@ -136,15 +152,15 @@ class PageReader:
     def _decode(self, page: int, index: int) -> NDArray[Any]:
         """Read and decode one strip or tile."""
         found = self._pages[page]
-        count = 0 if found is None else found.databytecounts[index]
+        count = found.databytecounts[index]
         data = bytearray(count)
         if count:
-            self._fill(found.dataoffsets[index], memoryview(data))
+            self._fill(page, found.dataoffsets[index], memoryview(data))
         extra = {}
         if self._first.compression in JPEG:
             extra = {"jpegtables": found.jpegtables, "jpegheader": self._first.jpegheader}
         segment, _, shape = self._first.decode(bytes(data) or None, index, **extra)
-        if segment is None:  # a page or tile that was left out to save room
+        if segment is None:  # a tile that was left out to save room
             segment = np.full(shape, self._first.nodata, self._first.dtype)
         if prod(segment.shape) != prod(shape):
             raise ImageError(f"page {page} is torn at strip or tile {index}; copy the file again")

@@ -1,6 +1,6 @@
 """Places of images, labels and chunks in an OME-Zarr folder, by their names and attributes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -13,6 +13,8 @@ from biounet.core.errors import ImageError, MissingExtraError, OutputError
 from biounet.core.text_file import Record
 from biounet.core.words import reason
 from biounet.io.ome_metadata import Multiscale, label_names, metadata_of, parse
+from biounet.io.selection import Selection
+from biounet.io.zarr_images import images_of_attributes
 
 __all__ = [
     "FORMAT",
@@ -173,13 +175,17 @@ def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
             )
 
 
-def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
-    """Find the array with all pixels of an image, and what is known of it.
+def find_image(
+    node: Any, path: Path, *, selection: Selection = Selection(), labels: bool = False
+) -> tuple[Any, Multiscale]:
+    """Find the array with the pixels of an image, and what is known of it.
 
     Parameters
     ----------
     node : a Zarr group or array
     path : its path, for errors
+    selection : Selection
+        Of which series, by number or path, and level are taken.
     labels : bool
         Whether labels of the image are meant, if it has any.
 
@@ -189,18 +195,24 @@ def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
         If there is no image, several labels, or the image is not complete.
     """
     if not hasattr(node, "members"):  # an array alone: its axes are asked for
+        selection.check_single(path, "an array of Zarr")
         return node, Multiscale("?" * node.ndim, "", 1, {}, labels=False)
-    multiscale = parse(node.attrs, path=path)
+    multiscale = parse(node.attrs, level=selection.level, path=path)
+    if multiscale is None and selection.series is not None:
+        name = _series(node, path, selection.series)
+        return find_image(node[name], path / name, selection=replace(selection, series=None), labels=labels)
+    replace(selection, level=0).check_single(path, "this image")
     if labels and not (multiscale and multiscale.labels) and "labels" in node:
         names = label_names(node["labels"].attrs, path=path / "labels")
         if len(names) != 1:
             raise ImageError(f"{path} holds the labels {', '.join(names) or 'none'}; give one as {path}/labels/NAME")
-        return find_image(node["labels"][names[0]], path / "labels" / names[0], labels)
+        return find_image(node["labels"][names[0]], path / "labels" / names[0], selection=selection, labels=labels)
     if multiscale is None and "0" in node and "1" not in node:  # as bioformats2raw writes a single image
-        return find_image(node["0"], path / "0", labels)
+        return find_image(node["0"], path / "0", selection=selection, labels=labels)
     if multiscale is None:
+        inside = list(images_of_attributes(node.attrs, _reader(node))) or sorted(node.keys())
         raise ImageError(
-            f"{path} holds no image but {', '.join(sorted(node.keys())) or 'nothing'}; give the path of one"
+            f"{path} holds no image but {', '.join(inside[:8]) or 'nothing'}; give the path of one, or --series"
         )
     if OURS in node.attrs and not Ours.of(node, path).complete:
         raise ImageError(f"{path} is not complete; run again what wrote it, with --resume")
@@ -210,3 +222,19 @@ def find_image(node: Any, path: Path, labels: bool) -> tuple[Any, Multiscale]:
     if len(multiscale.axes) != array.ndim:
         multiscale = replace(multiscale, axes="?" * array.ndim, spacing={})
     return array, multiscale
+
+
+def _series(node: Any, path: Path, series: int | str) -> str:
+    """Path inside a group of the image that is asked for by number or path."""
+    inside = list(images_of_attributes(node.attrs, _reader(node)))
+    if str(series) in inside:
+        return str(series)
+    if not str(series).isdecimal() or int(series) >= len(inside):
+        known = f"{', '.join(inside[:8])}" if inside else "no series"
+        raise ImageError(f"{path} holds {known}; there is no series {series}")
+    return inside[int(series)]
+
+
+def _reader(node: Any) -> Callable[[str], Mapping[str, Any]]:
+    """Function from the path of a group inside of another to its attributes, which are empty if there is none."""
+    return lambda name: node[name].attrs if name in node else {}

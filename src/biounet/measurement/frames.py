@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,10 @@ class _Converted:
         return self.convert(self.frame.read(box), self.frame.name)
 
 
-def _as_labels(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Labels as integers; an error if a number is not whole."""
+def _as_labels(array: NDArray[Any], name: str, *, ignore: int | None = None) -> NDArray[Any]:
+    """Labels as integers, without what is to be ignored; an error if a number is not whole."""
+    if ignore is not None:
+        array = np.where(array == ignore, np.zeros((), array.dtype), array)
     if array.dtype.kind != "f":
         return array
     whole = np.abs(array) <= 2**53
@@ -119,6 +122,7 @@ def open_frames(
     image_axes: str | None = None,
     channels: int | None = None,
     by_section: bool = False,
+    ignore: int | None = None,
     files: ExitStack,
 ) -> list[ObjectFrame]:
     """Frames of a label image, each with the image and the probabilities that are measured in its objects.
@@ -135,6 +139,7 @@ def open_frames(
         file has, if not given.
     by_section : bool
         The sections of a stack are images of their own; else a stack is a volume.
+    ignore : number in the labels that means unknown; it is no object
     files : ExitStack
         Closes the files.
 
@@ -160,7 +165,7 @@ def open_frames(
         ObjectFrame(
             labels.name,
             frame.position,
-            _Converted(frame, _as_labels),
+            _Converted(frame, partial(_as_labels, ignore=ignore)),
             pixels,
             shares and _Converted(shares, _as_probabilities),
             spacing[-dims:] if spacing else None,

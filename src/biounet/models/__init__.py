@@ -34,6 +34,7 @@ __all__ = [
     "check_task",
     "geometry_of",
     "nearest_sizes",
+    "shapes_of",
     "valid_output_size",
 ]
 
@@ -110,6 +111,23 @@ def geometry_of(config: ModelConfig) -> Geometry:
         geometry = _make(config).geometry
     assert isinstance(geometry, Geometry)
     return geometry
+
+
+def shapes_of(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of each weight of a network by its name, as in its model file, without memory for the weights.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network.
+
+    Examples
+    --------
+    >>> shapes_of(ModelConfig(width=2**16, max_width=2**16))["head.weight"]
+    (2, 65536, 1, 1)
+    """
+    with torch.device("meta"):
+        return {name: tuple(value.shape) for name, value in _make(config).state_dict().items()}
 
 
 def _make(config: ModelConfig) -> nn.Module:

@@ -13,6 +13,7 @@ __all__ = [
     "channels_last",
     "choose_device",
     "choose_precision",
+    "choose_training_precision",
     "exact_kernels",
     "gpu_names",
     "has_bfloat16",
@@ -93,6 +94,50 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name not in ("float32", "bfloat16"):
         raise ConfigError(f"precision must be auto, float32 or bfloat16, got {name!r}")
     return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def choose_training_precision(name: str, device: torch.device, *, dims: int) -> tuple[str, str]:
+    """The precision to train in, and why it is not the one asked for; "" where it is.
+
+    Parameters
+    ----------
+    name : auto, float32 or bfloat16
+    device : torch.device
+    dims : 2 or 3, spatial axes of the network
+
+    Returns
+    -------
+    precision : auto, float32 or bfloat16
+    reason : for users, of float32 instead of ``auto``
+
+    Raises
+    ------
+    ConfigError
+        If bfloat16 is asked for by name where its gradients break the process.
+
+    Notes
+    -----
+    Torch 2.13 writes past its memory in the gradient of 3D convolutions in bfloat16 on processors with AMX: it aborts
+    with "double free or corruption", as seen of (1, 1, 6, 96, 96) with 16 filters on one thread. Whether such a fault
+    aborts depends on what lies beside it, so a step that went well proves nothing. A number of planes is no bound,
+    either: the inner levels of every network have few. So all 3D training on these processors is in float32.
+    Prediction computes no gradients. ``benchmarks/conv3d_gradients.py`` looks for the fault; once a torch passes it on
+    such a processor, this can go.
+
+    Examples
+    --------
+    >>> choose_training_precision("auto", torch.device("cpu"), dims=2)
+    ('auto', '')
+    """
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    if dims < 3 or name == "float32" or not able.get("amx_bf16"):
+        return name, ""
+    if name == "bfloat16":
+        raise ConfigError(
+            "train.precision is bfloat16, in which torch breaks down on 3D networks on this processor (AMX); set it to "
+            "float32, or leave --precision out"
+        )
+    return "float32", "torch breaks down on gradients of 3D networks in bfloat16 on this processor (AMX)"
 
 
 def channels_last(dims: int) -> torch.memory_format:

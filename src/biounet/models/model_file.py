@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
+from pydantic import Field, field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -20,12 +20,13 @@ from biounet.config import ModelConfig, Settings
 from biounet.config.object_rules import ObjectRules
 from biounet.config.tasks import TARGETS_OF_TASKS, Task, task_of
 from biounet.core.atomic_files import replacing
-from biounet.core.errors import ModelFileError
+from biounet.core.errors import ConfigError, ModelFileError
 from biounet.core.json_file import parse_json
 from biounet.core.places import check_input
 from biounet.core.text_file import Record, TextFile
 from biounet.data.normalize import Normalization
 from biounet.models import build
+from biounet.models.weights import check_numbers, check_shapes
 
 __all__ = ["FORMAT", "ModelCard", "load_network", "read_card", "save_network"]
 
@@ -49,14 +50,14 @@ class ModelCard(Settings):
     """How target images were brought to the range that the network was trained on; ``None`` where it learnt labels."""
     rules: ObjectRules | None = None
     """Rules that make objects of probabilities, tuned on validation images."""
-    spacing: tuple[float, ...] | None = None
+    spacing: tuple[Annotated[float, Field(ge=1e-9, le=1e9)], ...] | None = None
     """Micrometres per pixel of the training images, per spatial axis."""
-    threshold: float = 0.5
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Probability above which a pixel is foreground, where there are two classes."""
-    temperature: PositiveFloat = 1.0
+    temperature: Annotated[float, Field(ge=0.01, le=1000)] = 1.0
     """Divisor of the logits before the soft-max, see `biounet.inference.calibration`. Threshold and rules apply to the
     probabilities after it."""
-    smoothing: NonNegativeInt = 0
+    smoothing: Annotated[int, Field(ge=0, le=64)] = 0
     """Number of smoothing passes over the logits before that, see `biounet.inference.smoothing`."""
     training: Mapping[str, Any] = Field(default_factory=dict)
     """Settings, data and scores of the run that made the weights."""
@@ -135,17 +136,20 @@ def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
     Raises
     ------
     ModelFileError
-        If it is missing, torn, not ours, or of a newer version.
+        If it is missing, torn, not ours, or of a newer version; if its weights are not those of the network that its
+        settings describe, which is found out before memory is taken for it, or are not finite.
     """
     path = _model_path(path)
     with _opened(path) as file:
         card = _card(file, path)
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-    net = build(card.model)
-    try:
-        net.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ModelFileError(f"{path}: the weights are not those of {card.model.name}: {_line(error)}") from error
+        names = list(file.keys())
+        try:
+            check_shapes(card.model, {name: tuple(file.get_slice(name).get_shape()) for name in names})
+            net = build(card.model)
+            net.load_state_dict({name: file.get_tensor(name) for name in names})
+            check_numbers(net)
+        except (ConfigError, ModelFileError) as error:
+            raise ModelFileError(f"{path}: {error}; copy the file again, or train again") from error
     return net.eval(), card
 
 
@@ -181,7 +185,28 @@ def _card(file: Any, path: Path) -> ModelCard:
         raise ModelFileError(
             f"{path} has format {written}, this biounet {biounet.__version__} reads up to {FORMAT}; upgrade biounet"
         )
-    return parse_json(text, ModelCard, file_of_text)
+    card = parse_json(text, ModelCard, file_of_text)
+    try:
+        _check_channels(card)
+    except ConfigError as error:
+        raise file_of_text.refused(str(error)) from error
+    return card
+
+
+def _check_channels(card: ModelCard) -> None:
+    """Refuse statistics of other channels than the network has, and classes that do not suit its target."""
+    model, target, of_targets = card.model, card.target, card.target_normalization
+    if card.task.has_labels:
+        least = 3 if target == "border" else 2
+        if model.classes < least or of_targets is not None:
+            raise ConfigError(f"target {target} needs {least} classes or more and no target_normalization")
+    elif of_targets is None or of_targets.offset is None or len(of_targets.offset) != model.classes:
+        raise ConfigError(f"target {target} needs a target_normalization of {model.classes} channels")
+    offset = card.normalization.offset
+    if offset is not None and len(offset) != model.in_channels:
+        raise ConfigError(f"normalization has {len(offset)} channels, the network takes {model.in_channels}")
+    if card.rules is not None and card.rules.target != target:
+        raise ConfigError(f"rules are for target {card.rules.target}, the network has learnt {target}")
 
 
 def _line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from biounet.config import RunConfig
-from biounet.data.statistics import Extents
+from biounet.data.statistics import Extents, median_spacing
 from biounet.data.targets import touching
 from biounet.data.training_set import TrainingSet
 from biounet.models import geometry_of
@@ -75,10 +75,10 @@ class Fingerprint:
     Parameters
     ----------
     smallest, median : pixels per spatial axis of the images
-    spacing : micrometres per pixel and axis, where all images that are measured agree
+    spacing : micrometres per pixel and axis; where images that are measured differ, the median; None if one is unknown
     objects : number of them in the images that are measured, of those with any at most `MEASURED`
         0 where labels are classes.
-    diameter : pixels
+    diameter : pixels along X
         Longest side of the bounding box that 9 of 10 objects do not exceed; 0 without objects.
     touching : share of these images in which objects, or parts of the foreground, have at most `CLOSE` pixels between
     shares : of the classes among the known pixels
@@ -98,23 +98,23 @@ class Fingerprint:
     def of(cls, data: TrainingSet, *, images: int = MEASURED) -> "Fingerprint":
         """Measure the training images; objects in so many images at most."""
         sizes = np.array([image.shape[1:] for image in data.statistics])
-        spacings, lengths, near = set[tuple[float, ...] | None](), list[int](), list[bool]()
+        spacings, lengths, near = list[tuple[float, ...] | None](), list[float](), list[bool]()
         for number in _measured(data, images):
             extents, close = Extents(), list[bool]()
             for item, rows in data.train[number].strips():
-                spacings.add(item.spacing)
+                spacings.append(item.spacing)
                 if data.task.numbered or data.classes == 2:
                     objects = data.objects(item)
-                    close.append(touching(objects, gap=CLOSE))
+                    close.append(touching(objects, gap=CLOSE, spacing=item.anisotropy))
                     if data.task.numbered:
                         extents.add(objects[..., rows, :])
             near += [any(close)] if close else []
-            lengths += extents.longest_sides()
+            lengths += extents.longest_sides(item.anisotropy)
         unknown, *shares = data.coverage.tolist()
         return cls(
             smallest=tuple(sizes.min(0).tolist()),
             median=tuple(np.median(sizes, axis=0).astype(int).tolist()),
-            spacing=spacings.pop() if len(spacings) == 1 else None,
+            spacing=median_spacing(spacings),
             objects=len(lengths),
             diameter=float(np.percentile(lengths, 90)) if lengths else 0.0,
             touching=float(np.mean(near)) if near else 0.0,

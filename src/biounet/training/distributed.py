@@ -33,6 +33,7 @@ __all__ = [
     "broadcast",
     "check_share",
     "connected",
+    "in_precision",
     "local_size",
     "make_fabric",
     "world_size",
@@ -89,8 +90,7 @@ def make_fabric(device: str, precision: str) -> Fabric:
     """
     where = choose_device(device)
     kind = _kind(precision, where)
-    processes = world_size()
-    if processes == 1:
+    if world_size() == 1:
         return _of_one(where, kind)
     here = local_size()
     if where.type == "cuda" and (":" in device or here > torch.cuda.device_count()):
@@ -98,18 +98,16 @@ def make_fabric(device: str, precision: str) -> Fabric:
             f"{here} processes want a GPU each, torch finds {torch.cuda.device_count()}; "
             "use as many --devices as there are GPUs, and --device cuda without a number"
         )
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    fabric = Fabric(
-        accelerator=where.type,
-        devices=here,
-        num_nodes=processes // here,
-        strategy=DDPStrategy(),
-        precision=kind,
-        plugins=[TorchElasticEnvironment()],
-    )
-    fabric.launch()
+    fabric = _of_several(where, kind)
     atexit.register(_disconnect)
     return fabric
+
+
+def in_precision(fabric: Fabric, precision: str) -> Fabric:
+    """Fabric of the same processes and device in another precision; all processes must call this."""
+    if fabric.world_size == 1:
+        return alone(fabric, precision)
+    return _of_several(fabric.device, _kind(precision, fabric.device))
 
 
 def alone(fabric: Fabric, precision: str) -> Fabric:
@@ -117,10 +115,31 @@ def alone(fabric: Fabric, precision: str) -> Fabric:
     return _of_one(fabric.device, _kind(precision, fabric.device))
 
 
+def _of_several(device: torch.device, kind: Literal["bf16-mixed", "32-true"]) -> Fabric:
+    """Fabric of all processes, which are connected once."""
+    _say_less()
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=local_size(),
+        num_nodes=world_size() // local_size(),
+        strategy=DDPStrategy(),
+        precision=kind,
+        plugins=[TorchElasticEnvironment()],
+    )
+    fabric.launch()
+    return fabric
+
+
 def _of_one(device: torch.device, kind: Literal["bf16-mixed", "32-true"]) -> Fabric:
     """Fabric of one process on one device, without any connection."""
+    _say_less()
     devices = 1 if device.index is None else [device.index]
     return Fabric(accelerator=device.type, devices=devices, precision=kind, plugins=[LightningEnvironment()])
+
+
+def _say_less() -> None:
+    """Keep Fabric from naming the precision that it is made with, which may not be that of the run."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def _kind(precision: str, device: torch.device) -> Literal["bf16-mixed", "32-true"]:

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from biounet.config import RunConfig
-from biounet.core.errors import TrainingError
+from biounet.core.errors import ImageError, TrainingError
 from biounet.data.patches import PatchSampler
 from biounet.models.model_file import ModelCard, save_network
 from biounet.models.pretrained import load_pretrained
@@ -187,7 +187,11 @@ class _Keeper:
         if self.fault:
             report = self._log(math.nan, waiting, ValidationResult({}), best=False)
         elif validate is not None:
-            report = self._keep_best(waiting, validate(state.average))
+            try:
+                report = self._keep_best(waiting, validate(state.average))
+            except ImageError as error:
+                self._break(f"the held-out images cannot be predicted after step {state.step} ({error})")
+                report = self._log(math.nan, waiting, ValidationResult({}), best=False)
         if saving:
             self._save()
         return report
@@ -210,11 +214,12 @@ class _Keeper:
         self.loss = fmean(losses) if losses else self.loss
         broken = next((at for at, loss in enumerate(losses) if not math.isfinite(loss)), None)
         if broken is not None:
-            what = f"the loss is no number since step {state.step - len(losses) + broken}"
+            self._break(f"the loss is no number since step {state.step - len(losses) + broken}")
         elif weights and not state.is_finite():
-            what = f"weights are no numbers after step {state.step}"
-        else:
-            return
+            self._break(f"weights are no numbers after step {state.step}")
+
+    def _break(self, what: str) -> None:
+        """Say why the run cannot go on."""
         self.fault = (
             f"{what}; the learning rate is likely too high: try --set train.learning_rate with a tenth of it, "
             "or --set train.clip=1, in a new folder"

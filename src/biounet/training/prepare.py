@@ -90,6 +90,7 @@ def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
         validation=train.validation,
         target=train.target,
         silver=train.silver,
+        ignore_value=train.ignore_value,
         pixels=train.validation_pixels,
     )
 
@@ -115,12 +116,35 @@ def prepare_split(
     train = settings.train
     before = "z-score" if "train.normalization" in train.auto else train.normalization
     data = read_split(dataset_split, NORMALIZATIONS[before], memory=memory)
+    settings = _named(settings, dataset_split.dataset.class_names, data)
     settings, reasons = choose_normalization(settings, data)
     normalization = NORMALIZATIONS[settings.train.normalization]
     if settings.train.normalization != before:
         del data  # memory may not hold the images twice
         data = read_split(dataset_split, normalization, memory=memory)
     return fit_to_data(settings, data), data, normalization, reasons
+
+
+def _named(settings: RunConfig, names: tuple[str, ...], data: TrainingSet) -> RunConfig:
+    """Settings with the names of the classes: those given, with one for the background, or those of the dataset.
+
+    Raises
+    ------
+    ConfigError
+        If there are more or fewer names than classes.
+    """
+    given = settings.train.class_names
+    if not data.task.has_classes or not (given or names):
+        return settings
+    if len(given) == data.classes - 1:
+        given = ("background", *given)
+    if given and len(given) != data.classes:
+        raise ConfigError(
+            f"--classes (train.class_names) names {len(given)} classes, the labels have {data.classes}, background "
+            "included; name all of them"
+        )
+    chosen = given or (names if len(names) == data.classes else ())
+    return settings.updated({"train.class_names": chosen})
 
 
 def room(train: TrainConfig) -> float:

@@ -26,13 +26,13 @@ from biounet.data.sample_cache import choose_sample_device, prepare_samples, sam
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
 from biounet.models import check_task, geometry_of
-from biounet.models.device import choose_precision
+from biounet.models.device import choose_precision, choose_training_precision
 from biounet.models.model_file import ModelCard, load_network, save_network
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import Fingerprint, choose_settings
 from biounet.training.auto_width import fit_minutes
 from biounet.training.checkpoint import hold
-from biounet.training.distributed import broadcast, check_share
+from biounet.training.distributed import broadcast, check_share, in_precision
 from biounet.training.finalise import finalise, statistics_pixels, with_statistics_of_images
 from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
@@ -87,6 +87,14 @@ class TrainingRun:
         check_task(self.config.model.name, self.data.task)
         if not self.data.counts[1:].any():
             raise LabelError(UNLABELLED)
+        given = self.config.train.precision
+        precision, reason = choose_training_precision(given, self.fabric.device, dims=self.config.model.dims)
+        if reason:
+            self.config, self.fabric = (
+                self.config.updated({"train.precision": precision}),
+                in_precision(self.fabric, precision),
+            )
+            self.reasons["train.precision"] = reason
 
     @cached_property
     def validation(self) -> Validation:
@@ -265,7 +273,8 @@ class TrainingRun:
         samples = prepare_samples(data, self.config, store, rank=rank, ranks=ranks)
         broadcast(self.fabric, 0)  # nobody goes on before all samples are there
         wanted = None if samples.device == device else device
-        return PatchSampler(samples, geometry, size, augment, train, wanted)
+        anisotropy = [image.anisotropy for image in data.train]
+        return PatchSampler(samples, geometry, size, augment, train, wanted, anisotropy)
 
     def check_folder(self, *, resume: bool) -> None:
         """Check that the run may be written into its folder, see `biounet.training.run_folder`; nothing is written."""
