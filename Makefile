@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 # a process per core, each with one thread: more of them would wait for each other
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile
 
-.PHONY: install demo test test-all lint format docs bench clean
+.PHONY: install demo test test-all chaos lint format docs bench clean
 
 demo: $(INSTALLED)  ## fresh clone to finished report
 	$(BIN)/biounet demo --out demo --overwrite
@@ -19,6 +19,9 @@ test: $(INSTALLED)  ## the checks of every change: under ten minutes on two core
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+chaos: $(INSTALLED)  ## attacks: damage, with seeds; `make test` has a share of them
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.chaos
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

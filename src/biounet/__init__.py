@@ -98,7 +98,10 @@ def train(
     import time
 
     began = time.monotonic()
+    from biounet.config import RunConfig
     from biounet.config.resolve import resolve_settings
+    from biounet.core.errors import DatasetError, OutputError
+    from biounet.core.places import path_of
     from biounet.data.layouts import dataset_path
     from biounet.inference.model import load_model
     from biounet.report.run_report import report as write_report
@@ -106,14 +109,17 @@ def train(
     from biounet.training.monitor import PrintingMonitor, StoppedError, train_run
     from biounet.training.prepare import begin_run, check_settings
 
-    dataset, out = dataset_path(dataset, images, labels), Path(out)
-    whole = not isinstance(settings, Mapping)
+    if dataset is not None:
+        dataset = path_of(dataset, DatasetError, what="a dataset")
+    dataset = dataset_path(dataset, images, labels)
+    out = path_of(out, OutputError, what="a folder for the run")
+    whole = isinstance(settings, RunConfig)
     config = resolve_settings(settings, resume=out if resume and not whole else None, minutes=minutes, steps=steps)
     if not resume:
         check_settings(config)
     follower = monitor or PrintingMonitor(again=f"biounet.train({str(dataset)!r}, {str(out)!r}, resume=True)")
     with connected():
-        run = begin_run(dataset, out, config, device=device, began=began)
+        run = begin_run(dataset, out, config, device=device, began=began, resume=resume)
         stopped = train_run(
             run, follower, resume=resume, tensorboard=tensorboard, write_report=write_report if report else None
         )

@@ -173,8 +173,7 @@ def test_settings_that_are_no_text_are_said_in_a_line(biounet, tmp_path):
     config = tmp_path / "config.toml"
     config.write_bytes(b"\xff\xfe")
     said = refused(biounet, "train", tmp_path / "nothing", "--out", tmp_path / "run", "--config", config)
-    assert "config.toml cannot be read" in said
-    assert "give a TOML file in UTF-8" in said
+    assert "config.toml, line 1: the text is damaged (byte 0xff is not UTF-8); mend it" in said
 
 
 def test_an_output_that_exists_is_refused_and_kept(biounet, dataset, tmp_path):

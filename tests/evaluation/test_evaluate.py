@@ -422,9 +422,11 @@ def test_drawn_images_have_groups_too(three_images):
     ("table", "said"),
     [
         ("name,group\na,x\n", r"b\.v2 is of no group, nor are 1 others; name a group"),
-        ("file,kind\na,x\n", r"line 2: wanted are a name and a group"),
+        ("file,kind\na,x\n", r"line 1: wanted are columns name, group, got 'file, kind'"),
         ("name,group\na,x\na.png,y\n", r"line 3: a\.png is of x already"),
-        ("", r"a is of no group, nor are 2 others"),
+        ("name,group\n", r"a is of no group, nor are 2 others"),
+        ("", r"line 1: wanted are columns name, group, got none"),
+        ("name,group\na, \n", r"line 2: wanted are a name and a group"),
     ],
 )
 def test_images_of_no_group_are_named(three_images, table, said):
@@ -437,7 +439,7 @@ def test_what_tells_no_groups_is_refused(three_images):
     with pytest.raises(DatasetError, match="no such file"):
         read_groups(three_images / "none.csv")
     (three_images / "groups.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="no CSV file"):
+    with pytest.raises(ConfigError, match=r"is not UTF-8.*give a CSV file"):
         read_groups(three_images / "groups.csv")
     (three_images / "groups.txt").write_text("name,group\n")
     with pytest.raises(DatasetError, match="holds no images; give a CSV file"):

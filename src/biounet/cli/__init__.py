@@ -2,6 +2,8 @@
 
 import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +30,7 @@ from biounet.cli.options import (
     channel_numbers,
 )
 from biounet.core.errors import BiounetError, ConfigError, ProblemsError
+from biounet.core.places import check_working_folder, explained
 
 __all__ = ["app", "main"]
 
@@ -251,7 +254,11 @@ def main() -> None:
 
     Status 0: done; 2: wrong use or bad input, in one line; 130: Ctrl-C; 143: told to end; 1: a fault of ours.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text; stderr escapes them
+        with suppress(OSError):  # of a stream that is broken, whoever writes to it says so
+            sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        check_working_folder()
         if app(args=sys.argv[1:] or ["--help"], standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C
             raise KeyboardInterrupt
     except typer.TyperException as error:
@@ -265,6 +272,11 @@ def main() -> None:
         _fail("stopped", status=STOPPED)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        why = explained(error)
+        if why is None:
+            raise
+        _fail(f"{error.filename}: {why}" if error.filename else why)
 
 
 def _list(error: ProblemsError) -> None:

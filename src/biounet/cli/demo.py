@@ -13,6 +13,7 @@ from biounet.config import RunConfig
 from biounet.core.atomic_files import check_absent, remove_parts, sayable
 from biounet.core.errors import OutputError
 from biounet.core.output_lock import holding, is_lock
+from biounet.core.places import check_output
 from biounet.core.random import generator
 from biounet.data import find_dataset
 from biounet.data.synthetic import draw_membranes
@@ -53,6 +54,7 @@ def run_demo(out: Path, *, minutes: float = 2.0, seed: int = 0, overwrite: bool 
     OutputError
         If one of these exists already, or holds what no demo has written.
     """
+    check_output(out)
     with holding((), folder=out):
         for part in PARTS:
             check_absent(out / part, overwrite=overwrite)

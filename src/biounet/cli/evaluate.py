@@ -14,6 +14,8 @@ from biounet.core.atomic_files import remove_parts, replacing
 from biounet.core.errors import ConfigError, OutputError
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
+from biounet.core.places import check_output
+from biounet.core.words import printable
 from biounet.evaluation import Scores, evaluate, read_groups, to_csv, to_json
 
 __all__ = ["run_evaluation"]
@@ -49,6 +51,8 @@ def run_evaluation(
     """
     written = [path for path in (json_file, csv_file) if path is not None]
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+    for each in written:
+        check_output(each, file=True)
     with holding(written):
         read = Inputs({"the result": [result], "the truth": [truth], "the groups": [groups] if groups else []})
         for path, kind in ((json_file, "JSON"), (csv_file, "table")):
@@ -75,8 +79,8 @@ def run_evaluation(
         for path, text in ((json_file, json.dumps(to_json(scores), indent=1) + "\n"), (csv_file, to_csv(scores))):
             if path is not None:
                 with replacing(path, overwrite=overwrite) as temporary:
-                    temporary.write_text(text)
-    print_table(scores, f"{result} against {truth}")
+                    temporary.write_text(text, encoding="utf-8")
+    print_table(scores, printable(f"{result} against {truth}"))
 
 
 def print_table(scores: Scores, title: str) -> None:

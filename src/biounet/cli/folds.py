@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Literal
+
+from pydantic import NonNegativeInt
 
 from biounet.cli.progress import say
 from biounet.cli.signals import stop_when_told
 from biounet.cli.train import Terminal, again
 from biounet.config import RunConfig
 from biounet.core.atomic_files import replacing
+from biounet.core.csv_file import read_csv
 from biounet.core.errors import TrainingError
 from biounet.core.output_lock import holding
+from biounet.core.places import check_output
+from biounet.core.text_file import Record, TextFile
 from biounet.report import load_log
 from biounet.report.log import best_row
 from biounet.report.run_report import report
@@ -106,14 +112,38 @@ def _train_fold(run: TrainingRun, terminal: Terminal, *, done: bool, tensorboard
 
 def open_summary(out: Path, count: int | None, *, resume: bool) -> Rows:
     """Rows of a new summary, or of the one to resume."""
+    check_output(out)
     if not resume:
         check_new(out, early=(*EARLY, SUMMARY, *(f"fold-0/{name}" for name in EARLY)))
         return [{"fold": str(fold), "images": "", "score": ""} for fold in range(count or 0)]
-    with (out / SUMMARY).open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = read_summary(out / SUMMARY)
     if count is not None and count != len(rows):
         raise TrainingError(f"{out} was begun with {len(rows)} folds, not {count}; go on without --folds")
     return rows
+
+
+class FoldRow(Record, extra="allow"):
+    """Row of a summary; further columns are step and scores, empty where a fold is not done."""
+
+    __pydantic_extra__: dict[str, float | Literal[""]]
+    fold: NonNegativeInt
+    images: NonNegativeInt | Literal[""]
+    score: float | Literal[""]
+
+
+def read_summary(path: Path) -> Rows:
+    """Rows of a summary, one per fold.
+
+    Raises
+    ------
+    TrainingError
+        If it is missing or torn, or lacks a fold.
+    """
+    file = TextFile(str(path), TrainingError, "there are no folds to go on with, so train into another --out")
+    rows = read_csv(path, FoldRow, file)
+    if [row.fold for _, row in rows] != list(range(len(rows))) or len(rows) < 2:
+        raise file.refused(f"a row is wanted for each fold, 0, 1, ..., got {[row.fold for _, row in rows]}")
+    return [{name: str(value) for name, value in row.model_dump().items()} for _, row in rows]
 
 
 def best_scores(folder: Path) -> dict[str, str]:

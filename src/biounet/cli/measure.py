@@ -22,6 +22,7 @@ from biounet.core.errors import ConfigError, LabelError
 from biounet.core.labels import check_labels
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
+from biounet.core.places import check_output
 from biounet.io import Image, Selection, write
 from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions
@@ -86,6 +87,7 @@ def run_measurement(
         raise ConfigError("--annotate needs --probabilities: it lists where the model is least sure")
     if model is not None and probabilities is None:
         raise ConfigError("--model needs --probabilities: it tells what their channels are")
+    check_output(out)
     files = pair_files(labels, image, probabilities)
     read = Inputs({role: filter(None, paths) for role, paths in zip(ROLES, zip(*files, strict=True), strict=True)})
     channels = None if model is None else Channels.of(model)
@@ -197,7 +199,7 @@ class _Task:
         best = sorted(self.regions, key=lambda region: -region["entropy"])[: self.annotate]
         with (
             replacing(self.out / "annotate.csv", overwrite=self.overwrite) as temporary,
-            temporary.open("w", newline="") as stream,
+            temporary.open("w", newline="", encoding="utf-8") as stream,
         ):
             rows = csv.DictWriter(
                 stream, list(dict.fromkeys(name for row in best for name in row)), lineterminator="\n"

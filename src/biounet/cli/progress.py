@@ -9,6 +9,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from biounet.core.words import printable
+
 __all__ = ["Show", "progress", "say"]
 
 
@@ -24,7 +26,7 @@ class Show(Protocol):
 
 def say(line: str) -> None:
     """Print a line for the person at the terminal; results proper go to standard output."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(printable(line), markup=False)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The configuration of a run: all groups of settings, read from and written to TOML."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import tomlkit
@@ -9,8 +10,11 @@ from pydantic import ValidationError
 from biounet.config.presets import PRESETS
 from biounet.config.settings import AugmentConfig, ModelConfig, Settings, TrainConfig
 from biounet.core.errors import ConfigError
+from biounet.core.text_file import TextFile
+from biounet.core.toml_file import parse_toml, read_toml
+from biounet.core.words import shortened, shortened_name
 
-__all__ = ["RunConfig", "parse", "toml_value"]
+__all__ = ["RunConfig", "parse"]
 
 
 S = TypeVar("S", bound=Settings)
@@ -92,7 +96,18 @@ class RunConfig(Settings):
         >>> RunConfig.from_toml("[train]\nbatch = 4").train.batch
         4
         """
-        return parse(cls, _load_toml(text, source), source)
+        return parse(cls, parse_toml(text, _file(source)), source)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file of settings, such as the ``config.toml`` of a run.
+
+        Raises
+        ------
+        ConfigError
+            If it is missing or torn, or a setting is unknown or out of range.
+        """
+        return parse(cls, read_toml(path, _file(str(path))), str(path))
 
 
 def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
@@ -101,31 +116,16 @@ def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
         return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = shortened_name(first["loc"])
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{source}: unknown setting {key!r}; {_known(kind, first['loc'][:-1])}") from error
-        key = ".".join(str(part) for part in first["loc"][:2])  # which of several types was tried tells nobody anything
-        given = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+        key = shortened_name(first["loc"][:2])  # which of several types was tried tells nobody anything
+        given = "" if first["type"] == "value_error" else f", got {shortened(first['input'])}"
         raise ConfigError(f"{source}: {key}: {first['msg'].removeprefix('Value error, ')}{given}") from error
 
 
-def toml_value(text: str) -> Any:
-    """Value of a text in TOML; a text that is no TOML stays as it is.
-
-    >>> toml_value("[1, 2]"), toml_value("dice")
-    ([1, 2], 'dice')
-    """
-    try:
-        return tomlkit.parse(f"value = {text}").unwrap()["value"]
-    except tomlkit.exceptions.ParseError:
-        return text
-
-
-def _load_toml(text: str, source: str) -> dict[str, Any]:
-    try:
-        return tomlkit.parse(text).unwrap()
-    except tomlkit.exceptions.ParseError as error:
-        raise ConfigError(f"{source} is not TOML: {error}") from error
+def _file(source: str) -> TextFile:
+    return TextFile(source, ConfigError, "mend it, or give the config.toml of a run", most=2**18)
 
 
 def _known(kind: type[Settings], path: tuple[int | str, ...] = ()) -> str:

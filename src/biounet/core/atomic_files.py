@@ -1,7 +1,6 @@
 """Atomic writing of files and folders: under a temporary name in the same folder, then renamed."""
 
 import ctypes
-import errno
 import os
 import re
 import secrets
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from biounet.core.errors import OutputError
+from biounet.core.places import explained
 
 __all__ = ["check_absent", "hidden_name", "is_part", "put_folder", "remove_parts", "replacing", "sayable"]
 
@@ -56,8 +56,7 @@ def sayable(path: Path) -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = "the disk is full; free some room and run again" if full else f"{error.strerror or error}"
+        why = explained(error) or f"{error.strerror or error}"
         raise OutputError(f"{path} could not be written: {why}") from error
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from biounet.core.errors import BiounetError, ImageError, OutputError
+from biounet.core.places import check_output
 from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, named_images
 from biounet.data.left_out import left_out
 from biounet.data.nnunet_layout import case_of
@@ -60,6 +61,7 @@ def name_outputs(
     >>> [target.as_posix() for _, target in name_outputs([Path("01/t007.tif")], Path("01_RES"))]
     ['01_RES/mask007.tif']
     """
+    check_output(out, file=is_image(out))
     named = _apart(list(dict.fromkeys(each for given in inputs for each in _images_in(given, as_one=as_one))))
     images = [path for _, path in named]
     if is_image(out):
@@ -75,6 +77,7 @@ def name_outputs(
             raise OutputError(f"{taken[target]} and {path} would both become {target}; predict them into two folders")
         if _real(target, folders) in given:
             raise OutputError(f"{target} is an image to predict; choose another --out")
+        check_output(target)
         taken[target] = path
     return pairs
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
+from biounet.core.places import path_of
 from biounet.evaluation.fragments import Fragments
 from biounet.evaluation.image_pairs import score_drawn
 from biounet.evaluation.pairing import FilePair, pair_files
@@ -90,9 +91,10 @@ def evaluate(
     """
     drawn = metrics is not None and list(metrics) == ["image"]
     chosen = None if metrics is None or drawn else metric_groups(metrics)
+    result, truth = (path_of(each, DatasetError, what="results or annotations") for each in (result, truth))
     of_result = Selection(axes, channel=None if channel is None else (channel,))
     of_truth = Selection(axes, series, level=level)
-    found = pair_files(Path(result), Path(truth), ignore=ignore_value)
+    found = pair_files(result, truth, ignore=ignore_value)
     pairs = [replace(pair, of_result=of_result, of_truth=of_truth) for pair in found]
     parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
     if drawn:
@@ -118,7 +120,7 @@ def evaluate(
     for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None
-    return _pool(counts, rows, notes, Path(truth))
+    return _pool(counts, rows, notes, truth)
 
 
 def metric_groups(metrics: Sequence[str]) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from biounet.core.errors import DatasetError
+from biounet.core.places import check_input
 from biounet.data.layout import Truth
 from biounet.data.layouts import truths_in
 from biounet.data.names import match_names
-from biounet.io import Selection, is_folder_of_images, is_there
+from biounet.io import Selection, is_folder_of_images
+from biounet.io.inner_path import split_inner
 
 __all__ = ["FilePair", "pair_files"]
 
@@ -73,8 +75,7 @@ def pair_files(result: Path, truth: Path, *, ignore: int | None = None) -> list[
     biounet.core.errors.DatasetError: no/such/result.tif: there is no such file or folder; check the name
     """
     for path in (result, truth):
-        if not is_there(path):
-            raise DatasetError(f"{path}: there is no such file or folder; check the name")
+        check_input(split_inner(path)[0], DatasetError, what="file or folder")
     if is_folder_of_images(truth):
         layout, truths = truths_in(truth, result)
         single = [each for each in truths if each.key is None]

@@ -13,6 +13,7 @@ from biounet.core.atomic_files import remove_parts
 from biounet.core.errors import ConfigError, OutputError
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
+from biounet.core.places import check_output
 from biounet.export.bioimageio import write_package
 from biounet.export.onnx import write_onnx
 from biounet.export.pipeline import Pipeline, load_pipeline
@@ -60,6 +61,7 @@ def export_model(model: Path | str, out: Path | str, *, to: str, overwrite: bool
     if to not in EXPORTERS:
         raise ConfigError(f"a model can be exported to {', '.join(EXPORTERS)}, got {to!r}")
     out = Path(out)
+    check_output(out, file=True)
     if out.suffix == ".safetensors":
         raise OutputError(f"{out} would be taken for a model of biounet; choose another name, such as {out.stem}.onnx")
     sample = options.get("sample")

@@ -158,10 +158,10 @@ def predict_files(
                 TileStore.clear(path, sums=not confidence)
                 report(f"{path} is complete already")
                 continue
-            begun = read_record(place_of(path)) if resume else {}
+            begun = read_record(place_of(path)) if resume else None
             settings, identity = replace(common, input=source.absolute()), FileIdentity.of(source)
             with images.noting(source), Job(settings, net, identity=identity, room=shared.room) as job:
-                plan = stopwatch.time(shared.plan(job, begun.get("tile", tile), batch))
+                plan = stopwatch.time(shared.plan(job, begun.tile if begun else tile, batch))
                 _cut(job, plan, verify=verify, told=told, report=report)
                 whole = len(pairs) > 1 and not begun
                 with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:

@@ -8,6 +8,7 @@ from biounet.core.errors import ImageError, MemoryBudgetError
 from biounet.core.memory import format_bytes
 from biounet.inference.job import Job
 from biounet.inference.memory_plan import SLACK_BYTES, Plan, plan_prediction
+from biounet.inference.tiles import tile_sides
 from biounet.io import DecodingRoom
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
@@ -46,6 +47,7 @@ class MemoryBudget:
         MemoryBudgetError
             If no image has a tile that fits.
         """
+        tile_sides(tile, job.net.dims)
         first, decoding = job.frames[0], job.image.decoding_bytes
         # Memory for a region of objects comes on top, because the memory of tiles is not all given back.
         numbering = min(self.region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:]))

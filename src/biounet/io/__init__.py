@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 from biounet.core.atomic_files import check_absent
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
+from biounet.core.places import check_input
 from biounet.io.channel_files import CHANNELS, channel_files, of_channels, open_channels
 from biounet.io.decoding import DecodingRoom, check_whole
 from biounet.io.format import Format, Holds
@@ -41,6 +42,7 @@ from biounet.io.image import (
     WithoutZ,
     notes_of,
 )
+from biounet.io.inner_path import split_inner
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
 from biounet.io.zarr_replace import check_replaceable, place_of
@@ -137,11 +139,10 @@ def open_selected(
     if of_channels(path):
         part = replace(selection, channel=None)
         image: LazyImage = open_channels(path, lambda file: open_selected(file, part, labels=labels, room=room))
-    elif is_there(path):
-        image = format_of(path).open_lazily(path, selection=selection, labels=labels)
     else:
-        format_of(path)  # a wrong suffix is said first
-        raise ImageError(f"{path}: there is no such file; check the name")
+        form = format_of(path)  # a wrong suffix is said first
+        check_input(split_inner(path)[0], ImageError)
+        image = form.open_lazily(path, selection=selection, labels=labels)
     with ExitStack() as stack:
         stack.enter_context(image)
         (room or DecodingRoom.usual()).check(image, path)

@@ -184,7 +184,7 @@ def is_there(path: Path) -> bool:
 
 def is_folder_of_images(path: Path) -> bool:
     """Whether a path is a folder that may hold images: not one image, as a DICOM series is, but a plate, say."""
-    if not path.is_dir() or dicom.is_series(path):
+    if not os.path.isdir(path) or dicom.is_series(path):
         return False
     return images_at(path) != (path,) or (root_of(path) == path and not is_image(path))
 

@@ -1,10 +1,12 @@
 """OME-Zarr folders that replace others: where they are written meanwhile, and which ones may be replaced."""
 
-import json
+from contextlib import suppress
 from pathlib import Path
 
 from biounet.core.atomic_files import is_part
 from biounet.core.errors import OutputError
+from biounet.core.json_file import read_json
+from biounet.core.text_file import ForeignRecord, TextFile
 from biounet.io.zarr_layout import OURS
 
 __all__ = ["check_replaceable", "hidden", "place_of"]
@@ -66,12 +68,10 @@ def check_replaceable(path: Path) -> None:
 def _is_ours(path: Path) -> bool:
     """Whether biounet has written or begun an image."""
     for name in METADATA:
-        try:
-            with (path / name).open("rb") as file:
-                found = json.loads(file.read(LARGEST))
-            attributes = found["attributes"] if name == "zarr.json" else found
-            if OURS in attributes:
+        file = TextFile(f"{path}/{name}", OutputError, "give another name", most=LARGEST)
+        with suppress(OutputError):  # not there, of another program, or torn
+            found = read_json(path / name, ForeignRecord, file).model_dump()
+            attributes = found.get("attributes") if name == "zarr.json" else found
+            if isinstance(attributes, dict) and OURS in attributes:
                 return True
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # not there, of another program, or torn
-            continue
     return False

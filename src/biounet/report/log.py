@@ -1,19 +1,30 @@
 """Log of a training run: reading it, and warnings about problems in it."""
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from biounet.core.csv_file import read_csv
 from biounet.core.errors import TrainingError
+from biounet.core.text_file import Record, TextFile
 
 __all__ = ["best_row", "health", "load_log", "lower_is_better"]
 
 
 Log = Sequence[Mapping[str, float]]
 Finding = tuple[str, str]
+
+
+class _Row(Record, extra="allow"):
+    """Row of a log; further columns are scores."""
+
+    __pydantic_extra__: dict[str, float]
+    step: float
+    seconds: float
+    loss: float
+
 
 WORSE_BY = 0.01
 """Difference from the best validation score that counts as a fall, not as noise."""
@@ -50,14 +61,8 @@ def load_log(path: Path) -> list[dict[str, float]]:
     """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream, restval="")
-        if not {"step", "seconds", "loss"} <= set(reader.fieldnames or ()):
-            raise TrainingError(f"{path} must begin with the columns step, seconds, loss, got {reader.fieldnames}")
-        try:
-            return [{name: float(value) for name, value in row.items()} for row in reader]
-        except (TypeError, ValueError) as error:
-            raise TrainingError(f"{path}, line {reader.line_num}: numbers are wanted, {error}; mend it") from error
+    file = TextFile(str(path), TrainingError, "mend it, or delete it and go on with --resume")
+    return [row.model_dump() for _, row in read_csv(path, _Row, file)]
 
 
 def best_row(log: Log) -> Mapping[str, float] | None:

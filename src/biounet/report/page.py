@@ -13,6 +13,7 @@ import numpy as np
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ShapeError
+from biounet.core.words import printable
 from biounet.report import panels
 from biounet.report.curves import curves
 from biounet.report.label_coverage import coverage, coverage_of_pictures
@@ -99,7 +100,7 @@ def write_report(
     standing = _stopped(stopped, again) if stopped else "" if finished else _going_on(log, again)
     text = _document(title, _header(title, log, state), f"{standing}{''.join(sections)}", reload=state == "training")
     with replacing(path, overwrite=True) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(printable(text), encoding="utf-8")
 
 
 def _document(title: str, header: str, body: str, *, reload: bool) -> str:

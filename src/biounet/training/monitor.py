@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-from biounet.core.errors import BiounetError, TrainingError
+from biounet.core.errors import BiounetError, OutputError, TrainingError
 from biounet.training.announcements import announce, chosen, report_line, score_text
 from biounet.training.distributed import broadcast, connected
 from biounet.training.loop import Step
@@ -154,13 +154,24 @@ def follow(
     with monitor.watch(is_main_process=run.is_main_process) as watch:
         if run.is_main_process:
             writer = TensorBoardWriter(run.folder if tensorboard else None)
-            with writer, Page(run, write_report, monitor.again) as page, connected():
+            with writer, Page(run, write_report, monitor.again) as page, connected(), _closed_after_errors(steps):
                 why = _lead(run, steps, monitor.say, watch, writer, page)
             broadcast(run.fabric, bool(why))
             return why
         for _ in steps:
             pass
         return "the main process was stopped" if broadcast(run.fabric, 0) else ""
+
+
+@contextmanager
+def _closed_after_errors(steps: Generator[Step]) -> Iterator[None]:
+    """Context of the steps of a run: an error from elsewhere ends them, and is the one that counts."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OutputError, TrainingError):  # the state cannot be written either
+            steps.close()
+        raise
 
 
 def _lead(

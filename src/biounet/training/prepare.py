@@ -16,12 +16,19 @@ from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import all_reduce_min, local_size, make_fabric
 from biounet.training.losses import LOSSES, check_loss
 from biounet.training.run import TrainingRun
+from biounet.training.run_folder import check_place
 
 __all__ = ["begin_run", "check_settings", "fit_to_data", "prepare", "prepare_split", "room", "split_by_settings"]
 
 
 def begin_run(
-    dataset: Path, folder: Path, settings: RunConfig, *, device: str = "auto", began: float | None = None
+    dataset: Path,
+    folder: Path,
+    settings: RunConfig,
+    *,
+    device: str = "auto",
+    began: float | None = None,
+    resume: bool | None = None,
 ) -> TrainingRun:
     """Read a dataset for a run in a folder; nothing is written.
 
@@ -35,9 +42,14 @@ def begin_run(
     device : auto, cpu, cuda or cuda:N
     began : seconds of `time.monotonic`
         When the minutes of the budget began to count; now, if not given.
+    resume : bool
+        Whether the run is to go on in the folder; if given, it is checked that the folder can take it, before images
+        are read.
     """
     began = time.monotonic() if began is None else began
     fabric = make_fabric(device, settings.train.precision)
+    if resume is not None and fabric.global_rank == 0:
+        check_place(folder, resume=resume)
     # Either all processes hold the images or none, or some would wait for files that others do not write.
     memory = all_reduce_min(fabric, room(settings.train))
     config, data, normalization, reasons = prepare(dataset, settings, memory=memory)

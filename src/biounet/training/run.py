@@ -4,7 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -201,19 +201,13 @@ class TrainingRun:
         """Train into a folder that is ready."""
         source = self._source(geometry, self.folder / PREPARED, self.data)
         began = inf
-        for step in fit(
-            self.config,
-            source,
-            self.validate,
-            self._card(),
-            self.folder,
-            fabric=self.fabric,
-            resume=resume,
-            began=self.began,
-            clock=self.clock,
-        ):
-            began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
-            yield step
+        times: dict[str, Any] = {"began": self.began, "clock": self.clock}
+        made = self._card(), self.folder
+        steps = fit(self.config, source, self.validate, *made, fabric=self.fabric, resume=resume, **times)
+        with closing(steps):  # else the error of a checkpoint that cannot be written when a run is stopped is lost
+            for step in steps:
+                began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
+                yield step
         if self.is_main_process and self._is_finalised:
             self._finalise_model(source, began + 60 * (self.config.train.minutes or inf))
         if self.is_main_process:

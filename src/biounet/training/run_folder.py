@@ -6,11 +6,15 @@ from pathlib import Path
 
 from biounet.config import RunConfig
 from biounet.core.atomic_files import remove_parts, replacing, sayable
+from biounet.core.csv_file import read_heading
 from biounet.core.errors import OutputError, TrainingError
 from biounet.core.output_lock import is_lock
+from biounet.core.places import check_output
+from biounet.core.text_file import TextFile
+from biounet.core.words import shortened
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
 
-__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "clear_parts", "cut_log"]
+__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "check_place", "clear_parts", "cut_log"]
 
 
 SETTINGS = "config.toml"
@@ -38,6 +42,26 @@ def check_new(folder: Path, *, early: Collection[str] = EARLY) -> None:
         raise OutputError(f"{folder} is not empty; choose another --out, or go on with --resume")
 
 
+def check_place(folder: Path, *, resume: bool) -> None:
+    """Check of a folder before any image is read: it can be written to, and no run is in it that is not resumed.
+
+    Parameters
+    ----------
+    folder : Path
+    resume : bool
+
+    Raises
+    ------
+    OutputError
+        If the folder is a file or cannot be written to, or is not empty and the run is not to be resumed.
+    """
+    check_output(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file, and no folder; choose another --out")
+    if not resume:
+        check_new(folder)
+
+
 def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, resume: bool) -> None:
     """Check of a folder: it holds no other run, or, to resume, a run of the same settings and data; nothing is written.
 
@@ -56,16 +80,13 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
     TrainingError
         If there is nothing to resume, or settings or data have changed.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise OutputError(f"{there} is a file, and no folder; choose another --out")
+    check_place(folder, resume=resume)
     if not resume:
-        check_new(folder)
         return
     settings = folder / SETTINGS
     if not settings.is_file():
         raise TrainingError(f"{folder} holds no run to resume; train without --resume")
-    before = RunConfig.from_toml(settings.read_text(), source=str(settings))
+    before = RunConfig.read(settings)
     changed = before.differences(config)
     if changed:
         raise TrainingError(f"{folder} was begun with other settings ({', '.join(changed)}); use its own")
@@ -76,7 +97,7 @@ def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], ha
     """Write the settings and data hashes of a run; the settings last, since they mark a run that can be resumed."""
     save_hashes(folder / STATES, hashes)
     with replacing(folder / SETTINGS) as temporary:
-        temporary.write_text(config.to_toml(reasons=reasons))
+        temporary.write_text(config.to_toml(reasons=reasons), encoding="utf-8")
 
 
 def clear_parts(folder: Path) -> None:
@@ -88,13 +109,20 @@ def clear_parts(folder: Path) -> None:
 def add_row(folder: Path, row: Mapping[str, float]) -> None:
     """Append a row to the log; the first time, with a heading. Columns that a later row lacks become nan."""
     path = folder / LOG
-    with sayable(path), path.open("a+", newline="") as stream:
-        stream.seek(0)
-        columns = next(csv.reader(stream), None)
+    columns = read_heading(path, log_file(path)) if path.exists() else ()
+    if columns and not set(row) <= set(columns):
+        other = ", ".join(sorted(set(row) - set(columns)))
+        raise log_file(path).refused(f"there is no column {shortened(other)}", line=1)
+    with sayable(path), path.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=columns or list(row), restval="nan")
-        if columns is None:
+        if not columns:
             writer.writeheader()
         writer.writerow(row)
+
+
+def log_file(path: Path) -> TextFile:
+    """The log of a run, as messages speak of it."""
+    return TextFile(str(path), TrainingError, "delete it, and go on with --resume", most=2**26)
 
 
 def cut_log(folder: Path, *, step: int) -> None:
@@ -112,7 +140,7 @@ def cut_log(folder: Path, *, step: int) -> None:
     path = folder / LOG
     if not path.exists():
         return
-    with path.open(newline="", errors="replace") as stream:
+    with path.open(newline="", encoding="utf-8", errors="replace") as stream:
         heading, *rows = [*stream] or [""]
     steps = [row.partition(",")[0] for row in rows]
     whole = [(row, int(made)) for row, made in zip(rows, steps, strict=True) if row.endswith("\n") and made.isdecimal()]
