@@ -27,6 +27,7 @@ from biounet.cli.options import (
     Series,
     channel_numbers,
 )
+from biounet.cli.serve import serve
 from biounet.core.errors import BiounetError, ConfigError, ProblemsError
 
 __all__ = ["app", "main"]
@@ -201,6 +202,7 @@ def predict(
 
 app.command()(evaluate)
 app.command()(export)
+app.command()(serve)
 
 
 @app.command()

@@ -144,6 +144,8 @@ EXTRAS = {
     "liffile": "formats",
     "h5py": "formats",
     "mrcfile": "formats",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 

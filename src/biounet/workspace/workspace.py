@@ -1,0 +1,272 @@
+"""A workspace: a project that somebody works on, and a network that learns meanwhile."""
+
+import queue
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biounet.core.boxes import Box
+from biounet.core.errors import ImageError
+from biounet.workspace.edit import Edit, Plane
+from biounet.workspace.keeper import Keeper, labels_event
+from biounet.workspace.label_store import Applied
+from biounet.workspace.label_tiles import tile_box
+from biounet.workspace.predictions import Predictions, load_prediction
+from biounet.workspace.project import Project, ProjectImage
+from biounet.workspace.scores import ScoreLog, score_labels
+from biounet.workspace.trainer_process import TrainerProcess
+
+__all__ = ["Workspace"]
+
+
+QUEUED = 1000
+"""Events that wait for a listener at most; one that does not listen loses the oldest."""
+
+VIEW = 1024
+"""Pixels along a side of what is predicted of the screen, at most."""
+
+
+class Workspace:
+    """An open project with a network that learns.
+
+    Parameters
+    ----------
+    folder : Path
+    model : model file or run folder to begin with
+    learn : bool
+        Whether a process is started that learns.
+
+    Notes
+    -----
+    May be used by several threads. Close it, or use it in a ``with`` statement.
+    """
+
+    def __init__(self, folder: Path, *, model: Path | None = None, learn: bool = True) -> None:
+        self.project = Project(folder)
+        self.scores = ScoreLog(self.project.place / "scores.csv")
+        self.state: dict[str, Any] = {"state": "starting", "text": "", "step": 0}
+        """What the process that learns does, as it last said."""
+        self._predictions: dict[tuple[str, Plane], Predictions] = {}
+        self._extents: dict[str, tuple[float, float]] = {}
+        self._listeners: set[queue.Queue[Mapping[str, Any]]] = set()
+        self._lock = threading.RLock()
+        self._model, self._learn = model, learn
+        self._trainer: TrainerProcess | None = None
+        self._look: dict[str, Any] | None = None
+        self._keeper = Keeper(self.project, self.tell)
+        if learn:
+            self._start_trainer()
+
+    def __enter__(self) -> "Workspace":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process that learns, and write all label files."""
+        if self._trainer is not None:
+            self._trainer.close()
+        self._keeper.close()
+
+    def image(self, number: int) -> ProjectImage:
+        """The image of a number.
+
+        Raises
+        ------
+        ImageError
+            If there is none.
+        """
+        if not 0 <= number < len(self.project.images):
+            raise ImageError(f"there is no image {number}; there are {len(self.project.images)}")
+        return self.project.images[number]
+
+    def describe(self) -> dict[str, Any]:
+        """The list of images, what labels mean, and how learning stands."""
+        project = self.project
+        return {
+            "name": project.folder.name,
+            "settings": project.settings.model_dump(),
+            "training": self.state,
+            "scores": self.scores.rows(),
+            "images": [self._summary(image) for image in project.images],
+        }
+
+    def describe_image(self, number: int) -> dict[str, Any]:
+        """Sizes, levels, intensities, versions and regions of an image."""
+        image = self.image(number)
+        planes = image.planes
+        with image.lock:
+            store = image.store
+            labels = {
+                "version": store.version,
+                "undo": store.can_undo,
+                "redo": store.can_redo,
+                "finished": [list(region) for region in store.finished],
+            }
+        if planes.needs_pyramid((0, 0)):
+            self._keeper.shrink(image, (0, 0))
+        return {
+            "image": number,
+            "name": image.name,
+            "file": planes.path.name,
+            "sizes": planes.sizes,
+            "levels": planes.levels,
+            "spacing": planes.spacing,
+            "bytes": 1 if planes.dtype == np.uint8 else 2,
+            "ranges": self._ranges(image),
+            **labels,
+        }
+
+    def extent(self, image: ProjectImage, plane: Plane) -> tuple[float, float]:
+        """Intensities that become the darkest and the brightest of 16 bits, where pixels are neither 8 nor 16 bits."""
+        with self._lock:
+            if image.name not in self._extents:
+                ranges = image.planes.display_range((0, 0))
+                low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+                self._extents[image.name] = low - (high - low), high + (high - low)
+            return self._extents[image.name]
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Change what labels mean; see `Project.change` for errors."""
+        self.project.change(changes)
+        self.tell({"event": "project", "settings": self.project.settings.model_dump()})
+        if self._trainer is not None:
+            self._trainer.tell(settings=True)
+
+    def _ranges(self, image: ProjectImage) -> list[tuple[float, float]]:
+        """Intensities, as they travel, that are first shown black and white in each channel."""
+        ranges = image.planes.display_range((0, 0))
+        if image.planes.dtype in (np.uint8, np.uint16):
+            return ranges
+        low, high = self.extent(image, (0, 0))
+        return [((a - low) * 65535 / (high - low), (b - low) * 65535 / (high - low)) for a, b in ranges]
+
+    def _summary(self, image: ProjectImage) -> dict[str, Any]:
+        """What the list of images shows of one."""
+        opened = "store" in image.__dict__
+        state = "new"
+        if self.project.has_labels(image):
+            finished = image.store.finished if opened else []
+            state = "finished" if finished else "begun"
+        return {"image": image.number, "name": image.name, "state": state}
+
+    def listen(self) -> "queue.Queue[Mapping[str, Any]]":
+        """A queue that gets all events from now on, until `leave` is called with it."""
+        listener: queue.Queue[Mapping[str, Any]] = queue.Queue(QUEUED)
+        with self._lock:
+            self._listeners.add(listener)
+        return listener
+
+    def leave(self, listener: "queue.Queue[Mapping[str, Any]]") -> None:
+        """Send no more events to a queue."""
+        with self._lock:
+            self._listeners.discard(listener)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Send an event to all listeners."""
+        with self._lock:
+            for listener in self._listeners:
+                while True:
+                    try:
+                        listener.put_nowait(event)
+                        break
+                    except queue.Full:
+                        listener.get_nowait()
+
+    def predictions(self, image: ProjectImage, plane: Plane) -> Predictions:
+        """Predictions of a plane."""
+        with self._lock:
+            return self._predictions.setdefault((image.name, plane), Predictions())
+
+    def edit(self, number: int, edit: Edit) -> Applied:
+        """Change labels; when this returns, the change is on the disk. See `LabelStore.apply` for errors."""
+        image = self.image(number)
+        predictions = self.predictions(image, edit.plane)
+        with image.lock:
+            self._check_plane(image, edit.plane)
+            applied = image.store.apply(edit, predictions.labels)
+            self._score(image, edit, applied, predictions.step)
+        self._announce(image, applied)
+        return applied
+
+    def undo(self, number: int, version: int, *, again: bool = False) -> Applied | None:
+        """Undo the last edit of an image, or make it again; None if there is none."""
+        image = self.image(number)
+        with image.lock:
+            applied = image.store.redo(version) if again else image.store.undo(version)
+        if applied is not None:
+            self._announce(image, applied)
+        return applied
+
+    def look(self, number: int, plane: Plane, box: Box) -> Box:
+        """Say what is on the screen, so that it is predicted first; return the region that will be predicted."""
+        image = self.image(number)
+        self._check_plane(image, plane)
+        box = _middle(box.grown((0, 0), image.planes.size), image.planes.size)
+        self._look = {"image": image.name, "plane": list(plane), "box": [*box.start, *box.stop]}
+        if self._trainer is not None:
+            self._trainer.tell(look=self._look)
+        return box
+
+    def pause(self, paused: bool) -> None:
+        """Stop learning for a while, or go on."""
+        if self._trainer is not None:
+            self._trainer.tell(pause=paused)
+
+    def _start_trainer(self) -> None:
+        place = self.project.place
+        log = place / "live" / "trainer.log"
+        self._trainer = TrainerProcess(self.project.folder, self._hear, model=self._model, log=log)
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        """Take in a message of the process that learns."""
+        event = dict(message)
+        if event["event"] == "prediction":
+            path = self.project.place / "live" / "predictions" / event.pop("file")
+            found = load_prediction(path)
+            path.unlink()
+            image = self.project.by_name(found.image)
+            self.predictions(image, found.plane).add(found)
+            event |= {"image": image.number}
+        if event["event"] in ("state", "step"):
+            self.state |= {name: value for name, value in event.items() if name != "event"}
+        self.tell(event)
+
+    def _announce(self, image: ProjectImage, applied: Applied) -> None:
+        """Tell all listeners that labels have changed."""
+        self._keeper.note(image)
+        self.tell(labels_event(image, applied))
+
+    def _score(self, image: ProjectImage, edit: Edit, applied: Applied, step: int) -> None:
+        """Compare what was drawn with what had been predicted there."""
+        if edit.kind not in ("finish", "paint", "outline") or not applied.tiles:
+            return
+        store, whole = image.store, edit.kind == "finish"
+        boxes = [tile_box(tile, image.planes.size) for tile in applied.tiles]
+        start = np.min([box.start for box in boxes], axis=0)
+        stop = np.max([box.stop for box in boxes], axis=0)
+        box = Box((int(start[0]), int(start[1])), (int(stop[0]), int(stop[1])))
+        if whole:
+            top, left, bottom, right = edit.box or (0, 0, *image.planes.size)
+            box = Box((top, left), (bottom, right)).grown((0, 0), image.planes.size)
+        labels, asked = store.plane(edit.plane).read(box), store.plane(edit.plane, layer="asked").read(box)
+        scores = score_labels(labels, asked, numbered=self.project.numbered, whole=whole)
+        if scores["pixels"]:
+            row = self.scores.add(image=image.name, kind=edit.kind, step=step, scores=scores)
+            self.tell({"event": "score", **row})
+
+    def _check_plane(self, image: ProjectImage, plane: Plane) -> None:
+        sizes = image.planes.sizes
+        if not (0 <= plane[0] < sizes["T"] and 0 <= plane[1] < sizes["Z"]):
+            raise ImageError(f"{image.name} has no plane {plane}; it has {sizes['T']} x {sizes['Z']}")
+
+
+def _middle(box: Box, size: tuple[int, int]) -> Box:
+    """The middle of a region, no larger than is predicted at once."""
+    start = [max(a, (a + b - VIEW) // 2) for a, b in zip(box.start, box.stop, strict=True)]
+    stop = [min(a + VIEW, b) for a, b in zip(start, box.stop, strict=True)]
+    return Box((start[0], start[1]), (stop[0], stop[1]))
