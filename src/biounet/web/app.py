@@ -20,7 +20,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import BiounetError
 from biounet.web.guard import Guard
 from biounet.web.pixels import image_tile, label_tile, level_box, predicted_tile
-from biounet.workspace import ConflictError, Edit, NotReadyError, Plane, ProjectImage, Workspace
+from biounet.workspace import TAKE_AWAY, ConflictError, Edit, NotReadyError, Plane, ProjectImage, Workspace
 
 __all__ = ["make_app"]
 
@@ -51,7 +51,10 @@ class Version(BaseModel, extra="forbid"):
 class Training(BaseModel, extra="forbid"):
     """What the network shall do."""
 
-    pause: bool
+    pause: bool | None = None
+    finish: Annotated[float, Field(gt=0, le=24 * 60)] | None = None
+    """Minutes in which a model is to be finished."""
+    stop: bool = False
 
 
 class ProjectChange(BaseModel, extra="forbid"):
@@ -78,6 +81,8 @@ def make_app(workspace: Workspace, *, token: str, hosts: frozenset[str]) -> Guar
         Route("/api/project", pages.change, methods=["POST"]),
         Route("/api/events", pages.events),
         Route("/api/look", pages.look, methods=["POST"]),
+        Route("/api/doubtful", pages.doubtful),
+        Route("/api/download/{what:str}", pages.download),
         Route("/api/training", pages.training, methods=["POST"]),
         Route(numbers, pages.image),
         Route(f"{numbers}/pixels/{tile}", pages.pixels),
@@ -169,10 +174,30 @@ class Pages:
         return JSONResponse({"box": [*found.start, *found.stop]})
 
     async def training(self, request: Request) -> Response:
-        """Stop learning for a while, or go on."""
+        """Stop learning for a while, or go on; finish a model, or stop that."""
         training = Training.model_validate_json(await request.body())
-        await run_in_threadpool(self._workspace.pause, training.pause)
+        if training.pause is not None:
+            await run_in_threadpool(self._workspace.pause, training.pause)
+        if training.finish is not None:
+            await run_in_threadpool(self._workspace.finish, training.finish)
+        if training.stop:
+            await run_in_threadpool(self._workspace.stop_finishing)
         return JSONResponse({})
+
+    async def doubtful(self, request: Request) -> Response:
+        """Answer with the region that is most worth a look."""
+        given = request.query_params.get("image", "")
+        number = int(given) if given.isdecimal() and len(given) < 9 else -1
+        return JSONResponse(await run_in_threadpool(self._workspace.doubtful, number))
+
+    async def download(self, request: Request) -> Response:
+        """Answer with labels, tables, the model or its report, as a file."""
+        what = request.path_params["what"]
+        if what not in TAKE_AWAY:
+            return PlainTextResponse("there is no such page", 404)
+        path = await run_in_threadpool(self._workspace.take_away, what)
+        headers = {"cache-control": "no-store"}
+        return FileResponse(path, filename=path.name, media_type="application/octet-stream", headers=headers)
 
     async def events(self, request: Request) -> Response:
         """Answer with everything that happens, as server-sent events."""

@@ -6,10 +6,12 @@ from biounet.workspace.label_tiles import SIDE
 from biounet.workspace.planes import ImagePlanes, NotReadyError
 from biounet.workspace.predictions import Predictions
 from biounet.workspace.project import Project, ProjectImage
+from biounet.workspace.take_away import TAKE_AWAY
 from biounet.workspace.workspace import Workspace
 
 __all__ = [
     "SIDE",
+    "TAKE_AWAY",
     "Applied",
     "ConflictError",
     "Edit",

@@ -98,16 +98,21 @@ class Examples:
 
         Parameters
         ----------
-        held_out : share of the regions, in [0, 1)
-            At least one where there are two or more, unless it is 0. Planes of one image go together as far as it has
-            others beside it.
+        held_out : share of the images, in [0, 1), or of the regions where there is one image
+            At least one where there are two or more, unless the share is 0.
         """
         examples = self.collect()
-        task = TASKS[self.project.settings.kind]
-        count = min(max(1, round(len(examples) * held_out)), len(examples) - 1) if held_out and examples else 0
-        places = {int((index + 0.5) * len(examples) / count) for index in range(count)}
-        parts = [[each for at, each in enumerate(examples) if (at in places) == wanted] for wanted in (False, True)]
-        return TrainingSet(parts[0], parts[1], task.name, [], self.target)
+        groups = [name for name, _, _ in self._known]
+        names = list(dict.fromkeys(groups))
+        if len(names) == 1:
+            groups = names = [str(number) for number in range(len(examples))]
+        count = min(max(1, round(len(names) * held_out)), len(names) - 1) if held_out and names else 0
+        held = {names[int((index + 0.5) * len(names) / count)] for index in range(count)}
+        parts = [
+            [each for each, group in zip(examples, groups, strict=True) if (group in held) == wanted]
+            for wanted in (False, True)
+        ]
+        return TrainingSet(parts[0], parts[1], TASKS[self.project.settings.kind].name, [], self.target)
 
     def _boxes_of(self, image: ProjectImage, plane: Plane) -> list[Box]:
         key, version = (image.name, plane), image.store.version

@@ -23,7 +23,7 @@ LOOK = 2.0
 """Seconds between looks at the label files."""
 
 
-def labels_event(image: ProjectImage, applied: Applied) -> dict[str, Any]:
+def labels_event(project: Project, image: ProjectImage, applied: Applied) -> dict[str, Any]:
     """What everybody who shows an image must know after its labels were changed."""
     store = image.store
     return {
@@ -36,6 +36,7 @@ def labels_event(image: ProjectImage, applied: Applied) -> dict[str, Any]:
         "finished": [list(region) for region in store.finished],
         "undo": store.can_undo,
         "redo": store.can_redo,
+        "summary": project.summary(image),
     }
 
 
@@ -77,12 +78,16 @@ class Keeper:
 
         threading.Thread(target=make, daemon=True).start()
 
+    def write_all(self) -> None:
+        """Write all label files that are behind."""
+        for image in self._opened():
+            self._write(image)
+
     def close(self) -> None:
         """Write what is not written, and end."""
         self._stop.set()
         self._thread.join()
-        for image in self._opened():
-            self._write(image)
+        self.write_all()
 
     def _opened(self) -> list[ProjectImage]:
         """Images whose labels were opened."""
@@ -130,6 +135,6 @@ class Keeper:
                     name = store.file.path.name
                     text = f"{name} was changed by another program; its labels are shown, undo brings back yours"
                     self._tell({"event": "problem", "text": text})
-                    self._tell(labels_event(image, applied))
+                    self._tell(labels_event(self._project, image, applied))
             except BiounetError as error:
                 self._tell({"event": "problem", "text": str(error)})

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from biounet.data.sample_cache import to_sample
 from biounet.data.training_set import TrainingSet
 from biounet.inference.decoding import decoder_of
 from biounet.inference.overlap_tile import predict_array
-from biounet.measurement.uncertainty import entropy
+from biounet.measurement.uncertainty import entropy, uncertain_regions
 from biounet.models import geometry_of
 from biounet.models.device import choose_precision
 from biounet.models.model_file import ModelCard, load_network, save_network
@@ -45,6 +46,16 @@ LIVE = {
     "train.steps": 1,
 }
 """Settings of a network that learns while labels are drawn, where they differ from the preset."""
+
+
+LEVELS = 8
+"""Levels of distance in objects of any size; small ones have fewer."""
+
+SPECKS = (0.03, 0.2)
+"""Least sizes of seeds and of predicted objects, as shares of the median size of drawn ones."""
+
+WINDOW = 160
+"""Pixels along a side of a region that is worth a look."""
 
 
 @dataclass
@@ -73,7 +84,8 @@ class Learner:
         self._versions: dict[str, int] = {}
         self._samples: dict[int, tuple[object, Sample]] = {}
         self._batches: Iterator[Batch] = iter(())
-        self._objects = 0
+        self._size = 0.0
+        """Median size of the drawn objects, in pixels."""
 
     @property
     def folder(self) -> Path:
@@ -110,7 +122,7 @@ class Learner:
         self._data = self._examples.training_set()
         self._versions = versions
         if self._data.train and not self.missing():
-            if self.state is None:
+            if self.state is None or self._data.classes > self.config.model.classes:
                 self._begin()
             self._prepare()
         return True
@@ -133,15 +145,16 @@ class Learner:
         probabilities = np.ascontiguousarray(probabilities[(slice(None), *inside)])
         labels = decoder_of(self.card).segment(probabilities, self.card).astype(np.int32)
         foreground = np.round(255 * (1 - probabilities[0])).clip(0, 255).astype(np.uint8)
-        doubt = entropy(probabilities[:1] if self.project.numbered else probabilities)
-        return Prediction(image.name, plane, box, self.state.step, labels, foreground, _doubt(doubt, image, plane, box))
+        doubt, doubtful = self._doubt(probabilities, image, plane, box)
+        return Prediction(image.name, plane, box, self.state.step, labels, foreground, doubt, doubtful)
 
     @property
     def card(self) -> ModelCard:
         """Description of the network as it is."""
         task = TASKS[self.project.settings.kind]
         target = self._examples.target if task.numbered else "foreground"
-        rules = ObjectRules(target=target, **task.first_rules.get(target, {}))
+        seed, pixels = (round(share * self._size) for share in SPECKS)
+        rules = ObjectRules(target=target, least_seed=seed, least_pixels=pixels, **task.first_rules.get(target, {}))
         return ModelCard(
             model=self.config.model,
             normalization=self._examples.normalization,
@@ -149,6 +162,29 @@ class Learner:
             training={"settings": self.config.model_dump(mode="json", exclude={"model"}), "step": self.steps},
             rules=rules if task.numbered else None,
         )
+
+    def _doubt(
+        self, probabilities: NDArray[np.float32], image: ProjectImage, plane: Plane, box: Box
+    ) -> tuple[float, tuple[tuple[Box, float], ...]]:
+        """Mean entropy of the pixels that nobody has labelled, and the regions where there is most of it."""
+        known = image.store.plane(plane).read(box) >= 0
+        if known.all():
+            return 0.0, ()
+        shares = probabilities.copy()
+        shares[:, known] = np.eye(len(shares), 1, dtype=np.float32)  # of what is labelled there is no doubt
+        found = uncertain_regions(shares, size=(WINDOW, WINDOW), count=3, by_class=not self.project.numbered)
+        moved = [
+            (Box(tuple(np.add(at.start, box.start)), tuple(np.add(at.stop, box.start))), mean) for at, mean in found
+        ]
+        doubt = entropy(np.stack([shares[0], 1 - shares[0]]) if self.project.numbered else shares)
+        return float(doubt[~known].mean()), tuple((_plain(at), mean) for at, mean in moved if mean > 0)
+
+    def restart(self) -> None:
+        """Begin anew, since labels mean something else now."""
+        self.project.reload_settings()
+        self.state, self._versions, self._samples = None, {}, {}
+        self.config = RunConfig.preset("default").updated(LIVE)
+        self._examples = self._new_examples("z-score")
 
     def save(self) -> None:
         """Write the state, to go on with after a restart, and the model."""
@@ -174,11 +210,18 @@ class Learner:
             self.config, _ = choose_normalization(self.config, self._data)
             if self.config.train.normalization != "z-score":
                 self._use({}, self.config.train.normalization)
-        self.config = fit_to_data(self.config, self._data)
+        self.config = fit_to_data(self.config, self._data).updated({"model.classes": self._classes})
         self.config, _ = choose_settings(self.config, Fingerprint.of(self._data))
         self.state = State.begin(self.config, self._fabric.device)
         if card is not None:
             self._start_from(net, source == self.model_path)
+
+    @property
+    def _classes(self) -> int:
+        """Classes of the network: those that will be drawn, not only those that are drawn yet."""
+        named = len(self.project.settings.classes) if not self.project.numbered else 0
+        most = 1 + LEVELS if self._examples.target == "distance" else 0
+        return max(self._data.classes, named, most)
 
     def _start_from(self, net: nn.Module, resumed: bool) -> None:
         """Take the weights of a network, and the whole state if it is our own from before a restart."""
@@ -207,6 +250,7 @@ class Learner:
                 before = each, to_sample(each.read(), data, self.config)
             samples[id(each)] = before
         self._samples = samples
+        self._size = _median_size([each.read().labels for each in data.train]) if self.project.numbered else 0.0
         geometry = geometry_of(self.config.model)
         size = network_input_size(self.config, geometry, data.largest)
         drawn = [sample for _, sample in samples.values()]
@@ -215,7 +259,13 @@ class Learner:
         self._batches = sampler.batches(self.steps)
 
 
-def _doubt(entropies: NDArray[np.float32], image: ProjectImage, plane: Plane, box: Box) -> float:
-    """Mean entropy of the pixels that nobody has labelled; 0 if there are none."""
-    unknown = image.store.plane(plane).read(box) < 0
-    return float(entropies[unknown].mean()) if unknown.any() else 0.0
+def _median_size(labels: list[NDArray[np.integer[Any]]]) -> float:
+    """Median size of the numbered objects in some images, in pixels; 0 without any."""
+    sizes = np.concatenate([np.bincount(each[each > 0].ravel()) for each in labels] or [np.zeros(0, int)])
+    sizes = sizes[sizes > 0]
+    return float(np.median(sizes)) if sizes.size else 0.0
+
+
+def _plain(box: Box) -> Box:
+    """The box with plain numbers, for JSON."""
+    return Box(tuple(map(int, box.start)), tuple(map(int, box.stop)))

@@ -197,6 +197,12 @@ class ImagePlanes:
         low, high = np.percentile(pixels.reshape(len(pixels), -1), (0.2, 99.8), axis=1)
         return [(float(a), float(b) if b > a else float(a) + 1) for a, b in zip(low, high, strict=True)]
 
+    def close(self) -> None:
+        """Close the file; reading opens it again."""
+        with self._lock:
+            for image in self.__dict__.pop("_levels", []):
+                image.__exit__(None, None, None)
+
     def _check(self, plane: Plane) -> None:
         if not (0 <= plane[0] < self.sizes["T"] and 0 <= plane[1] < self.sizes["Z"]):
             raise ImageError(f"{self.path.name} has no plane {plane}; it has {self.sizes['T']} x {self.sizes['Z']}")

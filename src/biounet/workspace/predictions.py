@@ -38,7 +38,8 @@ class Prediction:
     step : updates that the network has had
     labels : (Y, X) int32, objects or classes
     foreground : (Y, X) uint8, probability of anything but background in 255ths
-    doubt : mean entropy, in [0, 1]
+    doubt : mean entropy of the pixels without labels, in [0, 1]
+    doubtful : regions of most entropy, with that, least certain first
     """
 
     image: str
@@ -48,12 +49,15 @@ class Prediction:
     labels: NDArray[np.int32]
     foreground: NDArray[np.uint8]
     doubt: float
+    doubtful: tuple[tuple[Box, float], ...] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
         """All but the pixels, for JSON."""
         region = [*self.box.start, *self.box.stop]
-        return {"image": self.image, "plane": list(self.plane), "box": region, "step": self.step, "doubt": self.doubt}
+        doubtful = [[*box.start, *box.stop, round(doubt, 4)] for box, doubt in self.doubtful]
+        facts = {"image": self.image, "plane": list(self.plane), "box": region, "step": self.step}
+        return {**facts, "doubt": round(self.doubt, 4), "doubtful": doubtful}
 
 
 def save_prediction(path: Path, prediction: Prediction) -> None:
@@ -76,6 +80,7 @@ def load_prediction(path: Path) -> Prediction:
             file["labels"],
             file["foreground"],
             facts["doubt"],
+            tuple((Box((a, b), (c, d)), doubt) for a, b, c, d, doubt in facts["doubtful"]),
         )
 
 
@@ -110,6 +115,11 @@ class Predictions:
     def step(self) -> int:
         """Updates that the network of the newest prediction had; 0 if there is none."""
         return max((each.step for each in self._regions), default=0)
+
+    @property
+    def doubtful(self) -> list[tuple[Box, float]]:
+        """Regions that the newest networks were least sure of."""
+        return [region for each in self._regions for region in each.doubtful]
 
     @property
     def boxes(self) -> list[Box]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,11 +22,14 @@ from biounet.workspace.label_file import LabelFile
 from biounet.workspace.label_store import LabelStore
 from biounet.workspace.planes import ImagePlanes
 
-__all__ = ["PLACE", "Project", "ProjectImage", "ProjectSettings"]
+__all__ = ["PLACE", "RUN", "Project", "ProjectImage", "ProjectSettings"]
 
 
 PLACE = ".biounet"
 """Folder, inside the opened one, with journals, smaller copies of large images, and the network that learns."""
+
+RUN = "run-"
+"""Beginning of the names of the folders of finished runs."""
 
 LOOKED_AT = 8
 """Label files that are looked at to tell whether numbers are objects or classes."""
@@ -57,6 +61,13 @@ class ProjectImage:
     open_store: Callable[["ProjectImage"], LabelStore]
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     """Held while labels are read and changed."""
+
+    @property
+    def finished_share(self) -> float:
+        """Share of the pixels, of all planes, that lie in finished regions, as far as these do not overlap."""
+        height, width = self.planes.size
+        whole = height * width * len(self.store.file.planes)
+        return min(1.0, sum((c - a) * (d - b) for _, _, a, b, c, d in self.store.finished) / whole)
 
     @cached_property
     def store(self) -> LabelStore:
@@ -114,9 +125,22 @@ class Project:
             return image.store.touched
         return self._journal(image.name).exists() or image.name in self._label_files
 
+    def summary(self, image: ProjectImage) -> dict[str, Any]:
+        """What a list of images shows of one."""
+        share = image.finished_share if self._journal(image.name).exists() else 0.0
+        state = "finished" if share == 1 else "begun" if self.has_labels(image) else "new"
+        return {"image": image.number, "name": image.name, "state": state, "share": round(share, 3)}
+
     def by_name(self, name: str) -> ProjectImage:
         """The image of a name."""
         return next(image for image in self.images if image.name == name)
+
+    def next_run(self) -> Path:
+        """Folder of the next run, which is not there yet: ``run-1``, ``run-2``, ..."""
+        number = 1
+        while (self.folder / f"{RUN}{number}").exists():
+            number += 1
+        return self.folder / f"{RUN}{number}"
 
     def change(self, changes: Mapping[str, object]) -> None:
         """Change the settings, and write them.
@@ -135,8 +159,15 @@ class Project:
         if settings.kind != self.settings.kind and self.touched:
             raise ConfigError(f"labels that are drawn are {self.settings.kind}; open another folder for others")
         self.settings = settings
-        with replacing(self.place / "project.json", overwrite=True) as temporary:
-            temporary.write_text(settings.model_dump_json(indent=1))
+        self.keep_settings(overwrite=True)
+
+    def keep_settings(self, *, overwrite: bool = False) -> None:
+        """Write what labels mean, before the first is drawn: a few labels alone would not tell."""
+        path = self.place / "project.json"
+        if path.exists() and not overwrite:
+            return
+        with replacing(path, overwrite=overwrite) as temporary:
+            temporary.write_text(self.settings.model_dump_json(indent=1))
 
     def reload_settings(self) -> None:
         """Read the settings again that another process may have changed."""

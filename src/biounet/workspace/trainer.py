@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from biounet.core.boxes import Box
 from biounet.core.errors import BiounetError
+from biounet.workspace.finish import FollowedRun, finish_run
 from biounet.workspace.learner import Learner
 from biounet.workspace.predictions import save_prediction
 from biounet.workspace.project import Project
@@ -19,8 +20,11 @@ from biounet.workspace.project import Project
 __all__ = ["Trainer", "main"]
 
 
-FIRST = 3.0
-"""Seconds of learning before the first prediction."""
+FIRST, SOON = (25, 3.0), 8.0
+"""Updates and seconds of learning before the first prediction; and the seconds after which it comes in any case."""
+
+RESUMED = 200
+"""Updates from which a network is worth a look at once, after a restart."""
 
 EVERY = 5.0
 """Seconds between predictions of what is on the screen, at least; and three times what one takes."""
@@ -46,6 +50,7 @@ class Trainer:
         self._orders: queue.Queue[Mapping[str, Any] | None] = queue.Queue()
         self._look: Mapping[str, Any] | None = None
         self._paused, self._told = False, ""
+        self._minutes, self._stopped, self._closed = 0.0, False, False
         self._learnt = self._idle_since = self._predicted = self._saved = 0.0
         self._needed, self._files, self._next = 0.0, 0, 0
         self._fresh = False
@@ -69,7 +74,7 @@ class Trainer:
     def run(self) -> None:
         """Learn until there are no more orders."""
         self.say("ready")
-        while self._obey():
+        while self._obey() and not self._closed:
             try:
                 self._turn()
             except BiounetError as error:
@@ -87,15 +92,22 @@ class Trainer:
             except queue.Empty:
                 return True
             if order is None:
+                self._closed = True
                 return False
             if "look" in order:
                 self._look, self._fresh = order["look"], True
             if "pause" in order:
                 self._paused = bool(order["pause"])
-                self._tell("paused" if self._paused else "")
+            if "settings" in order:
+                self._learner.restart()
+            if "finish" in order:
+                self._minutes = float(order["finish"])
+            self._stopped |= "stop" in order
 
     def _turn(self) -> None:
         """Make one step, or wait a little; predict when it is time."""
+        if self._minutes:
+            self._finish()
         learner, now = self._learner, time.monotonic()
         if learner.follow():
             self._idle_since, self._fresh = now, True
@@ -117,12 +129,41 @@ class Trainer:
             learner.save()
             self._saved = time.monotonic()
 
+    def _finish(self) -> None:
+        """Make an ordinary run of all that is labelled, and tell how far it is."""
+        minutes, self._minutes, self._stopped = self._minutes, 0.0, False
+        project = self._learner.project
+        folder = project.next_run()
+
+        def tell(share: float, left: float | None, text: str) -> None:
+            self.say("run", share=round(share, 3), left=left, text=text, name=folder.name)
+
+        def stop() -> str:
+            self._obey()
+            return "it was told to stop" if self._stopped or self._closed else ""
+
+        self._tell("finishing")
+        tell(0.0, 60 * minutes, "images are read")
+        monitor = FollowedRun(tell, stop)
+        try:
+            whole = finish_run(project, folder, monitor, minutes=minutes, device=self._learner.device)
+        except BiounetError as error:
+            self.say("run", share=1, name=folder.name, failed=str(error))
+            return
+        self.say("run", share=1, name=folder.name, finished=whole, lines=monitor.lines[-6:])
+
     def _predict_if_due(self, resting: bool) -> None:
         """Predict what is on the screen if it is time; after that, one other image."""
         now = time.monotonic()
         due = self._predicted + max(EVERY, 3 * self._needed)
-        first = self._learnt < FIRST and self._learner.steps < 200
-        if self._look is None or first or (now < due and not self._fresh) or (resting and not self._fresh):
+        steps, seconds = FIRST
+        early = (self._learner.steps < steps or self._learnt < seconds) and self._learnt < SOON
+        if (
+            self._look is None
+            or (early and self._learner.steps < RESUMED)
+            or (now < due and not self._fresh)
+            or (resting and not self._fresh)
+        ):
             return
         self._fresh = False
         look = self._look

@@ -2,14 +2,15 @@
 
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from biounet.core.boxes import Box
-from biounet.core.errors import ImageError
+from biounet.core.errors import DatasetError, ImageError
+from biounet.workspace.doubtful import Spot, middle, most_doubtful
 from biounet.workspace.edit import Edit, Plane
 from biounet.workspace.keeper import Keeper, labels_event
 from biounet.workspace.label_store import Applied
@@ -17,6 +18,7 @@ from biounet.workspace.label_tiles import tile_box
 from biounet.workspace.predictions import Predictions, load_prediction
 from biounet.workspace.project import Project, ProjectImage
 from biounet.workspace.scores import ScoreLog, score_labels
+from biounet.workspace.take_away import TAKE_AWAY
 from biounet.workspace.trainer_process import TrainerProcess
 
 __all__ = ["Workspace"]
@@ -24,9 +26,6 @@ __all__ = ["Workspace"]
 
 QUEUED = 1000
 """Events that wait for a listener at most; one that does not listen loses the oldest."""
-
-VIEW = 1024
-"""Pixels along a side of what is predicted of the screen, at most."""
 
 
 class Workspace:
@@ -56,6 +55,8 @@ class Workspace:
         self._model, self._learn = model, learn
         self._trainer: TrainerProcess | None = None
         self._look: dict[str, Any] | None = None
+        self._run: dict[str, Any] | None = None
+        self._shown: list[Spot] = []
         self._keeper = Keeper(self.project, self.tell)
         if learn:
             self._start_trainer()
@@ -71,6 +72,8 @@ class Workspace:
         if self._trainer is not None:
             self._trainer.close()
         self._keeper.close()
+        for image in self.project.images:
+            image.planes.close()
 
     def image(self, number: int) -> ProjectImage:
         """The image of a number.
@@ -91,8 +94,9 @@ class Workspace:
             "name": project.folder.name,
             "settings": project.settings.model_dump(),
             "training": self.state,
+            "run": self._run,
             "scores": self.scores.rows(),
-            "images": [self._summary(image) for image in project.images],
+            "images": [project.summary(image) for image in project.images],
         }
 
     def describe_image(self, number: int) -> dict[str, Any]:
@@ -145,14 +149,50 @@ class Workspace:
         low, high = self.extent(image, (0, 0))
         return [((a - low) * 65535 / (high - low), (b - low) * 65535 / (high - low)) for a, b in ranges]
 
-    def _summary(self, image: ProjectImage) -> dict[str, Any]:
-        """What the list of images shows of one."""
-        opened = "store" in image.__dict__
-        state = "new"
-        if self.project.has_labels(image):
-            finished = image.store.finished if opened else []
-            state = "finished" if finished else "begun"
-        return {"image": image.number, "name": image.name, "state": state}
+    def doubtful(self, number: int) -> dict[str, Any]:
+        """The region that is most worth a look, beside those that were shown last; first of the image on the screen.
+
+        Raises
+        ------
+        DatasetError
+            If nothing is predicted yet, or nothing is left to look at.
+        """
+        with self._lock:
+            known = [(self.project.by_name(name), plane, each) for (name, plane), each in self._predictions.items()]
+            (image, plane, box), doubt = most_doubtful(known, shown=self._shown, current=number)
+            self._shown = [*self._shown[-8:], (image, plane, box)]
+        return {"image": image, "plane": list(plane), "box": [*box.start, *box.stop], "doubt": doubt}
+
+    def finish(self, minutes: float) -> None:
+        """Train a model on all that is labelled, into a run folder, in the process that learns."""
+        self._need_trainer().tell(finish=minutes)
+
+    def stop_finishing(self) -> None:
+        """Stop the run that was begun by `finish`; what it has reached stays."""
+        self._need_trainer().tell(stop=True)
+
+    def take_away(self, what: str) -> Path:
+        """A file to be downloaded; `what` is a key of `TAKE_AWAY`.
+
+        Raises
+        ------
+        DatasetError
+            If there is nothing of it yet.
+        """
+        self._keeper.write_all()
+        place = self.project.place / "downloads"
+        place.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            return TAKE_AWAY[what](self.project, place)
+
+    def _need_trainer(self) -> TrainerProcess:
+        """The process that learns, started anew if it has ended."""
+        if self._trainer is None or not self._trainer.alive:
+            if not self._learn:
+                raise DatasetError("learning is turned off")
+            self._start_trainer()
+        assert self._trainer is not None
+        return self._trainer
 
     def listen(self) -> "queue.Queue[Mapping[str, Any]]":
         """A queue that gets all events from now on, until `leave` is called with it."""
@@ -186,6 +226,7 @@ class Workspace:
         """Change labels; when this returns, the change is on the disk. See `LabelStore.apply` for errors."""
         image = self.image(number)
         predictions = self.predictions(image, edit.plane)
+        self.project.keep_settings()
         with image.lock:
             self._check_plane(image, edit.plane)
             applied = image.store.apply(edit, predictions.labels)
@@ -206,16 +247,15 @@ class Workspace:
         """Say what is on the screen, so that it is predicted first; return the region that will be predicted."""
         image = self.image(number)
         self._check_plane(image, plane)
-        box = _middle(box.grown((0, 0), image.planes.size), image.planes.size)
+        box = middle(box.grown((0, 0), image.planes.size))
         self._look = {"image": image.name, "plane": list(plane), "box": [*box.start, *box.stop]}
-        if self._trainer is not None:
-            self._trainer.tell(look=self._look)
+        if self._learn:
+            self._need_trainer().tell(look=self._look)
         return box
 
     def pause(self, paused: bool) -> None:
         """Stop learning for a while, or go on."""
-        if self._trainer is not None:
-            self._trainer.tell(pause=paused)
+        self._need_trainer().tell(pause=paused)
 
     def _start_trainer(self) -> None:
         place = self.project.place
@@ -232,27 +272,28 @@ class Workspace:
             image = self.project.by_name(found.image)
             self.predictions(image, found.plane).add(found)
             event |= {"image": image.number}
-        if event["event"] in ("state", "step"):
+        if event["event"] == "run":
+            self._run = event
+        if event["event"] in ("state", "step", "ended"):
+            event.setdefault("state", "ended" if event["event"] == "ended" else self.state["state"])
             self.state |= {name: value for name, value in event.items() if name != "event"}
         self.tell(event)
 
     def _announce(self, image: ProjectImage, applied: Applied) -> None:
         """Tell all listeners that labels have changed."""
         self._keeper.note(image)
-        self.tell(labels_event(image, applied))
+        self.tell(labels_event(self.project, image, applied))
 
     def _score(self, image: ProjectImage, edit: Edit, applied: Applied, step: int) -> None:
         """Compare what was drawn with what had been predicted there."""
-        if edit.kind not in ("finish", "paint", "outline") or not applied.tiles:
-            return
         store, whole = image.store, edit.kind == "finish"
-        boxes = [tile_box(tile, image.planes.size) for tile in applied.tiles]
-        start = np.min([box.start for box in boxes], axis=0)
-        stop = np.max([box.stop for box in boxes], axis=0)
-        box = Box((int(start[0]), int(start[1])), (int(stop[0]), int(stop[1])))
+        if not whole and (edit.kind not in ("paint", "outline") or not applied.tiles):
+            return
         if whole:
             top, left, bottom, right = edit.box or (0, 0, *image.planes.size)
             box = Box((top, left), (bottom, right)).grown((0, 0), image.planes.size)
+        else:
+            box = _hull([tile_box(tile, image.planes.size) for tile in applied.tiles])
         labels, asked = store.plane(edit.plane).read(box), store.plane(edit.plane, layer="asked").read(box)
         scores = score_labels(labels, asked, numbered=self.project.numbered, whole=whole)
         if scores["pixels"]:
@@ -265,8 +306,8 @@ class Workspace:
             raise ImageError(f"{image.name} has no plane {plane}; it has {sizes['T']} x {sizes['Z']}")
 
 
-def _middle(box: Box, size: tuple[int, int]) -> Box:
-    """The middle of a region, no larger than is predicted at once."""
-    start = [max(a, (a + b - VIEW) // 2) for a, b in zip(box.start, box.stop, strict=True)]
-    stop = [min(a + VIEW, b) for a, b in zip(start, box.stop, strict=True)]
-    return Box((start[0], start[1]), (stop[0], stop[1]))
+def _hull(boxes: Sequence[Box]) -> Box:
+    """Smallest region that holds several."""
+    start = np.min([box.start for box in boxes], axis=0)
+    stop = np.max([box.stop for box in boxes], axis=0)
+    return Box((int(start[0]), int(start[1])), (int(stop[0]), int(stop[1])))

@@ -4,11 +4,14 @@ import { events, get, post, Refused } from "./api.js";
 import { css, firstColours, labelColour } from "./colours.js";
 import { KEYS, keyTable } from "./keys.js";
 import { $, element, showChannels, showCurve, showImages, showState, slider, toast } from "./panels.js";
+import { askForMeaning } from "./meaning.js";
+import { askForMinutes, showLinks, showRun } from "./run.js";
 import { editOf, icon, thinned, TOOLS } from "./tools.js";
 import { Viewer } from "./viewer.js";
 
 const look = { channels: [], labels: 0.42, predicted: 0.95, background: true, gamma: 1, heat: false, numbered: true, showLabels: true, showPredicted: true };
 const page = { project: null, image: null, tool: "brush", radius: 6, label: 1, over: false, scores: [], state: { state: "starting" } };
+const YOUNG = 60;
 const viewer = new Viewer($("canvas"), look);
 let queue = Promise.resolve();  // edits go one after the other
 
@@ -22,6 +25,9 @@ async function start() {
   document.title = `${page.project.name} – biounet`;
   $("project").textContent = page.project.name;
   showTools();
+  showMeaning();
+  showLinks();
+  showRun(page.project.run);
   showSide();
   showCurve(page.scores);
   showState(page.state);
@@ -322,6 +328,22 @@ function showTools() {
   setRadius(page.radius);
 }
 
+// Labels mean something else now.
+function meant({ settings }) {
+  page.project.settings = settings;
+  look.numbered = settings.kind === "objects";
+  if (!TOOLS.some((tool) => tool.id === page.tool && (look.numbered || !tool.numbered))) page.tool = "brush";
+  page.label = Math.min(page.label, settings.classes.length - 1);
+  showTools();
+  showMeaning();
+  viewer.tiles.recolour();
+}
+
+function showMeaning() {
+  const { kind, classes } = page.project.settings;
+  $("meaning").textContent = kind === "objects" ? "labels are objects" : `labels are ${classes.length} classes`;
+}
+
 function showSide() {
   showImages(page.project.images, page.image?.image, open);
 }
@@ -385,6 +407,7 @@ function hear(event) {
   } else if (event.event === "prediction") {
     page.project.images[event.image].doubt = event.doubt;
     showSide();
+    look.young = look.numbered && event.step < YOUNG;  // of so few updates objects are noise
     if (mine) viewer.tiles.forget("predicted", event.plane);
     document.body.dataset.step = event.step;
   } else if (event.event === "state" || event.event === "step") {
@@ -393,6 +416,10 @@ function hear(event) {
   } else if (event.event === "score") {
     page.scores.push(event);
     showCurve(page.scores);
+  } else if (event.event === "run") {
+    showRun(event);
+  } else if (event.event === "project") {
+    meant(event);
   } else if (event.event === "levels") {
     if (mine) {
       toast(event.share < 1 ? `smaller copies are being made for the overview: ${Math.round(100 * event.share)} %` : "the overview is ready");
@@ -421,6 +448,8 @@ async function connection(there, why) {
 }
 
 $("pause").addEventListener("click", () => post("training", { pause: page.state.state !== "paused" }).catch((error) => toast(error.message, "problem")));
+$("finish").addEventListener("click", askForMinutes);
+$("meaning").addEventListener("click", () => askForMeaning(page.project, meant));
 $("next").addEventListener("click", next);
 $("help").addEventListener("click", () => $("keys").showModal());
 keyTable($("keys"), TOOLS);

@@ -194,7 +194,7 @@ function paintPredicted(entry, out, look) {
     for (let x = 0; x < width; x++, i++) {
       const label = data[i];
       if (label < 0) continue;
-      if (look.heat) {
+      if (look.heat || look.young) {
         out.set([255, 146, 0, (foreground[i] * strength * 0.8) / 255], 4 * i);
         continue;
       }
