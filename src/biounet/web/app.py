@@ -226,6 +226,7 @@ class Pages:
         """Image, plane, level and region of a tile that is asked for."""
         given = request.path_params
         image = self._workspace.image(given["image"])
+        image.planes.check((given["t"], given["z"]))
         box = level_box(image.planes, given["level"], given["row"], given["column"])
         return image, (given["t"], given["z"]), given["level"], box
 

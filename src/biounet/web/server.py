@@ -67,6 +67,7 @@ def serve(
     port: int = 8000,
     token: str | None = None,
     say: Callable[[str], None] = print,
+    learn: bool = True,
 ) -> None:
     """Serve the page of a folder until Ctrl-C.
 
@@ -77,6 +78,7 @@ def serve(
     host, port : where to listen; port 0 takes a free one
     token : that the address bears; drawn if there is none
     say : what is done with a line for the person at the terminal
+    learn : whether a network learns meanwhile
 
     Raises
     ------
@@ -89,7 +91,7 @@ def serve(
     token = token or secrets.token_urlsafe(24)
     listener = _listen(host, port)
     port = listener.getsockname()[1]
-    with listener, Workspace(folder, model=model) as workspace:
+    with listener, Workspace(folder, model=model, learn=learn) as workspace:
         local = host in LOOPBACK
         names = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")} if local else set()
         app = make_app(workspace, token=token, hosts=frozenset(names))

@@ -135,7 +135,7 @@ class ImagePlanes:
         NotReadyError
             If the level of a large image is still being computed.
         """
-        self._check(plane)
+        self.check(plane)
         if self.is_small:
             with self._lock:
                 return self._pyramid_in_memory(plane)[level][(slice(None), *box.slices)]
@@ -203,7 +203,13 @@ class ImagePlanes:
             for image in self.__dict__.pop("_levels", []):
                 image.__exit__(None, None, None)
 
-    def _check(self, plane: Plane) -> None:
+    def check(self, plane: Plane) -> None:
+        """Refuse a plane that the image has not.
+
+        Raises
+        ------
+        ImageError
+        """
         if not (0 <= plane[0] < self.sizes["T"] and 0 <= plane[1] < self.sizes["Z"]):
             raise ImageError(f"{self.path.name} has no plane {plane}; it has {self.sizes['T']} x {self.sizes['Z']}")
 

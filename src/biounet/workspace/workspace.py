@@ -228,7 +228,7 @@ class Workspace:
         predictions = self.predictions(image, edit.plane)
         self.project.keep_settings()
         with image.lock:
-            self._check_plane(image, edit.plane)
+            image.planes.check(edit.plane)
             applied = image.store.apply(edit, predictions.labels)
             self._score(image, edit, applied, predictions.step)
         self._announce(image, applied)
@@ -246,7 +246,7 @@ class Workspace:
     def look(self, number: int, plane: Plane, box: Box) -> Box:
         """Say what is on the screen, so that it is predicted first; return the region that will be predicted."""
         image = self.image(number)
-        self._check_plane(image, plane)
+        image.planes.check(plane)
         box = middle(box.grown((0, 0), image.planes.size))
         self._look = {"image": image.name, "plane": list(plane), "box": [*box.start, *box.stop]}
         if self._learn:
@@ -299,11 +299,6 @@ class Workspace:
         if scores["pixels"]:
             row = self.scores.add(image=image.name, kind=edit.kind, step=step, scores=scores)
             self.tell({"event": "score", **row})
-
-    def _check_plane(self, image: ProjectImage, plane: Plane) -> None:
-        sizes = image.planes.sizes
-        if not (0 <= plane[0] < sizes["T"] and 0 <= plane[1] < sizes["Z"]):
-            raise ImageError(f"{image.name} has no plane {plane}; it has {sizes['T']} x {sizes['Z']}")
 
 
 def _hull(boxes: Sequence[Box]) -> Box:
