@@ -20,7 +20,17 @@ from biounet.core.boxes import Box
 from biounet.core.errors import BiounetError
 from biounet.web.guard import Guard
 from biounet.web.pixels import image_tile, label_tile, level_box, predicted_tile
-from biounet.workspace import TAKE_AWAY, ConflictError, Edit, NotReadyError, Plane, ProjectImage, Workspace
+from biounet.workspace import (
+    TAKE_AWAY,
+    Applied,
+    ConflictError,
+    Edit,
+    NotReadyError,
+    Plane,
+    ProjectImage,
+    Workspace,
+    labels_event,
+)
 
 __all__ = ["make_app"]
 
@@ -150,7 +160,7 @@ class Pages:
         """Make an edit."""
         edit = Edit.model_validate_json(await request.body())
         applied = await run_in_threadpool(self._workspace.edit, request.path_params["image"], edit)
-        return JSONResponse({"version": applied.version, "number": applied.number})
+        return self._changed(request, applied)
 
     async def undo(self, request: Request) -> Response:
         """Undo an edit."""
@@ -164,7 +174,12 @@ class Pages:
         version = Version.model_validate_json(await request.body()).version
         undo = partial(self._workspace.undo, request.path_params["image"], version, again=again)
         applied = await run_in_threadpool(undo)
-        return JSONResponse({"version": version if applied is None else applied.version, "done": applied is not None})
+        return JSONResponse({"version": version}) if applied is None else self._changed(request, applied)
+
+    def _changed(self, request: Request, applied: Applied) -> Response:
+        """Answer with what has changed."""
+        image = self._workspace.image(request.path_params["image"])
+        return JSONResponse(labels_event(self._workspace.project, image, applied))
 
     async def look(self, request: Request) -> Response:
         """Take note of what is on the screen."""

@@ -1,6 +1,7 @@
 """Workspace: a folder of images that a person labels while a network learns from the labels; no HTTP, no windows."""
 
 from biounet.workspace.edit import Edit, Plane, Region
+from biounet.workspace.keeper import labels_event
 from biounet.workspace.label_store import Applied, ConflictError
 from biounet.workspace.label_tiles import SIDE
 from biounet.workspace.planes import ImagePlanes, NotReadyError
@@ -23,4 +24,5 @@ __all__ = [
     "ProjectImage",
     "Region",
     "Workspace",
+    "labels_event",
 ]

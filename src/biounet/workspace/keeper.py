@@ -33,6 +33,7 @@ def labels_event(project: Project, image: ProjectImage, applied: Applied) -> dic
         "plane": list(applied.plane),
         "tiles": [list(tile) for tile in applied.tiles],
         "kind": applied.kind,
+        "number": applied.number,
         "finished": [list(region) for region in store.finished],
         "undo": store.can_undo,
         "redo": store.can_redo,

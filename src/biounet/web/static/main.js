@@ -58,10 +58,6 @@ async function open(number) {
   showStrip();
 }
 
-function refresh(plane = viewer.plane, tiles) {
-  viewer.tiles.forget("labels", plane, tiles);
-}
-
 // ---- edits
 
 function edit(change, shown) {
@@ -71,8 +67,7 @@ function edit(change, shown) {
   const plane = [...viewer.plane];
   queue = queue.then(async () => {
     try {
-      const done = await post(`images/${image.image}/edits`, { ...change, plane, version: image.version });
-      image.version = Math.max(image.version, done.version);
+      took(image, await post(`images/${image.image}/edits`, { ...change, plane, version: image.version }));
     } catch (error) {
       await failed(error, image);
     } finally {
@@ -88,12 +83,20 @@ async function swap(name) {
   if (!image || !(name === "undo" ? image.undo : image.redo)) return toast(`nothing to ${name}`);
   queue = queue.then(async () => {
     try {
-      const done = await post(`images/${image.image}/${name}`, { version: image.version });
-      image.version = Math.max(image.version, done.version);
+      took(image, await post(`images/${image.image}/${name}`, { version: image.version }));
     } catch (error) {
       await failed(error, image);
     }
   });
+}
+
+// Labels have changed, here or elsewhere; of an edit of our own we hear twice.
+function took(image, { version, plane, tiles, finished, undo, redo }) {
+  if (version <= image.version) return;
+  Object.assign(image, { version, finished, undo, redo });
+  if (image !== page.image) return;
+  viewer.tiles.forget("labels", plane, tiles);
+  showStrip();
 }
 
 async function failed(error, image) {
@@ -284,7 +287,7 @@ const commands = {
 };
 
 addEventListener("keydown", (event) => {
-  if (document.querySelector("dialog[open]") || event.target.matches("input[type=text], select")) return;
+  if (document.querySelector("dialog[open]") || event.target.matches("input[type=text], input[type=number], select")) return;
   if (event.key === " " && !event.target.matches("button")) { space = true; event.preventDefault(); return; }
   const words = [event.ctrlKey || event.metaKey ? "Ctrl" : "", event.altKey ? "Alt" : "", event.shiftKey && event.key.length > 1 ? "Shift" : "", event.key.length === 1 && (event.ctrlKey || event.metaKey) && event.shiftKey ? "Shift" : "", event.key.length === 1 && (event.ctrlKey || event.metaKey) ? event.key.toLowerCase() : event.key];
   const pressed = words.filter(Boolean).join("+");
@@ -400,10 +403,7 @@ function hear(event) {
     const summary = page.project.images[event.image];
     Object.assign(summary, event.summary);
     showSide();
-    if (!mine) return;
-    Object.assign(page.image, { version: Math.max(page.image.version, event.version), finished: event.finished, undo: event.undo, redo: event.redo });
-    viewer.tiles.forget("labels", event.plane, event.tiles);
-    showStrip();
+    if (mine) took(page.image, event);
   } else if (event.event === "prediction") {
     page.project.images[event.image].doubt = event.doubt;
     showSide();

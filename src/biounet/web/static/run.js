@@ -3,16 +3,14 @@
 import { post, save } from "./api.js";
 import { $, duration, element, toast } from "./panels.js";
 
-const MINUTES = [2, 5, 10, 20, 60];
-
 export function askForMinutes() {
   const dialog = $("ask");
-  const choice = element("select", { "aria-label": "minutes" }, ...MINUTES.map((minutes) => element("option", { value: minutes, selected: minutes === 5 }, `${minutes} minutes`)));
+  const choice = element("input", { type: "number", min: 0.05, max: 1440, step: "any", value: 5, id: "minutes" });
   const begin = () => post("training", { finish: Number(choice.value) }).catch((error) => toast(error.message, "problem"));
   dialog.replaceChildren(
     element("h2", {}, "Finish a model"),
     element("p", {}, "An ordinary run of biounet train on all that is drawn: a sixth of the images is held out, the network is calibrated, the rules of objects are tuned, and a report is written. You can go on drawing meanwhile."),
-    element("form", { method: "dialog", class: "row end" }, choice, element("button", { value: "no" }, "Not now"), element("button", { class: "main", id: "begin", onclick: begin }, "Begin")));
+    element("form", { method: "dialog", class: "row end" }, element("label", { class: "row" }, choice, "minutes"), element("span", { class: "gap" }), element("button", { value: "no", formnovalidate: true }, "Not now"), element("button", { class: "main", id: "begin", onclick: begin }, "Begin")));
   dialog.showModal();
 }
 
