@@ -9,7 +9,7 @@ import { askForMinutes, showLinks, showRun } from "./run.js";
 import { editOf, icon, thinned, TOOLS } from "./tools.js";
 import { Viewer } from "./viewer.js";
 
-const look = { channels: [], labels: 0.42, predicted: 0.95, background: true, gamma: 1, heat: false, numbered: true, showLabels: true, showPredicted: true };
+const look = { channels: [], labels: 0.42, predicted: 0.95, gamma: 1, heat: false, numbered: true, showLabels: true, showPredicted: true };
 const page = { project: null, image: null, tool: "brush", radius: 6, label: 1, over: false, scores: [], state: { state: "starting" } };
 const YOUNG = 60;
 const viewer = new Viewer($("canvas"), look);
@@ -31,6 +31,7 @@ async function start() {
   showSide();
   showCurve(page.scores);
   showState(page.state);
+  grew(page.state.step);
   const wanted = Number(sessionStorage.getItem("image") || 0);
   await open(page.project.images[wanted] ? wanted : 0);
 }
@@ -385,6 +386,14 @@ function showStrip() {
   $("redo").disabled = !page.image.redo;
 }
 
+// Of a network of few updates objects are noise: its probability is shown.
+function grew(step) {
+  const young = look.numbered && step < YOUNG;
+  if (young === look.young) return;
+  look.young = young;
+  viewer.tiles.recolour();
+}
+
 let told;
 viewer.onview = () => {
   $("zoom").textContent = `${Math.round(100 * viewer.scale)} %`;
@@ -407,7 +416,7 @@ function hear(event) {
   } else if (event.event === "prediction") {
     page.project.images[event.image].doubt = event.doubt;
     showSide();
-    look.young = look.numbered && event.step < YOUNG;  // of so few updates objects are noise
+    grew(event.step);
     if (mine) viewer.tiles.forget("predicted", event.plane);
     document.body.dataset.step = event.step;
   } else if (event.event === "state" || event.event === "step") {

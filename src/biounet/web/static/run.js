@@ -28,7 +28,7 @@ export function showRun(run) {
       element("p", { class: "soft" }, [left, run.text].filter(Boolean).join(" · ")));
   } else {
     const words = run.finished ? "is finished: model and report lie in the folder, and below." : "was stopped; what it had reached lies in the folder.";
-    box.replaceChildren(element("p", {}, element("b", {}, run.name), ` ${words}`), ...(run.lines || []).slice(-3).map((line) => element("p", { class: "soft" }, line)));
+    box.replaceChildren(element("p", {}, element("b", {}, run.name), ` ${words}`), run.lines ? element("details", {}, element("summary", {}, "What it says"), ...run.lines.map((line) => element("p", { class: "soft" }, line))) : "");
   }
 }
 

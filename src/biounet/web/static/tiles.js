@@ -176,7 +176,7 @@ function paintLabels(entry, out, look) {
       const [red, green, blue] = labelColour(label, look.numbered);
       let alpha = fill;
       if (label === 0) {
-        alpha = look.background && (x + y) % 6 < 2 ? fill * 0.75 : fill * 0.28;
+        alpha = (x + y) % 8 < 1 ? fill * 0.55 : fill * 0.3;
       } else if (look.numbered) {
         const edge = (x > 0 && data[i - 1] !== label) || (x + 1 < width && data[i + 1] !== label)
           || (y > 0 && data[i - width] !== label) || (y + 1 < height && data[i + width] !== label);

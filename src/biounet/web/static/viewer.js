@@ -50,8 +50,9 @@ export class Viewer {
     if (!this.width) return;
     this.fitted = true;
     const [height, width] = this.size;
-    this.scale = Math.min((this.width - 40) / width, (this.height - 120) / height, 12);
-    this.origin = [height / 2 - (this.height + 16) / 2 / this.scale, width / 2 - this.width / 2 / this.scale];
+    const [above, below] = [106, 74];  // tools, and buttons
+    this.scale = Math.min((this.width - 24) / width, (this.height - above - below) / height, 12);
+    this.origin = [height / 2 - (this.height + above - below) / 2 / this.scale, width / 2 - this.width / 2 / this.scale];
     this.moved();
   }
 
