@@ -20,7 +20,7 @@ from scipy.ndimage import binary_dilation
 from biounet.core.boxes import Box
 from biounet.core.labels import IGNORE
 from biounet.data import find_dataset
-from biounet.io import Image, write
+from biounet.io import Image, read, write
 from biounet.metrics import average_precision, iou
 from biounet.workspace import Edit, Project
 from biounet.workspace.learner import Learner
@@ -77,7 +77,7 @@ def turn(store, truth: np.ndarray, predicted: np.ndarray, strokes: int, rng: np.
 def play(given: argparse.Namespace, folder: Path) -> list[dict[str, float]]:
     """Play, and return how good the network was after each turn."""
     dataset = find_dataset(Path(given.dataset))
-    pairs = [pair for pair in dataset.pairs if pair.shape[0] == 1][:: max(1, given.every)]
+    pairs = [pair for pair in dataset.pairs if "C" not in read(pair.image).axes][:: max(1, given.every)]
     chosen, held = pairs[: given.images], pairs[given.images : given.images + given.held_out]
     for pair in (*chosen, *held):
         write(folder / "images" / f"{pair.name}.tif", Image(dataset.load(pair)[0][0], "YX"))

@@ -38,10 +38,10 @@ def heard(listener, event, *, seconds=20.0):
 
 
 def test_everybody_hears_of_an_edit(workspace):
-    first, second = workspace.listen(), workspace.listen()
+    first, second = workspace.listeners.listen(), workspace.listeners.listen()
     workspace.edit(0, rectangle(10, 10, 20, 30))
     assert heard(first, "labels") == heard(second, "labels")
-    workspace.leave(second)
+    workspace.listeners.leave(second)
     workspace.undo(0, 1)
     assert heard(first, "labels")["undo"] is False
     with pytest.raises(queue.Empty):
@@ -49,7 +49,7 @@ def test_everybody_hears_of_an_edit(workspace):
 
 
 def test_the_file_is_written_when_the_hand_rests(workspace):
-    listener = workspace.listen()
+    listener = workspace.listeners.listen()
     workspace.edit(1, rectangle(10, 10, 20, 30))
     assert heard(listener, "saved")["image"] == 1
     store = workspace.image(1).store
@@ -60,7 +60,7 @@ def test_a_prediction_is_scored_against_what_is_drawn_after_it(workspace):
     guess = np.zeros((96, 120), np.int32)
     guess[10:20, 10:20] = 1
     predict(workspace, guess)
-    listener = workspace.listen()
+    listener = workspace.listeners.listen()
     workspace.edit(0, rectangle(10, 10, 20, 30))  # half of it was predicted
     score = heard(listener, "score")
     assert (score["pixels"], score["right"], score["step"]) == (200, 0.5, 7)
@@ -79,7 +79,7 @@ def test_what_was_accepted_and_corrected_then_counts_as_wrong(workspace):
     predict(workspace, guess)
     workspace.edit(0, Edit(kind="accept"))
     workspace.edit(0, Edit(kind="delete", points=((55, 55),), version=1))
-    listener = workspace.listen()
+    listener = workspace.listeners.listen()
     workspace.edit(0, Edit(kind="finish", version=2))
     score = heard(listener, "score")
     assert score["right"] == round(1 - 100 / (96 * 120), 4)
@@ -109,7 +109,7 @@ def test_what_is_looked_at_is_cut_to_the_image(workspace):
 
 
 def test_a_label_file_of_another_program_is_told_and_shown(workspace):
-    listener = workspace.listen()
+    listener = workspace.listeners.listen()
     workspace.edit(0, rectangle(10, 10, 20, 30))
     heard(listener, "saved")
     theirs = np.full((96, 120), 5, np.uint8)
@@ -119,7 +119,7 @@ def test_a_label_file_of_another_program_is_told_and_shown(workspace):
 
 
 def test_a_label_file_that_was_removed_is_written_again(workspace):
-    listener = workspace.listen()
+    listener = workspace.listeners.listen()
     workspace.edit(0, rectangle(10, 10, 20, 30))
     heard(listener, "saved")
     workspace.image(0).store.file.path.unlink()

@@ -219,7 +219,7 @@ class Pages:
         return StreamingResponse(self._stream(), media_type="text/event-stream", headers={"cache-control": "no-store"})
 
     async def _stream(self) -> AsyncIterator[str]:
-        listener = self._workspace.listen()
+        listener = self._workspace.listeners.listen()
         try:
             yield ": welcome\n\n"
             quiet = 0.0
@@ -235,7 +235,7 @@ class Pages:
                     continue
                 yield f"data: {json.dumps(event)}\n\n"
         finally:
-            self._workspace.leave(listener)
+            self._workspace.listeners.leave(listener)
 
     def _tile(self, request: Request) -> tuple[ProjectImage, Plane, int, Box]:
         """Image, plane, level and region of a tile that is asked for."""

@@ -65,14 +65,16 @@ class TrainerProcess:
             self._process.kill()
             self._process.wait()
         self._thread.join(5)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
+        assert self._process.stdin is not None
         for line in self._process.stdout:
             self._hear(json.loads(line))
         self._process.wait()
+        self._process.stdout.close()
         if not self._closed:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
             lines = self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
             self._hear({"event": "ended", "text": lines[-1][:300]})

@@ -1,7 +1,7 @@
 """A workspace: a project that somebody works on, and a network that learns meanwhile."""
 
-import queue
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from biounet.workspace.edit import Edit, Plane
 from biounet.workspace.keeper import Keeper, labels_event
 from biounet.workspace.label_store import Applied
 from biounet.workspace.label_tiles import tile_box
+from biounet.workspace.listeners import Listeners
 from biounet.workspace.predictions import Predictions, load_prediction
 from biounet.workspace.project import Project, ProjectImage
 from biounet.workspace.scores import ScoreLog, score_labels
@@ -24,8 +25,8 @@ from biounet.workspace.trainer_process import TrainerProcess
 __all__ = ["Workspace"]
 
 
-QUEUED = 1000
-"""Events that wait for a listener at most; one that does not listen loses the oldest."""
+RESTARTS, PATIENCE = 3, 600.0
+"""How often in so many seconds the process that learns is started anew."""
 
 
 class Workspace:
@@ -45,19 +46,22 @@ class Workspace:
 
     def __init__(self, folder: Path, *, model: Path | None = None, learn: bool = True) -> None:
         self.project = Project(folder)
+        self.listeners = Listeners()
+        """Those that hear of everything that happens."""
         self.scores = ScoreLog(self.project.place / "scores.csv")
         self.state: dict[str, Any] = {"state": "starting", "text": "", "step": 0}
         """What the process that learns does, as it last said."""
         self._predictions: dict[tuple[str, Plane], Predictions] = {}
         self._extents: dict[str, tuple[float, float]] = {}
-        self._listeners: set[queue.Queue[Mapping[str, Any]]] = set()
         self._lock = threading.RLock()
         self._model, self._learn = model, learn
         self._trainer: TrainerProcess | None = None
         self._look: dict[str, Any] | None = None
+        self._restarts: list[float] = []
+        self._closed = False
         self._run: dict[str, Any] | None = None
         self._shown: list[Spot] = []
-        self._keeper = Keeper(self.project, self.tell)
+        self._keeper = Keeper(self.project, self.listeners.tell)
         if learn:
             self._start_trainer()
 
@@ -69,6 +73,7 @@ class Workspace:
 
     def close(self) -> None:
         """End the process that learns, and write all label files."""
+        self._closed = True
         if self._trainer is not None:
             self._trainer.close()
         self._keeper.close()
@@ -111,7 +116,8 @@ class Workspace:
                 "redo": store.can_redo,
                 "finished": [list(region) for region in store.finished],
             }
-        if planes.needs_pyramid((0, 0)):
+        overview = not planes.needs_pyramid((0, 0))
+        if not overview:
             self._keeper.shrink(image, (0, 0))
         return {
             "image": number,
@@ -119,6 +125,7 @@ class Workspace:
             "file": planes.path.name,
             "sizes": planes.sizes,
             "levels": planes.levels,
+            "overview": overview,
             "spacing": planes.spacing,
             "bytes": 1 if planes.dtype == np.uint8 else 2,
             "ranges": self._ranges(image),
@@ -137,7 +144,7 @@ class Workspace:
     def change(self, changes: Mapping[str, Any]) -> None:
         """Change what labels mean; see `Project.change` for errors."""
         self.project.change(changes)
-        self.tell({"event": "project", "settings": self.project.settings.model_dump()})
+        self.listeners.tell({"event": "project", "settings": self.project.settings.model_dump()})
         if self._trainer is not None:
             self._trainer.tell(settings=True)
 
@@ -193,29 +200,6 @@ class Workspace:
             self._start_trainer()
         assert self._trainer is not None
         return self._trainer
-
-    def listen(self) -> "queue.Queue[Mapping[str, Any]]":
-        """A queue that gets all events from now on, until `leave` is called with it."""
-        listener: queue.Queue[Mapping[str, Any]] = queue.Queue(QUEUED)
-        with self._lock:
-            self._listeners.add(listener)
-        return listener
-
-    def leave(self, listener: "queue.Queue[Mapping[str, Any]]") -> None:
-        """Send no more events to a queue."""
-        with self._lock:
-            self._listeners.discard(listener)
-
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Send an event to all listeners."""
-        with self._lock:
-            for listener in self._listeners:
-                while True:
-                    try:
-                        listener.put_nowait(event)
-                        break
-                    except queue.Full:
-                        listener.get_nowait()
 
     def predictions(self, image: ProjectImage, plane: Plane) -> Predictions:
         """Predictions of a plane."""
@@ -277,12 +261,24 @@ class Workspace:
         if event["event"] in ("state", "step", "ended"):
             event.setdefault("state", "ended" if event["event"] == "ended" else self.state["state"])
             self.state |= {name: value for name, value in event.items() if name != "event"}
-        self.tell(event)
+        self.listeners.tell(event)
+        if event["event"] == "ended":
+            self._restart()
+
+    def _restart(self) -> None:
+        """Start the process anew that has ended by itself, unless it does so again and again."""
+        now = time.monotonic()
+        self._restarts = [at for at in self._restarts if now - at < PATIENCE]
+        if len(self._restarts) < RESTARTS and not self._closed:
+            self._restarts.append(now)
+            self._start_trainer()
+            if self._look is not None and self._trainer is not None:
+                self._trainer.tell(look=self._look)
 
     def _announce(self, image: ProjectImage, applied: Applied) -> None:
         """Tell all listeners that labels have changed."""
         self._keeper.note(image)
-        self.tell(labels_event(self.project, image, applied))
+        self.listeners.tell(labels_event(self.project, image, applied))
 
     def _score(self, image: ProjectImage, edit: Edit, applied: Applied, step: int) -> None:
         """Compare what was drawn with what had been predicted there."""
@@ -298,7 +294,7 @@ class Workspace:
         scores = score_labels(labels, asked, numbered=self.project.numbered, whole=whole)
         if scores["pixels"]:
             row = self.scores.add(image=image.name, kind=edit.kind, step=step, scores=scores)
-            self.tell({"event": "score", **row})
+            self.listeners.tell({"event": "score", **row})
 
 
 def _hull(boxes: Sequence[Box]) -> Box:

@@ -431,7 +431,8 @@ function hear(event) {
     meant(event);
   } else if (event.event === "levels") {
     if (mine) {
-      toast(event.share < 1 ? `smaller copies are being made for the overview: ${Math.round(100 * event.share)} %` : "the overview is ready");
+      page.image.overview = event.share >= 1;
+      toast(event.share < 1 ? `The overview of this large image is being made: ${Math.round(100 * event.share)} %. Until then zoom out only a little.` : "The overview is ready: press 0 to see the whole image.");
       viewer.redraw();
     }
   } else if (event.event === "ended") {

@@ -26,7 +26,8 @@ export class Viewer {
     this.pending = [];
     this.stroke = null;
     this.tiles.open(image);
-    this.fit();
+    if (image.overview) this.fit();
+    else this.closeUp();
   }
 
   get size() {
@@ -41,7 +42,7 @@ export class Viewer {
     this.height = clientHeight;
     this.canvas.width = Math.round(clientWidth * ratio);
     this.canvas.height = Math.round(clientHeight * ratio);
-    if (this.image && !this.fitted) this.fit();
+    if (this.image && !this.fitted) this.open(this.image);
     this.redraw();
     if (this.image) this.onview();
   }
@@ -53,6 +54,16 @@ export class Viewer {
     const [above, below] = [106, 74];  // tools, and buttons
     this.scale = Math.min((this.width - 24) / width, (this.height - above - below) / height, 12);
     this.origin = [height / 2 - (this.height + above - below) / 2 / this.scale, width / 2 - this.width / 2 / this.scale];
+    this.moved();
+  }
+
+  // The middle at full size, as long as there are no smaller copies of a large image.
+  closeUp() {
+    if (!this.width) return;
+    this.fitted = true;
+    const [height, width] = this.size;
+    this.scale = 1;
+    this.origin = [(height - this.height) / 2, (width - this.width) / 2];
     this.moved();
   }
 
