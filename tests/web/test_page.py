@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from biounet.core.boxes import Box
-from biounet.io import read
+from biounet.core.random import generator
+from biounet.data.synthetic import draw_cells
+from biounet.io import Image, read, write
 from biounet.models.model_file import read_card
 from biounet.workspace import Project
-from small_projects import draw_spots
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with playwright")
 CHROMIUM = os.environ.get("BIOUNET_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -34,7 +35,11 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("cells")
     data = os.environ.get("BIOUNET_DATA")
     if data is None:
-        return draw_spots(made, images=3, size=(256, 256))
+        for number in range(3):
+            rng = generator(0, 0, number, stream="page")
+            image, _ = draw_cells(rng, size=(256, 320), cells=22, diameter=34)
+            write(made / "images" / f"cells_{number}.png", Image(image, "YX"))
+        return made
     (made / "images").mkdir()
     for name in REAL:
         shutil.copy(Path(data) / "dsb2018" / "images" / f"{name}.png", made / "images")
@@ -143,6 +148,8 @@ def test_from_the_first_stroke_to_a_finished_model(folder, address, chromium, tm
         person.draw((y, x), (y, x + 6))
     (one, two), none = cells[:2], dark_places(plane)[0]
     assert [person.label(*one), person.label(*two), person.label(*none)] == [1, 2, 0]
+    if PICTURES:
+        draw_more(person, plane)
     person.picture("painted")
 
     person.wait("Number(document.body.dataset.step) > 0 && !window.biounet.viewer.tiles.busy")
@@ -150,6 +157,8 @@ def test_from_the_first_stroke_to_a_finished_model(folder, address, chromium, tm
     person.wait(f"Number(document.body.dataset.step) > {before[1]} && !window.biounet.viewer.tiles.busy")
     page.wait_for_timeout(200)
     assert person.canvas() != before[0]
+    if PICTURES:
+        person.wait("Number(document.body.dataset.step) > 260", seconds=400)
     person.picture("predicted")
 
     page.keyboard.press("m")
@@ -164,6 +173,8 @@ def test_from_the_first_stroke_to_a_finished_model(folder, address, chromium, tm
     assert person.label(*two) == -1
     person.picture("corrected")
 
+    if PICTURES:
+        person.press("a")
     person.press("Shift+f")
     assert person.label(*two) == 0
     assert "finished" in page.locator("#images button").first.text_content()
@@ -262,7 +273,21 @@ def test_keys_do_what_the_help_says_and_a_name_is_text(folder, address, chromium
     page.close()
 
 
-def bright_places(plane):
+def draw_more(person, plane):
+    """Outline some more cells and background, as somebody does who wants a network that is worth a picture."""
+    light = plane > (np.percentile(plane, 1) + np.percentile(plane, 99.5)) / 2.6
+    person.page.keyboard.press("b")
+    for _ in range(4):
+        person.page.keyboard.press("]")
+    for y, x in bright_places(plane, count=9)[2:]:
+        if light[y - 10 : y + 10, x - 10 : x + 10].mean() > 0.8:
+            person.draw((y, x), (y, x + 2))
+    person.page.keyboard.press("g")
+    for y, x in dark_places(plane, count=6)[3:]:
+        person.draw((y, x), (y, x + 4))
+
+
+def bright_places(plane, *, count=4):
     """Middles of some bright spots that lie apart from each other and from the edges."""
     from scipy.ndimage import distance_transform_edt
 
@@ -270,21 +295,21 @@ def bright_places(plane):
     depth = distance_transform_edt(light)
     depth[:20], depth[-20:], depth[:, :20], depth[:, -20:] = 0, 0, 0, 0
     found = []
-    while len(found) < 4:
+    while len(found) < count:
         y, x = np.unravel_index(depth.argmax(), depth.shape)
         found.append((int(y), int(x)))
         depth[max(0, y - 25) : y + 25, max(0, x - 25) : x + 25] = 0
     return found
 
 
-def dark_places(plane):
+def dark_places(plane, *, count=3):
     """Places far from all that is bright."""
     from scipy.ndimage import distance_transform_edt
 
     depth = distance_transform_edt(plane < (np.percentile(plane, 1) + np.percentile(plane, 99.5)) / 2.5)
     depth[:20], depth[-20:], depth[:, :20], depth[:, -20:] = 0, 0, 0, 0
     found = []
-    while len(found) < 3:
+    while len(found) < count:
         y, x = np.unravel_index(depth.argmax(), depth.shape)
         found.append((int(y), int(x)))
         depth[max(0, y - 30) : y + 30, max(0, x - 30) : x + 30] = 0

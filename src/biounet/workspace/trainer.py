@@ -206,8 +206,6 @@ def main(arguments: list[str]) -> None:
     """Learn in a folder: ``FOLDER [MODEL]``; orders come from standard input."""
     out = sys.stdout
     sys.stdout = sys.stderr  # what libraries print is no message
-    if hasattr(os, "nice"):
-        os.nice(5)  # the hand comes first
     folder, *model = arguments
     learner = Learner(Project(Path(folder)), Path(model[0]) if model else None)
     trainer = Trainer(learner, out)

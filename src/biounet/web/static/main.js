@@ -209,7 +209,7 @@ function setTool(id) {
   page.tool = id;
   for (const button of document.querySelectorAll("#tools button[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === id);
   const tool = TOOLS.find((each) => each.id === id);
-  $("tools").querySelector(".hint").textContent = tool.hint;
+  $("tools").querySelector(".hint").textContent = look.numbered ? tool.hint : tool.ofClasses ?? tool.hint;
   canvas.style.cursor = id === "pan" ? "grab" : "none";
   cursor(viewer.cursor?.point);
 }
@@ -320,7 +320,7 @@ function showTools() {
   $("tools").replaceChildren(
     ...tools.map((tool) => element("button", { "data-tool": tool.id, title: `${tool.hint} (${tool.key.toUpperCase()})`, "aria-label": tool.name, onclick: () => setTool(tool.id) }, icon(tool.icon), element("span", {}, tool.name))),
     element("label", { class: "size" }, size, element("span", { id: "sizeText" })),
-    ...classes, element("p", { class: "hint" }));
+    ...classes.filter(Boolean), element("p", { class: "hint" }));
   $("actions").replaceChildren(
     element("button", { id: "undo", title: "Undo (Ctrl+Z)", onclick: actions.undo }, "Undo"),
     element("button", { id: "redo", title: "Redo (Ctrl+Y)", onclick: actions.redo }, "Redo"),

@@ -26,7 +26,7 @@ export function askForMeaning(project, done) {
     radio("objects", "Objects", "Each cell, nucleus or grain has a number of its own; they are counted and measured."),
     radio("classes", "Classes", "Kinds of tissue or material: pixels of one class need no borders between them."),
     element("label", { class: "names" }, "Classes, background first:", names),
-    untouched ? null : element("p", { class: "soft" }, "There are labels already, so that objects stay objects, and classes classes."),
+    element("p", { class: "soft" }, untouched ? "" : "There are labels already, so that objects stay objects, and classes classes."),
     element("form", { method: "dialog", class: "row end" }, element("button", { value: "no" }, "As it was"), element("button", { class: "main", onclick: send }, "Take it")));
   dialog.showModal();
 }

@@ -1,12 +1,12 @@
 // Tools: what the pointer does on the image. Each makes an edit of the points that it has touched.
 
 export const TOOLS = [
-  { id: "brush", key: "b", name: "Brush", icon: "brush", hint: "Paint an object. Begin on one to add to it.", round: true },
-  { id: "outline", key: "o", name: "Outline", icon: "outline", hint: "Draw round an object; it is filled." },
-  { id: "background", key: "g", name: "Background", icon: "background", hint: "Paint what is no object.", round: true },
+  { id: "brush", key: "b", name: "Brush", icon: "brush", hint: "Paint an object. Begin on one to add to it.", ofClasses: "Paint pixels of the chosen class.", round: true },
+  { id: "outline", key: "o", name: "Outline", icon: "outline", hint: "Draw round an object; it is filled.", ofClasses: "Draw round a patch of the chosen class; it is filled." },
+  { id: "background", key: "g", name: "Background", icon: "background", hint: "Paint what is no object.", ofClasses: "Paint background, the first of the classes.", round: true },
   { id: "erase", key: "e", name: "Eraser", icon: "erase", hint: "Make pixels unknown again: they teach nothing.", round: true },
-  { id: "right", key: "r", name: "Right", icon: "right", hint: "Click a predicted object that is right." },
-  { id: "delete", key: "x", name: "Wrong", icon: "delete", hint: "Click an object, drawn or predicted, that is none." },
+  { id: "right", key: "r", name: "Right", icon: "right", hint: "Click a predicted object that is right.", numbered: true },
+  { id: "delete", key: "x", name: "Wrong", icon: "delete", hint: "Click an object, drawn or predicted, that is none.", numbered: true },
   { id: "merge", key: "m", name: "Merge", icon: "merge", hint: "Draw from one object to another: they become one.", numbered: true },
   { id: "split", key: "s", name: "Split", icon: "split", hint: "Draw a line through an object: it is cut in two.", numbered: true },
   { id: "pan", key: "h", name: "Move", icon: "pan", hint: "Drag the image. With any tool: hold the space bar, or drag with the right button." },

@@ -51,7 +51,7 @@ export class Viewer {
     if (!this.width) return;
     this.fitted = true;
     const [height, width] = this.size;
-    const [above, below] = [106, 74];  // tools, and buttons
+    const above = document.getElementById("tools").offsetHeight + 24, below = 74;  // the buttons
     this.scale = Math.min((this.width - 24) / width, (this.height - above - below) / height, 12);
     this.origin = [height / 2 - (this.height + above - below) / 2 / this.scale, width / 2 - this.width / 2 / this.scale];
     this.moved();
