@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -314,3 +315,38 @@ def dark_places(plane, *, count=3):
         found.append((int(y), int(x)))
         depth[max(0, y - 30) : y + 30, max(0, x - 30) : x + 30] = 0
     return found
+
+
+def test_a_page_outlives_a_server_that_was_killed(tmp_path, chromium):
+    folder = tmp_path / "cells"
+    image, _ = draw_cells(generator(0, 0, 9, stream="page"), size=(128, 128), cells=5, diameter=30)
+    write(folder / "images" / "cells.png", Image(image, "YX"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "biounet", "serve", str(folder), "--port", str(port), "--token", "of-this-test"]
+
+    def serve():
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+        process.stderr.readline()
+        process.stderr.readline()
+        return process
+
+    with serve() as process:
+        person = Person(chromium, f"http://127.0.0.1:{port}/#of-this-test")
+        person.page.keyboard.press("b")
+        person.draw((30, 30), (30, 40))
+        process.kill()
+    person.wait("document.querySelector('#state').textContent === 'not connected'")
+    with serve() as process:
+        person.wait("document.querySelector('#state').textContent !== 'not connected'")
+        person.wait(
+            "!window.biounet.viewer.tiles.busy && window.biounet.viewer.tiles.at('labels', [0, 0], 30, 35) === 1"
+        )
+        person.draw((80, 80), (80, 90))
+        assert [person.label(30, 35), person.label(80, 85)] == [1, 2]
+        person.press("Control+z")
+        person.press("Control+z")
+        assert [person.label(30, 35), person.label(80, 85)] == [-1, -1]
+        person.page.close()
+        process.terminate()
+        process.wait(30)

@@ -22,6 +22,9 @@ __all__ = ["Examples", "Place", "labelled_boxes"]
 WHOLE = 2**20
 """Pixels of a plane that is taken whole; of larger ones the parts with labels."""
 
+MOST = 2**27
+"""Pixels of all channels that are learnt from, about; of more labels those that were drawn here come first."""
+
 MARGIN = 64
 """Pixels of image around such a part, since a network looks at the surroundings of what it learns."""
 
@@ -83,13 +86,17 @@ class Examples:
 
     def collect(self) -> list[AnnotatedImage]:
         """Labelled regions as they are now; those whose labels are the same are the same objects as before."""
-        known = {}
-        for image in self.project.touched:
+        known: dict[Place, tuple[int, AnnotatedImage]] = {}
+        pixels = 0
+        for image in sorted(self.project.touched, key=lambda each: each.store.version == 0):  # labels from before last
+            if pixels > MOST:
+                break
             image.store.refresh()
             for plane in image.store.file.planes:
                 for box in self._boxes_of(image, plane):
                     place = image.name, plane, box
                     known[place] = self._example(image, plane, box)
+                    pixels += box.size * image.planes.sizes["C"]
         self._known = known
         return [example for _, example in known.values()]
 

@@ -116,14 +116,14 @@ class Keeper:
             self._adopt(image)
             if store.version == 0 or store.written == store.version:
                 return
-            try:
-                self._project.keep_original(image)
-                store.write_file()
-            except BiounetError as error:
-                self._tell({"event": "problem", "text": f"{error}; what was drawn is safe in {store.journal.path}"})
-                self.note(image)
-                return
-        self._tell({"event": "saved", "image": image.number, "version": store.version})
+        try:
+            self._project.keep_original(image)
+            store.write_file(lock=image.lock)
+        except BiounetError as error:
+            self._tell({"event": "problem", "text": f"{error}; what was drawn is safe in {store.journal.path}"})
+            self.note(image)
+            return
+        self._tell({"event": "saved", "image": image.number, "version": store.written})
 
     def _adopt(self, image: ProjectImage) -> None:
         """Take over what another program wrote into the label file."""

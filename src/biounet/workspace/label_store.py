@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,8 @@ __all__ = ["Applied", "ConflictError", "LabelStore"]
 Labels = NDArray[np.int32]
 LAYERS = ("labels", "asked")
 """What tiles hold: labels; and what was predicted for a pixel before it was labelled, by which networks are scored."""
+
+ALONE: AbstractContextManager[object] = nullcontext()  # in place of a lock, where nobody else uses the labels
 
 KEPT = 2**27
 """Bytes of edits that can be undone."""
@@ -169,8 +172,7 @@ class LabelStore:
 
     def adopt(self) -> list[Applied]:
         """Take over the labels of a file that another program wrote, as an edit that can be undone."""
-        stamp, state = self.file.stamp(), self.file.state()
-        self._stamp = stamp
+        self._stamp, state = self.file.stamp(), self.file.state()
         if state is None or state in self._files or not self._files:
             return []
         changes = []
@@ -193,16 +195,23 @@ class LabelStore:
         """Whether another program has written the file, or removed it, since it was last looked at."""
         return self.file.stamp() != self._stamp
 
-    def write_file(self) -> None:
-        """Bring the file to the version of the labels; see `LabelFile.write` for errors."""
-        version = self.version
-        part = self.journal.path.with_suffix(".tif")
+    def write_file(self, *, lock: AbstractContextManager[object] = ALONE) -> None:
+        """Bring the file to the version of the labels; see `LabelFile.write` for errors.
+
+        `lock` is held for short moments only: edits go on while a large file is written.
+        """
+        with lock:
+            version, highest = self.version, self.number()
+            planes = {plane: self.plane(plane).snapshot() for plane in self.file.planes}
 
         def note(state: FileState) -> None:
-            self._note_file(state)
+            with lock:
+                self._note_file(state, version)
 
-        self.file.write(lambda plane, box: self.plane(plane).read(box), highest=self.number(), part=part, before=note)
-        self._stamp, self.written = self.file.stamp(), version
+        part = self.journal.path.with_suffix(".tif")
+        self.file.write(lambda plane, box: planes[plane].read(box), highest=highest, part=part, before=note)
+        with lock:
+            self._stamp, self.written = self.file.stamp(), version
 
     def _check(self, version: int) -> None:
         """Refuse an edit of labels that were not seen."""
@@ -248,16 +257,16 @@ class LabelStore:
     ) -> None:
         """Append a record, and take it in."""
         if not self._files and (state := self.file.state()) is not None:
-            self._note_file(state)
+            self._note_file(state, self.version)
         heads = [[LAYERS.index(layer), *tile, len(before), len(after)] for layer, tile, before, after in swaps]
         head = {"op": what, "v": self.version + 1, "plane": plane, "tiles": heads, "at": round(time.time(), 3), **extra}
         record = Record(head, b"".join(before + after for _, _, before, after in swaps))
         self.journal.append(record)
         self._take(record)
 
-    def _note_file(self, state: FileState) -> None:
-        """Record that the file is, or is about to become, one that we know."""
-        record = Record({"op": "file", "v": self.version, "state": state})
+    def _note_file(self, state: FileState, version: int) -> None:
+        """Record that the file is, or is about to become, one that we know, with the labels of a version."""
+        record = Record({"op": "file", "v": version, "state": state})
         self.journal.append(record)
         self._take(record)
 

@@ -140,6 +140,12 @@ class LabelTiles:
         self.tiles[tile] = data
         self._decoded.pop(tile, None)
 
+    def snapshot(self) -> "LabelTiles":
+        """The labels as they are now, whatever is changed later."""
+        copy = LabelTiles(self.shape, self._base)
+        copy.tiles = dict(self.tiles)
+        return copy
+
     def all_tiles(self) -> Iterator[Tile]:
         """Tiles that may hold labels: those that were changed, or all where a file lies below."""
         if self._base is None:
