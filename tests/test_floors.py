@@ -20,16 +20,28 @@ ROOMS = (
     "training",
     "report",
     "export",
+    "workspace",
+    "web",
     "cli",
 )
-TORCH = ("data/augment", "data/patches.py", "data/sample_cache.py", "models", "inference", "training", "export")
+LEARNERS = ("workspace/learner.py",)
+TORCH = (
+    "data/augment",
+    "data/patches.py",
+    "data/sample_cache.py",
+    "models",
+    "inference",
+    "training",
+    "export",
+    "workspace/learner.py",
+)
 """Rooms, and files of other rooms, that may import torch."""
 OF_ONE_FILE = (
     *("filelock", "zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml"),
     *("nibabel", "nrrd", "pydicom", "nd2", "czifile", "pylibCZIrw", "liffile", "h5py", "mrcfile"),
 )
 """Libraries that one file imports."""
-OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich")
+OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich", "starlette", "uvicorn")
 """Libraries that files of one room import."""
 READERS = {
     "json": ("load", "loads", "JSONDecoder"),

@@ -29,6 +29,7 @@ from biounet.cli.options import (
     Series,
     channel_numbers,
 )
+from biounet.cli.serve import serve
 from biounet.core.errors import BiounetError, ConfigError, ProblemsError
 from biounet.core.places import check_working_folder, explained
 
@@ -204,6 +205,7 @@ def predict(
 
 app.command()(evaluate)
 app.command()(export)
+app.command()(serve)
 
 
 @app.command()

@@ -149,6 +149,8 @@ EXTRAS = {
     "liffile": "formats",
     "h5py": "formats",
     "mrcfile": "formats",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 

@@ -16,7 +16,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.io.frames import Frame
 
-__all__ = ["NORMALIZATIONS", "Normalization", "measure", "sampling_step", "statistics", "subsample"]
+__all__ = ["NORMALIZATIONS", "Kind", "Normalization", "measure", "sampling_step", "statistics", "subsample"]
 
 
 Kind = Literal["z-score", "percentile"]
