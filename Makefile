@@ -32,7 +32,7 @@ format: $(INSTALLED)
 
 docs: $(INSTALLED)  ## the site, in build/docs; a warning is an error
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
-	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -b html docs build/docs
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -E -W --keep-going -b html docs build/docs
 
 tables: $(INSTALLED)  ## write the pages anew that are made from trials: architectures, layouts, formats
 	$(BIN)/python docs/make_architectures.py

@@ -16,7 +16,7 @@ copyright = f"{author}. Apache 2.0"  # the name that Sphinx reads
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["papers.toml", "**.ipynb_checkpoints"]
-suppress_warnings = ["misc.highlighting_failure"]
+highlight_language = "none"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4

@@ -19,10 +19,8 @@ __all__ = ["TABLES", "commands", "settings"]
 
 GROUPS = MappingProxyType({"model": ModelConfig, "augment": AugmentConfig, "train": TrainConfig})
 """Groups of settings, as they are called in ``config.toml`` and by ``--set``."""
-LIMITS = MappingProxyType(
-    {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-)
-"""Words of a JSON schema for the ends of a range, and ours."""
+LARGE = 1e6
+"""Ends of ranges from here on only keep absurd values out."""
 
 
 def commands() -> str:
@@ -51,6 +49,7 @@ def settings() -> str:
         for name, (values, meaning) in _fields(model).items():
             each = {key: _code(getattr(getattr(preset, group), name)) for key, preset in presets.items()}
             default = "chosen" if f"{group}.{name}" in chosen else each["default"]
+            default = "all that is chosen" if name == "auto" else default
             rows.append((f"`{group}.{name}`", default, each["paper"], values, meaning))
         heads = ("name", "preset `default`", "preset `paper`", "values", "meaning")
         parts.append(f"## {group}\n\n{_summary(model)}\n\n{_table(heads, rows)}")
@@ -91,9 +90,19 @@ def _values(schema: Mapping[str, Any]) -> str:
         return ", ".join(_code(value) for value in schema["enum"])
     if schema["type"] == "array":
         return "list" + (f" of {_values(schema['items'])}" if schema.get("items", {}).get("type") else "")
-    words = {"null": "none", "boolean": "true, false", "string": "text", "integer": "whole number"}
-    limits = [f"{word} {schema[key]:g}" for key, word in LIMITS.items() if key in schema and schema[key] < 2**31]
-    return ", ".join([words.get(schema["type"], schema["type"]), *limits])
+    words = {"null": "none", "boolean": "`true`, `false`", "string": "text", "integer": "whole"}
+    return f"{words.get(schema['type'], '')} {_range(schema)}".strip() or "number"
+
+
+def _range(schema: Mapping[str, Any]) -> str:
+    """The range of a number; ends that only keep absurd values out are not told."""
+    low, high = schema.get("minimum"), schema.get("maximum", LARGE)
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if above is not None and schema["type"] == "integer":
+        low, above = above + 1, None
+    start = "" if low is above is None else f"above {above:g}" if low is None else f"{low:g}"
+    end = f"to below {below:g}" if below is not None else f"to {high:g}" if high < LARGE else ""
+    return f"{start} {end}".strip() if end else f"from {start}" if low is not None else start
 
 
 def _code(value: Any) -> str:
