@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 # a process per core, each with one thread: more of them would wait for each other
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile
 
-.PHONY: install demo test test-all chaos lint format docs bench clean
+.PHONY: install demo test test-all chaos lint format docs tables bench clean
 
 demo: $(INSTALLED)  ## fresh clone to finished report
 	$(BIN)/biounet demo --out demo --overwrite
@@ -33,11 +33,14 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(INSTALLED)  ## write the tables of the docs anew, and run the examples of all pages
+docs: $(INSTALLED)  ## the site, in build/docs; a warning is an error
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -E -W --keep-going -b html docs build/docs
+
+tables: $(INSTALLED)  ## write the pages anew that are made from trials: architectures, layouts, formats
 	$(BIN)/python docs/make_architectures.py
 	$(BIN)/python docs/make_layouts.py
 	$(BIN)/python docs/make_formats.py
-	$(BIN)/python -m pytest README.md docs
 
 bench: $(INSTALLED)  ## one JSON line per benchmark
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
@@ -51,4 +54,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build

@@ -210,6 +210,11 @@ def test_thick_slices_are_pooled_later():
     assert config.train.patch_z < config.train.patch
 
 
+def test_a_given_depth_has_as_many_poolings():
+    config, _ = choose_settings(VOLUMES.updated({"model.depth": 2}), STACK)
+    assert config.model.pooling == ((1, 2, 2), (1, 2, 2))
+
+
 def test_cubes_are_pooled_evenly_in_patches_of_the_promised_size():
     config, reasons = choose_settings(VOLUMES, replace(STACK, spacing=None, median=(256, 256, 256)))
     assert config.model.pooling is None

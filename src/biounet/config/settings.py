@@ -69,6 +69,7 @@ class ModelConfig(Settings):
     dims: Literal[2, 3] = 2
     """2 for images (Y, X), 3 for volumes (Z, Y, X)."""
     in_channels: Channels = 1
+    """Channels of the input image; taken from the images."""
     classes: Channels = 2
     """Channels of the output: logits of two or more classes, or the channels of a target image."""
     width: Channels = 64
@@ -190,7 +191,9 @@ class TrainConfig(Settings):
     minutes: PositiveFloat | None = None
     """Wall-clock budget; the number of updates follows from a short measurement."""
     seed: Seed = 0
+    """Seed of every random number of the run."""
     batch: Count = 1
+    """Patches per update, of all devices together."""
     patch: Count = 572
     """Pixels per axis of the network's input, brought to the nearest size that the network takes."""
     patch_z: Count | None = None
@@ -213,10 +216,15 @@ class TrainConfig(Settings):
     oversample: Fraction = 0.0
     """Share of the patches that are centred on a pixel of a class drawn uniformly, so that rare classes are learnt."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """Stochastic gradient descent with momentum, or AdamW."""
     learning_rate: PositiveFloat = 1e-3
+    """Learning rate, at its highest where the schedule changes it."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Momentum of ``sgd``."""
     weight_decay: NonNegativeFloat = 0.0
+    """Weight decay of the optimiser."""
     schedule: Literal["constant", "one-cycle", "cosine"] = "constant"
+    """How the learning rate changes: not at all, up and down, or down along a cosine."""
     warmup: Fraction = 0.1
     """Share of the steps in which the learning rate rises."""
     clip: PositiveFloat | None = None
@@ -236,6 +244,7 @@ class TrainConfig(Settings):
     """Learn also from the silver truth of a Cell Tracking Challenge set, computed annotations, where there is no gold
     truth."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of numbers in the network; ``auto`` is bfloat16 where the device multiplies it faster."""
     normalization: Literal["z-score", "percentile"] = "z-score"
     """How intensities are brought to one scale, see `biounet.data.normalize.NORMALIZATIONS`."""
     finalise: bool = True
