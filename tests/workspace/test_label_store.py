@@ -1,7 +1,6 @@
 """Labels of an image: edits are on the disk at once, can be undone, conflict in words, and outlive a killed process."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -196,7 +195,7 @@ def test_what_was_drawn_outlives_kill_9(tmp_path):
     ) as process:
         said = [int(process.stdout.readline()) for _ in range(20)]
         time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         rest = process.stdout.read().split("\n")
     said += [int(line) for line in rest if line]
     store = store_of(folder)
