@@ -1,6 +1,6 @@
 """The table of label formats: files that give back every label of every pixel."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -9,9 +9,22 @@ from typing import Protocol
 import numpy as np
 
 from biounet.core.errors import LabelError
-from biounet.io import FORMATS, Image, read, root_of, write
+from biounet.io import FORMATS, Format, Image, read, root_of, write
+from biounet.io.imagej_rois import read_rois, write_rois
+from biounet.io.shapes import Grid
 
-__all__ = ["LABEL_FORMATS", "LabelFormat", "label_format_of"]
+__all__ = ["LABEL_FORMATS", "LabelFormat", "LabelReader", "LabelWriter", "label_format_of"]
+
+
+class LabelReader(Protocol):
+    """Function that reads labels."""
+
+    def __call__(self, path: Path, /, *, grid: Grid | None = None, notes: list[str] | None = None) -> Image:
+        """Read all labels of a file.
+
+        `grid` has the axes and the size of the image, where the file does not say them. `notes` is added to where the
+        file holds what a label image cannot.
+        """
 
 
 class LabelWriter(Protocol):
@@ -38,32 +51,49 @@ class LabelFormat:
     """What people call the format."""
     suffixes: tuple[str, ...]
     """Ends of the names of its files, in lower case."""
-    read: Callable[[Path], Image]
+    words: tuple[str, ...]
+    """Names by which `biounet convert --to` knows it."""
+    read: LabelReader
     """Reads all labels of a file."""
     write: LabelWriter
     """Writes labels."""
+    axes: str = "TZYX"
+    """Axes that labels may have; they may have fewer."""
+    needs_grid: bool = False
+    """The files do not say how large their image is."""
 
 
-def _read(path: Path) -> Image:
+def _read(path: Path, /, *, grid: Grid | None = None, notes: list[str] | None = None) -> Image:
     """Labels of an image file: the numbers of a palette, not its colours."""
     return read(path, labels=True)
+
+
+def _words(image: Format) -> tuple[str, ...]:
+    """Names of an image format, and the ends of the names of its files."""
+    return (image.name.lower(), *(suffix.lstrip(".") for suffix in image.suffixes))
 
 
 LABEL_FORMATS: Mapping[str, LabelFormat] = MappingProxyType(
     {
         form.name: form
         for form in (
-            LabelFormat(name=image.name, suffixes=image.suffixes, read=_read, write=write)
-            for image in FORMATS.values()
-            if image.exact and image.knows(np.dtype(np.uint16))
+            *(
+                LabelFormat(name=image.name, suffixes=image.suffixes, words=_words(image), read=_read, write=write)
+                for image in FORMATS.values()
+                if image.exact and image.knows(np.dtype(np.uint16))
+            ),
+            LabelFormat(
+                name="ImageJ ROI",
+                suffixes=(".zip", ".roi"),
+                words=("imagej", "rois", "fiji"),
+                needs_grid=True,
+                read=read_rois,
+                write=write_rois,
+            ),
         )
     }
 )
-"""Name of a format -> how labels are read and written: all image formats that keep integers.
-
-Regions of interest of ImageJ are none of them: they keep the outline of one piece of an object, without holes, and not
-the size of the image; see `biounet.measurement.imagej_rois`.
-"""
+"""Name of a format -> how labels are read and written: all image formats that keep integers, and files of outlines."""
 
 
 def label_format_of(path: Path) -> LabelFormat:
