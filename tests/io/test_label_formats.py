@@ -26,8 +26,8 @@ def test_labels_to_a_file_to_the_same_labels(tmp_path, form, size, axes, largest
     stored = np.min_scalar_type(labels.max())
     image_format = FORMATS.get(form.name)
     held = not image_format or any(holds.fits(axes, labels.shape, stored) for holds in image_format.holds)
-    if not held or not set(axes) <= set(form.axes):
-        with pytest.raises(OutputError, match=rf"a{form.suffixes[0]}: {form.name} cannot hold"):
+    if not held or not set(axes) <= set(form.axes) or (form.name == "Cellpose" and labels.max() > 65_535):
+        with pytest.raises(OutputError, match=rf"a{form.suffixes[0]}: .*{form.name} cannot hold"):
             form.write(path, Image(labels, axes), overwrite=True)
         return
     check(form, path, Image(labels, axes))
@@ -38,8 +38,9 @@ def test_labels_to_a_file_to_the_same_labels(tmp_path, form, size, axes, largest
 @given(size=SIZES, axes=st.sampled_from(["YX", "TYX", "TZYX"]), data=st.data())
 def test_outlines_keep_holes_edges_corners_and_unknown_pixels(tmp_path, form, size, axes, data):
     axes = axes if set(axes) <= set(form.axes) else "YX"
+    numbers = st.sampled_from([0, 1, 1, 1, 2, 7, -1 if form.has_ignore else 0])
     shape = {"YX": size[1:], "TYX": size, "TZYX": (2, *size)}[axes]
-    labels = data.draw(hnp.arrays(np.int16, shape, elements=st.sampled_from([0, 1, 1, 1, 2, 7, -1])))
+    labels = data.draw(hnp.arrays(np.int16, shape, elements=numbers))
     check(form, tmp_path / f"a{form.suffixes[0]}", Image(labels, axes))
 
 
@@ -64,7 +65,7 @@ def check(form, path, labels):
     np.testing.assert_array_equal(back.array, labels.array)
 
 
-@pytest.mark.parametrize("form", LABEL_FORMATS.values(), ids=lambda form: form.name)
+@pytest.mark.parametrize("form", [LABEL_FORMATS[name] for name in ("PNG", "TIFF", "NIfTI", "OME-Zarr")])
 def test_a_label_file_has_the_format_of_its_name(tmp_path, form):
     for suffix in form.suffixes:
         assert label_format_of(tmp_path / f"a{suffix.upper()}") is form

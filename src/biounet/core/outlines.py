@@ -154,6 +154,16 @@ def _fill(labels, corners, starts, number):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _take_ring(walk_y, walk_x, start, place, ys, xs):  # type: ignore[no-untyped-def]
+    """Move the corners of a walk from `start` on to those of rings, the last one first."""
+    while len(walk_y) > start:
+        y, x = walk_y.pop(), walk_x.pop()
+        place[y, x] = -1
+        ys.append(y - 1)
+        xs.append(x - 1)
+
+
+@njit(cache=True, nogil=True)
 def _trace(framed):  # type: ignore[no-untyped-def]
     """Corners (K, 2) of all rings, where each ring begins, and its piece, from walks with the piece on the right."""
     # Steps east, south, west, north; the pixels ahead on the left and on the right of a corner, in that order.
@@ -183,22 +193,14 @@ def _trace(framed):  # type: ignore[no-untyped-def]
                 if on_left and not on_right and start >= 0:  # a loop is closed: it becomes a ring of its own
                     starts.append(len(ys))
                     owners.append(piece)
-                    while len(walk_y) > start:
-                        at_y, at_x = walk_y.pop(), walk_x.pop()
-                        place[at_y, at_x] = -1
-                        ys.append(at_y - 1)
-                        xs.append(at_x - 1)
+                    _take_ring(walk_y, walk_x, start, place, ys, xs)
                 if on_left and not on_right:
                     place[y, x] = len(walk_y)
                 walk_y.append(y)
                 walk_x.append(x)
             starts.append(len(ys))
             owners.append(piece)
-            while walk_y:
-                at_y, at_x = walk_y.pop(), walk_x.pop()
-                place[at_y, at_x] = -1
-                ys.append(at_y - 1)
-                xs.append(at_x - 1)
+            _take_ring(walk_y, walk_x, 0, place, ys, xs)
     corners = np.empty((len(ys), 2), np.int32)
     for index in range(len(ys)):
         corners[len(ys) - 1 - index, 0], corners[len(ys) - 1 - index, 1] = ys[index], xs[index]

@@ -1,7 +1,7 @@
 """Regions of interest of ImageJ and Fiji: one file .roi, or a zip file of them as the ROI Manager saves it."""
 
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ CELLPOSE = "_rois.zip"
 KIND = "regions of interest of ImageJ"
 
 
-def write_rois(path: Path, labels: Image, /, *, overwrite: bool = False) -> None:
-    """Write a zip file with a region for each object; see `write_sections`."""
+def write_rois(
+    path: Path, labels: Image, /, *, overwrite: bool = False, classes: Sequence[str] = (), source: str = ""
+) -> None:
+    """Write a zip file with a region for each object, which has no class; see `write_sections`."""
     write_sections(path, sections_of(labels, path), overwrite=overwrite)
 
 
@@ -77,7 +79,9 @@ def write_sections(
         roifile.roiwrite(temporary, rois(), mode="w")
 
 
-def read_rois(path: Path, /, *, grid: Grid | None = None, notes: list[str] | None = None) -> Image:
+def read_rois(
+    path: Path, /, *, grid: Grid | None = None, notes: list[str] | None = None, classes: Sequence[str] = ()
+) -> Image:
     """Labels of the regions of interest in a file .roi or .zip.
 
     Parameters
@@ -87,6 +91,7 @@ def read_rois(path: Path, /, *, grid: Grid | None = None, notes: list[str] | Non
         Of the image that they were drawn on: the file does not say its size.
     notes : list that is added to
         What a label image cannot hold, such as lines.
+    classes : not used, since regions have no class
 
     Returns
     -------
@@ -194,8 +199,9 @@ def _ellipse(roi: Any) -> NDArray[np.float64]:
     if roi.subpixelrect:
         box = np.array([[roi.xd, roi.yd], [roi.xd + roi.widthd, roi.yd + roi.heightd]])
     angles = np.linspace(0, 2 * np.pi, min(64 + 16 * int(np.abs(np.nan_to_num(box[1] - box[0])).max()), 2**20))
-    circle: NDArray[np.float64] = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return (box[0] + box[1]) / 2 + (box[1] - box[0]) / 2 * circle
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points: NDArray[np.float64] = (box[0] + box[1]) / 2 + (box[1] - box[0]) / 2 * circle
+    return points
 
 
 def _place(roi: Any, grid: Grid) -> dict[str, int]:

@@ -70,18 +70,21 @@ class Shape:
     """Name of the class, empty if the object has none."""
 
 
-def sections_of(labels: Image, path: Path) -> Iterator[tuple[np.ndarray, dict[str, int]]]:
+def sections_of(
+    labels: Image, path: Path, *, classes: Sequence[str] = ()
+) -> Iterator[tuple[np.ndarray, dict[str, int]]]:
     """Sections and frames (Y, X) of a label image, and the place of each.
 
     Parameters
     ----------
     labels : Image
     path : file that they are written to, for messages
+    classes : names of classes 0, 1, ..., if numbers are classes
 
     Raises
     ------
     OutputError
-        If the image has channels.
+        If the image has channels, or a number has no class.
 
     Examples
     --------
@@ -91,6 +94,10 @@ def sections_of(labels: Image, path: Path) -> Iterator[tuple[np.ndarray, dict[st
     check_labels(labels.array)
     if "C" in labels.axes:
         raise OutputError(f"{path}: labels have no channels, got axes {labels.axes}; give --channel")
+    highest = int(labels.array.max(initial=0))
+    if classes and highest >= len(classes):
+        last = len(classes) - 1
+        raise OutputError(f"{path}: a label is {highest}, and --classes names 0 to {last}; give all names, 0 first")
     for indices in product(*map(range, labels.array.shape[:-2])):
         yield labels.array[indices], dict(zip(labels.axes[:-2], indices, strict=True))
 
