@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from biounet.cli.analysis import evaluate, measure
+from biounet.cli.convert import convert
 from biounet.cli.export import export
 from biounet.cli.options import (
     Axes,
@@ -204,6 +205,7 @@ def predict(
 
 
 app.command()(evaluate)
+app.command()(convert)
 app.command()(export)
 app.command()(serve)
 

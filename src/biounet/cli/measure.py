@@ -24,11 +24,11 @@ from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
 from biounet.core.places import check_output
 from biounet.io import Image, Selection, write
+from biounet.io.imagej_rois import write_sections
 from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions
 from biounet.measurement.csv_files import place_of
 from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
-from biounet.measurement.imagej_rois import write_rois
 from biounet.measurement.overlay import draw_objects
 
 __all__ = ["run_measurement"]
@@ -192,7 +192,7 @@ class _Task:
         if self.rois:
             path = self.out / "rois" / f"{stem}.zip"
             self.read.check(path, overwrite=self.overwrite, kind="zip")
-            write_rois(path, self._sections(frames), overwrite=self.overwrite)
+            write_sections(path, self._sections(frames), overwrite=self.overwrite)
 
     def write_regions(self) -> None:
         """List the regions of all files that are most worth annotating, the best first."""
@@ -219,11 +219,11 @@ class _Task:
         """Label images (Y, X), and where each stands."""
         for frame in frames:
             labels = self._labels(frame)
-            place = {axis.lower(): index for axis, index in frame.position}
+            place = dict(frame.position)
             if labels.ndim == 2:
                 yield labels, place
             else:
-                yield from ((section, {**place, "z": z}) for z, section in enumerate(labels))
+                yield from ((section, {**place, "Z": z}) for z, section in enumerate(labels))
 
     def _draw(self, frame: ObjectFrame, labels: NDArray[Any], stem: str) -> None:
         """Write the picture of a frame, of a volume its middle section."""
