@@ -1,4 +1,4 @@
-# Every target makes its own .venv. No make? README.md says what to type instead.
+# Every target makes its own .venv. No make? CONTRIBUTING.md says what to type instead.
 PYTHON ?= python3
 # options of pip for torch alone, such as --index-url https://download.pytorch.org/whl/cpu
 PIP_TORCH ?=

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from biounet.measurement.measure import measure
     from biounet.training.monitor import Monitor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Model", "__version__", "evaluate", "load_model", "measure", "train"]
 
 _ROOMS = {
