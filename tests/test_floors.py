@@ -25,7 +25,7 @@ ROOMS = (
 TORCH = ("data/augment", "data/patches.py", "data/sample_cache.py", "models", "inference", "training", "export")
 """Rooms, and files of other rooms, that may import torch."""
 OF_ONE_FILE = (
-    *("zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml"),
+    *("zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml", "jinja2"),
     *("nibabel", "nrrd", "pydicom", "nd2", "czifile", "pylibCZIrw", "liffile", "h5py", "mrcfile"),
 )
 """Libraries that one file imports."""
