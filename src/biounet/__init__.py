@@ -104,7 +104,7 @@ def train(
     from biounet.core.places import path_of
     from biounet.data.layouts import dataset_path
     from biounet.inference.model import load_model
-    from biounet.report.run_report import report as write_report
+    from biounet.report.run_report import RunReport
     from biounet.training.distributed import connected
     from biounet.training.monitor import PrintingMonitor, StoppedError, train_run
     from biounet.training.prepare import begin_run, check_settings
@@ -121,7 +121,7 @@ def train(
     with connected():
         run = begin_run(dataset, out, config, device=device, began=began, resume=resume)
         stopped = train_run(
-            run, follower, resume=resume, tensorboard=tensorboard, write_report=write_report if report else None
+            run, follower, resume=resume, tensorboard=tensorboard, write_report=RunReport() if report else None
         )
     if stopped:
         raise StoppedError(f"the run in {out} was stopped ({stopped}); go on with resume=True")

@@ -19,15 +19,18 @@ from biounet.data import find_dataset
 from biounet.data.synthetic import draw_membranes
 from biounet.inference.model import load_model
 from biounet.io import Image, write
-from biounet.metrics import average_precision, dice, isbi2012
+from biounet.metrics import average_precision, dice, isbi2012, match_objects
 from biounet.report import Picture, load_log, write_report
+from biounet.report.answer import answer_objects
 from biounet.report.run_report import without_levels
+from biounet.training.validation import count_objects
 
 __all__ = ["run_demo"]
 
 
 PARTS = ("training", "held-out", "run", "result", "report.html")
 SIZE = (256, 256)
+SHOWN = ("dice", "average_precision", "v_rand")
 
 WRITTEN = re.compile(
     r"(training|held-out)/(images|labels)/\.?section_\d\d\..*(png|tif)|result/\.?section_\d\d\..*tif"
@@ -75,7 +78,9 @@ def _run(out: Path, *, minutes: float, seed: int) -> Path:
     run_training(out / "training", out / "run", settings)
     say("predicting the four sections that training never saw")
     pictures = predict_held_out(out)
-    means = {name: float(np.mean([picture.scores[name] for picture in pictures])) for name in pictures[0].scores}
+    means = {name: float(np.mean([picture.scores[name] for picture in pictures])) for name in SHOWN}
+    answer = answer_objects({picture.name: picture.scores for picture in pictures})
+    say(answer.sentence)
     say("held-out sections: " + ", ".join(f"{name} {value:.3f}" for name, value in means.items()))
     write_report(
         out / "report.html",
@@ -85,6 +90,7 @@ def _run(out: Path, *, minutes: float, seed: int) -> Path:
         pictures=pictures,
         confusion=None,
         class_names=["background", "objects"],
+        answer=answer,
         config=(out / "run" / "config.toml").read_text(),
         finished=True,
     )
@@ -125,6 +131,7 @@ def predict_held_out(out: Path) -> list[Picture]:
             "dice": dice(truth > 0, labels > 0),
             "average_precision": average_precision(truth, labels),
             "v_rand": isbi2012(truth > 0, 1 - probabilities[0])["v_rand"],
+            **count_objects(match_objects(truth, labels)),
         }
-        pictures.append(Picture(pair.image.stem, image, truth, probabilities, scores, labels, objects=True))
+        pictures.append(Picture(pair.image.stem, image, truth, labels, "objects", scores))
     return pictures

@@ -22,7 +22,7 @@ from biounet.core.places import check_output
 from biounet.core.text_file import Record, TextFile
 from biounet.report import load_log
 from biounet.report.log import best_row
-from biounet.report.run_report import report
+from biounet.report.run_report import RunReport
 from biounet.training.announcements import announce
 from biounet.training.cross_validation import read_folds
 from biounet.training.distributed import all_reduce_min, broadcast, connected, make_fabric
@@ -104,7 +104,7 @@ def _train_fold(run: TrainingRun, terminal: Terminal, *, done: bool, tensorboard
             announce(run.data, say)
             run.check_folder(resume=True)
         return ""
-    why = train_run(run, terminal, resume=begun, tensorboard=tensorboard, write_report=report)
+    why = train_run(run, terminal, resume=begun, tensorboard=tensorboard, write_report=RunReport())
     if why and run.is_main_process:
         say(f"go on with: {terminal.again}")
     return why

@@ -83,7 +83,14 @@ def lower_is_better(score: str) -> bool:
     return any(word in score.lower() for word in ("error", "loss"))
 
 
-def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str] = ()) -> dict[str, str]:
+def health(
+    log: Log,
+    confusion: np.ndarray | None,
+    *,
+    class_names: Sequence[str] = (),
+    balanced: bool = False,
+    late: bool = True,
+) -> dict[str, str]:
     """Warnings about problems of a run: what is wrong, a likely cause, and what to try.
 
     Parameters
@@ -92,6 +99,8 @@ def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str]
     confusion : (classes, classes), pixels of a true class (row) given a class (column), or None
     class_names : one per class
         Numbers are used without them.
+    balanced : whether the loss balances classes already, so that this is no advice
+    late : whether so much of the run is over that a class which is never predicted is worth a warning
 
     Returns
     -------
@@ -105,7 +114,7 @@ def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str]
     nothing else: Nothing but class 0 is ever predicted:
     """
     names = list(class_names) or [f"class {number}" for number in range(0 if confusion is None else len(confusion))]
-    return dict([*_of_loss(log), *_of_scores(log), *_of_classes(confusion, names)])
+    return dict([*_of_loss(log), *_of_scores(log), *_of_classes(confusion, names, balanced=balanced, late=late)])
 
 
 def _of_loss(log: Log) -> Iterator[Finding]:
@@ -144,7 +153,7 @@ def _of_scores(log: Log) -> Iterator[Finding]:
         )
 
 
-def _of_classes(confusion: np.ndarray | None, names: Sequence[str]) -> Iterator[Finding]:
+def _of_classes(confusion: np.ndarray | None, names: Sequence[str], *, balanced: bool, late: bool) -> Iterator[Finding]:
     """Warnings about classes that are annotated but never predicted."""
     if confusion is None or not len(confusion):
         return
@@ -153,17 +162,20 @@ def _of_classes(confusion: np.ndarray | None, names: Sequence[str]) -> Iterator[
         sentence = "No pixel of the validation images has a label, so no score means anything; label some pixels there."
         yield "unlabelled", sentence
         return
+    if not late:
+        return
+    also = "" if balanced else ", or try --set train.class_balance=true"
     missed = np.flatnonzero((there > 0) & (given == 0)).tolist()
     if np.count_nonzero(given) == 1 and len(missed):
         yield (
             "nothing else",
             f"Nothing but {names[int(given.argmax())]} is ever predicted: the run may be too short, or the other "
-            "classes too rare; train longer, or try --set train.class_balance=true.",
+            f"classes too rare; train longer{also}.",
         )
         return
     for number in missed:
         yield (
             f"without {names[number]}",
             f"{names[number]} is never predicted, though it is {there[number] / there.sum():.2%} of the labelled "
-            "pixels: it is likely too rare to pay off; label more of it, or try --set train.class_balance=true.",
+            f"pixels: it is likely too rare to pay off; label more of it{also}.",
         )
