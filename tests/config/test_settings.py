@@ -43,8 +43,10 @@ def test_padding_is_that_of_the_architecture_until_it_is_given():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"train.learning_rat": 1}, "unknown setting 'train.learning_rat'; known are"),
-        ({"trian.batch": 1}, "unknown setting 'trian.batch'; known are augment, model, train"),
+        ({"train.learning_rat": 1}, "unknown setting 'train.learning_rat'; did you mean train.learning_rate"),
+        ({"trian.batch": 1}, "unknown setting 'trian.batch'; did you mean train.batch"),
+        ({"batch": 1}, "unknown setting 'batch'; did you mean train.batch"),
+        ({"quux": 1}, "unknown setting 'quux'; known are augment, model, train"),
         ({"train": 1}, "unknown setting 'train'"),
         ({"train.batch": 0}, "train.batch: .*greater than 0, got 0"),
         ({"train.batch": "many"}, "train.batch: .*got 'many'"),

@@ -5,10 +5,11 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+import biounet
 from biounet.cli.analysis import evaluate, measure
 from biounet.cli.convert import convert
 from biounet.cli.export import export
@@ -31,7 +32,8 @@ from biounet.cli.options import (
     channel_numbers,
 )
 from biounet.cli.serve import serve
-from biounet.core.errors import BiounetError, ConfigError, ProblemsError
+from biounet.cli.verbosity import with_verbosity
+from biounet.core.errors import BiounetError, ConfigError, ImageError, ProblemsError
 from biounet.core.places import check_working_folder, explained
 
 __all__ = ["app", "main"]
@@ -39,9 +41,8 @@ __all__ = ["app", "main"]
 # Heavy libraries are imported inside the commands, so that `biounet --help` answers at once.
 app = typer.Typer(
     name="biounet",
-    help="U-Net for microscopy: train on a few annotated images, predict images of any size, score as the field does.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -50,7 +51,24 @@ STOPPED = 130
 """Status of a command that Ctrl-C has ended."""
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"biounet {biounet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def overview(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """U-Net for microscopy: train on a few annotated images, predict images of any size, score as the field does."""
+
+
 @app.command()
+@with_verbosity
 def demo(
     *,
     out: Annotated[Path, typer.Option(help="Folder for images, model, results and report.")] = Path("demo"),
@@ -65,6 +83,7 @@ def demo(
 
 
 @app.command()
+@with_verbosity
 def check(
     dataset: DatasetPath = None,
     *,
@@ -89,21 +108,27 @@ def check(
     level: Level = 0,
 ) -> None:
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
+    from biounet.cli.early import check_dataset, check_names, dataset_path
     from biounet.cli.label_options import meaning
-    from biounet.cli.train import describe
+    from biounet.cli.setting_options import assignments, given_settings
     from biounet.config.resolve import resolve_settings
-    from biounet.data.layouts import dataset_path
 
     dataset = dataset_path(dataset, images, labels)
-    changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
-    changes |= _given(axes=axes, series=series, channel=channel_numbers(channel), level=level or None)
-    changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
+    changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
+    changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
+    changes |= given_settings(channel=channel_numbers(channel))
+    changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     settings = resolve_settings(changes, preset=preset, file=config, minutes=minutes, steps=steps)
+    check_names(settings)
+    check_dataset(dataset)
+    from biounet.cli.train import describe
+
     for line in describe(dataset, settings, device=device):
         typer.echo(line)
 
 
 @app.command()
+@with_verbosity
 def train(
     dataset: DatasetPath = None,
     *,
@@ -133,19 +158,25 @@ def train(
     level: Level = 0,
 ) -> None:
     """Train a network on annotated images."""
+    from biounet.cli.early import check_dataset, check_names, check_output, dataset_path
     from biounet.cli.label_options import meaning
+    from biounet.cli.setting_options import assignments, given_settings
     from biounet.config.resolve import resolve_settings
-    from biounet.data.layouts import dataset_path
 
     dataset = dataset_path(dataset, images, labels)
-    changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
-    changes |= _given(axes=axes, series=series, channel=channel_numbers(channel), level=level or None)
-    changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
+    changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
+    changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
+    changes |= given_settings(channel=channel_numbers(channel))
+    changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
     begun = (out / "fold-0" if crossed else out) if resume else None
     settings = resolve_settings(changes, preset=preset, file=config, resume=begun, minutes=minutes, steps=steps)
+    if not resume:
+        check_names(settings)
+    check_output(out)
+    check_dataset(dataset)
     from biounet.cli.launch import run_processes, started
     from biounet.cli.train import run_training
     from biounet.training.prepare import check_settings
@@ -165,6 +196,7 @@ def train(
 
 
 @app.command()
+@with_verbosity
 def predict(
     model: Annotated[Path, typer.Argument(help="Model file, or folder of a training run.")],
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
@@ -194,6 +226,12 @@ def predict(
     resume: Annotated[bool, typer.Option("--resume", help="Keep what an earlier run has finished.")] = False,
 ) -> None:
     """Predict images of any size."""
+    from biounet.cli.early import check_files, check_model, check_output
+
+    for each in (model, *(with_ or [])):
+        check_model(each)
+    check_files(inputs, ImageError)
+    check_output(out)
     from biounet.cli.predict import run_prediction
 
     run_prediction(
@@ -204,13 +242,14 @@ def predict(
     )  # fmt: skip
 
 
-app.command()(evaluate)
-app.command()(convert)
-app.command()(export)
-app.command()(serve)
+app.command()(with_verbosity(evaluate))
+app.command()(with_verbosity(convert))
+app.command()(with_verbosity(export))
+app.command()(with_verbosity(serve))
 
 
 @app.command()
+@with_verbosity
 def download(
     name: Annotated[str, typer.Argument(help="vgg11, vgg11_bn, vgg16 or vgg16_bn.")],
     *,
@@ -226,31 +265,7 @@ def download(
     run_download(name, out, origin=from_, overwrite=overwrite)
 
 
-app.command()(measure)
-
-
-def _given(**options: object) -> dict[str, Any]:
-    """Options that were given, under the names of their settings."""
-    from biounet.config import toml_value
-
-    names = {"model": "model.name"}
-    changes = {names.get(name, f"train.{name}"): value for name, value in options.items() if value is not None}
-    if "train.validation" in changes:
-        changes["train.validation"] = toml_value(str(changes["train.validation"]))
-    return changes
-
-
-def _assignments(texts: list[str]) -> dict[str, Any]:
-    """Settings that `--set section.key=value` changes; values are read as TOML, bare words as text."""
-    from biounet.config import toml_value
-
-    changes = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set wants section.key=value, got {text!r}")
-        changes[key.strip()] = toml_value(value.strip())
-    return changes
+app.command()(with_verbosity(measure))
 
 
 def main() -> None:
@@ -263,7 +278,8 @@ def main() -> None:
             sys.stdout.reconfigure(errors="backslashreplace")
     try:
         check_working_folder()
-        if app(args=sys.argv[1:] or ["--help"], standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C
+        words = sys.argv[1:] or ["--help"]
+        if app(args=words, prog_name="biounet", standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C
             raise KeyboardInterrupt
     except typer.TyperException as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from biounet.cli.options import Axes, IgnoreValue, Overwrite, channel_numbers
+from biounet.core.errors import DatasetError
 
 __all__ = ["evaluate", "measure"]
 
@@ -32,6 +33,12 @@ def evaluate(
     overwrite: Overwrite = False,
 ) -> None:
     """Score results against annotations."""
+    from biounet.cli.early import check_files, check_output
+
+    check_files([result, truth, groups], DatasetError)
+    for path in (json_, per_image):
+        if path is not None:
+            check_output(path, file=True)
     from biounet.cli.evaluate import run_evaluation
 
     run_evaluation(
@@ -72,6 +79,10 @@ def measure(
     overwrite: Overwrite = False,
 ) -> None:
     """Measure objects: a table, counts, pictures, and outlines for ImageJ."""
+    from biounet.cli.early import check_files, check_output
+
+    check_files([labels, image, probabilities, model], DatasetError)
+    check_output(out)
     from biounet.cli.measure import run_measurement
     from biounet.io import Selection
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, 
 
 from biounet.config.tasks import TARGETS_OF_TASKS
 
-__all__ = ["AugmentConfig", "ModelConfig", "Settings", "TileConfig", "TrainConfig"]
+__all__ = ["ARCHITECTURES", "AugmentConfig", "ModelConfig", "Settings", "TileConfig", "TrainConfig"]
 
 
 Chosen = Literal[
@@ -30,6 +30,12 @@ Chosen = Literal[
 ]
 """Names of settings that training can choose: by the images, see `biounet.training.auto_settings` and
 `biounet.config.tasks.TASKS`, or by its minutes, see `biounet.training.auto_width`."""
+
+ARCHITECTURES = (
+    *("unet", "unet++", "attention-unet", "residual-unet", "recurrent-residual-unet", "dense-unet", "inception-unet"),
+    *("unet3d", "cascade-unet", "pix2pix", "ternausnet", "sliding-window", "fcn-32s", "fcn-16s", "fcn-8s"),
+)
+"""The keys of `biounet.models.MODELS`, known here so that the command line refuses others before torch is imported."""
 
 UNPADDED = frozenset({"unet", "unet3d", "sliding-window"})
 """Architectures whose papers have unpadded convolutions."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from biounet.config.presets import PRESETS
 from biounet.config.settings import AugmentConfig, ModelConfig, Settings, TrainConfig
 from biounet.core.errors import ConfigError
+from biounet.core.suggestions import did_you_mean
 from biounet.core.text_file import TextFile
 from biounet.core.toml_file import parse_toml, read_toml
 from biounet.core.words import shortened, shortened_name
@@ -55,7 +56,7 @@ class RunConfig(Settings):
         for key, value in changes.items():
             section, _, field = key.partition(".")
             if section not in type(self).model_fields or not field:
-                raise ConfigError(f"unknown setting {key!r}; {_known(type(self))}")
+                raise ConfigError(f"unknown setting {key!r}; {_meant(key, type(self), ())}")
             data.setdefault(section, {})[field] = value
         return parse(type(self), data, "settings")
 
@@ -118,7 +119,7 @@ def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
         first = error.errors()[0]
         key = shortened_name(first["loc"])
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{source}: unknown setting {key!r}; {_known(kind, first['loc'][:-1])}") from error
+            raise ConfigError(f"{source}: unknown setting {key!r}; {_meant(key, kind, first['loc'][:-1])}") from error
         key = shortened_name(first["loc"][:2])  # which of several types was tried tells nobody anything
         given = "" if first["type"] == "value_error" else f", got {shortened(first['input'])}"
         raise ConfigError(f"{source}: {key}: {first['msg'].removeprefix('Value error, ')}{given}") from error
@@ -128,7 +129,18 @@ def _file(source: str) -> TextFile:
     return TextFile(source, ConfigError, "mend it, or give the config.toml of a run", most=2**18)
 
 
-def _known(kind: type[Settings], path: tuple[int | str, ...] = ()) -> str:
+def _meant(key: str, kind: type[Settings], path: tuple[int | str, ...]) -> str:
+    """The known settings that are meant by an unknown one, or all that may stand in its place."""
+    groups = {name: field.annotation for name, field in kind.model_fields.items()}
+    names = [
+        name
+        for group, fields in groups.items()
+        for name in (
+            (f"{group}.{field}" for field in fields.model_fields)
+            if isinstance(fields, type) and issubclass(fields, Settings)
+            else (group,)
+        )
+    ]
     for part in path:
         kind = kind.model_fields[str(part)].annotation  # type: ignore[assignment]
-    return f"known are {', '.join(sorted(kind.model_fields))}"
+    return did_you_mean(key, names) or f"known are {', '.join(sorted(kind.model_fields))}"

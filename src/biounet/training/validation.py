@@ -302,8 +302,7 @@ def count_objects(matching: Matching) -> dict[str, float]:
 
 def _score_images(predicted: list[Probabilities], validation: Validation) -> ValidationResult:
     """Scores of predicted images; ``score`` is ``r2`` or, if the targets are constant, minus the mean squared error."""
-    pairs = zip(validation.images, predicted, strict=True)
-    errors = [image_errors(image.labels, result) for image, result in pairs]
+    errors = [image_errors(image.labels, got) for image, got in zip(validation.images, predicted, strict=True)]
     means = image_scores(errors)
     score = -(means["rmse"] ** 2) if math.isnan(means["r2"]) else means["r2"]
     scores = {"score": score} | {name: means[name] for name in ("mae", "psnr")}

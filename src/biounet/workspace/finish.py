@@ -10,7 +10,7 @@ from biounet.config.resolve import resolve_settings
 from biounet.config.tasks import TASKS
 from biounet.data.normalize import NORMALIZATIONS
 from biounet.data.training_set import TrainingSet
-from biounet.report.run_report import report
+from biounet.report.run_report import RunReport
 from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import make_fabric
 from biounet.training.monitor import Watch, train_run
@@ -84,7 +84,7 @@ def finish_run(project: Project, folder: Path, monitor: FollowedRun, *, minutes:
     normalization = NORMALIZATIONS[config.train.normalization]
     fabric = make_fabric(device, config.train.precision)
     run = TrainingRun(config, data, normalization, folder, fabric, began, reasons)
-    return not train_run(run, monitor, write_report=report)
+    return not train_run(run, monitor, write_report=RunReport())
 
 
 def _prepared(project: Project, config: RunConfig, target: str) -> tuple[RunConfig, TrainingSet, dict[str, str]]:
