@@ -106,9 +106,9 @@ def test_files_of_older_versions_are_read(tmp_path, document, objects):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "cannot be read as GeoJSON"),
-        ("", "cannot be read as GeoJSON"),
-        ("[" * 100_000, "nested too deeply"),
+        ("{", "the text is torn at character 2"),
+        ("", "it is empty"),
+        ("[" * 100_000, "more than 32 lists or tables in each other"),
         ("7", "must be a JSON object, got int"),
         ('{"features": 7}', "features must be a JSON list"),
         ("[7]", "a feature must be a JSON object"),

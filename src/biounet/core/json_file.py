@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from biounet.core.text_file import TextFile
 from biounet.core.words import shortened
 
-__all__ = ["parse_json", "read_json"]
+__all__ = ["parse_json", "read_data", "read_json"]
 
 
 R = TypeVar("R", bound=BaseModel)
@@ -52,6 +52,22 @@ def read_json(path: Path, kind: type[R], file: TextFile) -> R:
 
 def parse_json(text: str, kind: type[R], file: TextFile) -> R:
     """The record in a text; see `read_json`."""
+    return file.validated(kind, _data(text, file))
+
+
+def read_data(path: Path, file: TextFile) -> Any:
+    """What a JSON file of another program holds, a list too; its reader checks what it uses.
+
+    Raises
+    ------
+    file.error
+        If the file is missing, too large, torn, or nested too deeply.
+    """
+    return _data(file.read(path), file)
+
+
+def _data(text: str, file: TextFile) -> Any:
+    """Lists and tables of a text, with a bound."""
     if len(text) > file.most:
         raise file.refused(f"the text has {len(text):,} characters, at most {file.most:,} are read")
     try:
@@ -66,7 +82,7 @@ def parse_json(text: str, kind: type[R], file: TextFile) -> R:
     except ValueError as error:  # a number of thousands of digits
         raise file.refused("a number has thousands of digits") from error
     file.check_depth(data)
-    return file.validated(kind, data)
+    return data
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

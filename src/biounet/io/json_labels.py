@@ -1,6 +1,5 @@
 """Labels in JSON of other programs: read with a bound, and what stands in it by its type."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import LabelError
+from biounet.core.json_file import read_data
+from biounet.core.text_file import TextFile
 from biounet.io.shapes import finite
 
 __all__ = ["entries", "read_document", "ring_of", "table"]
@@ -31,15 +32,8 @@ def read_document(path: Path, kind: str) -> Any:
     LabelError
         If it is missing, damaged, nested too deeply, or larger than 1 GiB.
     """
-    try:
-        if path.stat().st_size > MOST:
-            raise LabelError(f"{path} has {path.stat().st_size >> 20} MiB, {kind} of at most {MOST >> 20} are read")
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise LabelError(f"{path} cannot be read as {kind} ({error.strerror}); check the name") from error
-    except (ValueError, RecursionError) as error:
-        said = "lists are nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise LabelError(f"{path} cannot be read as {kind} ({said[:100]}); copy it again or save it anew") from error
+    file = TextFile(str(path), LabelError, f"copy it again, or save {kind} anew", most=MOST)
+    return read_data(path, file)
 
 
 def table(thing: Any, path: Path, what: str) -> Mapping[str, Any]:
