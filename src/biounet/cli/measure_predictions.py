@@ -1,6 +1,5 @@
 """Measurement of objects that were just predicted, with the confidence that prediction has kept."""
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,6 +10,9 @@ from typing import Any
 from biounet.cli.measure_files import TABLES, measure_files
 from biounet.cli.pair_files import MeasuredFiles
 from biounet.cli.progress import say
+from biounet.core.csv_file import read_csv
+from biounet.core.errors import OutputError
+from biounet.core.text_file import ForeignRecord, TextFile
 from biounet.inference.confidence_sums import KeptSums
 from biounet.io import Selection
 from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
@@ -78,6 +80,12 @@ def forget(labels: Iterable[Path]) -> None:
         KeptSums(path).forget()
 
 
+class _Row(ForeignRecord):
+    """A row of ``counts.csv``, as far as it is read."""
+
+    image: str
+
+
 def are_complete(labels: Sequence[Path], out: Path) -> bool:
     """Whether an earlier run has come to the end of the tables of these labels, and of the labels before.
 
@@ -87,8 +95,11 @@ def are_complete(labels: Sequence[Path], out: Path) -> bool:
     if not all(path.is_file() for path in tables) or all(KeptSums(path).begun for path in labels):
         return False
     written = min(table.stat().st_mtime_ns for table in tables)
-    with tables[1].open(newline="", encoding="utf-8", errors="replace") as stream:
-        images = {row.get("image") for row in csv.DictReader(stream)}
+    try:
+        rows = read_csv(tables[1], _Row, TextFile(str(tables[1]), OutputError, "it is written anew"))
+    except OutputError:  # torn, so it is to be made anew
+        return False
+    images = {row.image for _, row in rows}
     return images == {path.name for path in labels} and all(_changed(path) <= written for path in labels)
 
 
