@@ -37,7 +37,7 @@ TORCH = (
 )
 """Rooms, and files of other rooms, that may import torch."""
 OF_ONE_FILE = (
-    *("filelock", "zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml", "jinja2"),
+    *("filelock", "zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml", "jinja2", "markupsafe"),
     *("nibabel", "nrrd", "pydicom", "nd2", "czifile", "pylibCZIrw", "liffile", "h5py", "mrcfile"),
 )
 """Libraries that one file imports."""

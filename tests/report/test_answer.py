@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biounet.report.answer import answer_classes, answer_images, answer_objects, range_of_share
+from biounet.report.answer import answer_classes, answer_images, answer_objects, range_of_share, so_far
 
 
 def counts(objects, predicted, found, *, missed=0, false=0, merges=0, splits=0):
@@ -81,7 +81,10 @@ def test_classes_in_a_sentence():
         "Dice of nucleus 0.800, fibre 0.000 on 3 images never trained on; 90 % of all pixels have the right class"
     )
     assert answer.verdict == "poor"
-    assert answer.advice == ("fibre is the weakest class: label more of it, as in b.tif.", "fibre is never predicted.")
+    assert answer.advice == (
+        "fibre is the weakest class: label more of it, such as b.tif.",
+        "fibre is never predicted.",
+    )
     assert answer.doubt.startswith("3 images are few.")
 
 
@@ -103,3 +106,12 @@ def test_verdicts_on_classes(table, verdict):
 def test_verdicts_on_images(r2, verdict):
     assert answer_images({"a": {"r2": r2}}).verdict == verdict
     assert answer_images({"a": {"r2": float("nan")}}).verdict == "unknown"
+
+
+def test_a_run_that_goes_on_has_no_verdict_yet():
+    nothing = answer_objects({"a.tif": counts(5, 0, 0, missed=5)})
+    answer = so_far(nothing, rules=True)
+    assert answer.sentence == nothing.sentence
+    assert (answer.verdict, answer.advice) == ("unknown", ())
+    assert "often finds many more" in answer.doubt
+    assert so_far(nothing, rules=False).doubt == ""

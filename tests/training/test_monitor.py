@@ -160,8 +160,8 @@ def test_a_network_that_calls_everything_background_is_told_when_it_does(experim
     vars(experiment)["validation"] = replace(experiment.validation, thresholds=[0.9999])  # no probability is above it
     follow(experiment)
     text = "\n".join(said)
-    assert text.count("note: Nothing but class 0 is ever predicted") == 1
-    assert text.index("step     2") < text.index("Nothing but class 0") < text.index("step     4")
+    assert text.count("note: Nothing but background is ever predicted") == 1
+    assert text.index("step     2") < text.index("Nothing but background") < text.index("step     4")
 
 
 def test_a_monitor_that_asks_for_it_stops_the_run_between_two_steps(experiment, said):

@@ -209,6 +209,7 @@ def predict(
     save: Annotated[str, typer.Option(help="labels, classes, probabilities or attention.")] = "labels",
     table: Annotated[bool, typer.Option("--table", help="Measure the labels: objects.csv, counts.csv.")] = False,
     link: Annotated[bool, typer.Option("--link", help="Link objects of the sections of a stack to volumes.")] = False,
+    report: Annotated[bool | None, typer.Option(help="Write report.html; on for folders of objects.")] = None,
     memory: Annotated[str, typer.Option(help="Most memory to use, for all local processes together.")] = "4GiB",
     tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
     batch: Annotated[int, typer.Option(help="Tiles sent through the network together.")] = 1,
@@ -235,8 +236,8 @@ def predict(
     from biounet.cli.predict import run_prediction
 
     run_prediction(
-        model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, table=table, memory=memory,
-        workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, series=series,
+        model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, table=table, report=report,
+        memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, series=series,
         channel=channel_numbers(channel), level=level, device=device, precision=precision, verify=verify,
         overwrite=overwrite, resume=resume,
     )  # fmt: skip

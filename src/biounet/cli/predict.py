@@ -6,6 +6,7 @@ from typing import Any
 
 from biounet.cli.measure_files import TABLES
 from biounet.cli.measure_predictions import are_complete, forget, measure_predictions
+from biounet.cli.predict_page import page_of, write_prediction_page
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import remove_parts
@@ -33,6 +34,7 @@ def run_prediction(
     workers: int | None,
     scheduler: str | None,
     table: bool = False,
+    report: bool | None = None,
     **options: Any,
 ) -> list[Path]:
     """Predict files as `biounet.inference.predict_files` does, here or on workers; with `table`, measure objects."""
@@ -48,6 +50,8 @@ def run_prediction(
     elif processes > 1:
         where = local_workers(processes)
     as_one = options["series"] is not None
+    chosen = {name: options[name] for name in ("save", "overwrite", "resume")}
+    page = page_of(model, inputs, out, report=report, as_one=as_one, **chosen)
     options |= {"memory": budget, "processes": processes, "confidence": table}
     if not table:
         written, failed = _predict(model, inputs, out, where, **options)
@@ -66,6 +70,9 @@ def run_prediction(
                 forget(labels)
             elif written:
                 _measure(model, inputs, out, written, options, keep=failed is not None)
+    if page is not None and written:
+        done = [pair for pair in name_outputs(inputs, out, as_one=as_one) if pair[1] in written]
+        write_prediction_page(page, done, failed, axes=options["axes"])
     if failed is not None:
         raise failed
     return written

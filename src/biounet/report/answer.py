@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.report.numbers import counted, percent
 
-__all__ = ["FEW", "Answer", "Verdict", "answer_classes", "answer_images", "answer_objects", "range_of_share"]
+__all__ = ["FEW", "Answer", "Verdict", "answer_classes", "answer_images", "answer_objects", "range_of_share", "so_far"]
 
 
 Verdict = Literal["good", "usable", "poor", "nothing", "unknown"]
@@ -95,6 +95,24 @@ def answer_objects(per_image: Mapping[str, Mapping[str, float]], *, where: str =
     verdict: Verdict = "poor" if score < USABLE else "good" if score >= GOOD and abs(error) <= MISCOUNT else "usable"
     doubt = _doubt(len(per_image), range_of_share(_column(per_image, "found"), _column(per_image, "objects")))
     return Answer(sentence, verdict, HEADINGS[verdict], _advice_on_objects(total, error, per_image, verdict), doubt)
+
+
+def so_far(answer: Answer, *, rules: bool) -> Answer:
+    """The answer of a run that goes on: no verdict yet, and no advice.
+
+    Parameters
+    ----------
+    answer : Answer
+    rules : whether rules of objects will be tuned at the end
+
+    Examples
+    --------
+    >>> so_far(answer_images({"a.tif": {"r2": -1.0}}), rules=False).heading
+    'So far, while the network is still learning'
+    """
+    heading = "So far, while the network is still learning"
+    doubt = "The end of the run tunes how objects are separated, which often finds many more." if rules else ""
+    return replace(answer, verdict="unknown", heading=heading, advice=(), doubt=doubt)
 
 
 COUNTS = ("objects", "predicted", "found", "missed", "false", "merges", "splits")
@@ -219,8 +237,9 @@ def answer_classes(
         return Answer(sentence, "nothing", "Nothing found", NOTHING)
     mean, weakest = float(np.mean(list(dice.values()))), min(dice, key=lambda number: dice[number])
     verdict: Verdict = "good" if mean >= GOOD else "usable" if mean >= USABLE else "poor"
-    advice = f"{class_names[weakest]} is the weakest class: label more of it"
-    said = [f"{advice}, as in {worst}." if worst else f"{advice}."] if dice[weakest] < GOOD else []
+    weak = f"{class_names[weakest]} is the weakest class: label more of it"
+    advice = weak if len(there) > 1 else "Train longer, or label more images"
+    said = [f"{advice}, such as {worst}." if worst else f"{advice}."] if dice[weakest] < GOOD else []
     said += [f"{class_names[number]} is never predicted." for number in there if not given[number]]
     heading = {"good": "Good: close to what the expert drew"}.get(verdict, HEADINGS[verdict])
     return Answer(sentence, verdict, heading, tuple(said), _doubt(images))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
-from markupsafe import Markup
 
 from biounet.report.log import best_row, lower_is_better
+from biounet.report.templates import Markup
 
 __all__ = ["Scale", "curves", "learning_rate"]
 

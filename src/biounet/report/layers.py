@@ -100,9 +100,9 @@ def _layers_of_images(plane: Plane) -> Iterator[tuple[str, str]]:
     def one(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return values if values.shape[1] in (1, 3) else values[:, :1]
 
-    yield "network", data_address(_sheet(stretch(one(plane.result), ends)))
+    yield "network", data_address(_sheet(stretch(one(plane.result), ends=ends)))
     if plane.truth is not None:
-        yield "expert", data_address(_sheet(stretch(one(plane.truth), ends)))
+        yield "expert", data_address(_sheet(stretch(one(plane.truth), ends=ends)))
         away = np.abs(plane.result - plane.truth).mean(1)
         high = float(np.percentile(away, 99.5)) or 1.0
         yield "difference", _probability(np.clip(away / high, 0, 1))
@@ -193,7 +193,7 @@ def contrast(image: NDArray[np.float32]) -> tuple[float, float]:
     return (float(low), float(high)) if low < high else (float(known.min()), float(known.max()))
 
 
-def stretch(image: NDArray[np.float32], ends: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+def stretch(image: NDArray[np.float32], *, ends: tuple[float, float] | None = None) -> NDArray[np.uint8]:
     """An image with its contrast, or another one, brought to 0..255; a constant image is grey."""
     low, high = contrast(image) if ends is None else ends
     if not low < high:

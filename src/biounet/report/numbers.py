@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from markupsafe import Markup, escape
+from biounet.report.templates import Markup
 
 __all__ = ["breakable", "counted", "duration", "number", "percent", "title_of"]
 
@@ -57,7 +57,7 @@ def breakable(name: str) -> Markup:
     Markup('cells_<wbr>07<wbr>.tif')
     """
     parts = re.split(r"(?<=[_\-/ ])|(?=[.])", name)
-    return Markup("<wbr>").join(escape(part) for part in parts if part)
+    return Markup("<wbr>").join(Markup.escape(part) for part in parts if part)
 
 
 def counted(count: int, noun: str) -> str:

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ShapeError
@@ -24,9 +23,9 @@ from biounet.report.found import sizes_of
 from biounet.report.histogram import histogram
 from biounet.report.label_coverage import coverage, coverage_of_pictures
 from biounet.report.log import best_row
-from biounet.report.numbers import duration, number
+from biounet.report.numbers import counted, duration, number
 from biounet.report.tables import confusion_table, facts_list, score_table
-from biounet.report.templates import FOLDER, render
+from biounet.report.templates import FOLDER, Markup, render
 from biounet.report.views import Picture, badness
 
 __all__ = ["SHOWN", "SHOWN_STACKS", "now", "write_page", "write_report"]
@@ -161,14 +160,17 @@ def _badge(finished: bool, stopped: str, answer: Answer | None) -> dict[str, str
     if not finished:
         return {"look": "stopped", "text": "stopped"} if stopped else {"look": "training", "text": "training"}
     verdict = "" if answer is None else answer.verdict
-    return {"look": LOOKS.get(verdict, "plain"), "text": "nothing found" if verdict == "nothing" else "finished"}
+    return {
+        "look": LOOKS.get(verdict, "plain"),
+        "text": answer.heading.lower() if answer is not None and answer.bad else "finished",
+    }
 
 
 def _standing(log: Log) -> list[str]:
     """What stands below the title: how long the run took, and when the page was written."""
     said, best = [], best_row(log)
     if log:
-        said.append(f"{log[-1]['step']:,.0f} steps in {duration(log[-1]['seconds'])}")
+        said.append(f"{counted(int(log[-1]['step']), 'step')} in {duration(log[-1]['seconds'])}")
     if best is not None and "score" in best:
         said.append(f"best validation score {number(best['score'])} at step {best['step']:,.0f}")
     return [*said, f"last written {now()}"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.config import TrainConfig
 from biounet.config.object_rules import ObjectRules
-from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects
+from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects, so_far
 from biounet.report.log import best_row, health, load_log
 from biounet.report.page import write_report
 from biounet.report.thumbnails import Thumbnail, draw_strip, thumbnail
@@ -27,7 +27,7 @@ STRIP, STRIP_PIXELS = 48, 2**24
 
 
 LATE = 0.5
-"""Share of a run after which classes that are never predicted are worth a warning."""
+"""Share of a run from which on classes that are never predicted are worth a warning."""
 
 
 @dataclass
@@ -45,11 +45,13 @@ class RunReport:
         drawn = not experiment.data.task.has_labels
         confusion = result.confusion if result and len(result.confusion) and not drawn else None
         train = experiment.config.train
-        late = finished or bool(stopped) or share_done(train, log) > LATE
+        late = finished or bool(stopped) or share_done(train, log) >= LATE
         findings = health(log, confusion, class_names=names, balanced=train.class_balance, late=late)
         if finished and log and (few := warning_of_few_steps(experiment.config.train, int(log[-1]["step"]))):
             findings["few steps"] = f"{few}; biounet check shows where they go."
         answer = answer_of(experiment, names)
+        if answer is not None and not finished:
+            answer = so_far(answer, rules=objects and experiment.config.train.finalise)
         told = [line for name, line in findings.items() if not (name == "nothing else" and answer and answer.bad)]
         self._strip = training_strip(experiment) if self._strip is None else self._strip
         write_report(
@@ -62,7 +64,7 @@ class RunReport:
             class_names=names,
             config=experiment.config.to_toml(reasons=experiment.reasons),
             answer=answer,
-            steps=next_steps(experiment, again) if finished else (),
+            steps=next_steps(experiment, again, bad=answer is not None and answer.bad) if finished else (),
             strip=self._strip,
             warnings=told,
             trained={} if drawn else labelled_pixels(experiment, len(names)),
@@ -112,21 +114,23 @@ def _mean_of(values: object) -> float:
     return sum(known) / len(known) if known else math.inf
 
 
-def next_steps(experiment: TrainingRun, again: str) -> list[tuple[str, str]]:
-    """What a person may do with a finished run, and the command for it."""
+def next_steps(experiment: TrainingRun, again: str, *, bad: bool) -> list[tuple[str, str]]:
+    """What a person may do with a finished run, or with one that is `bad`, and the command for it."""
     words = shlex.split(again) if again.startswith("biounet train ") else []
     named = len(words) > 2 and not words[2].startswith("-")
     dataset, folder = words[2] if named else "DATASET", experiment.folder
     run, longer = shlex.quote(str(folder)), shlex.quote(f"{folder}-longer")
     minutes = max(20, 3 * (experiment.config.train.minutes or 0))
+    given = shlex.quote(dataset)
+    longer_run = f"biounet train {given} --out {longer} --minutes {minutes:g}"
+    if bad:
+        check = ("See what is read from the labels, and how long training should take.", f"biounet check {given}")
+        return [check, ("Train longer.", longer_run)]
     table = ("Count and measure what it finds.", f"biounet predict {run} IMAGES --out results --table")
     return [
         ("Use the model on your own images.", f"biounet predict {run} IMAGES --out results"),
         *([table] if experiment.data.task.numbered else []),
-        (
-            "Train longer, or again after you have labelled more.",
-            f"biounet train {shlex.quote(dataset)} --out {longer} --minutes {minutes:g}",
-        ),
+        ("Train longer, or again after you have labelled more.", longer_run),
     ]
 
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
-from markupsafe import Markup
 
-from biounet.report.templates import render
+from biounet.report.templates import Markup, render
 
 __all__ = ["TERMS", "confusion_table", "facts_list", "score_table"]
 
@@ -33,13 +32,16 @@ def facts_list(facts: Mapping[str, str]) -> Markup:
     return render("facts.html", facts=facts)
 
 
-def score_table(scores: Mapping[str, Mapping[str, float]], class_names: Sequence[str]) -> str:
+def score_table(
+    scores: Mapping[str, Mapping[str, float]], class_names: Sequence[str], *, explained: bool = True
+) -> str:
     """A table with the scores of every image, the mean of each score below, and the sum of each count.
 
     Parameters
     ----------
     scores : name of an image -> name of a score -> value; integers are counts
     class_names : one per class
+    explained : whether the scores of a comparison with an expert are explained below
     """
     names = list(dict.fromkeys(name for row in scores.values() for name in row))
     if not names:
@@ -53,7 +55,7 @@ def score_table(scores: Mapping[str, Mapping[str, float]], class_names: Sequence
         rows=[(title, [columns[name][place] for name in names]) for place, title in enumerate(scores)],
         below=[sum(values) if whole[name] else _mean(values) for name, values in columns.items()],
         below_title="mean, of counts the sum" if any(whole.values()) else "mean",
-        terms=[(name, TERMS[name]) for name in names if name in TERMS],
+        terms=[(name, TERMS[name]) for name in names if explained and name in TERMS],
     )
 
 

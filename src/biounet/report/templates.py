@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-__all__ = ["FOLDER", "render"]
+__all__ = ["FOLDER", "Markup", "render"]
 
 
 FOLDER = Path(__file__).parent / "templates"

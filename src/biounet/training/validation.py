@@ -293,10 +293,7 @@ def count_objects(matching: Matching) -> dict[str, float]:
         "objects": len(matching.truth_pixels),
         "predicted": len(matching.result_pixels),
         "found": detection(matching).true_positives,
-        "missed": wrong.missed,
-        "false": wrong.false,
-        "merges": wrong.merges,
-        "splits": wrong.splits,
+        **{name: getattr(wrong, name) for name in ("missed", "false", "merges", "splits")},
     }
 
 

@@ -1,0 +1,54 @@
+"""The page of `biounet predict`: where it goes, and its writing."""
+
+from pathlib import Path
+
+from biounet.cli.progress import progress, say
+from biounet.core.atomic_files import check_absent
+from biounet.core.errors import BatchError, ConfigError
+from biounet.data.results import name_outputs
+from biounet.inference.ensemble import member_files
+from biounet.io import root_of
+from biounet.models.model_file import read_card
+
+__all__ = ["page_of", "write_prediction_page"]
+
+
+def page_of(
+    model: Path,
+    inputs: list[Path],
+    out: Path,
+    *,
+    report: bool | None,
+    save: str,
+    overwrite: bool,
+    resume: bool,
+    as_one: bool = False,
+) -> Path | None:
+    """The page that is to be written: where it is asked for, and for folders of objects where no page is yet."""
+    if report is False or (report is None and save != "labels"):
+        return None
+    pairs = name_outputs(inputs, out, save=save, as_one=as_one)
+    page = root_of(pairs[0][1]).parent / "report.html"
+    numbered = save == "labels" and read_card(member_files(model)[0]).task.numbered
+    if report is None:
+        free = not page.exists() or overwrite or resume
+        return page if numbered and len(pairs) > 1 and free else None
+    if not numbered:
+        raise ConfigError("--report counts objects, which this prediction has none of; leave it out")
+    check_absent(page, overwrite=overwrite or resume, file=True)
+    return page
+
+
+def write_prediction_page(
+    page: Path, pairs: list[tuple[Path, Path]], failed: BatchError | None, *, axes: str | None
+) -> None:
+    """Write the page of a prediction, and say where it is."""
+    from biounet.report.prediction_report import write_prediction_report
+
+    notes = [] if failed is None else [str(failed)]
+    with progress("writing the report") as show:
+        title = f"Objects in {page.parent.name or page.parent.resolve().name}"
+        answer = write_prediction_report(
+            page, pairs, title=title, axes=axes, notes=notes, progress=lambda share: show(share, "")
+        )
+    say(f"{answer.sentence}; look at {page}")
