@@ -31,10 +31,6 @@ RUNS = {
     "nuclei": ({**NETWORK, "train.target": "distance"}, 80),
     "tissue": ({**NETWORK, "train.target": "classes", "train.class_names": ("background", "nucleus", "fibre")}, 60),
     "membranes": ({**NETWORK, "train.target": "distance"}, 80),
-    "stack": (
-        {"model.width": 4, "model.depth": 2, "train.patch": 64, "train.reports": 2, "train.target": "distance"},
-        50,
-    ),
 }
 """Images, settings and steps of the runs whose results are shown; a minute or so of two cores each."""
 
@@ -97,12 +93,10 @@ def show_membranes() -> None:
 
 
 def show_stack() -> None:
-    """A section with outlines, a cut along Z with outlines, and labels."""
-    stack = read("stack-new/image_03.tif").array
-    labels = model_of("stack").segment(stack)
+    """A section of an annotated stack, a cut along Z with outlines, and the labels of the section."""
+    stack, labels = (read(f"stack/{kind}/image_00.tif").array for kind in ("images", "labels"))
     across = [np.repeat(each[:, 64], 2, axis=0) for each in (stack, labels)]  # sections are twice as far as pixels
-    section = draw_objects(stack[16], labels[16], numbers=False)
-    save("stack", section, draw_objects(*across, numbers=False), coloured(labels[16]))
+    save("stack", grey(stack[16]), draw_objects(*across, numbers=False), coloured(labels[16]))
 
 
 def show_methods() -> None:

@@ -78,6 +78,13 @@ def test_options_of_all_commands_exist(page):
         known[name].make_context(name, words)
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_of_the_site_link_to_pages_of_the_site(page):
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))]
+    files = [(page.parent / link).resolve() for link in links if link and "://" not in link]
+    assert not [file for file in files if not file.is_relative_to(ROOT / "docs")], "Sphinx knows no other files"
+
+
 def test_generated_tables_name_every_command_option_and_setting(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     from make_reference import GROUPS, commands, settings

@@ -195,8 +195,8 @@ def load_model(
     depth : int
         Of a UNet++, take the U-Net with so many poolings: less good, but faster.
     attention : bool
-        Of an attention U-Net, `Model.predict` gives the maps of the gates, (maps, *spatial), in [0, 1], the innermost
-        level first.
+        Of an attention U-Net, `Model.predict` gives the maps of the gates, ``(maps, *spatial)``, in [0, 1], the
+        innermost level first.
 
     Raises
     ------
