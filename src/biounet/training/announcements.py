@@ -70,7 +70,7 @@ def report_line(report: Report, result: ValidationResult | None) -> str:
     found = found_text(result)
     good = ", ".join(filter(None, (found, score_text(report).strip())))
     best = "; the best so far" if report.best and good else ""
-    return f"after {report.seconds / 60:.1f} min: {good or f'loss {report.loss:.4f}'}{best}"
+    return f"after {report.seconds / 60:.1f} min, step {report.step}: {good or f'loss {report.loss:.4f}'}{best}"
 
 
 def found_text(result: ValidationResult | None) -> str:
