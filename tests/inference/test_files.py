@@ -164,7 +164,8 @@ def test_nothing_is_overwritten_unasked(folder, tmp_path):
     assert read(out).array.dtype == np.float32
 
 
-def test_the_plan_is_said_first_and_verified(folder, tmp_path):
+def test_the_plan_is_logged_and_verified(folder, tmp_path, caplog):
+    caplog.set_level("INFO", "biounet")
     write(tmp_path / "in.tif", Image(noise(300, 280), "YX"))
     lines, shares = [], []
     predict(
@@ -177,8 +178,8 @@ def test_the_plan_is_said_first_and_verified(folder, tmp_path):
         report=lines.append,
         progress=lambda share, text: shares.append(share),
     )
-    assert "300 x 280 px: 25 tiles of 64 x 64 px" in lines[0]
-    assert float(re.search(r"differ by at most (\S+)", lines[1])[1]) <= 1e-5
+    assert "300 x 280 px: 25 tiles of 64 x 64 px" in caplog.messages[0]
+    assert float(re.search(r"differ by at most (\S+)", lines[0])[1]) <= 1e-5
     assert len(shares) == 25
     assert shares == sorted(shares)
     assert shares[-1] == 1

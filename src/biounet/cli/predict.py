@@ -1,5 +1,6 @@
 """The command `biounet predict`: files predicted here or on workers, with the plan and the progress shown."""
 
+import shlex
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,20 @@ def run_prediction(
                 forget(labels)
             elif written:
                 _measure(model, inputs, out, written, options, keep=failed is not None)
+    _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
     if page is not None and written:
         done = [pair for pair in name_outputs(inputs, out, as_one=as_one) if pair[1] in written]
         write_prediction_page(page, done, failed, axes=options["axes"])
     if failed is not None:
         raise failed
     return written
+
+
+def _tell_result(model: Path, out: Path, written: list[Path], *, measurable: bool) -> None:
+    """Say what was written, and what can be done with it."""
+    labels = measurable and read_card(member_files(model)[0]).task.numbered
+    more = f"; measure them: {shlex.join(['biounet', 'measure', str(out)])} --out TABLES" if labels and written else ""
+    say(f"{len(written):,} image{'s' * (len(written) != 1)} predicted: {out}{more}")
 
 
 def _predict(

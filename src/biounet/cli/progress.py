@@ -9,10 +9,10 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from biounet.cli.verbosity import DETAILS, SILENT, level
+from biounet.cli.verbosity import SILENT, level
 from biounet.core.words import printable
 
-__all__ = ["CONSOLE", "Show", "detail", "progress", "say"]
+__all__ = ["CONSOLE", "Show", "progress", "say"]
 
 
 CONSOLE = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -32,12 +32,6 @@ def say(line: str) -> None:
     """Print a line for the person at the terminal; results proper go to standard output."""
     if level() > SILENT:
         CONSOLE.print(printable(line), markup=False)
-
-
-def detail(line: str) -> None:
-    """Print a line for a person who has asked for details by -v."""
-    if level() >= DETAILS:
-        say(line)
 
 
 @contextmanager

@@ -114,7 +114,8 @@ def run_training(
             say(f"the best model so far is {model}; go on with: {terminal.again}")
         terminal.leave()  # so that nothing begins that needs the model of a whole run
     if terminal.is_main_process:
-        say(f"done: {model}, {out / 'report.html'}")
+        say(f"done: {model}; look at {out / 'report.html'}")
+        say(f"predict other images: {shlex.join(['biounet', 'predict', str(out)])} IMAGES --out RESULT")
     return model
 
 

@@ -1,6 +1,7 @@
 """The options -v and --quiet, which every command has: how much is told of what it does."""
 
 import inspect
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
@@ -26,6 +27,16 @@ def level() -> int:
     return _level
 
 
+class _Details(logging.Handler):
+    """Handler that prints what is logged, where -v asks for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        from biounet.cli.progress import say
+
+        say(record.getMessage())
+
+
 def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
     """A command that takes -v and --quiet, too."""
 
@@ -35,10 +46,16 @@ def with_verbosity(command: Callable[..., None]) -> Callable[..., None]:
         if verbose and quiet:
             raise ConfigError("give either -v or --quiet, not both")
         _level = SILENT if quiet else DETAILS if verbose else NOTES
+        logger, handler = logging.getLogger("biounet"), _Details()
+        if verbose:
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
         try:
             command(*given, **options)
         finally:
             _level = NOTES
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
 
     added = {"verbose": Verbose, "quiet": Quiet}
     signature = inspect.signature(command)

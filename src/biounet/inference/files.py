@@ -1,5 +1,6 @@
 """Prediction of image files of any size with a trained network."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -34,6 +35,11 @@ from biounet.io import (
     root_of,
 )
 from biounet.io.identity import FileIdentity
+
+LOG = logging.getLogger("biounet")
+
+FEW_TILES = 16
+"""Tiles whose time is not forecast, since a trial would take longer than it tells."""
 
 __all__ = ["Run", "predict_files", "run_here"]
 
@@ -161,7 +167,8 @@ def predict_files(
             begun = read_record(place_of(path)) if resume else None
             settings, identity = replace(common, input=source.absolute()), FileIdentity.of(source)
             with images.noting(source), Job(settings, net, identity=identity, room=shared.room) as job:
-                plan = stopwatch.time(shared.plan(job, begun.tile if begun else tile, batch))
+                plan = shared.plan(job, begun.tile if begun else tile, batch)
+                plan = stopwatch.time(plan) if len(plan.tiles) * plan.frames > FEW_TILES else plan
                 _cut(job, plan, verify=verify, told=told, report=report)
                 whole = len(pairs) > 1 and not begun
                 with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
@@ -235,7 +242,7 @@ def _cut(job: Job, plan: Plan, *, verify: bool, told: set[str], report: Callable
     """Cut an image into the tiles that were planned, and say what there is to say; `told` are notes of other images."""
     name = _title(job.settings.input)
     _say_once(notes_of(job.image), told, report, name=f"{name}: ")
-    report(f"{name}: {plan}")
+    LOG.info("%s: %s", name, plan)
     job.cut(plan.tiles.step)
     if verify:
         report(f"{name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")

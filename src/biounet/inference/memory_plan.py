@@ -69,10 +69,11 @@ class Plan:
 
     def __str__(self) -> str:
         number = len(self.tiles) * self.frames
+        seconds = f"about {_duration(self.seconds)}, " if self.seconds else ""
         return (
             f"{_times(self.tiles.shape)} px{f' x {self.frames}' if self.frames > 1 else ''}: "
             f"{number} tile{'s' * (number > 1)} of {_times(self.tiles.step)} px, {_times(self.tiles.input_shape)} read "
-            f"(redundancy {self.tiles.redundancy:.2f}); about {_duration(self.seconds)}, "
+            f"(redundancy {self.tiles.redundancy:.2f}); {seconds}"
             f"at most {format_bytes(self.bytes)} of memory"
         )
 

@@ -1,5 +1,9 @@
-"""What is said of a run in words: the images that it learns from, the settings that were chosen, how it stands."""
+"""What is said of a run in words: the images that it learns from, the settings that were chosen, how it stands.
 
+Details go to the logger ``biounet``, which ``-v`` shows.
+"""
+
+import logging
 import math
 from collections.abc import Callable
 
@@ -7,9 +11,12 @@ from biounet.config import RunConfig
 from biounet.data.hashes import shared_images
 from biounet.data.training_set import TrainingSet
 from biounet.training.loop import Report
+from biounet.training.validation import ValidationResult
 
-__all__ = ["announce", "chosen", "coverage", "report_line", "score_text"]
+__all__ = ["LOG", "announce", "chosen", "coverage", "found_text", "report_line", "score_text"]
 
+
+LOG = logging.getLogger("biounet")
 
 LISTED = 6
 """Number of classes whose shares are listed one by one."""
@@ -19,7 +26,12 @@ def announce(data: TrainingSet, say: Callable[[str], None]) -> None:
     """Say how many images there are to learn from, what they hold, and what is remarkable about them."""
     for note in (*data.notes, *shared_images(data)):
         say(f"note: {note}")
-    say(f"training on {len(data.train)} images, validating on {len(data.validation)}; {coverage(data)}")
+    images = f"training on {len(data.train)} images, validating on {len(data.validation)}"
+    if not data.task.numbered:
+        say(f"{images}; {coverage(data)}")
+        return
+    say(f"{images}; each number in the labels is one object")
+    LOG.info("learnt of the objects: %s, with %s", data.target, coverage(data))  # classes are levels of distance
 
 
 def chosen(config: RunConfig, name: str, reason: str) -> str:
@@ -43,13 +55,32 @@ def coverage(data: TrainingSet) -> str:
     return ", ".join(parts)
 
 
-def report_line(report: Report) -> str:
-    """A line about a validation: time, step, loss, scores, and how long steps waited for their patches."""
+def report_line(report: Report, result: ValidationResult | None) -> str:
+    """A line about a validation: time, how good the network is, and whether it is the best so far; the rest is logged.
+
+    Parameters
+    ----------
+    report : Report
+    result : of the validation
+    """
     named = {name: value for name, value in report.scores.items() if not name.startswith("dice_")}
     scores = "".join(f"{name} {value:.4f} " for name, value in named.items())
-    best = " best so far" if report.best else ""
     waiting = f"waited for patches {report.waiting:.0%}"
-    return f"{report.seconds / 60:5.1f} min step {report.step:5d} loss {report.loss:.4f} {scores}{waiting}{best}"
+    LOG.info("step %d: loss %.4f %s%s", report.step, report.loss, scores, waiting)
+    found = found_text(result)
+    good = ", ".join(filter(None, (found, score_text(report).strip())))
+    best = "; the best so far" if report.best and good else ""
+    return f"after {report.seconds / 60:.1f} min, step {report.step}: {good or f'loss {report.loss:.4f}'}{best}"
+
+
+def found_text(result: ValidationResult | None) -> str:
+    """How many objects of the held-out images are found; empty where no objects were looked for."""
+    rows = [row for row in (result.per_image if result else ()) if {"found", "objects"} <= row.keys()]
+    if not rows:
+        return ""
+    found, objects, false = (sum(int(row[name]) for row in rows) for name in ("found", "objects", "false"))
+    images = f"{len(rows)} held-out image{'s' * (len(rows) > 1)}"
+    return f"finds {found:,} of {objects:,} objects of {images}, {false:,} false"
 
 
 def score_text(report: Report) -> str:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol
 
 from biounet.core.errors import BiounetError, OutputError, TrainingError
-from biounet.training.announcements import announce, chosen, report_line, score_text
+from biounet.training.announcements import LOG, announce, chosen, found_text, report_line, score_text
 from biounet.training.distributed import broadcast, connected
 from biounet.training.loop import Step
 from biounet.training.run import TrainingRun
@@ -189,7 +189,7 @@ def _lead(
             say(f"note: {step.note}")
         if step.report is not None:
             score = score_text(step.report) if run.validation.has_labels else ""
-            say(report_line(step.report))
+            say(report_line(step.report, run.result))
             writer.add(step.report)
         if step.report is not None or not page.step:  # the first page takes the place of one that says "stopped"
             told |= tell_new(page.write(), told, say)
@@ -199,7 +199,9 @@ def _lead(
         if why:
             steps.close()  # writes the state, and a model if there is none yet
     if run.calibration is not None:
-        say(str(run.calibration))
+        LOG.info("%s", run.calibration)
+        if found := found_text(run.result):
+            say(f"the finished model {found}")
     if why:
         page.write(stopped=f"After step {page.step:,}: {why}. The state is written.")
     elif page.step or run.calibration is not None:
