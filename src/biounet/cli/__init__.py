@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from biounet.cli.download import download
 from biounet.cli.export import export
 from biounet.core.errors import BiounetError, ConfigError, ProblemsError
 
@@ -25,6 +26,10 @@ app = typer.Typer(
 STOPPED = 130
 """Status of a command that Ctrl-C has ended."""
 
+From = Annotated[
+    str | None, typer.Option("--from", metavar="MODEL", help="Begin with a run, model file or shipped model.")
+]
+Also = Annotated[Path | None, typer.Option(metavar="DATASET", help="Learn from these images as well.")]
 Minutes = Annotated[float | None, typer.Option(help="Wall-clock budget; 20 if nothing is said.")]
 Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -96,6 +101,8 @@ def train(
     classes: Classes = None,
     ignore_value: IgnoreValue = None,
     out: Annotated[Path, typer.Option(help="Folder of the run; new, unless --resume.")],
+    from_: From = None,
+    also: Also = None,
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Minutes = None,
@@ -115,15 +122,20 @@ def train(
     from biounet.cli.label_options import meaning
     from biounet.config.resolve import resolve_settings
     from biounet.data.layouts import dataset_path
+    from biounet.training.starting_model import StartingModel
 
     dataset = dataset_path(dataset, images, labels)
     changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
+    changes |= _given(also=None if also is None else str(also))
     changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
     begun = (out / "fold-0" if crossed else out) if resume else None
-    settings = resolve_settings(changes, preset=preset, file=config, resume=begun, minutes=minutes, steps=steps)
+    start = {} if from_ is None else StartingModel.of(from_).settings
+    settings = resolve_settings(
+        changes, preset=preset, file=config, resume=begun, minutes=minutes, steps=steps, start=start
+    )
     from biounet.cli.launch import run_processes, started
     from biounet.cli.train import run_training
     from biounet.training.prepare import check_settings
@@ -213,22 +225,7 @@ def evaluate(
 
 
 app.command()(export)
-
-
-@app.command()
-def download(
-    name: Annotated[str, typer.Argument(help="vgg11, vgg11_bn, vgg16 or vgg16_bn.")],
-    *,
-    out: Annotated[Path, typer.Option(help="Folder that the file is written to.")],
-    from_: Annotated[
-        str | None, typer.Option("--from", metavar="FILE|URL", help="Where to take the .pth file of torchvision from.")
-    ] = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Fetch public weights that training can begin with, or take a file of them."""
-    from biounet.cli.download import run_download
-
-    run_download(name, out, origin=from_, overwrite=overwrite)
+app.command()(download)
 
 
 @app.command()

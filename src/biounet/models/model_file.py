@@ -23,6 +23,7 @@ from biounet.core.atomic_files import replacing
 from biounet.core.errors import ConfigError, ModelFileError
 from biounet.data.normalize import Normalization
 from biounet.models import build
+from biounet.models.shipped import model_file
 from biounet.models.weights import check_numbers, check_shapes
 
 __all__ = ["FORMAT", "ModelCard", "load_network", "read_card", "save_network"]
@@ -109,20 +110,20 @@ def read_card(path: Path) -> ModelCard:
     Parameters
     ----------
     path : Path
-        A model file, or the folder of a run that holds ``model.safetensors``.
+        A model file, the folder of a run that holds ``model.safetensors``, or the name of a shipped model.
 
     Raises
     ------
     ModelFileError
         If it is missing, torn, not ours, or of a newer version.
     """
-    path = _model_path(path)
+    path = model_file(path)
     with _opened(path) as file:
         return _card(file, path)
 
 
 def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
-    """Read a model file or a run folder; the network comes in evaluation mode, on the CPU.
+    """Read a model file, a run folder or a shipped model; the network comes in evaluation mode, on the CPU.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
         If it is missing, torn, not ours, or of a newer version; if its weights are not those of the network that its
         settings describe, which is found out before memory is taken for it, or are not finite.
     """
-    path = _model_path(path)
+    path = model_file(path)
     with _opened(path) as file:
         card = _card(file, path)
         names = list(file.keys())
@@ -142,15 +143,6 @@ def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
         except (ConfigError, ModelFileError) as error:
             raise ModelFileError(f"{path}: {error}; copy the file again, or train again") from error
     return net.eval(), card
-
-
-def _model_path(path: Path) -> Path:
-    """Path of a model file, also if the folder of its run is given."""
-    if path.is_dir():
-        path = path / "model.safetensors"
-    if not path.is_file():
-        raise ModelFileError(f"{path} is missing; give a model file (.safetensors) or the folder of a training run")
-    return path
 
 
 @contextmanager

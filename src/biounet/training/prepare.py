@@ -11,10 +11,12 @@ from biounet.data.normalize import NORMALIZATIONS, Normalization
 from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.training_set import TrainingSet, read_split
 from biounet.models.pretrained import check_model
+from biounet.models.transfer import plan_transfer
 from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import all_reduce_min, local_size, make_fabric
 from biounet.training.losses import LOSSES, check_loss
 from biounet.training.run import TrainingRun
+from biounet.training.starting_model import starting_model
 
 __all__ = ["begin_run", "check_settings", "fit_to_data", "prepare", "prepare_split", "room", "split_by_settings"]
 
@@ -66,6 +68,9 @@ def fit_to_data(config: RunConfig, data: TrainingSet) -> RunConfig:
 def check_settings(settings: RunConfig) -> None:
     """Refuse, before any image is read, an unknown loss or network, and weights to begin with that do not fit."""
     check_model(settings.model)
+    start = starting_model(settings.train)
+    if start is not None:
+        plan_transfer(start.card.model, settings.model.model_copy(update={"dims": start.card.model.dims}))
     if settings.train.loss not in LOSSES:
         raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}, got {settings.train.loss!r}")
 
@@ -101,9 +106,13 @@ def prepare_split(
     settings, images, normalisation, reasons
         Why the normalisation was chosen, by setting, if the settings left that open.
     """
-    train = settings.train
+    train, start = settings.train, starting_model(settings.train)
+    if start is not None:
+        start.check_images(dataset_split.train[0].shape, dataset_split.target)
     before = "z-score" if "train.normalization" in train.auto else train.normalization
     data = read_split(dataset_split, NORMALIZATIONS[before], memory=memory)
+    if start is not None:
+        start.check_classes(data.classes, data.task, train.class_names)
     settings = _named(settings, dataset_split.dataset.class_names, data)
     settings, reasons = choose_normalization(settings, data)
     normalization = NORMALIZATIONS[settings.train.normalization]

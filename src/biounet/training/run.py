@@ -38,6 +38,7 @@ from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
 from biounet.training.run_folder import begin_folder, check_folder, clear_parts
+from biounet.training.starting_model import StartingModel, starting_model
 from biounet.training.step import State
 from biounet.training.tuning_images import choose_tuning_images
 from biounet.training.validation import THRESHOLDS, Validation, ValidationResult, predict, score
@@ -132,7 +133,14 @@ class TrainingRun:
     @property
     def _first_rules(self) -> ObjectRules:
         """Rules where the search for better rules begins."""
-        return ObjectRules(target=self.data.target, **self.data.task.first_rules.get(self.data.target, {}))
+        target = self.data.target
+        taken_over = self.start and self.start.rules(target)
+        return taken_over or ObjectRules(target=target, **self.data.task.first_rules.get(target, {}))
+
+    @cached_property
+    def start(self) -> StartingModel | None:
+        """The model that the run begins with; None for random weights."""
+        return starting_model(self.config.train)
 
     @property
     def is_main_process(self) -> bool:
@@ -284,13 +292,17 @@ class TrainingRun:
         return image_hashes(self.data)
 
     def _card(self) -> ModelCard:
+        start = {"start": {"model": self.start.name, "sha256": self.start.sha256}} if self.start else {}
+        unfitted = self.start and not (self.validation.has_labels and self.data.task.has_labels)
         return ModelCard(
             model=self.config.model,
             normalization=self.data.normalization or self.normalization,
             target_normalization=self.data.target_normalization,
             target=self.data.target,
             rules=self.validation.rules if self.config.train.finalise else None,
+            **(self.start.calibration(self.data.target) if self.start and unfitted else {}),
             training={
+                **start,
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),
                 "data": dataset_hash(self.hashes),
                 "trained_on": self.data.trained_on,

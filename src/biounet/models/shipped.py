@@ -1,0 +1,49 @@
+"""Models that come with the package, by name, and the file that a MODEL of the command line means."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+
+from biounet.core.errors import ModelFileError
+
+__all__ = ["FOLDER", "SHIPPED", "model_file"]
+
+
+FOLDER = Path(str(files("biounet"))) / "shipped"
+"""Folder of the package with a model file and a card for each shipped model."""
+
+SHIPPED: Mapping[str, Path] = MappingProxyType({path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))})
+"""Name of a shipped model -> its file."""
+
+
+def model_file(given: str | Path) -> Path:
+    """Path of the model file that a person means: a file, the folder of a run, or the name of a shipped model.
+
+    Parameters
+    ----------
+    given : str or Path
+        What lies at this path comes before a shipped model of the same name, if it is a file or holds
+        ``model.safetensors``.
+
+    Raises
+    ------
+    ModelFileError
+        If there is none; the names of the shipped models are listed.
+
+    Examples
+    --------
+    >>> model_file("nuclear")
+    Traceback (most recent call last):
+    biounet.core.errors.ModelFileError: nuclear is missing; give a model file (.safetensors), the folder of a training run, or the name of a shipped model (...)
+    """  # noqa: E501
+    path = Path(given)
+    file = path / "model.safetensors" if path.is_dir() else path
+    if file.is_file():
+        return file
+    if str(given) in SHIPPED:
+        return SHIPPED[str(given)]
+    raise ModelFileError(
+        f"{file} is missing; give a model file (.safetensors), the folder of a training run, or the name of a shipped "
+        f"model ({', '.join(SHIPPED)})"
+    )
