@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 # a process per core, each with one thread: more of them would wait for each other
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile
 
-.PHONY: install demo test test-all lint format docs bench clean
+.PHONY: install demo test test-all lint format docs bench models clean
 
 demo: $(INSTALLED)  ## fresh clone to finished report
 	$(BIN)/biounet demo --out demo --overwrite
@@ -39,6 +39,9 @@ docs: $(INSTALLED)  ## write the tables of the docs anew, and run the examples o
 bench: $(INSTALLED)  ## one JSON line per benchmark
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@for file in benchmarks/*.py; do echo "# $$file" >&2; $(BIN)/python $$file || exit 1; done
+
+models: $(INSTALLED)  ## the shipped models anew, from public and drawn images: 33 minutes of training
+	$(BIN)/python scripts/make_models.py
 
 # torch first: any other order may pull in another build of it
 $(INSTALLED): pyproject.toml constraints.txt

@@ -74,7 +74,8 @@ def train(
         all weights that fit are taken over, see `biounet.training.starting_model`.
     device : auto, cpu, cuda or cuda:N
     resume : bool
-        Go on with the run in `out`, which must have been made from the same settings and images.
+        Go on with the run in `out`, which must have been made from the same settings and images. More `minutes` or
+        `steps` than at first make it longer.
     report : bool
         Keep ``report.html`` up to date, and say what looks wrong with the run.
     tensorboard : bool

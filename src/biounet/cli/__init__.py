@@ -3,12 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from biounet.cli.assignments import assignments, given
 from biounet.cli.download import download
 from biounet.cli.export import export
+from biounet.cli.models import models
 from biounet.core.errors import BiounetError, ConfigError, ProblemsError
 
 __all__ = ["app", "main"]
@@ -84,8 +86,8 @@ def check(
     from biounet.data.layouts import dataset_path
 
     dataset = dataset_path(dataset, images, labels)
-    changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
-    changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
+    changes = given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
+    changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     settings = resolve_settings(changes, preset=preset, file=config, minutes=minutes, steps=steps)
     for line in describe(dataset, settings, device=device):
         typer.echo(line)
@@ -115,7 +117,9 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="GPUs of this machine, or processes on its CPU.")] = 1,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Seed = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run; with --minutes or --steps for longer.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.")] = False,
 ) -> None:
     """Train a network on annotated images."""
@@ -125,12 +129,16 @@ def train(
     from biounet.training.starting_model import StartingModel
 
     dataset = dataset_path(dataset, images, labels)
-    changes = _given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
-    changes |= _given(also=None if also is None else str(also))
-    changes |= meaning(objects=objects, classes=classes, preset=preset) | _assignments(set_ or [])
+    changes = given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
+    changes |= given(also=None if also is None else str(also))
+    changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
+    if folds is not None and also is not None:
+        raise ConfigError("--folds takes the images of one dataset; leave out --also")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
+    if crossed and resume and (minutes is not None or steps is not None):
+        raise ConfigError("a cross-validation cannot be made longer; leave out --minutes and --steps")
     begun = (out / "fold-0" if crossed else out) if resume else None
     start = {} if from_ is None else StartingModel.of(from_).settings
     settings = resolve_settings(
@@ -226,6 +234,7 @@ def evaluate(
 
 app.command()(export)
 app.command()(download)
+app.command()(models)
 
 
 @app.command()
@@ -254,30 +263,6 @@ def measure(
         split=split, pictures=pictures, rois=rois, annotate=annotate, region=region,
         ignore_value=ignore_value, overwrite=overwrite,
     )  # fmt: skip
-
-
-def _given(**options: object) -> dict[str, Any]:
-    """Options that were given, under the names of their settings."""
-    from biounet.config import toml_value
-
-    names = {"model": "model.name"}
-    changes = {names.get(name, f"train.{name}"): value for name, value in options.items() if value is not None}
-    if "train.validation" in changes:
-        changes["train.validation"] = toml_value(str(changes["train.validation"]))
-    return changes
-
-
-def _assignments(texts: list[str]) -> dict[str, Any]:
-    """Settings that `--set section.key=value` changes; values are read as TOML, bare words as text."""
-    from biounet.config import toml_value
-
-    changes = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set wants section.key=value, got {text!r}")
-        changes[key.strip()] = toml_value(value.strip())
-    return changes
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from biounet.config.presets import PRESETS
 from biounet.config.settings import AugmentConfig, ModelConfig, Settings, TrainConfig
 from biounet.core.errors import ConfigError
 
-__all__ = ["RunConfig", "parse", "toml_value"]
+__all__ = ["RunConfig", "parse", "toml_value", "with_values"]
 
 
 S = TypeVar("S", bound=Settings)
@@ -107,6 +107,26 @@ def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
         key = ".".join(str(part) for part in first["loc"][:2])  # which of several types was tried tells nobody anything
         given = "" if first["type"] == "value_error" else f", got {first['input']!r}"
         raise ConfigError(f"{source}: {key}: {first['msg'].removeprefix('Value error, ')}{given}") from error
+
+
+def with_values(text: str, values: Mapping[str, Any]) -> str:
+    r"""TOML in which some settings have other values; comments and all else stay.
+
+    >>> with_values("[train]\nsteps = 4 # few\nbatch = 1\n", {"train.steps": 8})
+    '[train]\nsteps = 8 # few\nbatch = 1\n'
+    """
+    document = tomlkit.parse(text)
+    for name, value in values.items():
+        section, _, field = name.partition(".")
+        table: Any = document[section]
+        item = tomlkit.item(value)
+        if field in table:
+            item.trivia.comment_ws, item.trivia.comment = (
+                table.item(field).trivia.comment_ws,
+                table.item(field).trivia.comment,
+            )
+        table[field] = item
+    return tomlkit.dumps(document)
 
 
 def toml_value(text: str) -> Any:

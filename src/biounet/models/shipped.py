@@ -5,9 +5,10 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+from biounet.config import Settings
 from biounet.core.errors import ModelFileError
 
-__all__ = ["FOLDER", "SHIPPED", "model_file"]
+__all__ = ["FOLDER", "SHIPPED", "ShippedCard", "model_file", "shipped_card"]
 
 
 FOLDER = Path(str(files("biounet"))) / "shipped"
@@ -15,6 +16,38 @@ FOLDER = Path(str(files("biounet"))) / "shipped"
 
 SHIPPED: Mapping[str, Path] = MappingProxyType({path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))})
 """Name of a shipped model -> its file."""
+
+
+class ShippedCard(Settings):
+    """What a person must know of a shipped model before she uses it; a JSON file beside the model."""
+
+    purpose: str
+    """What it finds, and in which images."""
+    not_for: str
+    """What it was not made for."""
+    data: str
+    """What it was trained on."""
+    licence: str
+    """Terms of the data, and of the model."""
+    recipe: str
+    """Command that makes it again, and the settings of its training."""
+    scored_on: str
+    """Images of the scores, which training never saw."""
+    scores: Mapping[str, float]
+    seconds_per_megapixel: float
+    """On a CPU."""
+    sha256: str
+    """Of the model file."""
+
+
+def shipped_card(name: str) -> ShippedCard:
+    """The card of a shipped model.
+
+    Parameters
+    ----------
+    name : a key of `SHIPPED`
+    """
+    return ShippedCard.model_validate_json(SHIPPED[name].with_suffix(".json").read_text(encoding="utf-8"))
 
 
 def model_file(given: str | Path) -> Path:

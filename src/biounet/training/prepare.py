@@ -7,6 +7,7 @@ from typing import Any
 from biounet.config import RunConfig, TrainConfig
 from biounet.core.errors import ConfigError
 from biounet.core.memory import machine_bytes
+from biounet.data.further_images import with_further_images
 from biounet.data.normalize import NORMALIZATIONS, Normalization
 from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.training_set import TrainingSet, read_split
@@ -76,9 +77,9 @@ def check_settings(settings: RunConfig) -> None:
 
 
 def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
-    """A dataset, found and split into images to train on and images to validate on."""
+    """A dataset, found and split into images to train on and images to validate on, with those of ``train.also``."""
     train = settings.train
-    return split_dataset(
+    divided = split_dataset(
         dataset,
         validation=train.validation,
         target=train.target,
@@ -86,6 +87,9 @@ def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
         ignore_value=train.ignore_value,
         pixels=train.validation_pixels,
     )
+    if train.also is None:
+        return divided
+    return with_further_images(divided, Path(train.also), silver=train.silver, ignore_value=train.ignore_value)
 
 
 def prepare(

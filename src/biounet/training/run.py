@@ -37,7 +37,7 @@ from biounet.training.finalise import finalise, statistics_pixels, with_statisti
 from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
-from biounet.training.run_folder import begin_folder, check_folder, clear_parts
+from biounet.training.run_folder import begin_folder, check_folder, clear_parts, lengthen
 from biounet.training.starting_model import StartingModel, starting_model
 from biounet.training.step import State
 from biounet.training.tuning_images import choose_tuning_images
@@ -180,7 +180,7 @@ class TrainingRun:
         Parameters
         ----------
         resume : bool
-            Go on with the run in the folder, which must have been made from the same settings.
+            Go on with the run in the folder, made from the same settings; only its budget may be larger.
 
         Raises
         ------
@@ -200,6 +200,8 @@ class TrainingRun:
                 clear_parts(self.folder)
             if self.is_main_process and not resume:
                 begin_folder(self.folder, self.config, self.reasons, self.hashes)
+            elif self.is_main_process:
+                lengthen(self.folder, self.config)
             broadcast(self.fabric, 0)  # nobody goes on before the folder is there
             yield from self._train(geometry, resume)
 
@@ -280,7 +282,8 @@ class TrainingRun:
         broadcast(self.fabric, 0)  # nobody goes on before all samples are there
         wanted = None if samples.device == device else device
         anisotropy = [image.anisotropy for image in data.train]
-        return PatchSampler(samples, geometry, size, augment, train, wanted, anisotropy)
+        further = min(data.further, len(samples) - 1)
+        return PatchSampler(samples, geometry, size, augment, train, wanted, anisotropy, further)
 
     def check_folder(self, *, resume: bool) -> None:
         """Check that the run may be written into its folder, see `biounet.training.run_folder`; nothing is written."""

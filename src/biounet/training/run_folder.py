@@ -1,16 +1,17 @@
 """Folder of a training run: whether a run may begin or go on in it, leftovers of killed processes, and its log."""
 
 import csv
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from biounet.config import RunConfig
+from biounet.config.toml import with_values
 from biounet.core.atomic_files import remove_parts, replacing, sayable
 from biounet.core.errors import OutputError, TrainingError
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
 from biounet.training.checkpoint import LOCK, hold
 
-__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "clear_parts", "cut_log"]
+__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "clear_parts", "cut_log", "lengthen"]
 
 
 SETTINGS = "config.toml"
@@ -53,7 +54,8 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
     OutputError
         If the folder is a file, or is not empty and the run is not to be resumed.
     TrainingError
-        If another process trains into it; or there is nothing to resume, or settings or data have changed.
+        If another process trains into it; or there is nothing to resume, or data or settings have changed, other than
+        to more steps or more minutes.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
@@ -69,9 +71,41 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
         raise TrainingError(f"{folder} holds no run to resume; train without --resume")
     before = RunConfig.from_toml(settings.read_text(), source=str(settings))
     changed = before.differences(config)
-    if changed:
+    if changed and not _is_longer(before, config, changed):
         raise TrainingError(f"{folder} was begun with other settings ({', '.join(changed)}); use its own")
     check_same_data(folder / STATES, hashes)
+
+
+def _is_longer(before: RunConfig, config: RunConfig, changed: Sequence[str]) -> bool:
+    """Whether a run is to go on as it was begun, only for longer; shorter is an error.
+
+    Raises
+    ------
+    TrainingError
+        If its budget is of another kind, or less than the one that it was begun with.
+    """
+    if not set(changed) <= {"train.steps", "train.minutes"}:
+        return False
+    for name, had, wanted in (
+        ("steps", before.train.steps, config.train.steps),
+        ("minutes", before.train.minutes, config.train.minutes),
+    ):
+        if had is not None and (wanted is None or wanted < had):
+            raise TrainingError(
+                f"the run was begun with --{name} {had:g}; go on with --resume alone, or with a greater --{name}"
+            )
+    return True
+
+
+def lengthen(folder: Path, config: RunConfig) -> None:
+    """Write the budget of a run that goes on for longer than it was begun with; reasons of settings stay."""
+    path = folder / SETTINGS
+    text = path.read_text()
+    if RunConfig.from_toml(text, source=str(path)) != config:
+        budget = {"train.steps": config.train.steps, "train.minutes": config.train.minutes}
+        known = {name: value for name, value in budget.items() if value is not None}
+        with replacing(path, overwrite=True) as temporary:
+            temporary.write_text(with_values(text, known))
 
 
 def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], hashes: Mapping[str, str]) -> None:
