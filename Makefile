@@ -40,7 +40,7 @@ bench: $(INSTALLED)  ## one JSON line per benchmark
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@for file in benchmarks/*.py; do echo "# $$file" >&2; $(BIN)/python $$file || exit 1; done
 
-models: $(INSTALLED)  ## the shipped models anew, from public and drawn images: 33 minutes of training
+models: $(INSTALLED)  ## the shipped models anew, from public and drawn images: 48 minutes of training
 	$(BIN)/python scripts/make_models.py
 
 # torch first: any other order may pull in another build of it

@@ -1,6 +1,7 @@
 """A run that begins with a model: what it takes over, what it says, what it refuses, and that it resumes exactly."""
 
 import hashlib
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from biounet.config.toml import RunConfig
 from biounet.core.errors import ConfigError, TrainingError
 from biounet.io import Image, write
 from biounet.models.model_file import load_network, read_card
+from biounet.training.monitor import StoppedError
 from biounet.training.starting_model import StartingModel, starting_model
 from small_sets import make_set
 
@@ -65,7 +67,7 @@ def test_a_run_takes_over_the_architecture_and_records_the_model(command, source
     assert card.training["start"] == {"model": str(source), "sha256": sha256}
     config = RunConfig.from_toml((tmp_path / "run" / "config.toml").read_text())
     assert (config.train.init, config.train.init_sha256) == (str(source), sha256)
-    assert config.train.learning_rate == 1e-3
+    assert config.train.learning_rate == 1e-4
     whole = len(load_network(source)[0].state_dict())
     assert (
         f"note: begins with {source} (SHA-256 {sha256[:12]}), {whole} of {whole} tensors as they are" in said + errors
@@ -168,3 +170,46 @@ def test_a_model_that_has_changed_is_refused(source, tmp_path):
     (source / "model.safetensors").write_bytes((tmp_path / "other" / "model.safetensors").read_bytes())
     with pytest.raises(TrainingError, match="has changed since the run began with it"):
         starting_model(train)
+
+
+class StopAfter:
+    """A monitor that stops a run after some steps."""
+
+    again = "again"
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def say(self, line):
+        """Say nothing."""
+
+    @contextmanager
+    def watch(self, *, is_main_process):
+        yield self._asked
+
+    def _asked(self, share, text):
+        self.left -= 1
+        return "" if self.left else "that is enough"
+
+
+@pytest.mark.parametrize("stopped_after", [1, 3])
+def test_a_resumed_run_ends_with_the_bytes_of_one_that_was_not_stopped(source, tmp_path, stopped_after):
+    options = {"report": False, "device": "cpu"}
+    begin = {**options, "settings": {**FROM, "train.target": "classes"}, "init": source, "steps": 4}
+    biounet.train(tmp_path / "data", tmp_path / "whole", **begin)
+    with pytest.raises(StoppedError):
+        biounet.train(tmp_path / "data", tmp_path / "run", monitor=StopAfter(stopped_after), **begin)
+    biounet.train(tmp_path / "data", tmp_path / "run", resume=True, **options)
+    whole, resumed = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run"))
+    assert whole == resumed
+
+
+def test_old_images_are_learnt_from_beside_new_ones(command, source, tmp_path):
+    old = dataset(tmp_path / "old", images=2)
+    status, said, errors = begin(command, tmp_path / "data", tmp_path / "run", source, "--also", old)
+    assert status == 0, errors
+    assert "2 images of old are learnt from as well (--also), and none of them is held out" in said + errors
+    assert [name for name in read_card(tmp_path / "run").training["trained_on"] if name.startswith("old/")] == [
+        "old/0.tif",
+        "old/1.tif",
+    ]

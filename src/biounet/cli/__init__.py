@@ -164,7 +164,7 @@ def train(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="Model file, or folder of a training run.")],
+    model: Annotated[Path, typer.Argument(help="Model file, folder of a run, or name of a shipped model.")],
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
     *,
     out: Annotated[Path, typer.Option(help="File for one image, else a folder.")],

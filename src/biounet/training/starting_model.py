@@ -25,8 +25,9 @@ from biounet.models.transfer import DATA, Transfer, plan_transfer, transfer
 __all__ = ["FINE_TUNING", "StartingModel", "first_weights", "starting_model"]
 
 
-FINE_TUNING = {"train.learning_rate": 1e-3}
-"""Settings of a run that begins with a model, where they differ from those of a run that begins at random."""
+FINE_TUNING = {"train.learning_rate": 1e-4}
+"""Settings of a run that begins with a model, where they differ from those of a run that begins at random; measured in
+docs/models.md."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,10 @@ class StartingModel:
             )
         if plan.drawn:
             meant = f"{before.classes} outputs of {self.card.target}, now {after.classes} of {target}"
-            lines.append(f"random weights begin in {', '.join(plan.drawn)}: the model has {meant}")
+            lines.append(
+                f"random weights begin in {', '.join(plan.drawn)}: the model has {meant}; these learn "
+                "faster with --set train.learning_rate=0.001"
+            )
         rules = self.rules(target) is not None
         lines.append(
             f"also taken over: {before.name} of width {before.width} and depth {before.depth}, "
