@@ -1,4 +1,4 @@
-# Every target makes its own .venv. No make? README.md says what to type instead.
+# Every target makes its own .venv. No make? CONTRIBUTING.md says what to type instead.
 PYTHON ?= python3
 # options of pip for torch alone, such as --index-url https://download.pytorch.org/whl/cpu
 PIP_TORCH ?=
@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 # a process per core, each with one thread: more of them would wait for each other
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile
 
-.PHONY: install demo test test-all lint format docs bench models clean
+.PHONY: install demo test test-all chaos lint format docs tables bench models clean
 
 demo: $(INSTALLED)  ## fresh clone to finished report
 	$(BIN)/biounet demo --out demo --overwrite
@@ -20,6 +20,9 @@ test: $(INSTALLED)  ## the checks of every change: under ten minutes on two core
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
 
+chaos: $(INSTALLED)  ## attacks: damage, with seeds; `make test` has a share of them
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.chaos
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -30,11 +33,14 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(INSTALLED)  ## write the tables of the docs anew, and run the examples of all pages
+docs: $(INSTALLED)  ## the site, in build/docs; a warning is an error
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -E -W --keep-going -b html docs build/docs
+
+tables: $(INSTALLED)  ## write the pages anew that are made from trials: architectures, layouts, formats
 	$(BIN)/python docs/make_architectures.py
 	$(BIN)/python docs/make_layouts.py
 	$(BIN)/python docs/make_formats.py
-	$(BIN)/python -m pytest README.md docs
 
 bench: $(INSTALLED)  ## one JSON line per benchmark
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
@@ -51,4 +57,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build

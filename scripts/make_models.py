@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
 import biounet
+from biounet.config.shipped import FOLDER, ShippedCard
 from biounet.core.random import generator
 from biounet.data import find_dataset
 from biounet.data.synthetic import draw_membranes
 from biounet.io import Image, open_lazily, read, write
 from biounet.metrics import average_precision, isbi2012
 from biounet.models.model_file import read_card
-from biounet.models.shipped import FOLDER, ShippedCard
 
 DATA = Path(os.environ.get("BIOUNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ISBI_HELD_OUT = range(20, 24)

@@ -20,17 +20,36 @@ ROOMS = (
     "training",
     "report",
     "export",
+    "workspace",
+    "web",
     "cli",
 )
-TORCH = ("data/augment", "data/patches.py", "data/sample_cache.py", "models", "inference", "training", "export")
+LEARNERS = ("workspace/learner.py",)
+TORCH = (
+    "data/augment",
+    "data/patches.py",
+    "data/sample_cache.py",
+    "models",
+    "inference",
+    "training",
+    "export",
+    "workspace/learner.py",
+)
 """Rooms, and files of other rooms, that may import torch."""
 OF_ONE_FILE = (
-    *("zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml"),
+    *("filelock", "zarr", "distributed", "tomlkit", "tensorboard", "roifile", "yaml", "jinja2"),
     *("nibabel", "nrrd", "pydicom", "nd2", "czifile", "pylibCZIrw", "liffile", "h5py", "mrcfile"),
 )
 """Libraries that one file imports."""
-OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich")
+OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich", "starlette", "uvicorn")
 """Libraries that files of one room import."""
+READERS = {
+    "json": ("load", "loads", "JSONDecoder"),
+    "csv": ("reader", "DictReader"),
+    "tomllib": ("load", "loads"),
+    "tomlkit": ("load", "loads", "parse"),
+}
+"""Functions that read text; one file of `core` uses each, see `biounet.core.text_file`."""
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path not in (SOURCE / "__init__.py", SOURCE / "__main__.py"))
 
 
@@ -78,3 +97,19 @@ def test_a_special_library_has_one_door(library):
     users = [path for path in FILES if any(name.split(".")[0] == library for name in imported(path))]
     doors = {room_of(path) if library in OF_ONE_ROOM else path for path in users}
     assert len(doors) <= 1, f"{library} is imported by {users}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_records_are_read_by_one_file_each(path):
+    own = {"json": "core/json_file.py", "csv": "core/csv_file.py", "tomllib": "core/toml_file.py"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            library, name = node.value.id, node.attr
+        elif isinstance(node, ast.ImportFrom) and node.module in READERS:
+            library, name = node.module, next((alias.name for alias in node.names), "")
+        else:
+            continue
+        if name in READERS.get(library, ()) or name == "model_validate_json":
+            assert path.relative_to(SOURCE).as_posix() == own.get(library), (
+                f"{library}.{name} is for {own.get(library)}"
+            )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from biounet.measurement.measure import measure
     from biounet.training.monitor import Monitor
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Model", "__version__", "evaluate", "load_model", "measure", "train"]
 
 _ROOMS = {
@@ -103,17 +103,23 @@ def train(
     import time
 
     began = time.monotonic()
+    from biounet.config import RunConfig
     from biounet.config.resolve import resolve_settings
+    from biounet.core.errors import DatasetError, OutputError
+    from biounet.core.places import path_of
     from biounet.data.layouts import dataset_path
     from biounet.inference.model import load_model
-    from biounet.report.run_report import report as write_report
+    from biounet.report.run_report import RunReport
     from biounet.training.distributed import connected
     from biounet.training.monitor import PrintingMonitor, StoppedError, train_run
     from biounet.training.prepare import begin_run, check_settings
     from biounet.training.starting_model import StartingModel
 
-    dataset, out = dataset_path(dataset, images, labels), Path(out)
-    whole = not isinstance(settings, Mapping)
+    if dataset is not None:
+        dataset = path_of(dataset, DatasetError, what="a dataset")
+    dataset = dataset_path(dataset, images, labels)
+    out = path_of(out, OutputError, what="a folder for the run")
+    whole = isinstance(settings, RunConfig)
     start = StartingModel.of(init).settings if init is not None else {}
     begun = out if resume and not whole else None
     config = resolve_settings(settings, resume=begun, minutes=minutes, steps=steps, start=start)
@@ -121,9 +127,9 @@ def train(
         check_settings(config)
     follower = monitor or PrintingMonitor(again=f"biounet.train({str(dataset)!r}, {str(out)!r}, resume=True)")
     with connected():
-        run = begin_run(dataset, out, config, device=device, began=began)
+        run = begin_run(dataset, out, config, device=device, began=began, resume=resume)
         stopped = train_run(
-            run, follower, resume=resume, tensorboard=tensorboard, write_report=write_report if report else None
+            run, follower, resume=resume, tensorboard=tensorboard, write_report=RunReport() if report else None
         )
     if stopped:
         raise StoppedError(f"the run in {out} was stopped ({stopped}); go on with resume=True")

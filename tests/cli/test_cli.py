@@ -53,6 +53,50 @@ def test_help_needs_no_torch():
     assert all(word in done.stdout for word in ("demo", "check", "train", "predict", "evaluate"))
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "no/such"], "no/such: there is no such folder; check the name"),
+        (["train", "no/such", "--out", "run"], "no/such: there is no such folder; check the name"),
+        (["train", ".", "--out", ""], "is no name of its own"),
+        (["check", ".", "--model", "unett"], "got 'unett'; did you mean unet?"),
+        (["check", ".", "--set", "train.loss=dica"], "got 'dica'; did you mean dice?"),
+        (["check", ".", "--set", "batch=3"], "unknown setting 'batch'; did you mean train.batch?"),
+        (["predict", "no-model", "a.tif", "--out", "b.tif"], "no-model is missing; give a model file"),
+        (["predict", "pyproject.toml", "no.tif", "--out", "b.tif"], "no.tif: there is no such file or folder"),
+        (["evaluate", "no.tif", "no.tif"], "no.tif: there is no such file or folder"),
+        (["measure", "no.tif", "--out", "tables"], "no.tif: there is no such file or folder"),
+    ],
+)
+def test_what_is_wrong_with_words_is_said_before_large_libraries_are_imported(words, said):
+    code = f"import sys; sys.argv = ['biounet', *{words!r}]\nfrom biounet.cli import main\ntry:\n    main()\nfinally:\n"
+    code += "    assert not {'torch', 'numba', 'scipy'} & set(sys.modules), 'too much was imported'"
+    folder = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("biounet: ")
+    assert said in done.stderr
+
+
+def test_every_command_has_short_options(biounet):
+    import biounet as package
+
+    assert biounet("--version") == (0, f"biounet {package.__version__}\n", "")
+    for command in ("demo", "check", "train", "predict", "evaluate", "export", "download", "measure"):
+        status, help_text, _ = biounet(command, "-h")
+        assert status == 0
+        assert all(option in help_text for option in ("-v, --verbose", "-q, --quiet", "-h, --help"))
+    assert "either -v or --quiet" in refused(biounet, "check", ".", "-v", "--quiet")
+
+
+def test_a_quiet_command_prints_results_alone(biounet, dataset, tmp_path):
+    status, out, said = biounet("train", dataset, "--out", tmp_path / "run", *QUICK, "--quiet")
+    assert (status, out, said) == (0, "", "")
+    status, out, said = biounet("check", dataset, *QUICK, "--quiet")
+    assert (status, said) == (0, "")
+    assert "5 images to train on" in out
+
+
 def test_train_predict_evaluate(biounet, dataset, tmp_path):
     run, result = tmp_path / "run", tmp_path / "result"
     status, _, said = biounet("train", dataset, "--out", run, *QUICK)
@@ -165,16 +209,16 @@ def test_check_takes_the_settings_of_train(biounet, dataset, tmp_path):
 )
 def test_unsuited_settings_are_said_before_images_are_looked_for(biounet, tmp_path, verb, words, said):
     options = ["--out", tmp_path / "run"] if verb == "train" else []
-    assert said in refused(biounet, verb, tmp_path / "nothing", *options, *words)
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "empty").mkdir()
+    assert said in refused(biounet, verb, tmp_path / "empty", *options, *words)
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
 def test_settings_that_are_no_text_are_said_in_a_line(biounet, tmp_path):
     config = tmp_path / "config.toml"
     config.write_bytes(b"\xff\xfe")
     said = refused(biounet, "train", tmp_path / "nothing", "--out", tmp_path / "run", "--config", config)
-    assert "config.toml cannot be read" in said
-    assert "give a TOML file in UTF-8" in said
+    assert "config.toml, line 1: the text is damaged (byte 0xff is not UTF-8); mend it" in said
 
 
 def test_an_output_that_exists_is_refused_and_kept(biounet, dataset, tmp_path):

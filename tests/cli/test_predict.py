@@ -229,7 +229,7 @@ def test_more_objects_than_the_challenge_takes_are_refused(biounet, model, tmp_p
     status, said = biounet("predict", model, tmp_path / "01", "--out", tmp_path / "01_RES")
     assert status == 2
     assert "mask000.tif would have more than 65535 objects" in said
-    assert not list((tmp_path / "01_RES").iterdir())
+    assert not (tmp_path / "01_RES").exists()
 
 
 @pytest.mark.parametrize(
@@ -282,3 +282,57 @@ def test_where_all_images_are_bad_there_is_no_table(biounet, model, tmp_path):
     status, said = biounet("predict", model, tmp_path / "in", "--table", "--out", tmp_path / "out")
     assert (status, "2 of 2 images could not be predicted" in said) == (2, True)
     assert not (tmp_path / "out").exists()
+
+
+def test_series_channel_and_level_are_selected(biounet, model, tmp_path):
+    pixels = noise(2, 128, 96)
+    path = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        options = {"tile": (16, 16), "photometric": "minisblack"}
+        writer.write(noise(200, 200), metadata={"axes": "YX"}, **options)
+        sizes = {"axes": "CYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+        writer.write(pixels, subifds=1, metadata=sizes, **options)
+        writer.write(pixels[:, ::2, ::2], subfiletype=1, **options)
+    words = ("--series", 1, "--channel", 1, "--level", 1, "--save", "probabilities")
+    status, said = biounet("predict", model, path, "--out", tmp_path / "o.tif", *words)
+    assert status == 0, said
+    write(tmp_path / "alone.tif", Image(pixels[1, ::2, ::2], "YX", (1.0, 1.0)))
+    predict_files(model, [tmp_path / "alone.tif"], tmp_path / "p.tif", save="probabilities")
+    found, wanted = read(tmp_path / "o.tif"), read(tmp_path / "p.tif")
+    assert found.spacing == pytest.approx((1.0, 1.0))
+    np.testing.assert_array_equal(found.array, wanted.array)
+
+
+def test_what_was_guessed_is_said_once(biounet, model, tmp_path):
+    for name in "ab":
+        (tmp_path / "in").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "in" / f"{name}.tif", noise(3, 32, 32), photometric="minisblack", metadata=None)
+    status, said = biounet("predict", model, tmp_path / "in", "--out", tmp_path / "out")
+    assert status == 0, said
+    assert said.count("3 pages are taken for sections (Z); if it is a film give --axes TYX") == 1
+
+
+@pytest.mark.parametrize("words", [("--channel", "x"), ("--channel", "-1"), ("--axes", "ABC"), ("--level", "-1")])
+def test_selections_that_mean_nothing_are_refused(biounet, model, tmp_path, words):
+    write(tmp_path / "a.tif", Image(noise(32, 32), "YX"))
+    status, said = biounet("predict", model, tmp_path / "a.tif", "--out", tmp_path / "o.tif", *words)
+    assert status == 2
+    assert words[0].strip("-") in said
+
+
+def test_channels_of_training_are_those_of_prediction(biounet, tmp_path):
+    config = ModelConfig(width=4, depth=2, padding="same", norm="batch", classes=2)
+    training = {"settings": {"train": {"channel": [1], "level": 2}}}
+    card = ModelCard(model=config, normalization=Normalization(), target="foreground", training=training)
+    save_network(tmp_path / "m.safetensors", build(config), card)
+    pixels = noise(3, 32, 32)
+    write(tmp_path / "a.tif", Image(pixels, "CYX"))
+    write(tmp_path / "b.tif", Image(pixels[1], "YX"))
+    status, said = biounet(
+        "predict", tmp_path / "m.safetensors", tmp_path / "a.tif", "--out", tmp_path / "o", "--table"
+    )
+    assert status == 0, said
+    assert "channels 1 are read, which the network was trained on" in said
+    assert "trained on level 2 of its images" in said
+    predict_files(tmp_path / "m.safetensors", [tmp_path / "b.tif"], tmp_path / "p.tif", channel=(0,))
+    np.testing.assert_array_equal(read(tmp_path / "o" / "a.tif").array, read(tmp_path / "p.tif").array)

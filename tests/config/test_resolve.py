@@ -47,3 +47,9 @@ def test_a_run_goes_on_with_its_own_settings(tmp_path):
 def test_two_starting_points_or_budgets_are_refused(options, said):
     with pytest.raises(ConfigError, match=said):
         resolve_settings({}, **options)
+
+
+@pytest.mark.parametrize("changes", [[1], None, "train.batch=4", {1: 2}])
+def test_what_are_no_settings_is_said(changes):
+    with pytest.raises(ConfigError, match=r"settings are names and values, as in \{'train.batch': 4\}, got"):
+        resolve_settings(changes)

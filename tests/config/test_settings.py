@@ -1,6 +1,7 @@
 """Settings refuse what they do not know and come back from TOML unchanged."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -42,8 +43,10 @@ def test_padding_is_that_of_the_architecture_until_it_is_given():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"train.learning_rat": 1}, "unknown setting 'train.learning_rat'; known are"),
-        ({"trian.batch": 1}, "unknown setting 'trian.batch'; known are augment, model, train"),
+        ({"train.learning_rat": 1}, "unknown setting 'train.learning_rat'; did you mean train.learning_rate"),
+        ({"trian.batch": 1}, "unknown setting 'trian.batch'; did you mean train.batch"),
+        ({"batch": 1}, "unknown setting 'batch'; did you mean train.batch"),
+        ({"quux": 1}, "unknown setting 'quux'; known are augment, model, train"),
         ({"train": 1}, "unknown setting 'train'"),
         ({"train.batch": 0}, "train.batch: .*greater than 0, got 0"),
         ({"train.batch": "many"}, "train.batch: .*got 'many'"),
@@ -71,8 +74,32 @@ def test_wrong_settings_are_said_in_one_line(changes, said):
 def test_unknown_preset_and_torn_toml():
     with pytest.raises(ConfigError, match="one of paper, default, got 'papr'"):
         RunConfig.preset("papr")
-    with pytest.raises(ConfigError, match=r"my.toml is not TOML"):
+    with pytest.raises(ConfigError, match=r'my.toml, line 1: "\[train" is no TOML'):
         RunConfig.from_toml("[train", source="my.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"[train]\nbatch = 2\npatch = 32\nbatch = 4\n", r'c.toml, line 4: "batch = 4" is there a second time'),
+        (b"[train]\nbatch = 2\n[train]\npatch = 2\n", r'c.toml, line 3: "\[train\]" is there a second time'),
+        (b"[train]\nloss = 'd\xffce'\n", r"c.toml, line 2: the text is damaged \(byte 0xff is not UTF-8\)"),
+        (b"a = " + b"[" * 9000, "more than 32 lists or tables"),
+        (b"a = " + b"[" * 40 + b"]" * 40, "more than 32 lists or tables"),
+        (b".".join([b"a"] * 4000) + b" = 1", "line 1: a key or value has more than 128 points"),
+        (b"a = " + b"9" * 5000, "a number or date cannot be read"),
+        (b"#" * 300_000, "at most 0.25 MiB, and it has more"),
+        (b"train = 3", "c.toml: train: Input should be a valid dictionary.* got 3"),
+        (b"[train]\nbatch = '" + b"x" * 9000 + b"'", r"c.toml: train.batch: .*xxx\.\.\."),
+    ],
+)
+def test_a_damaged_file_of_settings_is_said_in_one_line(tmp_path, monkeypatch, text, words):
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_bytes(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        RunConfig.read(Path("c.toml"))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 def test_settings_are_frozen():

@@ -24,3 +24,8 @@ def test_the_extra_of_exports_is_named(monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(errors.MissingExtraError, match=r"pip install 'biounet\[onnx\]'"):
         errors.need(module)
+
+
+def test_a_message_can_be_printed_whatever_the_name_of_a_file():
+    for error in (errors.ImageError("zelle-\udcff.tif is torn"), errors.OutputError("zelle-\udcff.tif is torn")):
+        assert str(error) == "zelle-\\xff.tif is torn"

@@ -12,10 +12,11 @@ import tifffile
 from biounet.core.errors import DatasetError, ImageError, LabelError, ProblemsError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data import dataset as reading
-from biounet.data import find_dataset, load, split
+from biounet.data import extent, find_dataset, load, split
 from biounet.data.normalize import Normalization
 from biounet.data.training_set import load_training_set
-from biounet.io import Image, write
+from biounet.io import Image, Selection, open_lazily, write
+from biounet.io.tiff import TiffImage
 from small_sets import CELLS, IMAGE, make_set, save
 
 DATA = os.environ.get("BIOUNET_DATA")
@@ -44,6 +45,50 @@ def test_volumes_keep_their_sections_and_movies_become_frames(tmp_path):
     image, labels = dataset.load(dataset.pairs[2])
     np.testing.assert_array_equal(image, stack[None, 2])
     np.testing.assert_array_equal(labels, CELLS)
+
+
+def test_pages_are_sections_unless_the_axes_say_otherwise_and_that_is_noted(tmp_path):
+    stack, cells = np.stack([IMAGE, IMAGE + 1, IMAGE + 2]), np.stack([CELLS] * 3)
+    for name, array in (("images", stack), ("labels", cells)):
+        (tmp_path / name).mkdir()
+        tifffile.imwrite(tmp_path / name / "m.tif", array, photometric="minisblack", metadata=None)
+    volume = find_dataset(tmp_path)
+    assert volume.pairs[0].shape == (1, 3, 8, 10)
+    assert "its 3 pages are taken for sections (Z); if it is a film give --axes TYX (m.tif)" in volume.notes
+    movie = find_dataset(tmp_path, selection=Selection("TYX"))
+    assert [pair.shape for pair in movie.pairs] == [(1, 8, 10)] * 3
+    assert not any("pages" in note for note in movie.notes)
+    for number, pair in enumerate(movie.pairs):
+        image, labels = movie.load(pair)
+        np.testing.assert_array_equal(image, stack[None, number])
+        np.testing.assert_array_equal(labels, CELLS)
+
+
+def test_channels_that_come_last_are_named_and_picked(tmp_path):
+    make_set(tmp_path, [CELLS])
+    pixels = np.stack([IMAGE, IMAGE + 1], axis=-1)
+    tifffile.imwrite(tmp_path / "images" / "cell0.tif", pixels, photometric="minisblack", metadata=None)
+    both = find_dataset(tmp_path, selection=Selection("YXC"))
+    np.testing.assert_array_equal(load(both.pairs[0])[0], pixels.transpose(2, 0, 1))
+    one = find_dataset(tmp_path, selection=Selection("YXC", channel=(1,)))
+    np.testing.assert_array_equal(load(one.pairs[0])[0], pixels[None, ..., 1])
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_labels_are_those_of_the_level_or_drawn_on_its_grid(tmp_path, small):
+    pytest.importorskip("zarr", reason="the extra zarr is not installed")
+    image = np.random.default_rng(0).integers(0, 255, (300, 300)).astype(np.uint8)
+    labels = np.kron(np.arange(9).reshape(3, 3) % 5, np.ones((100, 100), int)).astype(np.uint8)
+    write(tmp_path / "images" / "a.zarr", Image(image, "YX", (0.5, 0.5)))
+    drawn = labels[::2, ::2] if small else labels
+    write(tmp_path / "labels" / ("a.tif" if small else "a.zarr"), Image(drawn, "YX"))
+    if not small:
+        write(tmp_path / "labels" / "a.zarr" / "labels" / "cells", Image(drawn, "YX"))
+    dataset = find_dataset(tmp_path, selection=Selection(level=1))
+    pixels, numbers = dataset.load(dataset.pairs[0])
+    assert pixels.shape == (1, 150, 150)
+    assert dataset.pairs[0].spacing == (1.0, 1.0)
+    np.testing.assert_array_equal(numbers, labels[::2, ::2])
 
 
 def test_an_ome_zarr_image_with_its_labels_is_a_dataset(tmp_path):
@@ -162,9 +207,32 @@ def test_large_labels_are_read_in_strips(tmp_path, monkeypatch):
         find_dataset(folder)
 
 
-def at_most(count, read, path, *, section, rows, ignore):
+def at_most(count, read, path, *, section, rows, check, **options):
+    with open_lazily(path, labels=True) as file:
+        check(file)
     assert rows[1] - rows[0] <= count
-    return read(path, section=section, rows=rows, ignore=ignore)
+    return read(path, section=section, rows=rows, **options)
+
+
+def test_what_promises_too_much_is_refused_without_a_list_of_it(tmp_path, monkeypatch):
+    folder = make_set(tmp_path, [CELLS])
+    monkeypatch.setattr(extent, "MOST_PIXELS", CELLS.size - 1)
+    with pytest.raises(ShapeError, match="too many to learn from"):
+        find_dataset(folder)
+
+
+def test_labels_of_another_size_are_not_read(tmp_path, monkeypatch):
+    folder = make_set(tmp_path, [CELLS])
+    save(folder / "labels" / "cell0.tif", np.zeros((900, 900), np.uint8))
+    read = TiffImage.read
+
+    def read_images(file, box):
+        assert file.shape != (900, 900), "the labels were read"
+        return read(file, box)
+
+    monkeypatch.setattr(TiffImage, "read", read_images)
+    with pytest.raises(ShapeError, match="save both in one size"):
+        find_dataset(folder)
 
 
 def test_labels_that_another_file_shows_to_be_wrong_are_refused(tmp_path):

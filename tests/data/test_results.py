@@ -20,6 +20,20 @@ def test_names_that_clash_are_said(tmp_path):
         name_outputs([tmp_path / "empty"], tmp_path / "out")
 
 
+def test_an_image_is_known_through_links(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a.tif").touch()
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.tif").symlink_to(tmp_path / "real" / "a.tif")
+    for image, out in ((tmp_path / "folder" / "a.tif", tmp_path / "real"), (tmp_path / "in", tmp_path / "real")):
+        with pytest.raises(OutputError, match="is an image to predict"):
+            name_outputs([image], out)
+    assert name_outputs([tmp_path / "in"], tmp_path / "out") == [
+        (tmp_path / "in" / "a.tif", tmp_path / "out" / "a.tif")
+    ]
+
+
 @pytest.mark.parametrize("name", ["labels", "masks"])
 def test_annotations_are_not_replaced(tmp_path, name):
     for folder in ("images", name):

@@ -422,9 +422,11 @@ def test_drawn_images_have_groups_too(three_images):
     ("table", "said"),
     [
         ("name,group\na,x\n", r"b\.v2 is of no group, nor are 1 others; name a group"),
-        ("file,kind\na,x\n", r"line 2: wanted are a name and a group"),
+        ("file,kind\na,x\n", r"line 1: wanted are columns name, group, got 'file, kind'"),
         ("name,group\na,x\na.png,y\n", r"line 3: a\.png is of x already"),
-        ("", r"a is of no group, nor are 2 others"),
+        ("name,group\n", r"a is of no group, nor are 2 others"),
+        ("", r"line 1: wanted are columns name, group, got none"),
+        ("name,group\na, \n", r"line 2: wanted are a name and a group"),
     ],
 )
 def test_images_of_no_group_are_named(three_images, table, said):
@@ -437,7 +439,7 @@ def test_what_tells_no_groups_is_refused(three_images):
     with pytest.raises(DatasetError, match="no such file"):
         read_groups(three_images / "none.csv")
     (three_images / "groups.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="no CSV file"):
+    with pytest.raises(ConfigError, match=r"is not UTF-8.*give a CSV file"):
         read_groups(three_images / "groups.csv")
     (three_images / "groups.txt").write_text("name,group\n")
     with pytest.raises(DatasetError, match="holds no images; give a CSV file"):
@@ -456,3 +458,31 @@ def test_files_that_change_while_they_are_read_are_not_scored(tmp_path, monkeypa
     monkeypatch.setattr("biounet.evaluation.read_case", interrupted)
     with pytest.raises(ImageError, match=f"{changed} changed while it was scored"):
         evaluate(result, truth)
+
+
+def test_what_is_read_of_result_and_truth_is_selected(tmp_path):
+    pytest.importorskip("zarr", reason="the extra zarr is not installed")
+    truth = np.kron(np.array([[0, 1], [2, 0]]), np.ones((150, 150), int)).astype(np.uint8)
+    write(tmp_path / "truth.zarr", Image(truth, "YX"))
+    write(tmp_path / "truth.zarr" / "labels" / "cells", Image(truth, "YX"))
+    small = truth[::2, ::2]
+    stack = np.stack([np.zeros_like(small), small], axis=-1)
+    tifffile.imwrite(tmp_path / "result.tif", stack, photometric="minisblack", metadata={"axes": "YXC"})
+    result, found = tmp_path / "result.tif", tmp_path / "truth.zarr" / "labels" / "cells"
+    assert evaluate(result, found, metrics=["overlap"], channel=1, level=1).scores["iou"] == 1
+    assert evaluate(result, found, metrics=["overlap"], channel=0, level=1).scores["iou"] == 0
+
+
+def test_the_fields_of_a_plate_are_scored_against_their_labels(tmp_path):
+    zarr = pytest.importorskip("zarr", reason="the extra zarr is not installed")
+    cells = np.array([[0, 1, 1], [2, 2, 0]], np.uint8)
+    root = zarr.open_group(tmp_path / "p.zarr", mode="w", zarr_format=3)
+    root.attrs["ome"] = {"version": "0.5", "plate": {"wells": [{"path": "A/1"}]}}
+    root.create_group("A/1").attrs["ome"] = {"version": "0.5", "well": {"images": [{"path": "0"}, {"path": "1"}]}}
+    for field in "01":
+        write(tmp_path / "p.zarr" / "A" / "1" / field, Image(cells, "YX"))
+        write(tmp_path / "p.zarr" / "A" / "1" / field / "labels" / "cells", Image(cells, "YX"))
+        write(tmp_path / "out" / f"p_A_1_{field}.tif", Image(cells, "YX"))
+    scores = evaluate(tmp_path / "out", tmp_path / "p.zarr", metrics=["overlap"])
+    assert scores.scores["iou"] == 1
+    assert len(scores.images) == 2

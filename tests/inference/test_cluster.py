@@ -68,7 +68,7 @@ def test_workers_keep_the_confidence_of_objects(place, workers, tmp_path):
     for out, options in (("one.zarr", {}), ("many.zarr", {"run": workers}), ("many.tif", {"run": workers})):
         options |= {"tile": 32, "confidence": True}
         predict_files(tmp_path / "model.safetensors", [place / "in.zarr"], tmp_path / out, **options)
-        kept += KeptSums.of_labels(tmp_path / out).of(1)
+        kept += KeptSums(tmp_path / out).of(1)
     assert len(kept[0].labels) > 1
     for sums in kept[1:]:
         np.testing.assert_array_equal(sums.labels, kept[0].labels)

@@ -25,7 +25,7 @@ def test_sums_of_regions_are_those_of_the_image(labels, cut, random):
 
 
 def test_sums_are_whole_or_not_there(tmp_path):
-    kept = KeptSums.of_labels(tmp_path / "a.tif")
+    kept = KeptSums(tmp_path / "a.tif")
     assert kept.of(1) is None
     kept.keep(0, ForegroundSums(np.array([2, 2**40]), np.array([0.25, 9.0])))
     kept.keep(1, ForegroundSums(np.array([1, 2]), np.array([3.0, 0.5])))
@@ -33,7 +33,7 @@ def test_sums_are_whole_or_not_there(tmp_path):
     (volume,) = kept.of(1, sections=2)
     assert volume.at(np.array([2, 1])).tolist() == [0.75, 3.0]
     assert kept.of(3) is None
-    assert KeptSums.of_labels(tmp_path / "b.tif").of(1) is None
+    assert KeptSums(tmp_path / "b.tif").of(1) is None
     kept.forget()
     assert list(tmp_path.iterdir()) == []
     kept.forget()
@@ -42,4 +42,4 @@ def test_sums_are_whole_or_not_there(tmp_path):
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / ".a.tif.confidence").write_text("")
     with pytest.raises(OutputError, match=r"\.a\.tif\.confidence"):
-        KeptSums.of_labels(tmp_path / "a.tif").keep(0, ForegroundSums(np.array([1]), np.array([1.0])))
+        KeptSums(tmp_path / "a.tif").keep(0, ForegroundSums(np.array([1]), np.array([1.0])))

@@ -134,7 +134,7 @@ def test_what_was_made_otherwise_is_not_added_to(place, tmp_path):
     with pytest.raises(OutputError, match=r"begun with tta False, this run has True.*--overwrite"):
         run(place, out, resume=True, tta=True)
     (out / RECORD).write_text("{")
-    with pytest.raises(OutputError, match="is torn"):
+    with pytest.raises(OutputError, match=r"the text is torn.*--overwrite"):
         run(place, out, resume=True)
 
 

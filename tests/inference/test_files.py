@@ -11,7 +11,16 @@ from scipy.ndimage import uniform_filter1d
 
 from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
-from biounet.core.errors import ConfigError, ImageError, MemoryBudgetError, ModelFileError, OutputError, ShapeError
+from biounet.core.errors import (
+    BatchError,
+    ConfigError,
+    ImageError,
+    MemoryBudgetError,
+    ModelFileError,
+    OutputError,
+    ShapeError,
+)
+from biounet.core.memory import resident_bytes
 from biounet.data.normalize import Normalization
 from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
@@ -346,3 +355,16 @@ def test_what_cannot_be_linked_is_said(folder, tmp_path):
         load_model(folder / "classes.safetensors").segment(noise(3, 40, 50), link=True)
     with pytest.raises(ShapeError, match="no sections to link"):
         load_model(folder / "objects.safetensors").segment(noise(40, 50), link=True)
+
+
+def test_what_must_be_decoded_at_once_counts_and_is_refused_by_name(folder, tmp_path):
+    large, small, said = tmp_path / "large.tif", tmp_path / "small.tif", []
+    tifffile.imwrite(large, np.zeros((16000, 20000), np.uint8), compression="zlib", rowsperstrip=16000)
+    tifffile.imwrite(small, noise(64, 64))
+    memory = resident_bytes() + 250 * 2**20  # for tiles, but not for the 305 MiB of the strip
+    with pytest.raises(BatchError, match=r"large\.tif: a part of it .* give --memory \dGiB, or save it"):
+        predict(folder, "classes", large, small, out=tmp_path / "out", memory=memory, report=said.append)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["small.tif"]
+    with pytest.raises(ImageError, match=r"large\.tif"):
+        predict(folder, "classes", large, out=tmp_path / "alone.zarr", memory=memory)
+    assert not (tmp_path / "alone.zarr").exists()

@@ -5,7 +5,7 @@ import pytest
 
 import biounet
 from biounet.config import ModelConfig
-from biounet.core.errors import ImageError, ShapeError
+from biounet.core.errors import ConfigError, ImageError, ModelFileError, ShapeError
 from biounet.data.normalize import Normalization
 from biounet.inference.network_input import NetworkInput
 from biounet.io import Image, write
@@ -123,3 +123,17 @@ def test_a_model_of_several_networks_says_so(tmp_path):
 def test_an_array_that_holds_no_real_numbers_is_refused(dtype):
     with pytest.raises(ImageError, match="an image of real numbers is wanted, got an array of"):
         NetworkInput.of(np.zeros((20, 24)).astype(dtype), ModelConfig())
+
+
+@pytest.mark.parametrize("tile", [1.5, 0, -3, "64", True, [64], (64, 64, 64), (64, 0)])
+def test_a_tile_is_a_whole_number_of_pixels(tmp_path, tile):
+    model = model_of(tmp_path)
+    for use in (model.predict, model.segment):
+        with pytest.raises(ConfigError, match="tile must be a whole number of pixels, at least 1, or 2 of them, got"):
+            use(np.zeros((20, 20), np.uint8), tile=tile)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"model", "", ["model"]])
+def test_what_is_no_path_is_no_model(path):
+    with pytest.raises(ModelFileError, match="the path of a model file or of a run is wanted, got"):
+        biounet.load_model(path)

@@ -110,3 +110,40 @@ def test_all_samples_are_read_or_refused():
             zip(ENTRIES[name]["axes"].replace("λ", "C").replace("Λ", "C"), ENTRIES[name]["shape"], strict=True)
         )
         assert dict(zip(image.axes, image.array.shape, strict=True)) == shape
+
+
+SEVERAL = {
+    "metaxpress/9987_Plate_3434": "TimePoint_1/ZStep_*/*_w1.TIF",
+    "metaxpress/metamorph_nd": "sample_3ch_2pos_mixed-z_w2Conf561_s1.stk",
+    "ome-tiff/multifile": "multifile.companion.ome",
+    "tiff-sequence": "*.tif",
+}
+"""Folder of files that belong together -> those that are the image; several are its sections."""
+needs_samples = pytest.mark.skipif(not ENTRIES, reason="BIOUNET_DATA is not set")
+
+
+@needs_samples
+@pytest.mark.parametrize("name", SEVERAL)
+def test_files_that_belong_together_are_those_of_the_library(name):
+    (entry,) = [e for e in json.loads((FOLDER / "expected.json").read_text())["entries"] if e["file"] == name]
+    axes = "ZYX" if name.endswith("_nd") else None  # ImageJ calls these pages channels
+    paths, labels = sorted((FOLDER / name).glob(SEVERAL[name])), name == "tiff-sequence"  # which has a palette
+    images = [read(path, axes=axes, labels=labels) for path in paths]
+    array = np.stack([image.array for image in images]) if len(images) > 1 else images[0].array
+    assert list(array.shape) == entry["in_order_tczyx"]["shape"]
+    assert hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() == entry["in_order_tczyx"]["sha256"]
+    sizes = entry["spacing_um"]
+    assert images[0].spacing == (pytest.approx((sizes["y"], sizes["x"])) if sizes else None)
+
+
+@needs_samples
+def test_the_files_that_an_image_lacks_are_named():
+    with pytest.raises(ImageError, match=r"9 of 12 planes are missing, since .*w1confCy5.* cannot be found"):
+        read(next((FOLDER / "ome-tiff" / "visiview").glob("*.tif")))
+
+
+@needs_samples
+@pytest.mark.parametrize("name", ["seq-1c-12b-miniswhite-47c39b31.tiff", "seq-1c-4b-miniswhite-fb92dcae.tiff"])
+def test_white_is_the_highest_value_of_the_bits_that_a_pixel_has(name):
+    stored, shown = (read(FOLDER / "tiff" / name, labels=labels).array for labels in (True, False))
+    assert np.array_equal(shown, (4095 if "12b" in name else 15) - stored)

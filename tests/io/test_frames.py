@@ -88,3 +88,26 @@ def test_statistics_of_the_training_set_stay():
     (frame,) = divide((4, 5), "YX")
     fixed = Normalization(offset=(1.0,), scale=(2.0,))
     assert measure(frame, fixed) is fixed
+
+
+def test_ten_million_frames_are_no_list():
+    nothing = np.broadcast_to(np.zeros((), np.uint8), (10**7, 3, 4, 5))
+    frames = frames_of(ArrayImage(Image(nothing, "TZYX")), dims=2, channels=1, name="movie.tif")
+    assert len(frames) == 3 * 10**7
+    assert frames[-1].position == (("T", 10**7 - 1), ("Z", 2))
+    assert [frame.position[1] for frame in frames[4:6]] == [("Z", 1), ("Z", 2)]
+    with pytest.raises(IndexError):
+        frames[3 * 10**7]
+
+
+@pytest.mark.parametrize("shape", [(3, 90, 70), (40, 50)])
+@pytest.mark.parametrize("strip_bytes", [1, 100, 10**6])
+def test_statistics_do_not_depend_on_what_is_read_at_a_time(monkeypatch, shape, strip_bytes):
+    monkeypatch.setattr("biounet.data.normalize.SAMPLES", 500)
+    monkeypatch.setattr(sampling_step, "__kwdefaults__", {"most": 500})
+    pixels = np.random.default_rng(0).integers(0, 2**16, shape).astype(np.uint16)
+    (frame,) = frames_of(ArrayImage(Image(pixels, "ZYX"[-len(shape) :])), dims=len(shape), channels=1, name="a.tif")
+    step = sampling_step(shape)
+    assert step > 1
+    wanted = Normalization().measured(pixels[np.newaxis][(slice(None), *(slice(None, None, step),) * len(shape))])
+    assert measure(frame, Normalization(), strip_bytes=strip_bytes) == wanted

@@ -1,11 +1,13 @@
 """OME-Zarr 0.4 and 0.5: metadata, regions, labels, levels, broken chunks, runs that go on."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +37,13 @@ def files(path):
 
 
 # Metadata
+
+
+def image(*, axes=("y", "x"), scale=(1, 1)):
+    """Attributes of an image, as version 0.5 has them."""
+    transformations = [{"type": "scale", "scale": scale}]
+    datasets = [{"path": "0", "coordinateTransformations": transformations}]
+    return {"ome": {"version": "0.5", "multiscales": [{"axes": list(axes), "datasets": datasets}]}}
 
 
 def test_metadata_of_version_0_5_as_the_specification_has_it():
@@ -389,13 +398,75 @@ def test_nan_is_found_in_the_region_that_holds_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["{", '{"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"multiscales": [{}]}}}']
+    ("attributes", "words"),
+    [
+        ({}, r"cannot tell what its axes \?\? are"),
+        ({"ome": None}, r"cannot tell what its axes \?\? are"),
+        ({"ome": [1]}, "ome: .* got \\[1\\]"),
+        ({"ome": {"multiscales": []}}, r"cannot tell what its axes \?\? are"),
+        ({"ome": {"multiscales": 5}}, "ome.multiscales: .* got 5"),
+        ({"ome": {"multiscales": [{}]}}, "ome.multiscales.0.datasets is missing"),
+        ({"ome": {"multiscales": [{"datasets": []}]}}, "ome.multiscales.0.datasets: .*at least 1"),
+        ({"ome": {"multiscales": [{"datasets": [{"path": None}]}]}}, "datasets.0.path: .* got None"),
+        ({"ome": {"multiscales": [{"datasets": [{"path": "../b.zarr/0"}]}]}}, "'../b.zarr/0' is no path inside"),
+        ({"ome": {"multiscales": [{"datasets": [{"path": "/0"}]}]}}, "'/0' is no path inside"),
+        ({"ome": {"multiscales": [{"datasets": [{"path": "9"}]}]}}, "there is no array 9"),
+        ({"ome": {"multiscales": [{"axes": [{"name": 3}], "datasets": [{"path": "0"}]}]}}, "axes.0.name: .* got 3"),
+        (image(axes=["y", "x"], scale=[1]), "there are 2 axes, and a scale of 1 numbers"),
+        (image(axes=["y", "x"], scale="large"), "sca.*: .* got 'large'"),
+        (image(axes=["y", "x", "z"], scale=[1, 1, 1]), "cannot tell what its axes .* give --axes"),
+        (image(axes=["y", "y"], scale=[1, 1]), "cannot tell what its axes .* give --axes"),
+        (image() | {"biounet": None}, "a table of names and values is wanted, got None"),
+        (image() | {"biounet": {"complete": "perhaps", "labels": False}}, "complete: .* got 'perhaps'"),
+    ],
 )
-def test_broken_metadata_are_said(tmp_path, content):
-    (tmp_path / "a.zarr").mkdir()
-    (tmp_path / "a.zarr" / "zarr.json").write_text(content)
-    with pytest.raises(ImageError, match=r"a\.zarr cannot be read as OME-Zarr"):
+def test_damaged_metadata_are_said(tmp_path, attributes, words):
+    group = zarr.create_group(tmp_path / "a.zarr")
+    group.create_array("0", data=numbered((4, 5)))
+    group.attrs.update(attributes)
+    with pytest.raises(ImageError, match=words) as caught:
         read(tmp_path / "a.zarr")
+    assert "\n" not in str(caught.value)
+    assert "a.zarr" in str(caught.value)
+    with pytest.raises(OutputError, match=r"a\.zarr"):
+        create(tmp_path / "a.zarr", shape=(4, 5), dtype="uint16", axes="YX", resume=True)
+
+
+@pytest.mark.parametrize("size", [0, -1, float("nan"), float("inf"), 1e308])
+def test_a_scale_that_is_no_size_is_no_pixel_size(tmp_path, size):
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=2)
+    group.create_array("0", data=numbered((4, 5)))
+    axes = [{"name": name, "unit": "meter"} for name in "yx"]
+    group.attrs.update(image(axes=axes, scale=[size, 1])["ome"])
+    assert read(tmp_path / "a.zarr").spacing is None
+
+
+@pytest.mark.parametrize("content", ["{", "null", "[1]", "[" * 100_000, "\xff", '{"zarr_format": 3}', None])
+def test_metadata_that_are_no_json_are_said(tmp_path, content):
+    (tmp_path / "a.zarr").mkdir()
+    if content is not None:
+        (tmp_path / "a.zarr" / "zarr.json").write_bytes(content.encode("latin-1"))
+    for use in (read, partial(create, shape=(4, 5), dtype="uint16", axes="YX", resume=True)):
+        with pytest.raises((ImageError, OutputError), match=r"a\.zarr") as caught:
+            use(tmp_path / "a.zarr")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("chunks", [[0, 5], [-3, 5], [5], "x", None])
+def test_chunks_of_nothing_are_said(tmp_path, chunks):
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=2)
+    group.create_array("0", data=numbered((4, 5)))
+    group.attrs.update(image()["ome"])
+    told = json.loads((tmp_path / "a.zarr/0/.zarray").read_text())
+    (tmp_path / "a.zarr/0/.zarray").write_text(json.dumps(told | {"chunks": chunks}))
+    with pytest.raises(ImageError, match=r"a\.zarr"):
+        read(tmp_path / "a.zarr")
+
+
+def test_an_array_without_a_group_is_not_resumed(tmp_path):
+    zarr.create_array(tmp_path / "a.zarr", data=numbered((4, 5)))
+    with pytest.raises(OutputError, match="is no OME-Zarr image that was begun; give another name"):
+        create(tmp_path / "a.zarr", shape=(4, 5), dtype="uint16", axes="YX", resume=True)
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
@@ -432,3 +503,65 @@ def test_a_store_of_another_program_is_not_resumed(tmp_path):
     with pytest.raises(OutputError, match="was not written by biounet, so it cannot be resumed; give another name"):
         create(path, shape=(20, 30), dtype="uint16", axes="YX", resume=True)
     assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+
+
+# Replacing
+
+
+def replace_by(path, value, **options):
+    """Begin an image that replaces another, and write its pixels."""
+    output = ome_zarr.create(path, shape=(40, 30), dtype="uint8", axes="YX", chunks=(16, 16), **options)
+    with output:
+        output.write(Box((0, 0), (40, 30)), np.full((40, 30), value, np.uint8))
+
+
+def test_an_old_image_stays_until_the_new_one_is_complete_and_a_stopped_one_goes_on(tmp_path):
+    path, box = tmp_path / "a.zarr", Box((0, 0), (16, 16))
+    replace_by(path, 1)
+    output = ome_zarr.create(path, shape=(40, 30), dtype="uint8", axes="YX", chunks=(16, 16), overwrite=True)
+    ome_zarr.attach(path).write(box, np.full((16, 16), 2, np.uint8))
+    output.__exit__(KeyError)
+    assert output.path != path
+    assert read(path).array.max() == 1
+    with ome_zarr.create(path, shape=(40, 30), dtype="uint8", axes="YX", chunks=(16, 16), resume=True) as output:
+        assert output.holds(box)
+        assert not output.holds(Box((16, 0), (32, 16)))
+        output.write(Box((16, 0), (40, 30)), np.full((24, 30), 3, np.uint8))
+        output.write(Box((0, 16), (16, 30)), np.full((16, 14), 3, np.uint8))
+    assert sorted(np.unique(read(path).array)) == [2, 3]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_an_image_that_was_to_replace_another_is_begun_again(tmp_path):
+    path = tmp_path / "a.zarr"
+    replace_by(path, 1)
+    ome_zarr.create(path, shape=(40, 30), dtype="uint8", axes="YX", chunks=(16, 16), overwrite=True)
+    replace_by(path, 2, overwrite=True)
+    assert read(path).array.min() == 2
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.zarr"]
+
+
+@pytest.mark.parametrize("what", ["notes.txt", "labels", "a folder", "a link", "of another program"])
+def test_what_is_not_of_biounet_alone_is_not_replaced(tmp_path, what):
+    path = tmp_path / "a.zarr"
+    replace_by(path, 1)
+    if what == "notes.txt":
+        (path / what).write_text("two years of work")
+    elif what == "labels":
+        write(path / "labels" / "cells", Image(numbered((40, 30), "uint8"), "YX"))
+    elif what == "a link":
+        path.rename(tmp_path / "b.zarr")
+        path.symlink_to("b.zarr")
+    else:
+        group = zarr.open_group(path)
+        group.attrs.clear()
+        if what == "a folder":
+            (path / "zarr.json").unlink()
+    before = {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()}
+    for begin_again in (
+        replace_by,
+        lambda path, value, **options: write(path, Image(numbered((4, 5)), "YX"), **options),
+    ):
+        with pytest.raises(OutputError, match=r"holds notes|holds labels|did not write|is a link"):
+            begin_again(path, 2, overwrite=True)
+    assert {entry: entry.read_bytes() for entry in tmp_path.rglob("*") if entry.is_file()} == before

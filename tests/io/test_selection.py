@@ -55,6 +55,12 @@ def test_numbers_below_zero_are_refused(wrong):
         Selection(**wrong)
 
 
+@pytest.mark.parametrize("axes", ["ABYX", "", "T0YX", "2YX"])
+def test_axes_are_letters_with_sizes(axes):
+    with pytest.raises(ConfigError, match="axes are letters of TCZYX"):
+        Selection(axes)
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [({"series": 1}, "there is no series 1; leave out --series"), ({"level": 2}, "no level 2; leave out --level")],

@@ -67,3 +67,50 @@ def test_a_plain_file_has_one_image_of_one_size(tmp_path):
         read(path, series=1)
     with pytest.raises(ImageError, match="one size of its image, no level 1"):
         read(path, level=1)
+
+
+PAGES = np.random.default_rng(1).integers(0, 255, (10, 20, 30)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("T2ZYX", (2, 5, 20, 30)), ("TZ2YX", (5, 2, 20, 30)), ("t2z5yx", (2, 5, 20, 30))]
+)
+def test_pages_are_divided_by_the_sizes_of_axes(tmp_path, axes, shape):
+    tifffile.imwrite(tmp_path / "a.tif", PAGES, photometric="minisblack", metadata=None)
+    found = read(tmp_path / "a.tif", axes=axes)
+    assert found.axes == "TZYX"
+    assert np.array_equal(found.array, PAGES.reshape(shape))
+
+
+def test_pages_without_sizes_are_along_the_first_axis_and_it_is_said(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", PAGES, photometric="minisblack", metadata=None)
+    found = read(tmp_path / "a.tif", axes="TZYX")
+    assert (found.axes, found.array.shape) == ("TYX", PAGES.shape)
+    [note] = said_of(tmp_path / "a.tif", axes="TZYX")
+    assert (
+        note
+        == "its 10 pages are all taken for T; if there are several Z, say how many of the others, as in --axes T2ZYX"
+    )
+
+
+@pytest.mark.parametrize("axes", ["T3ZYX", "T2Z4YX"])
+def test_sizes_that_do_not_divide_the_pages_are_refused(tmp_path, axes):
+    tifffile.imwrite(tmp_path / "a.tif", PAGES, photometric="minisblack", metadata=None)
+    with pytest.raises(ImageError, match=f"10 pages do not divide into --axes {axes}"):
+        read(tmp_path / "a.tif", axes=axes)
+
+
+def test_the_pages_of_a_plain_stack_are_told(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", PAGES, photometric="minisblack", metadata=None)
+    assert said_of(tmp_path / "a.tif") == ("its 10 pages are taken for sections (Z); if it is a film give --axes TYX",)
+    assert said_of(tmp_path / "a.tif", axes="ZYX") == ()
+
+
+def test_what_is_converted_is_told(tmp_path):
+    tifffile.imwrite(tmp_path / "white.tif", PAGES[0], photometric="miniswhite")
+    tifffile.imwrite(tmp_path / "side.tif", PAGES[0], photometric="minisblack", extratags=[(274, 3, 1, 6, True)])
+    colours = np.zeros((3, 256), np.uint16)
+    tifffile.imwrite(tmp_path / "palette.tif", PAGES[0], photometric="palette", colormap=colours)
+    assert "WhiteIsZero" in said_of(tmp_path / "white.tif")[0]
+    assert "Orientation" in said_of(tmp_path / "side.tif")[0]
+    assert "palette" in said_of(tmp_path / "palette.tif")[0]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from architectures import CONVOLUTIONS, FAMILY, KINDS, UNPADDED, WIDTHS, make, reach, settings_of
-from biounet.config import ModelConfig, RunConfig
+from biounet.config import ARCHITECTURES, ModelConfig, RunConfig
 from biounet.core.errors import ConfigError
 from biounet.models import MODELS, build, geometry_of
 
@@ -16,6 +16,10 @@ TRACED += [((name, "same", 2), {"pooling": ((1, 2), (2, 1))}) for name in FAMILY
 
 def noise(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_settings_know_every_architecture():
+    assert tuple(MODELS) == ARCHITECTURES
 
 
 @pytest.mark.parametrize("name", FAMILY)

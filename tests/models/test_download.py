@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import pickle
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -282,3 +283,10 @@ def test_the_command_takes_a_file(server, tmp_path, monkeypatch, command):
     status, _, said = command("download", "vgg11", "--from", tmp_path / "none.pth", "--out", tmp_path / "other")
     assert status == 2
     assert "none.pth cannot be read" in said
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes among files")
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "mine.pth")
+    with pytest.raises(DownloadError, match=r"mine\.pth: it is a named pipe, which is no file"):
+        download("vgg16", tmp_path, origin=str(tmp_path / "mine.pth"))

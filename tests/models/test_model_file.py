@@ -153,11 +153,27 @@ def test_a_newer_format_asks_to_upgrade(tmp_path):
 def test_a_header_that_makes_no_sense_is_said(tmp_path):
     path = save(tmp_path / "m.safetensors")
     change_header(path, surprise=1)
-    refused(path, "cannot be read")
-    save_file({"weight": torch.zeros(3)}, path, metadata={"biounet": "{"})
-    refused(path, "cannot be read")
-    save_file({"weight": torch.zeros(3)}, path, metadata={"biounet": "[]"})
-    refused(path, "cannot be read")
+    refused(path, "entry 'biounet' of its header: surprise is unknown; copy or train it again")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it is empty"),
+        ("{", "line 1: the text is torn"),
+        ("[]", "a table of names and values is wanted, got \\[\\]"),
+        ("[" * 100_000, "more than 32 lists"),
+        ('{"a":' * 500 + "1" + "}" * 500, "more than 32 lists"),
+        ('{"format": 1, "format": 2}', "'format' is there twice"),
+        ('{"format": "new"}', "format: Input should be a valid integer.* got 'new'"),
+        ('{"format": 1}', "model is missing"),
+        ('{"format": ' + "9" * 5000 + "}", "a number has thousands of digits"),
+    ],
+)
+def test_a_damaged_entry_is_said(tmp_path, text, words):
+    path = tmp_path / "m.safetensors"
+    save_file({"weight": torch.zeros(3)}, path, metadata={"biounet": text})
+    refused(path, words)
 
 
 def test_weights_that_do_not_fit_are_said(tmp_path):

@@ -31,14 +31,14 @@ def test_pictures_have_objects_where_there_are_rules_else_classes():
     item = AnnotatedImage("a", np.where(cells > 0, 9.0, -9.0).astype(np.float32)[None], cells, np.minimum(cells, 1))
     numbered = Validation([item], **CPU, rules=ObjectRules())
     result = validate(numbered)
-    (picture,) = pictures_of(numbered, result)
-    assert picture.objects
+    (picture,) = pictures_of(numbered, result, 2)
+    assert picture.kind == "objects"
     assert picture.truth is item.labels
-    assert picture.labels is result.objects[0]
+    assert picture.result is result.objects[0]
     sentence = found_with(result.per_image, ObjectRules(seed=0.6))
     assert sentence.startswith("2 of 2 found, with foreground 0.5, seed 0.6, least")
-    assert list(pictures_of(numbered, result.without_arrays())) == []
+    assert list(pictures_of(numbered, result.without_arrays(), 2)) == []
     classes = Validation([item], **CPU)
-    (picture,) = pictures_of(classes, validate(classes))
-    assert not picture.objects
+    (picture,) = pictures_of(classes, validate(classes), 2)
+    assert picture.kind == "classes"
     assert picture.truth is item.target

@@ -210,6 +210,11 @@ def test_thick_slices_are_pooled_later():
     assert config.train.patch_z < config.train.patch
 
 
+def test_a_given_depth_has_as_many_poolings():
+    config, _ = choose_settings(VOLUMES.updated({"model.depth": 2}), STACK)
+    assert config.model.pooling == ((1, 2, 2), (1, 2, 2))
+
+
 def test_cubes_are_pooled_evenly_in_patches_of_the_promised_size():
     config, reasons = choose_settings(VOLUMES, replace(STACK, spacing=None, median=(256, 256, 256)))
     assert config.model.pooling is None
@@ -234,3 +239,12 @@ def test_walls_between_cells_count_as_gaps_where_labels_are_classes():
     assert (found.objects, found.touching) == (0, 1.0)
     whole = Fingerprint.of(TrainingSet([objects(np.ones((20, 20), np.int32))], [], "classes", ()))
     assert whole.touching == 0.0
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_thick_slices_are_pooled_at_a_depth_that_was_given(depth):
+    config, reasons = choose_settings(VOLUMES.updated({"model.depth": depth}), STACK)
+    assert len(config.model.pooling or ()) in (0, depth)
+    assert config.model.depth == depth
+    assert "model.depth" not in reasons
+    choose_settings(VOLUMES.updated({"model.depth": depth}), replace(STACK, median=(2, 8, 8)))

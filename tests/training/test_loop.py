@@ -1,18 +1,20 @@
 """Tests of the training loop: it learns, resumes to the same bytes, keeps the best network, and stops cleanly."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
+from safetensors.torch import save_file
 
 from biounet.config import RunConfig, TrainConfig
 from biounet.core.errors import ImageError, TrainingError
 from biounet.data.patches import PatchSampler
 from biounet.models.model_file import load_network, read_card
 from biounet.training import loop as train
-from biounet.training.checkpoint import load_state, save_state
+from biounet.training.checkpoint import load_state
 from biounet.training.loop import Intervals
 from biounet.training.step import State, train_step
 from biounet.training.time_budget import Plan, TimeToFinalise, plan
@@ -259,8 +261,9 @@ def test_the_schedule_begins_with_the_first_step_also_of_a_run_that_was_resumed(
 def test_a_run_whose_schedule_began_with_its_minutes_goes_on_so(on_a_clock, tmp_path):
     """Old checkpoints lack the time before the first step."""
     on_a_clock(minutes=5, step=1.0, gone=60.0, stop=100)
-    tensors, facts = load_state(tmp_path / "run" / "last")
-    save_state(tmp_path / "run" / "last", 100, tensors, {key: facts[key] for key in facts if key != "gone"})
+    tensors, progress = load_state(tmp_path / "run" / "last")
+    file = tmp_path / "run" / "last" / "step-00000100.safetensors"
+    save_file(tensors, file, metadata={"run": json.dumps(progress.model_dump(exclude={"gone"}))})
     resumed, _ = on_a_clock(minutes=5, step=1.0, resume=True)
     assert resumed[0].progress == pytest.approx(161 / 300)
 

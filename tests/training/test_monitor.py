@@ -13,7 +13,7 @@ from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
 from biounet.data.training_set import TrainingSet
 from biounet.models.model_file import read_card
-from biounet.report.run_report import labelled_pixels, report
+from biounet.report.run_report import RunReport, labelled_pixels
 from biounet.training import loop as train
 from biounet.training.distributed import make_fabric
 from biounet.training.monitor import PrintingMonitor, tell_new
@@ -53,7 +53,7 @@ def follow(said):
     """Follow a run with a page; return why it was stopped."""
 
     def call(run, *, resume=False, again="", **options):
-        return follow_run(run, PrintingMonitor(again, said.append), resume=resume, write_report=report, **options)
+        return follow_run(run, PrintingMonitor(again, said.append), resume=resume, write_report=RunReport(), **options)
 
     return call
 
@@ -70,7 +70,9 @@ def test_held_out_images_without_a_label_keep_the_last_network_and_that_is_said_
     notes = [number for number, line in enumerate(said) if "labelled" in line or "No pixel" in line]
     assert notes == [0]
     assert "no pixel of the held-out images is labelled" in said[0]
-    assert "best score" not in (experiment.folder / "report.html").read_text()
+    page = (experiment.folder / "report.html").read_text()
+    assert "best score" not in page
+    assert "No pixel is labelled on 1 image never trained on" in page
 
 
 def test_minutes_that_hold_few_steps_are_told_at_the_end(experiment, follow, said):
@@ -121,7 +123,8 @@ def test_the_page_of_a_run_that_fails_says_why_and_that_of_one_that_goes_on_does
     assert "Go on with <code>the same --resume</code>" in page.read_text()
     monkeypatch.undo()
     assert follow(experiment, resume=True) == ""
-    assert "state finished" in page.read_text()
+    assert "state training" not in page.read_text()
+    assert "Stopped on" not in page.read_text()
 
 
 def test_a_run_that_does_not_begin_leaves_the_page_of_another(experiment, follow):
@@ -170,7 +173,9 @@ def test_a_monitor_that_asks_for_it_stops_the_run_between_two_steps(experiment, 
             assert is_main_process
             yield lambda share, text: shown.append((share, text)) or "the window was closed" * (share > 0.5)
 
-    assert follow_run(experiment, Window("the button", said.append), write_report=report) == "the window was closed"
+    assert (
+        follow_run(experiment, Window("the button", said.append), write_report=RunReport()) == "the window was closed"
+    )
     assert [share for share, _ in shown] == [0.25, 0.5, 0.75]
     assert shown[-1][1].startswith("step 3 loss ")
     assert (experiment.folder / "last" / "step-00000003.safetensors").exists()

@@ -217,7 +217,7 @@ def test_a_second_run_into_the_same_folder_is_refused(tmp_path):
     first = experiment(tmp_path / "run", **{"train.steps": 5}).run()
     next(first)
     for resume in (False, True):
-        with pytest.raises(TrainingError, match="another training runs"):
+        with pytest.raises(OutputError, match="is being written by process"):
             next(experiment(tmp_path / "run", **{"train.steps": 5}).run(resume=resume))
     first.close()
     assert len(list(experiment(tmp_path / "run", **{"train.steps": 5}).run(resume=True))) == 4

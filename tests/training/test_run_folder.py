@@ -71,7 +71,7 @@ def test_a_torn_file_of_hashes_is_an_error_of_one_line(tmp_path):
     begin_folder(tmp_path, RunConfig(), {}, {})
     check_folder(tmp_path, RunConfig(), {}, resume=True)
     (tmp_path / "last" / "data.json").write_text("{torn")
-    with pytest.raises(TrainingError, match=r"data\.json is torn .* use another --out"):
+    with pytest.raises(TrainingError, match=r"data\.json, line 1: the text is torn .* another --out"):
         check_folder(tmp_path, RunConfig(), {}, resume=True)
 
 

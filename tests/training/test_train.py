@@ -1,5 +1,7 @@
 """`biounet.train`: what the command does, from Python."""
 
+from contextlib import contextmanager
+
 import pytest
 
 import biounet
@@ -81,3 +83,42 @@ def test_a_run_that_its_monitor_stops_leaves_a_model_and_goes_on(dataset, tmp_pa
     assert biounet.load_model(tmp_path / "run").path == tmp_path / "run"
     biounet.train(dataset, tmp_path / "run", device="cpu", resume=True)
     assert biounet.load_model(tmp_path / "run").card.training["step"] == 2
+
+
+@pytest.mark.parametrize(("out", "said"), [("", "the path of a folder"), (".", "no name of its own"), ("old", "empty")])
+def test_a_folder_that_cannot_take_the_run_is_refused_before_images_are_read(tmp_path, monkeypatch, out, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "log.csv").touch()
+    with pytest.raises(OutputError, match=said):
+        biounet.train("nothing", out, steps=1, device="cpu")
+
+
+def test_a_disk_that_is_full_when_the_report_is_written_is_said_once(dataset, tmp_path, monkeypatch, capfd):
+    """Neither the page nor, as the run ends, the state can be written: only the first error is told."""
+
+    def full(*args, **options):
+        monkeypatch.setattr("biounet.training.step.save_state", full)
+        raise OutputError("report.html could not be written: the disk is full; free some room and run again")
+
+    monkeypatch.setattr("biounet.report.run_report.report", full)
+    with pytest.raises(OutputError, match=r"report\.html could not be written: the disk is full"):
+        biounet.train(dataset, tmp_path / "run", steps=2, settings=TINY, device="cpu")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_state_that_cannot_be_written_when_a_run_is_stopped_is_said(dataset, tmp_path, monkeypatch):
+    class Stops(PrintingMonitor):
+        @contextmanager
+        def watch(self, *, is_main_process):
+            def stop(share, text):
+                monkeypatch.setattr("biounet.training.step.save_state", full)
+                return "somebody has stopped it"
+
+            yield stop
+
+    def full(*args, **options):
+        raise OutputError("step-00000001.safetensors could not be written: the disk is full")
+
+    with pytest.raises(OutputError, match="the disk is full"):
+        biounet.train(dataset, tmp_path / "run", steps=3, settings=TINY, device="cpu", monitor=Stops("again"))

@@ -2,25 +2,51 @@
 
 import os
 import sys
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from biounet.cli.assignments import assignments, given
+import biounet
+from biounet.cli.analysis import evaluate, measure
+from biounet.cli.convert import convert
 from biounet.cli.download import download
 from biounet.cli.export import export
 from biounet.cli.models import models
-from biounet.core.errors import BiounetError, ConfigError, ProblemsError
+from biounet.cli.options import (
+    Also,
+    Axes,
+    Channel,
+    Classes,
+    DatasetPath,
+    Device,
+    From,
+    IgnoreValue,
+    ImagesPath,
+    LabelsPath,
+    Level,
+    Minutes,
+    Objects,
+    Overwrite,
+    Preset,
+    Seed,
+    Series,
+    channel_numbers,
+)
+from biounet.cli.serve import serve
+from biounet.cli.verbosity import with_verbosity
+from biounet.core.errors import BiounetError, ConfigError, ImageError, ProblemsError
+from biounet.core.places import check_working_folder, explained
 
 __all__ = ["app", "main"]
 
 # Heavy libraries are imported inside the commands, so that `biounet --help` answers at once.
 app = typer.Typer(
     name="biounet",
-    help="U-Net for microscopy: train on a few annotated images, predict images of any size, score as the field does.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -28,24 +54,25 @@ app = typer.Typer(
 STOPPED = 130
 """Status of a command that Ctrl-C has ended."""
 
-From = Annotated[
-    str | None, typer.Option("--from", metavar="MODEL", help="Begin with a run, model file or shipped model.")
-]
-Also = Annotated[Path | None, typer.Option(metavar="DATASET", help="Learn from these images as well.")]
-Minutes = Annotated[float | None, typer.Option(help="Wall-clock budget; 20 if nothing is said.")]
-Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-DatasetPath = Annotated[Path | None, typer.Argument(help="Folder of images and labels.")]
-ImagesPath = Annotated[Path | None, typer.Option(help="Folder of images, in place of a dataset.")]
-LabelsPath = Annotated[Path | None, typer.Option(help="Folder of their labels; names may end in _mask and the like.")]
-Objects = Annotated[bool, typer.Option("--objects", help="Each number in the labels is one object.")]
-Classes = Annotated[str | None, typer.Option(metavar="A,B,..", help="Each number is a class; their names.")]
-IgnoreValue = Annotated[int | None, typer.Option(help="Number in the labels that means unknown, such as 255.")]
-Seed = Annotated[int | None, typer.Option(help="Of all chance in the run; 0 if not given.")]
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"biounet {biounet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def overview(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """U-Net for microscopy: train on a few annotated images, predict images of any size, score as the field does."""
 
 
 @app.command()
+@with_verbosity
 def demo(
     *,
     out: Annotated[Path, typer.Option(help="Folder for images, model, results and report.")] = Path("demo"),
@@ -60,6 +87,7 @@ def demo(
 
 
 @app.command()
+@with_verbosity
 def check(
     dataset: DatasetPath = None,
     *,
@@ -78,22 +106,33 @@ def check(
     device: Device = "auto",
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Seed = None,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
 ) -> None:
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
+    from biounet.cli.early import check_dataset, check_names, dataset_path
     from biounet.cli.label_options import meaning
-    from biounet.cli.train import describe
+    from biounet.cli.setting_options import assignments, given_settings
     from biounet.config.resolve import resolve_settings
-    from biounet.data.layouts import dataset_path
 
     dataset = dataset_path(dataset, images, labels)
-    changes = given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
+    changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
+    changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
+    changes |= given_settings(channel=channel_numbers(channel))
     changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     settings = resolve_settings(changes, preset=preset, file=config, minutes=minutes, steps=steps)
+    check_names(settings)
+    check_dataset(dataset)
+    from biounet.cli.train import describe
+
     for line in describe(dataset, settings, device=device):
         typer.echo(line)
 
 
 @app.command()
+@with_verbosity
 def train(
     dataset: DatasetPath = None,
     *,
@@ -118,32 +157,36 @@ def train(
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Seed = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run; with --minutes or --steps for longer.")
+        bool, typer.Option("--resume", help="Go on with a run; longer with --minutes or --steps.")
     ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.")] = False,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
 ) -> None:
     """Train a network on annotated images."""
+    from biounet.cli.early import check_crossed, check_dataset, check_names, check_output, dataset_path, start_of
     from biounet.cli.label_options import meaning
+    from biounet.cli.setting_options import assignments, given_settings
     from biounet.config.resolve import resolve_settings
-    from biounet.data.layouts import dataset_path
-    from biounet.training.starting_model import StartingModel
 
     dataset = dataset_path(dataset, images, labels)
-    changes = given(model=model, validation=validation, precision=precision, seed=seed, ignore_value=ignore_value)
-    changes |= given(also=None if also is None else str(also))
+    changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
+    changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
+    changes |= given_settings(channel=channel_numbers(channel), also=also and str(also))
     changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
-    if folds is not None and also is not None:
-        raise ConfigError("--folds takes the images of one dataset; leave out --also")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
-    if crossed and resume and (minutes is not None or steps is not None):
-        raise ConfigError("a cross-validation cannot be made longer; leave out --minutes and --steps")
+    check_crossed(crossed, also, minutes if resume else None, steps if resume else None)
     begun = (out / "fold-0" if crossed else out) if resume else None
-    start = {} if from_ is None else StartingModel.of(from_).settings
-    settings = resolve_settings(
-        changes, preset=preset, file=config, resume=begun, minutes=minutes, steps=steps, start=start
-    )
+    budget: dict[str, Any] = {"minutes": minutes, "steps": steps}
+    settings = resolve_settings(changes, preset=preset, file=config, resume=begun, start=start_of(from_), **budget)
+    if not resume:
+        check_names(settings)
+    check_output(out)
+    check_dataset(dataset)
     from biounet.cli.launch import run_processes, started
     from biounet.cli.train import run_training
     from biounet.training.prepare import check_settings
@@ -163,6 +206,7 @@ def train(
 
 
 @app.command()
+@with_verbosity
 def predict(
     model: Annotated[Path, typer.Argument(help="Model file, folder of a run, or name of a shipped model.")],
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
@@ -179,7 +223,10 @@ def predict(
     tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
     batch: Annotated[int, typer.Option(help="Tiles sent through the network together.")] = 1,
     tta: Annotated[bool, typer.Option("--tta", help="Average over 8 turned and mirrored copies.")] = False,
-    axes: Annotated[str | None, typer.Option(help="Axes of the images where files do not tell, as in TYX.")] = None,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Local processes.")] = None,
@@ -189,80 +236,29 @@ def predict(
     resume: Annotated[bool, typer.Option("--resume", help="Keep what an earlier run has finished.")] = False,
 ) -> None:
     """Predict images of any size."""
+    from biounet.cli.early import check_files, check_model, check_output
+
+    for each in (model, *(with_ or [])):
+        check_model(each)
+    check_files(inputs, ImageError)
+    check_output(out)
     from biounet.cli.predict import run_prediction
 
     run_prediction(
         model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, table=table, memory=memory,
-        workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, device=device,
-        precision=precision, verify=verify, overwrite=overwrite, resume=resume,
+        workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, series=series,
+        channel=channel_numbers(channel), level=level, device=device, precision=precision, verify=verify,
+        overwrite=overwrite, resume=resume,
     )  # fmt: skip
 
 
-@app.command()
-def evaluate(
-    result: Annotated[Path, typer.Argument(help="File or folder of results.")],
-    truth: Annotated[Path, typer.Argument(help="File or folder of annotations, or a dataset.")],
-    *,
-    metrics: Annotated[str | None, typer.Option(help="isbi2012, overlap, objects, ctc, ...; with commas.")] = None,
-    json_: Annotated[Path | None, typer.Option("--json", help="Write the scores here, too.")] = None,
-    per_image: Annotated[Path | None, typer.Option(help="Write a CSV with a row per image.")] = None,
-    sections: Annotated[str | None, typer.Option(help="Sections of a stack, as in 20:24.")] = None,
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.csv|IMAGES", help="Score groups, too: columns name,group; or grey and colour images."
-        ),
-    ] = None,
-    ignore_value: IgnoreValue = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Score results against annotations."""
-    from biounet.cli.evaluate import run_evaluation
-
-    run_evaluation(
-        result,
-        truth,
-        metrics=metrics,
-        json_file=json_,
-        csv_file=per_image,
-        sections=sections,
-        groups=groups,
-        ignore_value=ignore_value,
-        overwrite=overwrite,
-    )
-
-
-app.command()(export)
-app.command()(download)
+app.command()(with_verbosity(evaluate))
+app.command()(with_verbosity(convert))
+app.command()(with_verbosity(export))
+app.command()(with_verbosity(serve))
+app.command()(with_verbosity(download))
 app.command()(models)
-
-
-@app.command()
-def measure(
-    labels: Annotated[Path, typer.Argument(help="Label image, or folder of label images.")],
-    *,
-    out: Annotated[Path, typer.Option(help="Folder for objects.csv, counts.csv and all else.")],
-    image: Annotated[Path | None, typer.Option(help="Image, or folder, to measure intensities in.")] = None,
-    probabilities: Annotated[Path | None, typer.Option(help="File or folder, for the confidence of objects.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Model of the probabilities: tells if they are classes.")] = None,
-    axes: Annotated[str | None, typer.Option(help="Axes of the labels where files do not tell, as in TYX.")] = None,
-    by_section: Annotated[bool, typer.Option("--by-section", help="Sections of a stack are single images.")] = False,
-    split: Annotated[bool, typer.Option("--split", help="Number the pieces of objects apart.")] = False,
-    pictures: Annotated[bool, typer.Option("--pictures", help="Write pictures of outlines and numbers.")] = False,
-    rois: Annotated[bool, typer.Option("--rois", help="Write outlines for ImageJ and Fiji.")] = False,
-    annotate: Annotated[int, typer.Option(min=0, help="List so many regions worth annotating next.")] = 0,
-    region: Annotated[int, typer.Option(min=1, help="Pixels per side of such a region.")] = 256,
-    ignore_value: IgnoreValue = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Measure objects: a table, counts, pictures, and outlines for ImageJ."""
-    from biounet.cli.measure import run_measurement
-
-    run_measurement(
-        labels, out, image=image, probabilities=probabilities, model=model, axes=axes, by_section=by_section,
-        split=split, pictures=pictures, rois=rois, annotate=annotate, region=region,
-        ignore_value=ignore_value, overwrite=overwrite,
-    )  # fmt: skip
+app.command()(with_verbosity(measure))
 
 
 def main() -> None:
@@ -270,8 +266,13 @@ def main() -> None:
 
     Status 0: done; 2: wrong use or bad input, in one line; 130: Ctrl-C; 143: told to end; 1: a fault of ours.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may hold bytes that are no text; stderr escapes them
+        with suppress(OSError):  # of a stream that is broken, whoever writes to it says so
+            sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        if app(args=sys.argv[1:] or ["--help"], standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C
+        check_working_folder()
+        words = sys.argv[1:] or ["--help"]
+        if app(args=words, prog_name="biounet", standalone_mode=False) == STOPPED:  # as typer says of Ctrl-C
             raise KeyboardInterrupt
     except typer.TyperException as error:
         said = error.format_message() if hasattr(error, "format_message") else str(error)
@@ -284,6 +285,11 @@ def main() -> None:
         _fail("stopped", status=STOPPED)
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        why = explained(error)
+        if why is None:
+            raise
+        _fail(f"{error.filename}: {why}" if error.filename else why)
 
 
 def _list(error: ProblemsError) -> None:

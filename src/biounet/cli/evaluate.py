@@ -2,14 +2,20 @@
 
 import json
 import math
+import os
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from biounet.cli.progress import progress, say
-from biounet.core.atomic_files import check_absent, replacing
+from biounet.core.atomic_files import remove_parts, replacing
 from biounet.core.errors import ConfigError, OutputError
+from biounet.core.output_lock import holding
+from biounet.core.overwriting import Inputs
+from biounet.core.places import check_output
+from biounet.core.words import printable
 from biounet.evaluation import Scores, evaluate, read_groups, to_csv, to_json
 
 __all__ = ["run_evaluation"]
@@ -26,6 +32,7 @@ def run_evaluation(
     groups: Path | None = None,
     ignore_value: int | None = None,
     overwrite: bool = False,
+    **reading: Any,
 ) -> None:
     """Score results against annotations.
 
@@ -40,32 +47,40 @@ def run_evaluation(
     ignore_value : number in the annotations that means unknown
     overwrite : bool
         Whether `json_file` and `csv_file` may be replaced.
+    reading : axes, series, channel and level, as for `biounet.evaluation.evaluate`
     """
-    for path in (json_file, csv_file):
-        if path is not None:
-            check_absent(path, overwrite=overwrite, file=True)
-            if path.resolve() in {given.resolve() for given in (result, truth, groups) if given is not None}:
-                raise OutputError(f"{path} is read to make the scores; choose another name for them")
+    written = [path for path in (json_file, csv_file) if path is not None]
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
-    with progress("scoring") as show:
-        scores = evaluate(
-            result,
-            truth,
-            metrics=names,
-            sections=read_sections(sections),
-            groups=None if groups is None else read_groups(groups),
-            ignore_value=ignore_value,
-            progress=lambda share: show(share, ""),
-        )
-    for note in scores.notes:
-        say(f"note: {note}")
-    if json_file is not None:
-        with replacing(json_file, overwrite=overwrite) as temporary:
-            temporary.write_text(json.dumps(to_json(scores), indent=1) + "\n")
-    if csv_file is not None:
-        with replacing(csv_file, overwrite=overwrite) as temporary:
-            temporary.write_text(to_csv(scores))
-    print_table(scores, f"{result} against {truth}")
+    for each in written:
+        check_output(each, file=True)
+    with holding(written):
+        read = Inputs({"the result": [result], "the truth": [truth], "the groups": [groups] if groups else []})
+        for path, kind in ((json_file, "JSON"), (csv_file, "table")):
+            if path is not None:
+                read.check(path, overwrite=overwrite, kind=kind)
+        if len(written) > 1 and len(set(map(os.path.realpath, written))) == 1:
+            raise OutputError(
+                f"{json_file} is to hold both --json and --per-image; choose another name for one of them"
+            )
+        remove_parts(written)
+        with progress("scoring") as show:
+            scores = evaluate(
+                result,
+                truth,
+                metrics=names,
+                sections=read_sections(sections),
+                groups=None if groups is None else read_groups(groups),
+                ignore_value=ignore_value,
+                progress=lambda share: show(share, ""),
+                **reading,
+            )
+        for note in scores.notes:
+            say(f"note: {note}")
+        for path, text in ((json_file, json.dumps(to_json(scores), indent=1) + "\n"), (csv_file, to_csv(scores))):
+            if path is not None:
+                with replacing(path, overwrite=overwrite) as temporary:
+                    temporary.write_text(text, encoding="utf-8")
+    print_table(scores, printable(f"{result} against {truth}"))
 
 
 def print_table(scores: Scores, title: str) -> None:

@@ -6,18 +6,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Literal
+
+from pydantic import NonNegativeInt
 
 from biounet.cli.progress import say
 from biounet.cli.signals import stop_when_told
 from biounet.cli.train import Terminal, again
 from biounet.config import RunConfig
 from biounet.core.atomic_files import replacing
+from biounet.core.csv_file import read_csv
 from biounet.core.errors import TrainingError
+from biounet.core.output_lock import holding
+from biounet.core.places import check_output
+from biounet.core.text_file import Record, TextFile
 from biounet.report import load_log
 from biounet.report.log import best_row
-from biounet.report.run_report import report
+from biounet.report.run_report import RunReport
 from biounet.training.announcements import announce
-from biounet.training.checkpoint import hold
 from biounet.training.cross_validation import read_folds
 from biounet.training.distributed import all_reduce_min, broadcast, connected, make_fabric
 from biounet.training.monitor import train_run
@@ -70,8 +76,8 @@ def run_folds(
     with stop_when_told(), connected():
         fabric = make_fabric(device, settings.train.precision)
         memory, is_main_process = all_reduce_min(fabric, room(settings.train)), fabric.global_rank == 0
-        config, parts, normalization, reasons = read_folds(dataset, settings, len(rows), memory=memory)
-        with hold(out) if is_main_process else nullcontext():
+        with holding((), folder=out) if is_main_process else nullcontext():
+            config, parts, normalization, reasons = read_folds(dataset, settings, len(rows), memory=memory)
             for fold, row in enumerate(rows):
                 if is_main_process:
                     say(f"fold {fold} of {len(rows)}")
@@ -98,7 +104,7 @@ def _train_fold(run: TrainingRun, terminal: Terminal, *, done: bool, tensorboard
             announce(run.data, say)
             run.check_folder(resume=True)
         return ""
-    why = train_run(run, terminal, resume=begun, tensorboard=tensorboard, write_report=report)
+    why = train_run(run, terminal, resume=begun, tensorboard=tensorboard, write_report=RunReport())
     if why and run.is_main_process:
         say(f"go on with: {terminal.again}")
     return why
@@ -106,14 +112,38 @@ def _train_fold(run: TrainingRun, terminal: Terminal, *, done: bool, tensorboard
 
 def open_summary(out: Path, count: int | None, *, resume: bool) -> Rows:
     """Rows of a new summary, or of the one to resume."""
+    check_output(out)
     if not resume:
         check_new(out, early=(*EARLY, SUMMARY, *(f"fold-0/{name}" for name in EARLY)))
         return [{"fold": str(fold), "images": "", "score": ""} for fold in range(count or 0)]
-    with (out / SUMMARY).open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = read_summary(out / SUMMARY)
     if count is not None and count != len(rows):
         raise TrainingError(f"{out} was begun with {len(rows)} folds, not {count}; go on without --folds")
     return rows
+
+
+class FoldRow(Record, extra="allow"):
+    """Row of a summary; further columns are step and scores, empty where a fold is not done."""
+
+    __pydantic_extra__: dict[str, float | Literal[""]]
+    fold: NonNegativeInt
+    images: NonNegativeInt | Literal[""]
+    score: float | Literal[""]
+
+
+def read_summary(path: Path) -> Rows:
+    """Rows of a summary, one per fold.
+
+    Raises
+    ------
+    TrainingError
+        If it is missing or torn, or lacks a fold.
+    """
+    file = TextFile(str(path), TrainingError, "there are no folds to go on with, so train into another --out")
+    rows = read_csv(path, FoldRow, file)
+    if [row.fold for _, row in rows] != list(range(len(rows))) or len(rows) < 2:
+        raise file.refused(f"a row is wanted for each fold, 0, 1, ..., got {[row.fold for _, row in rows]}")
+    return [{name: str(value) for name, value in row.model_dump().items()} for _, row in rows]
 
 
 def best_scores(folder: Path) -> dict[str, str]:

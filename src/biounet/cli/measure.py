@@ -14,23 +14,31 @@ from numpy.typing import NDArray
 from biounet.cli.measure_files import TABLES, measure_files
 from biounet.cli.pair_files import Channels, MeasuredFiles, pair_files
 from biounet.cli.progress import say
-from biounet.core.atomic_files import check_absent, replacing
+from biounet.core.atomic_files import remove_parts, replacing
 from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import ArrayReader, Box, Reader
 from biounet.core.components import in_pieces, split_objects
 from biounet.core.errors import ConfigError, LabelError
 from biounet.core.labels import check_labels
-from biounet.inference.confidence_sums import KeptSums
-from biounet.io import Image, write
+from biounet.core.output_lock import holding
+from biounet.core.overwriting import Inputs
+from biounet.core.places import check_output
+from biounet.io import Image, Selection, write
+from biounet.io.imagej_rois import write_sections
 from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions
 from biounet.measurement.csv_files import place_of
 from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
-from biounet.measurement.imagej_rois import write_rois
 from biounet.measurement.overlay import draw_objects
 
-__all__ = ["measure_predictions", "run_measurement"]
+__all__ = ["run_measurement"]
 
+
+FOLDERS = ("labels", "outlines", "rois")
+"""Folders of what is written beside the tables."""
+
+ROLES = ("a label image", "an image", "the probabilities")
+"""What the files are for, that are measured together."""
 
 WHOLE = 2**28
 """Pixels of a frame that is still taken into memory as a whole: for pictures, outlines and the search for pieces."""
@@ -44,6 +52,7 @@ def run_measurement(
     probabilities: Path | None = None,
     model: Path | None = None,
     axes: str | None = None,
+    selection: Selection = Selection(),
     by_section: bool = False,
     split: bool = False,
     pictures: bool = False,
@@ -62,7 +71,7 @@ def run_measurement(
     image, probabilities : a file, or a folder in which files have the same names or numbers
     model : that gave the probabilities
         If it learnt classes, each object has one. Without a model all channels but the first are foreground.
-    axes, by_section : as in `biounet.measurement.frames.open_frames`
+    axes, selection, by_section : as in `biounet.measurement.frames.open_frames`
     split : number the pieces of objects apart, and write these labels
     pictures, rois : write ``outlines/NAME.png``, ``rois/NAME.zip``
     annotate : how many regions of `region` pixels per side to list in ``annotate.csv``
@@ -78,76 +87,33 @@ def run_measurement(
         raise ConfigError("--annotate needs --probabilities: it lists where the model is least sure")
     if model is not None and probabilities is None:
         raise ConfigError("--model needs --probabilities: it tells what their channels are")
-    for name in (*TABLES, *(["annotate.csv"] if annotate else [])):
-        check_absent(out / name, overwrite=overwrite)
+    check_output(out)
     files = pair_files(labels, image, probabilities)
+    read = Inputs({role: filter(None, paths) for role, paths in zip(ROLES, zip(*files, strict=True), strict=True)})
     channels = None if model is None else Channels.of(model)
-    task = _Task(out, split, pictures, rois, annotate, region, overwrite, _by_class(channels))
+    task = _Task(out, split, pictures, rois, annotate, region, overwrite, _by_class(channels), read)
 
-    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
+    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> Sequence[ObjectFrame]:
         path, pixels, shares = files_of_one
-        options: dict[str, Any] = {"axes": axes, "by_section": by_section, "ignore": ignore_value}
+        options: dict[str, Any] = {
+            "axes": axes, "selection": selection, "by_section": by_section, "ignore": ignore_value,
+        }  # fmt: skip
         frames = open_frames(path, image=pixels, probabilities=shares, files=stack, **options)
         task.check_size(frames)
         return frames
 
-    batch = measure_files(files, opened, task.measure, out, channels=channels, overwrite=overwrite)
-    if annotate:
-        task.write_regions()
-    batch.finish(report=say)
-
-
-def measure_predictions(
-    pairs: Sequence[tuple[Path, Path]],
-    out: Path,
-    *,
-    axes: str | None = None,
-    channels: int | None = None,
-    dims: int = 2,
-    link: bool = False,
-    keep: bool = False,
-) -> None:
-    """Measure objects that were predicted, region by region, as `run_measurement` would; replace older tables.
-
-    Prediction has kept their confidence in a folder beside the labels, which is deleted, unless a
-    later run, which adds images to the tables, needs it.
-
-    Parameters
-    ----------
-    pairs : image and labels
-    out : folder for the tables
-    axes : of the images, where the files do not tell
-    channels : that the network takes; images are measured as it sees them, so all have the same columns
-    dims : of the network; one of 2 predicts a stack section by section
-    link : the objects of sections were linked to volumes; else each section has objects of its own
-    keep : the confidence is kept for a later run
-    """
-    unknown: dict[str, None] = {}
-
-    def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> list[ObjectFrame]:
-        labels, image, _ = files_of_one
-        options: dict[str, Any] = {"image_axes": axes, "channels": channels, "by_section": dims == 2 and not link}
-        frames = open_frames(labels, image=image, files=stack, **options)
-        volume = len(frames[0].labels.shape) > 3
-        sums = KeptSums.of_labels(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)
-        if sums is None:
-            unknown[labels.name] = None
-            return frames
-        return [replace(frame, sums=each) for frame, each in zip(frames, sums, strict=True)]
-
-    def measure(frames: Sequence[ObjectFrame], _: str) -> Iterator[FrameTable]:
-        return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames
-
-    files = [(labels, image, None) for image, labels in pairs]
-    batch = measure_files(files, opened, measure, out, overwrite=True)
-    if unknown:
-        some = ", ".join(list(unknown)[:3]) + ", ..." * (len(unknown) > 3)
-        say(
-            f"note: the confidence of objects is missing for {some}: of what an earlier run finished it is not known; "
-            "--overwrite predicts it anew"
-        )
-    for _, labels in () if keep else pairs:
-        KeptSums.of_labels(labels).forget()
+    tables = [out / name for name in (*TABLES, *(["annotate.csv"] if annotate else []))]
+    with ExitStack() as stack:
+        stack.enter_context(holding(tables))
+        for table in tables:
+            read.check(table, overwrite=overwrite, kind="table")
+        remove_parts(tables)
+        for folder in (out / name for name, wanted in zip(FOLDERS, (split, pictures, rois), strict=True) if wanted):
+            stack.enter_context(holding((), folder=folder))
+            remove_parts((), folder=folder)
+        batch = measure_files(files, opened, task.measure, out, channels=channels, overwrite=overwrite)
+        if annotate:
+            task.write_regions()
     batch.finish(report=say)
 
 
@@ -167,6 +133,8 @@ class _Task:
     region: int
     overwrite: bool
     by_class: bool
+    read: Inputs
+    """What is measured, so that nothing of it is replaced."""
     regions: list[dict[str, Any]] = field(default_factory=list)
     drawn: list[Path] = field(default_factory=list)
     """Pictures of the file that is being measured."""
@@ -219,16 +187,19 @@ class _Task:
             stack = np.stack(new).reshape(*sizes, *new[0].shape)
             image = Image(stack, axes + "ZYX"[-new[0].ndim :], self._spacing(frames[0], axes))
             path = self.out / "labels" / f"{stem}.tif"
+            self.read.check(path, overwrite=self.overwrite, kind="TIFF")
             label_format_of(path).write(path, image, overwrite=self.overwrite)
         if self.rois:
-            write_rois(self.out / "rois" / f"{stem}.zip", self._sections(frames), overwrite=self.overwrite)
+            path = self.out / "rois" / f"{stem}.zip"
+            self.read.check(path, overwrite=self.overwrite, kind="zip")
+            write_sections(path, self._sections(frames), overwrite=self.overwrite)
 
     def write_regions(self) -> None:
         """List the regions of all files that are most worth annotating, the best first."""
         best = sorted(self.regions, key=lambda region: -region["entropy"])[: self.annotate]
         with (
             replacing(self.out / "annotate.csv", overwrite=self.overwrite) as temporary,
-            temporary.open("w", newline="") as stream,
+            temporary.open("w", newline="", encoding="utf-8") as stream,
         ):
             rows = csv.DictWriter(
                 stream, list(dict.fromkeys(name for row in best for name in row)), lineterminator="\n"
@@ -248,11 +219,11 @@ class _Task:
         """Label images (Y, X), and where each stands."""
         for frame in frames:
             labels = self._labels(frame)
-            place = {axis.lower(): index for axis, index in frame.position}
+            place = dict(frame.position)
             if labels.ndim == 2:
                 yield labels, place
             else:
-                yield from ((section, {**place, "z": z}) for z, section in enumerate(labels))
+                yield from ((section, {**place, "Z": z}) for z, section in enumerate(labels))
 
     def _draw(self, frame: ObjectFrame, labels: NDArray[Any], stem: str) -> None:
         """Write the picture of a frame, of a volume its middle section."""
@@ -261,6 +232,7 @@ class _Task:
         picture = draw_objects(image, labels if middle is None else labels[middle])
         place = "".join(f"_{axis.lower()}{index:03d}" for axis, index in frame.position)
         path = self.out / "outlines" / f"{stem}{place}.png"
+        self.read.check(path, overwrite=self.overwrite, kind="PNG")
         write(path, Image(np.moveaxis(picture, -1, 0), "CYX"), overwrite=self.overwrite)
         self.drawn.append(path)
 

@@ -20,7 +20,7 @@ TABLES = ("objects.csv", "counts.csv")
 
 def measure_files(
     files: Sequence[MeasuredFiles],
-    opened: Callable[[MeasuredFiles, ExitStack], list[ObjectFrame]],
+    opened: Callable[[MeasuredFiles, ExitStack], Sequence[ObjectFrame]],
     measure: Callable[[Sequence[ObjectFrame], str], Iterator[FrameTable]],
     out: Path,
     *,

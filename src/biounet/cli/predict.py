@@ -4,18 +4,21 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from biounet.cli.measure import measure_predictions
 from biounet.cli.measure_files import TABLES
+from biounet.cli.measure_predictions import are_complete, forget, measure_predictions
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
-from biounet.core.atomic_files import check_absent
+from biounet.core.atomic_files import remove_parts
 from biounet.core.errors import BatchError, ConfigError, MemoryBudgetError
 from biounet.core.memory import parse_bytes
+from biounet.core.output_lock import holding
+from biounet.core.overwriting import Inputs
 from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
 from biounet.inference.files import predict_files, run_here
-from biounet.io import root_of
+from biounet.inference.job import as_trained
+from biounet.io import Selection, root_of
 from biounet.models.model_file import read_card
 
 __all__ = ["run_prediction"]
@@ -33,8 +36,6 @@ def run_prediction(
     **options: Any,
 ) -> list[Path]:
     """Predict files as `biounet.inference.predict_files` does, here or on workers; with `table`, measure objects."""
-    if table:
-        _check_table(model, inputs, out, **options)
     if workers is not None and scheduler is not None:
         raise ConfigError("give either --workers or --scheduler, not both")
     for name, value in (("--workers", workers), ("--tile", options["tile"]), ("--batch", options["batch"])):
@@ -46,37 +47,69 @@ def run_prediction(
         where = join_scheduler(scheduler)
     elif processes > 1:
         where = local_workers(processes)
+    as_one = options["series"] is not None
     options |= {"memory": budget, "processes": processes, "confidence": table}
-    failed: BatchError | None = None
-    with stop_when_told(), where as run, progress("predicting") as show:
-        try:
-            written = predict_files(model, inputs, out, run=run, report=say, progress=show, **options)
-        except BatchError as error:
-            failed, written = error, error.done
-        except MemoryBudgetError as error:
-            if processes == 1:
-                raise
-            raise MemoryBudgetError(f"for each of {processes} workers, {error}") from error
-    if table and written:
-        model_config = read_card(member_files(model)[0]).model
-        measure_predictions(
-            [pair for pair in name_outputs(inputs, out) if pair[1] in written],
-            _folder_of(written[0]),
-            axes=options["axes"],
-            channels=model_config.in_channels,
-            dims=model_config.dims,
-            link=options["link"],
-            keep=failed is not None,
-        )
+    if not table:
+        written, failed = _predict(model, inputs, out, where, **options)
+    else:
+        _check_labels(model, options["save"])
+        labels = [path for _, path in name_outputs(inputs, out, as_one=as_one)]
+        tables = [_folder_of(labels[0]) / name for name in TABLES]
+        with stop_when_told(), holding(tables):
+            for path in tables:
+                Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
+            remove_parts(tables)
+            complete = options["resume"] and are_complete(labels, tables[0].parent)
+            written, failed = _predict(model, inputs, out, where, **options)
+            if complete and failed is None:
+                say(f"{tables[0]} is complete already")
+                forget(labels)
+            elif written:
+                _measure(model, inputs, out, written, options, keep=failed is not None)
     if failed is not None:
         raise failed
     return written
 
 
-def _check_table(
-    model: Path, inputs: list[Path], out: Path, *, save: str, overwrite: bool, resume: bool, **_: Any
+def _predict(
+    model: Path, inputs: list[Path], out: Path, where: Any, **options: Any
+) -> tuple[list[Path], BatchError | None]:
+    """Predict files; return those written, and the error of those that cannot be read."""
+    if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
+        as_one = options["series"] is not None
+        with holding(root_of(path) for _, path in name_outputs(inputs, out, as_one=as_one)):
+            pass
+    with stop_when_told(), where as run, progress("predicting") as show:
+        try:
+            return predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
+        except BatchError as error:
+            return error.done, error
+        except MemoryBudgetError as error:
+            if options["processes"] == 1:
+                raise
+            raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
+
+
+def _measure(
+    model: Path, inputs: list[Path], out: Path, written: list[Path], options: dict[str, Any], *, keep: bool
 ) -> None:
-    """Refuse a table, before anything is predicted, where results cannot be measured or the table exists."""
+    """Measure the objects of the files that were predicted."""
+    card = read_card(member_files(model)[0])
+    given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
+    as_one = options["series"] is not None
+    measure_predictions(
+        [pair for pair in name_outputs(inputs, out, as_one=as_one) if pair[1] in written],
+        _folder_of(written[0]),
+        selection=as_trained(given, card)[0],
+        channels=card.model.in_channels,
+        dims=card.model.dims,
+        link=options["link"],
+        keep=keep,
+    )
+
+
+def _check_labels(model: Path, save: str) -> None:
+    """Refuse a table, before anything is predicted, of results that cannot be measured."""
     if save != "labels":
         raise ConfigError(f"--table measures numbered objects, and --save is {save}; save labels, or leave --table out")
     file = member_files(model)[0]
@@ -88,9 +121,6 @@ def _check_table(
             f"{file} was trained on classes, so there are no numbered objects for --table; leave it out, and number "
             "the parts of the result by: biounet measure RESULT --split"
         )
-    folder = _folder_of(name_outputs(inputs, out)[0][1])
-    for name in TABLES:
-        check_absent(folder / name, overwrite=overwrite or resume)
 
 
 def _folder_of(labels: Path) -> Path:

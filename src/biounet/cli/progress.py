@@ -9,8 +9,14 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["Show", "progress", "say"]
+from biounet.cli.verbosity import DETAILS, SILENT, level
+from biounet.core.words import printable
 
+__all__ = ["CONSOLE", "Show", "detail", "progress", "say"]
+
+
+CONSOLE = Console(stderr=True, highlight=False, soft_wrap=True)
+"""The one way to the terminal, so that lines stand above a bar that moves, and never in it."""
 
 PLAIN_EVERY = 30.0  # seconds between lines where there is no terminal
 
@@ -24,7 +30,14 @@ class Show(Protocol):
 
 def say(line: str) -> None:
     """Print a line for the person at the terminal; results proper go to standard output."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False)
+    if level() > SILENT:
+        CONSOLE.print(printable(line), markup=False)
+
+
+def detail(line: str) -> None:
+    """Print a line for a person who has asked for details by -v."""
+    if level() >= DETAILS:
+        say(line)
 
 
 @contextmanager
@@ -36,10 +49,13 @@ def progress(job: str) -> Iterator[Show]:
     >>> with progress("counting") as show:
     ...     show(0.5, "half")
     """
+    if level() == SILENT:
+        yield lambda share, text: None
+        return
     if sys.stderr.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[text]}"))
-        with Progress(*columns, *times, console=Console(stderr=True), transient=True) as bar:
+        with Progress(*columns, *times, console=CONSOLE, transient=True) as bar:
             task = bar.add_task(job, total=1.0, text="")
             yield lambda share, text: bar.update(task, completed=share, text=text)
         return

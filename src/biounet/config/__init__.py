@@ -5,11 +5,13 @@ One `RunConfig` describes a run, with groups of settings for the network, augmen
 """
 
 from biounet.config.presets import PRESETS
-from biounet.config.settings import AugmentConfig, ModelConfig, Settings, TileConfig, TrainConfig
-from biounet.config.toml import RunConfig, toml_value
+from biounet.config.settings import ARCHITECTURES, AugmentConfig, ModelConfig, Settings, TileConfig, TrainConfig
+from biounet.config.toml import RunConfig
 from biounet.core.labels import IGNORE
+from biounet.core.toml_file import toml_value
 
 __all__ = [
+    "ARCHITECTURES",
     "IGNORE",
     "PRESETS",
     "AugmentConfig",

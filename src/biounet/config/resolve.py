@@ -7,6 +7,7 @@ from typing import Any
 
 from biounet.config.toml import RunConfig
 from biounet.core.errors import ConfigError, TrainingError
+from biounet.core.words import shortened
 
 __all__ = ["MINUTES", "resolve_settings"]
 
@@ -74,6 +75,8 @@ def resolve_settings(
         if value is not None:
             wanted[f"train.{name}"] = value
             wanted.setdefault(f"train.{other}", None)
+    if not isinstance(changes, Mapping | RunConfig) or not all(isinstance(name, str) for name in dict(changes)):
+        raise ConfigError(f"settings are names and values, as in {{'train.batch': 4}}, got {shortened(changes)}")
     if isinstance(changes, RunConfig):
         settings = changes
     else:
@@ -92,10 +95,4 @@ def _start(preset: str | None, file: Path | None, resume: Path | None) -> RunCon
             raise TrainingError(f"{resume} holds no run to resume; train without --resume")
     if file is None:
         return RunConfig.preset(preset or "default")
-    if not file.is_file():
-        raise ConfigError(f"{file} is missing; give a TOML file, such as the config.toml of a run")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read ({error}); give a TOML file in UTF-8") from error
-    return RunConfig.from_toml(text, source=str(file))
+    return RunConfig.read(file)

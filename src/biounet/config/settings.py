@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, 
 
 from biounet.config.tasks import TARGETS_OF_TASKS
 
-__all__ = ["AugmentConfig", "ModelConfig", "Settings", "TileConfig", "TrainConfig"]
+__all__ = ["ARCHITECTURES", "AugmentConfig", "ModelConfig", "Settings", "TileConfig", "TrainConfig"]
 
 
 Chosen = Literal[
@@ -31,6 +31,12 @@ Chosen = Literal[
 """Names of settings that training can choose: by the images, see `biounet.training.auto_settings` and
 `biounet.config.tasks.TASKS`, or by its minutes, see `biounet.training.auto_width`."""
 
+ARCHITECTURES = (
+    *("unet", "unet++", "attention-unet", "residual-unet", "recurrent-residual-unet", "dense-unet", "inception-unet"),
+    *("unet3d", "cascade-unet", "pix2pix", "ternausnet", "sliding-window", "fcn-32s", "fcn-16s", "fcn-8s"),
+)
+"""The keys of `biounet.models.MODELS`, known here so that the command line refuses others before torch is imported."""
+
 UNPADDED = frozenset({"unet", "unet3d", "sliding-window"})
 """Architectures whose papers have unpadded convolutions."""
 
@@ -44,6 +50,7 @@ PositiveFloat = Annotated[float, Field(gt=0, le=MOST)]
 Channels = Annotated[int, Field(gt=0, le=2**16)]
 Count = Annotated[int, Field(gt=0, le=2**40)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Index = Annotated[int, Field(ge=0, le=2**31)]
 
 
 class Settings(BaseModel):
@@ -68,6 +75,7 @@ class ModelConfig(Settings):
     dims: Literal[2, 3] = 2
     """2 for images (Y, X), 3 for volumes (Z, Y, X)."""
     in_channels: Channels = 1
+    """Channels of the input image; taken from the images."""
     classes: Channels = 2
     """Channels of the output: logits of two or more classes, or the channels of a target image."""
     width: Channels = 64
@@ -176,12 +184,22 @@ class AugmentConfig(Settings):
 class TrainConfig(Settings):
     """Training: sampling of patches, loss, optimiser, schedule and budget."""
 
+    axes: str | None = None
+    """Axes of the images in the order of their files, such as ``TYX``; it overrules what the files say."""
+    series: Index | str | None = None
+    """Number, from 0, or name of the image that is learnt from, in files of several."""
+    channel: Annotated[tuple[Index, ...], Field(min_length=1)] | None = None
+    """Numbers, from 0, of the channels that are learnt from; prediction takes the same."""
+    level: Index = 0
+    """Level of a pyramid that is learnt from; 0 has all pixels."""
     steps: Count | None = None
     """Number of updates. Either this or `minutes`."""
     minutes: PositiveFloat | None = None
     """Wall-clock budget; the number of updates follows from a short measurement."""
     seed: Seed = 0
+    """Seed of every random number of the run."""
     batch: Count = 1
+    """Patches per update, of all devices together."""
     patch: Count = 572
     """Pixels per axis of the network's input, brought to the nearest size that the network takes."""
     patch_z: Count | None = None
@@ -204,10 +222,15 @@ class TrainConfig(Settings):
     oversample: Fraction = 0.0
     """Share of the patches that are centred on a pixel of a class drawn uniformly, so that rare classes are learnt."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """Stochastic gradient descent with momentum, or AdamW."""
     learning_rate: PositiveFloat = 1e-3
+    """Learning rate, at its highest where the schedule changes it."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Momentum of ``sgd``."""
     weight_decay: NonNegativeFloat = 0.0
+    """Weight decay of the optimiser."""
     schedule: Literal["constant", "one-cycle", "cosine"] = "constant"
+    """How the learning rate changes: not at all, up and down, or down along a cosine."""
     warmup: Fraction = 0.1
     """Share of the steps in which the learning rate rises."""
     clip: PositiveFloat | None = None
@@ -227,6 +250,7 @@ class TrainConfig(Settings):
     """Learn also from the silver truth of a Cell Tracking Challenge set, computed annotations, where there is no gold
     truth."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Type of numbers in the network; ``auto`` is bfloat16 where the device multiplies it faster."""
     normalization: Literal["z-score", "percentile"] = "z-score"
     """How intensities are brought to one scale, see `biounet.data.normalize.NORMALIZATIONS`."""
     finalise: bool = True

@@ -1,6 +1,7 @@
 """The configuration of a run: all groups of settings, read from and written to TOML."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import tomlkit
@@ -9,8 +10,12 @@ from pydantic import ValidationError
 from biounet.config.presets import PRESETS
 from biounet.config.settings import AugmentConfig, ModelConfig, Settings, TrainConfig
 from biounet.core.errors import ConfigError
+from biounet.core.suggestions import did_you_mean
+from biounet.core.text_file import TextFile
+from biounet.core.toml_file import parse_toml, read_toml
+from biounet.core.words import shortened, shortened_name
 
-__all__ = ["RunConfig", "parse", "toml_value", "with_values"]
+__all__ = ["RunConfig", "parse"]
 
 
 S = TypeVar("S", bound=Settings)
@@ -51,7 +56,7 @@ class RunConfig(Settings):
         for key, value in changes.items():
             section, _, field = key.partition(".")
             if section not in type(self).model_fields or not field:
-                raise ConfigError(f"unknown setting {key!r}; {_known(type(self))}")
+                raise ConfigError(f"unknown setting {key!r}; {_meant(key, type(self), ())}")
             data.setdefault(section, {})[field] = value
         return parse(type(self), data, "settings")
 
@@ -92,7 +97,18 @@ class RunConfig(Settings):
         >>> RunConfig.from_toml("[train]\nbatch = 4").train.batch
         4
         """
-        return parse(cls, _load_toml(text, source), source)
+        return parse(cls, parse_toml(text, _file(source)), source)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file of settings, such as the ``config.toml`` of a run.
+
+        Raises
+        ------
+        ConfigError
+            If it is missing or torn, or a setting is unknown or out of range.
+        """
+        return parse(cls, read_toml(path, _file(str(path))), str(path))
 
 
 def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
@@ -101,54 +117,30 @@ def parse(kind: type[S], data: Mapping[str, Any], source: str) -> S:
         return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = shortened_name(first["loc"])
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{source}: unknown setting {key!r}; {_known(kind, first['loc'][:-1])}") from error
-        key = ".".join(str(part) for part in first["loc"][:2])  # which of several types was tried tells nobody anything
-        given = "" if first["type"] == "value_error" else f", got {first['input']!r}"
+            raise ConfigError(f"{source}: unknown setting {key!r}; {_meant(key, kind, first['loc'][:-1])}") from error
+        key = shortened_name(first["loc"][:2])  # which of several types was tried tells nobody anything
+        given = "" if first["type"] == "value_error" else f", got {shortened(first['input'])}"
         raise ConfigError(f"{source}: {key}: {first['msg'].removeprefix('Value error, ')}{given}") from error
 
 
-def with_values(text: str, values: Mapping[str, Any]) -> str:
-    r"""TOML in which some settings have other values; comments and all else stay.
-
-    >>> with_values("[train]\nsteps = 4 # few\nbatch = 1\n", {"train.steps": 8})
-    '[train]\nsteps = 8 # few\nbatch = 1\n'
-    """
-    document = tomlkit.parse(text)
-    for name, value in values.items():
-        section, _, field = name.partition(".")
-        table: Any = document[section]
-        item = tomlkit.item(value)
-        if field in table:
-            item.trivia.comment_ws, item.trivia.comment = (
-                table.item(field).trivia.comment_ws,
-                table.item(field).trivia.comment,
-            )
-        table[field] = item
-    return tomlkit.dumps(document)
+def _file(source: str) -> TextFile:
+    return TextFile(source, ConfigError, "mend it, or give the config.toml of a run", most=2**18)
 
 
-def toml_value(text: str) -> Any:
-    """Value of a text in TOML; a text that is no TOML stays as it is.
-
-    >>> toml_value("[1, 2]"), toml_value("dice")
-    ([1, 2], 'dice')
-    """
-    try:
-        return tomlkit.parse(f"value = {text}").unwrap()["value"]
-    except tomlkit.exceptions.ParseError:
-        return text
-
-
-def _load_toml(text: str, source: str) -> dict[str, Any]:
-    try:
-        return tomlkit.parse(text).unwrap()
-    except tomlkit.exceptions.ParseError as error:
-        raise ConfigError(f"{source} is not TOML: {error}") from error
-
-
-def _known(kind: type[Settings], path: tuple[int | str, ...] = ()) -> str:
+def _meant(key: str, kind: type[Settings], path: tuple[int | str, ...]) -> str:
+    """The known settings that are meant by an unknown one, or all that may stand in its place."""
+    groups = {name: field.annotation for name, field in kind.model_fields.items()}
+    names = [
+        name
+        for group, fields in groups.items()
+        for name in (
+            (f"{group}.{field}" for field in fields.model_fields)
+            if isinstance(fields, type) and issubclass(fields, Settings)
+            else (group,)
+        )
+    ]
     for part in path:
         kind = kind.model_fields[str(part)].annotation  # type: ignore[assignment]
-    return f"known are {', '.join(sorted(kind.model_fields))}"
+    return did_you_mean(key, names) or f"known are {', '.join(sorted(kind.model_fields))}"

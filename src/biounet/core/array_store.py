@@ -48,8 +48,11 @@ class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
         return array
 
     def __setitem__(self, key: tuple[int, ...], array: NDArray[Any]) -> None:
-        with replacing(self._file(key), overwrite=True) as temporary:
-            np.save(temporary, array)
+        array = np.ascontiguousarray(array)
+        with replacing(self._file(key), overwrite=True) as temporary, temporary.open("wb") as stream:
+            # Not by np.save: its error on a full disk does not tell that the disk is full.
+            np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
+            stream.write(array.reshape(-1).view(np.uint8).data)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, tuple) and self._file(key).exists()

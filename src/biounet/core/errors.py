@@ -27,6 +27,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
+from biounet.core.words import printable
+
 __all__ = [
     "BatchError",
     "BiounetError",
@@ -49,6 +51,9 @@ __all__ = [
 
 class BiounetError(Exception):
     """Error that the user can correct; base class of all others here."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())  # names of files may hold bytes that are no text
 
 
 class ConfigError(BiounetError, ValueError):
@@ -144,6 +149,8 @@ EXTRAS = {
     "liffile": "formats",
     "h5py": "formats",
     "mrcfile": "formats",
+    "starlette": "web",
+    "uvicorn": "web",
 }
 
 

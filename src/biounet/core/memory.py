@@ -41,11 +41,13 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(size: float) -> str:
-    """Text for a number of bytes, in MiB or GiB.
+    """Text for a number of bytes, in KiB, MiB or GiB.
 
-    >>> format_bytes(2 * 2**30), format_bytes(300 * 2**20)
-    ('2.00 GiB', '300 MiB')
+    >>> format_bytes(2 * 2**30), format_bytes(300 * 2**20), format_bytes(5000)
+    ('2.00 GiB', '300 MiB', '5 KiB')
     """
+    if size < 2**20:
+        return f"{size / 2**10:.0f} KiB"
     return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 

@@ -96,6 +96,22 @@ class AnnotatedImage:
     target: NDArray[np.int64]
     spacing: tuple[float, ...] | None = None
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        image: NDArray[np.float32],
+        labels: NDArray[Any],
+        *,
+        target: str,
+        spacing: tuple[float, ...] | None = None,
+    ) -> "AnnotatedImage":
+        """Annotated image whose target is computed from its labels; `target` as of `AnnotatedImageReader`."""
+        classes = labels
+        if target in TARGETS:
+            classes = TARGETS[target](labels, spacing=anisotropy(spacing, axes=labels.ndim))
+        return cls(name, image, labels, np.maximum(classes, IGNORE).astype(np.int64), spacing)
+
     @property
     def in_memory(self) -> bool:
         """Always true."""
@@ -274,9 +290,5 @@ class AnnotatedImageReader:
         self, pair: Pair, image: NDArray[Any], labels: NDArray[Any], normalization: Normalization
     ) -> AnnotatedImage:
         """Normalise an image, and compute the target from its labels."""
-        target = labels
-        if self._target in TARGETS:
-            target = TARGETS[self._target](labels, spacing=anisotropy(pair.spacing, axes=labels.ndim))
-        target = np.maximum(target, IGNORE)
         normalised = normalization.measured(image).apply(image)
-        return AnnotatedImage(pair.name, normalised, labels, target.astype(np.int64), pair.spacing)
+        return AnnotatedImage.of(pair.name, normalised, labels, target=self._target, spacing=pair.spacing)

@@ -14,7 +14,7 @@ from biounet.core.errors import LabelError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data.cell_tracking import Reach, mark_around, mark_margin
 from biounet.data.label_files import counted_axis, fill_missing, merge_masks, read_labels, region, spatial_shape
-from biounet.io import fit_channels, open_lazily
+from biounet.io import LazyImage, Selection, fit_channels, open_selected
 
 __all__ = [
     "Dataset",
@@ -74,6 +74,10 @@ class Pair:
     spacing : micrometres per pixel and spatial axis, where the file has it
     target_channels : int
         Those that the target image shall have; 0 where there are labels.
+    selection : Selection
+        What is read of the image file.
+    label_level : int
+        Level of the labels that has the size of the image.
     """
 
     name: str
@@ -95,6 +99,13 @@ class Pair:
     shape: tuple[int, ...] = ()
     spacing: tuple[float, ...] | None = None
     target_channels: int = 0
+    selection: Selection = Selection()
+    label_level: int = 0
+
+    @property
+    def label_selection(self) -> Selection:
+        """What is read of the label files, or of a target image."""
+        return replace(self.selection.of_labels if self.task.has_labels else self.selection, level=self.label_level)
 
     @property
     def task(self) -> Task:
@@ -160,10 +171,10 @@ def load(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
     ShapeError
         If image and labels are of different size.
     """
-    image = _read_image(pair, pair.image, pair.channels)
+    image = _read_image(pair, pair.image, pair.channels, pair.selection)
     sized = replace(pair, shape=image.shape)
     if not pair.task.has_labels:
-        target = _read_image(pair, pair.labels[0], pair.target_channels)
+        target = _read_image(pair, pair.labels[0], pair.target_channels, pair.label_selection)
         check_sizes(sized, target.shape[1:])
         return image, target
     labels, _ = raw_labels(pair)
@@ -171,9 +182,9 @@ def load(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
     return image, _as_classes(labels, pair) if pair.values else labels
 
 
-def _read_image(pair: Pair, path: Path, channels: int) -> NDArray[Any]:
+def _read_image(pair: Pair, path: Path, channels: int, selection: Selection) -> NDArray[Any]:
     """Read the section and rows of a pair from an image, (C, *spatial)."""
-    with open_lazily(path) as file:
+    with open_selected(path, selection) as file:
         box = region(file, pair.section, pair.rows)
         image, axes = file.read(box), file.axes
     if counted := counted_axis(axes, pair.section):
@@ -189,7 +200,13 @@ def raw_labels(pair: Pair) -> tuple[NDArray[np.int32], str | None]:
     if pair.rows is not None and not pair.by_rows:
         labels, note = raw_labels(replace(pair, rows=None))
         return labels[..., slice(*pair.rows), :], note
-    labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows, ignore=pair.ignore)
+
+    def check(file: LazyImage) -> None:  # before it is read: it may be larger than the image, and than memory
+        if pair.shape:
+            check_sizes(pair, spatial_shape(file, pair.section))
+
+    which: dict[str, Any] = {"ignore": pair.ignore, "selection": pair.label_selection}
+    labels, note = read_labels(pair.labels[0], section=pair.section, rows=pair.rows, check=check, **which)
     if pair.complete is not None or pair.markers is not None:
         labels = _know_missing(labels, pair)
     return mark_margin(labels, pair.margin) if pair.margin else labels, note
@@ -199,7 +216,9 @@ def _know_missing(labels: NDArray[np.int32], pair: Pair) -> NDArray[np.int32]:
     """Labels in which no missing cell is background: added or unknown where silver truth or a marker shows one."""
     known = labels
     if pair.complete is not None:
-        known = fill_missing(labels, read_labels(pair.complete, section=pair.section, rows=pair.rows)[0])
+        which = pair.label_selection
+        others, _ = read_labels(pair.complete, section=pair.section, rows=pair.rows, selection=which)
+        known = fill_missing(labels, others)
     if pair.markers is not None:
         known = mark_around(known, read_markers(pair), pair.reach)
     return known if pair.fill else np.where(known > labels.max(initial=0), IGNORE, known)
@@ -213,11 +232,7 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
     ShapeError
         If image and labels are of different size.
     """
-    parts = strips(pair) if pair.by_rows else [pair]
-    if len(parts) > 1:  # of which each would be cut to what there is
-        with open_lazily(pair.labels[0], labels=True) as file:
-            check_sizes(pair, spatial_shape(file, pair.section))
-    for part in parts:
+    for part in strips(pair) if pair.by_rows else [pair]:
         labels, note = raw_labels(part)
         if part is pair:
             check_sizes(pair, labels.shape)
@@ -226,11 +241,11 @@ def label_strips(pair: Pair) -> Iterator[tuple[NDArray[np.int32], str | None]]:
 
 def has_labels(pair: Pair) -> bool:
     """Whether any pixel of an image, or of its rows, is labelled; those of a target image are."""
-    parts = strips(pair) if pair.by_rows else [pair]
+    parts = strips(pair) if pair.by_rows else iter([pair])
     return not pair.task.has_labels or any(bool((raw_labels(part)[0] >= 0).any()) for part in parts)
 
 
-def strips(pair: Pair) -> list[Pair]:
+def strips(pair: Pair) -> Iterator[Pair]:
     """Divide an image along Y into parts of up to `STRIP` pixels; it alone if it has no more.
 
     >>> [part.rows for part in strips(Pair("a", Path("a.tif"), (), "a", shape=(3, 5000, 8192)))]
@@ -240,14 +255,14 @@ def strips(pair: Pair) -> list[Pair]:
     start, stop = pair.extent
     height = max(1, STRIP // (prod(others) * columns))
     if stop - start <= height:
-        return [pair]
-    return [replace(pair, rows=(top, min(top + height, stop))) for top in range(start, stop, height)]
+        return iter([pair])
+    return (replace(pair, rows=(top, min(top + height, stop))) for top in range(start, stop, height))
 
 
 def read_markers(pair: Pair) -> NDArray[np.int32]:
     """Read the markers of a pair that has some; of a section also those of sections that cells reach to it from."""
     assert pair.markers is not None
-    markers, _ = read_labels(pair.markers)
+    markers, _ = read_labels(pair.markers, selection=pair.label_selection)
     if pair.section is None or markers.ndim == 2:
         return markers
     _, near = pair.reach  # along Y and X: sections do not lie nearer to each other than pixels
@@ -263,7 +278,7 @@ def by_section(pair: Pair) -> tuple[Pair, ...]:
     ImageError
         If the image cannot be opened.
     """
-    with open_lazily(pair.image) as file:
+    with open_selected(pair.image, pair.selection) as file:
         counted = counted_axis(file.axes, 0)
         sections = file.shape[file.axes.index(counted)] if counted else 1
     return tuple(

@@ -1,7 +1,7 @@
 """Datasets as they are found: the layout is recognised, files are checked, and notes say what had to be converted."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from biounet.core.errors import DatasetError, LabelError
 from biounet.core.problems import Problems
 from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_missing, measure_reach
-from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers, strips
+from biounet.data.colours import has_colours
+from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers
 from biounet.data.dsb2018_layout import in_doubt
+from biounet.data.extent import check_extent
 from biounet.data.label_files import region, spatial_shape
 from biounet.data.label_kind import MOST_GREYS, LabelStatistics, check_doubts, choose_kind, choose_values
 from biounet.data.label_notes import explain_labels
 from biounet.data.layout import Layout
 from biounet.data.layouts import LAYOUTS, recognise
 from biounet.data.left_out import left_out
-from biounet.io import LazyImage, open_lazily, read, root_of
+from biounet.io import Selection, notes_of, open_selected, read_selected, root_of
 
 __all__ = ["find_dataset"]
 
@@ -36,7 +38,12 @@ Labels = tuple[NDArray[np.int32], str | None]
 
 
 def find_dataset(
-    path: Path | str, *, silver: bool = False, kind: str | None = None, ignore_value: int | None = None
+    path: Path | str,
+    *,
+    silver: bool = False,
+    kind: str | None = None,
+    ignore_value: int | None = None,
+    selection: Selection = Selection(),
 ) -> Dataset:
     """Recognise a dataset and check that its files fit each other.
 
@@ -49,6 +56,8 @@ def find_dataset(
     kind : classes or objects
         What label numbers mean. ``None``: what the layout says, or else their pieces do, and a note says so.
     ignore_value : number in the labels that means unknown
+    selection : Selection
+        What is read of each image file. Labels have the axes of their image but C.
 
     Returns
     -------
@@ -79,8 +88,7 @@ def find_dataset(
     """
     problems, path = Problems(), Path(path)
     layout, pairs = recognise(path, silver, problems)
-    if ignore_value is not None:
-        pairs = [replace(pair, ignore=ignore_value) for pair in pairs]
+    pairs = [replace(pair, ignore=ignore_value, selection=selection) for pair in pairs]
     pairs, notes = _measure(pairs, problems)
     dataset = Dataset(path.name, layout.name, tuple(pairs), tuple(notes), layout.sign)
     with problems.noting():
@@ -136,7 +144,7 @@ def _look_at_pixels(pairs: Sequence[Pair], problems: Problems) -> None:
         left -= prod(pair.shape)
         if left < 0:
             return
-        with problems.noting(), open_lazily(pair.image) as file:
+        with problems.noting(), open_selected(pair.image, pair.selection) as file:
             file.read(region(file, pair.section, None))
 
 
@@ -145,15 +153,20 @@ def _measure(pairs: Sequence[Pair], problems: Problems) -> tuple[list[Pair], lis
     opened: list[Pair] = []
     channels: dict[int, Pair] = {}
     coloured = False
+    said: dict[str, list[str]] = defaultdict(list)
     for pair in pairs:
-        with problems.noting(), open_lazily(pair.image) as file:
+        with problems.noting(), open_selected(pair.image, pair.selection) as file:
+            check_extent(file, pair)
+            for note in notes_of(file):
+                said[note].append(pair.image.name)
             frames = by_section(pair) if "T" in file.axes and pair.section is None else (pair,)
             count = file.shape[file.axes.index("C")] if "C" in file.axes else 1
             shape = (count, *spatial_shape(file, frames[0].section))
             spacing = file.spacing and file.spacing[1 - len(shape) :]
-            coloured = coloured or (count == 3 and _has_colours(file, replace(frames[0], shape=shape)))
+            coloured = coloured or (count == 3 and has_colours(file, replace(frames[0], shape=shape)))
             channels.setdefault(count, pair)
-            opened += [replace(frame, shape=shape, spacing=spacing) for frame in frames]
+            level = _label_level(frames[0], shape[1:])
+            opened += [replace(frame, shape=shape, spacing=spacing, label_level=level) for frame in frames]
     if len(channels) > 1 and not set(channels) <= {1, 3}:
         (few, first), *_, (many, last) = sorted(channels.items())
         problems.add(
@@ -163,7 +176,7 @@ def _measure(pairs: Sequence[Pair], problems: Problems) -> tuple[list[Pair], lis
     if not opened:
         return [], []
     wanted = (3 if coloured else 1) if set(channels) <= {1, 3} else next(iter(channels))
-    notes = []
+    notes = [f"{note} ({_among(names, len(pairs))})" for note, names in said.items()]
     others = sum(pair.shape[0] != wanted for pair in opened)
     if others:
         how = "grey and repeated in 3 channels, to fit those in colour" if coloured else "in colours that are all grey"
@@ -171,11 +184,19 @@ def _measure(pairs: Sequence[Pair], problems: Problems) -> tuple[list[Pair], lis
     return [replace(pair, channels=wanted, shape=(wanted, *pair.shape[1:])) for pair in opened], notes
 
 
-def _has_colours(file: LazyImage, frame: Pair) -> bool:
-    """Whether the channels of an image differ anywhere."""
-    parts = (file.read(region(file, part.section, part.rows)) for part in strips(frame))
-    channels = (np.moveaxis(part, file.axes.index("C"), 0) for part in parts)
-    return any(bool((part != part[:1]).any()) for part in channels)
+def _among(names: Sequence[str], count: int) -> str:
+    """Say of which images something is true."""
+    files = dict.fromkeys(names)
+    return next(iter(files)) if len(files) == 1 else f"{len(files)} images of {count}, e.g. {next(iter(files))}"
+
+
+def _label_level(pair: Pair, shape: tuple[int, ...]) -> int:
+    """The level of the labels that has the size of the image: 0, or that of the image."""
+    level = pair.selection.level
+    if not level or pair.masks:
+        return 0
+    with open_selected(pair.labels[0], pair.label_selection, labels=True) as file:
+        return 0 if spatial_shape(file, pair.section) == shape else level
 
 
 def _measure_targets(pairs: Sequence[Pair], problems: Problems) -> tuple[list[Pair], list[str]]:
@@ -187,21 +208,21 @@ def _measure_targets(pairs: Sequence[Pair], problems: Problems) -> tuple[list[Pa
     for pair, target in zip(pairs, targets, strict=True):
         with problems.noting():
             check_sizes(pair, target.shape[1:])
-    _refuse_labels([pair.labels[0] for pair in pairs])
+    _refuse_labels({pair.labels[0]: pair.label_selection for pair in pairs})
     measured = [replace(pair, target_channels=target.channels) for pair, target in zip(pairs, targets, strict=True)]
     return measured, [f"of targets, {note}" for note in notes]
 
 
-def _refuse_labels(targets: Sequence[Path]) -> None:
+def _refuse_labels(targets: Mapping[Path, Selection]) -> None:
     """Refuse integers of so few values that they are labels rather than images."""
     values: set[int] = set()
-    for path in dict.fromkeys(targets):
-        pixels = read(path).array
+    for path, selection in targets.items():
+        pixels = read_selected(path, selection).array
         values |= set(np.unique(pixels).tolist()) if pixels.dtype.kind != "f" else set()
         if pixels.dtype.kind == "f" or len(values) > MOST_GREYS:
             return
     raise LabelError(
-        f"{targets[0]}: {len(values)} values in all targets are labels, not images; "
+        f"{next(iter(targets))}: {len(values)} values in all targets are labels, not images; "
         "call the folder labels, or save images of few values as floats"
     )
 
@@ -225,7 +246,7 @@ def _check_truths(pair: Pair) -> None:
     """Refuse labels, silver truth or markers that are not of the size of their image, before they are compared."""
     several = [path for path in (pair.complete, pair.markers) if path is not None]
     for path in [pair.labels[0], *several] if several else ():
-        with open_lazily(path, labels=True) as file:
+        with open_selected(path, pair.label_selection, labels=True) as file:
             check_sizes(replace(pair, labels=(path,)), spatial_shape(file, pair.section))
 
 

@@ -5,8 +5,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import RootModel
+
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import TrainingError
+from biounet.core.json_file import read_json
+from biounet.core.text_file import TextFile
 from biounet.data.training_set import TrainingSet
 
 __all__ = ["HASHES", "check_same_data", "dataset_hash", "image_hashes", "save_hashes", "shared_images"]
@@ -16,6 +20,10 @@ HASHES = "data.json"
 """File with the hashes, in the folder of the checkpoints."""
 
 NAMED = 3  # images that a message names
+
+
+class _Hashes(RootModel[dict[str, str]], frozen=True):
+    """SHA-256 of each image, by its name."""
 
 
 def image_hashes(data: TrainingSet) -> dict[str, str]:
@@ -56,10 +64,8 @@ def check_same_data(folder: Path, hashes: Mapping[str, str]) -> None:
     path = folder / HASHES
     if not path.is_file():
         raise TrainingError(f"{path} is missing, so there is no run to resume; train without --resume")
-    try:
-        before = json.loads(path.read_text())
-    except ValueError as error:
-        raise TrainingError(f"{path} is torn ({error}), so there is no run to resume; use another --out") from error
+    file = TextFile(str(path), TrainingError, "there is no run to resume, so train into another --out")
+    before = read_json(path, _Hashes, file).root
     other = sorted(name for name in {*before, *hashes} if before.get(name) != hashes.get(name))
     if other:
         names = ", ".join(other[:NAMED]) + (f" and {len(other) - NAMED} more" if len(other) > NAMED else "")

@@ -1,6 +1,6 @@
 """Label files as integers: unambiguous ones are converted, with a note; others are refused by name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import LabelError
 from biounet.core.labels import IGNORE
-from biounet.io import LazyImage, format_of, open_lazily
+from biounet.io import LazyImage, Selection, format_of, open_selected
 
 __all__ = [
     "counted_axis",
@@ -68,6 +68,8 @@ def read_labels(
     section: int | None = None,
     rows: tuple[int, int] | None = None,
     ignore: int | None = None,
+    selection: Selection = Selection(),
+    check: Callable[[LazyImage], None] = lambda file: None,
 ) -> tuple[NDArray[np.int32], str | None]:
     """Read labels as integers.
 
@@ -78,6 +80,8 @@ def read_labels(
         ``None`` reads all. A file without such an axis is the section.
     rows : first and last but one row to read
     ignore : number in the file that means unknown, too
+    selection : what is read of the file
+    check : function that raises an error for a file that shall not be read, such as one of another size
 
     Returns
     -------
@@ -96,7 +100,8 @@ def read_labels(
     form = format_of(path)
     if not form.exact:
         raise LabelError(f"{path}: {form.name} changes label numbers; save the labels as .png or .tif")
-    with open_lazily(path, labels=True) as file:
+    with open_selected(path, selection, labels=True) as file:
+        check(file)
         box = region(file, section, rows)
         array, axes = file.read(box), file.axes
     note = None

@@ -138,6 +138,8 @@ class _Pieces:
 
     def numbers(self) -> NDArray[Any]:
         """The number of each connected piece, in the order of their first pixels."""
+        if len(self.values) == 1:  # of one strip the parts are the pieces, in their order
+            return self.values[0]
         values, places = (np.concatenate(part) for part in (self.values, self.places))
         near, far = np.concatenate([np.zeros((2, 0), np.int64), *self.links], axis=1) - 1
         joined = coo_array((np.ones(len(near), bool), (near, far)), shape=(len(values), len(values)))

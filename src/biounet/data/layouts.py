@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from biounet.core.errors import DatasetError
+from biounet.core.places import check_input
 from biounet.core.problems import Problems
+from biounet.core.words import printable
 from biounet.data.cell_tracking_layout import CELL_TRACKING
 from biounet.data.cellpose_layout import CELLPOSE, SIDE_BY_SIDE
 from biounet.data.dataset import Pair, by_section
@@ -212,6 +214,8 @@ def recognise(path: Path, silver: bool, problems: Problems) -> tuple[Layout, lis
     DatasetError
         If the layout is none of `LAYOUTS`, or no file has its partner.
     """
+    if "," not in str(path):
+        check_input(path, DatasetError, what="folder")
     for layout in LAYOUTS.values():
         pairs = layout.pairs(path, silver, problems)
         if pairs == []:
@@ -220,7 +224,7 @@ def recognise(path: Path, silver: bool, problems: Problems) -> tuple[Layout, lis
                 f"{path}: it is laid out as {layout.name}, but there are no images with labels; add some"
             )
         if pairs is not None:
-            return layout, pairs
+            return layout, [replace(pair, name=printable(pair.name)) for pair in pairs]
     if not path.exists():
         raise DatasetError(f"{path}: there is no such folder; check the name")
     if not path.is_dir():

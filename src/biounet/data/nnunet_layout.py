@@ -1,14 +1,17 @@
 """The raw datasets of nnU-Net: imagesTr/CASE_0000, labelsTr/CASE, dataset.json, and imagesTs to predict."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from biounet.core.errors import DatasetError
+from biounet.core.json_file import read_json
 from biounet.core.problems import Problems
+from biounet.core.text_file import ForeignRecord, TextFile
 from biounet.data.dataset import Pair
 from biounet.data.layout import Layout, Truth
 from biounet.data.paired_files import file_in, folder_in
@@ -152,18 +155,19 @@ def _channel(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
+class _Description(ForeignRecord):
+    """What ``dataset.json`` holds, as far as it is used."""
+
+    labels: dict[str, Any] = Field(default_factory=dict)
+    """Names with their numbers."""
+
+
 def _description(folder: Path) -> Mapping[str, Any]:
     """What ``dataset.json`` says; nothing if there is none."""
     path = file_in(folder, "dataset.json")
     if path is None:
         return {}
-    try:
-        told = json.loads(path.read_text())
-    except ValueError as error:
-        raise DatasetError(f"{path} is no JSON ({error}); correct it or move it away") from error
-    if not isinstance(told, dict) or not isinstance(told.get("labels", {}), dict):
-        raise DatasetError(f"{path}: labels must be names with their numbers; correct it or move it away")
-    return told
+    return read_json(path, _Description, TextFile(str(path), DatasetError, "correct it or move it away")).model_dump()
 
 
 def _numbers(told: Mapping[str, Any]) -> dict[str, int]:

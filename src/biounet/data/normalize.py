@@ -16,7 +16,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.io.frames import Frame
 
-__all__ = ["NORMALIZATIONS", "Normalization", "measure", "sampling_step", "statistics", "subsample"]
+__all__ = ["NORMALIZATIONS", "Kind", "Normalization", "measure", "sampling_step", "statistics", "subsample"]
 
 
 Kind = Literal["z-score", "percentile"]
@@ -234,15 +234,22 @@ def measure(frame: Frame, normalization: Normalization, *, strip_bytes: int = 2*
         return normalization
     channels, *spatial = frame.shape
     step = sampling_step(spatial)
-    skip = (slice(None), *(slice(None, None, step),) * len(spatial))
-    # Copied: a view of a strip would hold the whole strip.
-    height = max(1, strip_bytes * spatial[0] // (math.prod(frame.shape) * frame.source.dtype.itemsize) // step) * step
-    strips = [frame.read(strip)[skip].copy() for strip in _strips(channels, spatial, height)]
-    return normalization.measured(np.concatenate(strips, axis=1))
+    samples = np.empty((channels, *(math.ceil(size / step) for size in spatial)), frame.source.dtype)
+    for ends in _strips(spatial, step, strip_bytes // (channels * samples.itemsize)):
+        box = Box(*zip((0, channels), *ends, strict=True))
+        inside = (slice(first // step, math.ceil(last / step)) for first, last in ends)
+        samples[(slice(None), *inside)] = frame.read(box)[(slice(None), *(slice(None, None, step),) * len(spatial))]
+    return normalization.measured(samples)
 
 
-def _strips(channels: int, spatial: list[int], height: int) -> Iterator[Box]:
-    """Cut an image along its first spatial axis."""
-    for top in range(0, spatial[0], height):
-        bottom = min(top + height, spatial[0])
-        yield Box((0, top, *(0 for _ in spatial[1:])), (channels, bottom, *spatial[1:]))
+def _strips(spatial: list[int], step: int, pixels: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Boxes of about so many pixels at most that hold every `step`-th pixel of an image, as ends along each axis."""
+    first, *others = spatial
+    height = pixels // max(1, math.prod(others))
+    if height < 1 and others:
+        for at in range(0, first, step):
+            yield from (((at, at + 1), *inner) for inner in _strips(others, step, pixels))
+        return
+    together = height // step * step or 1  # where fewer fit than lie between two samples, one of them is read
+    for top in range(0, first, max(together, step)):
+        yield ((top, min(top + together, first)), *((0, size) for size in others))

@@ -12,7 +12,7 @@ from biounet.data.dataset import Pair
 from biounet.data.label_files import counted_axis
 from biounet.data.normalize import Normalization, measure
 from biounet.data.targets import least_classes
-from biounet.io import open_lazily
+from biounet.io import open_selected
 from biounet.io.frames import Frame
 
 __all__ = [
@@ -163,7 +163,7 @@ def measure_whole(pair: Pair, normalization: Normalization) -> Normalization:
     ImageError
         If the image cannot be read, or pixels are NaN or infinite.
     """
-    with open_lazily(pair.image) as file:
+    with open_selected(pair.image, pair.selection) as file:
         counted = counted_axis(file.axes, pair.section)
         position = ((counted, pair.section or 0),) if counted else ()
         return measure(Frame(position, file, pair.channels, pair.name), normalization)

@@ -1,5 +1,6 @@
 """Files of a dataset by name: its folders in upper or lower case, and images with the labels that have their names."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -46,7 +47,10 @@ def file_in(folder: Path, name: str) -> Path | None:
 
 def folders_in(folder: Path) -> list[Path]:
     """Folders in a folder, by name."""
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in entries if entry.is_dir())
 
 
 def labels_folder(folder: Path) -> Path | None:
@@ -89,7 +93,9 @@ def pair_by_name(images: Path, others: Path, what: str, problems: Problems) -> l
 
 def _named(folder: Path, name: str) -> list[Path]:
     """Files and folders of a name in any case."""
-    return sorted(path for path in folder.iterdir() if path.name.lower() == name) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return [folder / found for found in sorted(os.listdir(folder)) if len(found) == len(name) and found.lower() == name]
 
 
 def _only(found: Iterable[Path]) -> Path | None:

@@ -25,7 +25,7 @@ from biounet.core.random import generator
 from biounet.data.augment import Sample, augmented_patch
 from biounet.data.label_index import LabelIndex
 
-__all__ = ["UNLABELLED", "Batch", "PatchSampler", "Samples", "network_input_size"]
+__all__ = ["UNLABELLED", "Batch", "PatchSampler", "Samples", "network_input_size", "tell_cut_patch"]
 
 
 T = TypeVar("T")
@@ -293,3 +293,19 @@ def network_input_size(config: RunConfig, geometry: Geometry, image: Sequence[in
         size.append((most - remainder) // grid * grid + remainder)
     least = geometry.grid if geometry.padded else geometry.input_size((1,) * len(image))
     return tuple(map(max, size, least))
+
+
+def tell_cut_patch(config: RunConfig, geometry: Geometry, image: Sequence[int]) -> str:
+    """Reason why patches are smaller than the setting asks for, for users; empty if they are not.
+
+    Examples
+    --------
+    >>> from biounet.models.receptive_field import unet_geometry
+    >>> padded = unet_geometry(((2, 2),) * 4, padded=True)
+    >>> tell_cut_patch(RunConfig().updated({"train.patch": 10**9}), padded, (512, 500))
+    'no image is so large, so patches have 512 x 512 px, as the largest image'
+    """
+    size = network_input_size(config, geometry, image)
+    if config.train.patch <= max(size) + max(geometry.grid):
+        return ""
+    return f"no image is so large, so patches have {' x '.join(map(str, size))} px, as the largest image"

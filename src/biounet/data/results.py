@@ -1,13 +1,17 @@
 """Names of results: the file that the result of each image goes to, and the number type that a challenge expects."""
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from biounet.core.errors import ImageError, OutputError
+from biounet.core.errors import BiounetError, ImageError, OutputError
+from biounet.core.places import check_output
 from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, named_images
 from biounet.data.left_out import left_out
 from biounet.data.nnunet_layout import case_of
@@ -57,6 +61,7 @@ def name_outputs(
     >>> [target.as_posix() for _, target in name_outputs([Path("01/t007.tif")], Path("01_RES"))]
     ['01_RES/mask007.tif']
     """
+    check_output(out, file=is_image(out))
     named = _apart(list(dict.fromkeys(each for given in inputs for each in _images_in(given, as_one=as_one))))
     images = [path for _, path in named]
     if is_image(out):
@@ -65,18 +70,20 @@ def name_outputs(
         pairs = [(images[0], out)]
     else:
         pairs = [(path, out / name) for path, name in zip(images, _names(named, out, save), strict=True)]
-    taken: dict[Path, Path] = {}
+    folders: dict[str, str] = {}
+    given, taken = {_real(image, folders) for image in images}, dict[Path, Path]()
     for path, target in pairs:
         if target in taken:
             raise OutputError(f"{taken[target]} and {path} would both become {target}; predict them into two folders")
-        if target.resolve() in {image.resolve() for image in images}:
+        if _real(target, folders) in given:
             raise OutputError(f"{target} is an image to predict; choose another --out")
+        check_output(target)
         taken[target] = path
     return pairs
 
 
 def check_annotations(pairs: Sequence[tuple[Path, Path]]) -> None:
-    """Refuse results that would replace annotations: files in ``labels/`` or ``masks/`` beside ``images/``.
+    """Refuse results that would replace annotations: label files of a dataset that an image belongs to.
 
     Parameters
     ----------
@@ -87,11 +94,27 @@ def check_annotations(pairs: Sequence[tuple[Path, Path]]) -> None:
     OutputError
         If there is such a result.
     """
-    for image, target in pairs:
-        image, folder = image.resolve(), target.parent.resolve()
-        beside = {image.parent.with_name(name) for name in LABEL_FOLDERS} if image.parent.name == "images" else set()
-        if folder in beside and target.exists():
+    replaced = [(image, target) for image, target in pairs if target.exists()]
+    truths = _annotations({image.parent for image, _ in pairs}) if replaced else set()
+    folders: dict[str, str] = {}
+    for image, target in replaced:
+        if os.path.realpath(target) in truths:
+            raise OutputError(f"{target} is an annotation of the dataset; choose another --out")
+        around, images = os.path.split(os.path.dirname(_real(image, folders)))
+        beside, labels = os.path.split(_real_folder(os.path.dirname(target), folders))
+        if images == "images" and labels in LABEL_FOLDERS and beside == around:
             raise OutputError(f"{target} is an annotation of {image.name}; choose another --out")
+
+
+def _annotations(folders: Iterable[Path]) -> set[str]:
+    """Label files of datasets in which these folders lie."""
+    around = {place for folder in folders for place in (folder, *folder.parents)[:3]}
+    found: set[str] = set()
+    results = {Path(f"{folder.resolve().name}_RES") for folder in folders}  # of cell tracking
+    for place, layout, result in product(sorted(around), LAYOUTS.values(), sorted(results)):
+        with suppress(BiounetError, OSError):  # it is no dataset, or not a whole one
+            found |= {os.path.realpath(file) for truth in layout.truths(place, result) for file in truth.files}
+    return found
 
 
 def label_type(path: Path, usual: np.dtype[Any]) -> np.dtype[Any]:
@@ -113,6 +136,24 @@ def _names(named: Sequence[tuple[str, Path]], out: Path, save: str) -> list[str]
     return [f"{name}{_suffix(image, save)}" for name, image in named]
 
 
+def _real(path: Path, folders: dict[str, str]) -> str:
+    """The path without symbolic links; `folders` keeps those of folders, so that each is looked up once."""
+    text = os.fspath(path)
+    if os.path.islink(text):
+        return os.path.realpath(text)
+    folder, name = os.path.split(text)
+    if name in ("", "..", "."):
+        return os.path.realpath(text)
+    return f"{_real_folder(folder, folders)}/{name}"
+
+
+def _real_folder(folder: str, known: dict[str, str]) -> str:
+    """A folder without symbolic links."""
+    if folder not in known:
+        known[folder] = os.path.realpath(folder)
+    return known[folder]
+
+
 def _suffix(image: Path, save: str) -> str:
     """Suffix of the result of an image: nnU-Net wants labels in files like its images."""
     form = format_of(image)
@@ -123,7 +164,7 @@ def _suffix(image: Path, save: str) -> str:
 
 def _images_in(given: Path, *, as_one: bool) -> list[tuple[str, Path]]:
     """The images that an input stands for, with the names of their results: itself, or those of a folder or dataset."""
-    if not is_folder_of_images(given):
+    if not is_folder_of_images(given) or (as_one and images_at(given) != (given,)):
         given = case_of(given)  # whoever names all files of nnU-Net means its cases
         return [(plain_name(image), image) for image in ([given] if as_one else images_at(given))]
     found = named_images(given)

@@ -12,7 +12,7 @@ from biounet.core.errors import DatasetError, ShapeError
 from biounet.data.dataset import Dataset, Pair, has_labels
 from biounet.data.discover import find_dataset
 from biounet.data.subset import choose_validated
-from biounet.io import plain_name
+from biounet.io import Selection, plain_name
 
 __all__ = ["DatasetSplit", "Split", "folds", "split", "split_dataset"]
 
@@ -179,14 +179,16 @@ def split_dataset(
     silver: bool = False,
     ignore_value: int | None = None,
     pixels: float = inf,
+    selection: Selection = Selection(),
 ) -> DatasetSplit:
     """Find annotated images and divide them into training and validation.
 
-    Parameters and errors are those of `biounet.data.training_set.load_training_set`.
+    Parameters and errors are those of `biounet.data.training_set.load_training_set`, and `selection`: what is read of
+    each image file.
     """
     task = TARGETS_OF_TASKS.get(target)
     kind = task.name if task and task.has_labels else None
-    find = partial(find_dataset, kind=kind, ignore_value=ignore_value)
+    find = partial(find_dataset, kind=kind, ignore_value=ignore_value, selection=selection)
     annotated = find(dataset, silver=silver)
     if not isinstance(validation, str):
         return DatasetSplit.of(annotated, annotated, split(annotated, validation), target=target, pixels=pixels)

@@ -2,18 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
+from biounet.core.places import path_of
 from biounet.evaluation.fragments import Fragments
 from biounet.evaluation.image_pairs import score_drawn
 from biounet.evaluation.pairing import FilePair, pair_files
 from biounet.evaluation.reading import Case, read_case
 from biounet.evaluation.results import Scores, to_csv, to_json
 from biounet.evaluation.subgroups import groups_of, read_groups
+from biounet.io import Selection
 from biounet.io.identity import unchanged
 from biounet.metrics import METRICS, Sweep
 
@@ -38,6 +41,10 @@ def evaluate(
     spacing: Sequence[float] | None = None,
     groups: Mapping[str, str] | None = None,
     ignore_value: int | None = None,
+    axes: str | None = None,
+    series: int | str | None = None,
+    channel: int | None = None,
+    level: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Scores:
     """Scores of results against the truth, of all images together and of each.
@@ -58,6 +65,9 @@ def evaluate(
     groups : name of each result without its suffix to the group that it is of, see `read_groups`
         All results of a group are scored together, too, as if there were no others.
     ignore_value : number in the truth that means unknown, such as 255
+    axes, series, channel, level
+        What is read of the files, as for `biounet.io.open_lazily`: the axes hold for both, series and level for the
+        truth, the channel for the result.
     progress : called with the share that is done, from 0 to 1
 
     Raises
@@ -81,7 +91,11 @@ def evaluate(
     """
     drawn = metrics is not None and list(metrics) == ["image"]
     chosen = None if metrics is None or drawn else metric_groups(metrics)
-    pairs = pair_files(Path(result), Path(truth), ignore=ignore_value)
+    result, truth = (path_of(each, DatasetError, what="results or annotations") for each in (result, truth))
+    of_result = Selection(axes, channel=None if channel is None else (channel,))
+    of_truth = Selection(axes, series, level=level)
+    found = pair_files(result, truth, ignore=ignore_value)
+    pairs = [replace(pair, of_result=of_result, of_truth=of_truth) for pair in found]
     parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
     if drawn:
         return score_drawn(pairs, parts, sections=sections, progress=progress)
@@ -106,7 +120,7 @@ def evaluate(
     for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None
-    return _pool(counts, rows, notes, Path(truth))
+    return _pool(counts, rows, notes, truth)
 
 
 def metric_groups(metrics: Sequence[str]) -> tuple[str, ...]:

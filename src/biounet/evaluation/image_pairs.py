@@ -7,7 +7,7 @@ from biounet.core.errors import ShapeError
 from biounet.evaluation.pairing import FilePair
 from biounet.evaluation.reading import pick_sections
 from biounet.evaluation.results import Scores
-from biounet.io import Image, read
+from biounet.io import Image, read_selected
 from biounet.metrics.image_quality import ImageErrors, image_errors, image_scores
 
 __all__ = ["score_drawn"]
@@ -41,7 +41,8 @@ def score_drawn(
     """
     counts: dict[str, ImageErrors] = {}
     for number, pair in enumerate(pairs, 1):
-        truth, result = (_without_single_channel(read(path)) for path in (pair.truth[0], pair.result))
+        files = ((pair.truth[0], pair.of_truth), (pair.result, pair.of_result))
+        truth, result = (_without_single_channel(read_selected(path, selection)) for path, selection in files)
         axis = next((truth.axes.index(name) for name in "TZ" if name in truth.axes), None)
         if sections is not None and axis is not None:
             chosen = pick_sections(truth.array, result.array, sections, name=pair.truth[0].name, axis=axis)

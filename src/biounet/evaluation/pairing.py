@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from biounet.core.errors import DatasetError
+from biounet.core.places import check_input
 from biounet.data.layout import Truth
 from biounet.data.layouts import truths_in
 from biounet.data.names import match_names
-from biounet.io import is_folder_of_images, is_there
+from biounet.io import Selection, is_folder_of_images
+from biounet.io.inner_path import split_inner
 
 __all__ = ["FilePair", "pair_files"]
 
@@ -32,6 +34,8 @@ class FilePair:
     role : what the truth is good for
         In the Cell Tracking Challenge, ``SEG`` shows the extent of some objects, ``TRA`` only marks where
         objects are, but all of them: that is for DET alone.
+    of_result, of_truth : Selection
+        What is read of the files.
     """
 
     name: str
@@ -41,6 +45,8 @@ class FilePair:
     section: int | None = None
     ignore: int | None = None
     role: Literal["all", "extent", "markers"] = "all"
+    of_result: Selection = Selection()
+    of_truth: Selection = Selection()
 
 
 def pair_files(result: Path, truth: Path, *, ignore: int | None = None) -> list[FilePair]:
@@ -69,8 +75,7 @@ def pair_files(result: Path, truth: Path, *, ignore: int | None = None) -> list[
     biounet.core.errors.DatasetError: no/such/result.tif: there is no such file or folder; check the name
     """
     for path in (result, truth):
-        if not is_there(path):
-            raise DatasetError(f"{path}: there is no such file or folder; check the name")
+        check_input(split_inner(path)[0], DatasetError, what="file or folder")
     if is_folder_of_images(truth):
         layout, truths = truths_in(truth, result)
         single = [each for each in truths if each.key is None]

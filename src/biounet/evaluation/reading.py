@@ -14,11 +14,15 @@ from biounet.core.labels import IGNORE
 from biounet.data.label_files import merge_masks, read_labels
 from biounet.data.label_kind import LabelStatistics
 from biounet.evaluation.pairing import FilePair
-from biounet.io import Image, open_lazily, read
+from biounet.io import Image, open_selected, read_selected
+from biounet.io.decoding import check_whole
 from biounet.metrics.checks import EightBitWarning, as_probabilities
 
 __all__ = ["Case", "pick_sections", "read_case"]
 
+
+SCORED = 16
+"""Bytes per pixel that a result, its truth and the tables of both take together, about."""
 
 T = TypeVar("T", bound=np.generic)
 
@@ -91,7 +95,9 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
     ConfigError
         If `sections` selects nothing.
     """
-    image = _as_stack(read(pair.result, labels=True))
+    with open_selected(pair.result, pair.of_result, labels=True) as file:
+        check_whole(file, pair.result, pixel=SCORED)
+    image = _as_stack(read_selected(pair.result, pair.of_result, labels=True))
     truth, axes, truth_spacing, notes = _read_truth(pair, stack=image.array.shape if "Z" in image.axes else ())
     if "C" in image.axes:
         channels = image.array.shape[image.axes.index("C")]
@@ -153,10 +159,10 @@ def _read_truth(
     if pair.masks:
         labels = merge_masks(pair.truth)
         return labels, "ZYX"[-labels.ndim :], None, ()
-    with open_lazily(path, labels=True) as file:
+    with open_selected(path, pair.of_truth, labels=True) as file:
         axes, shape, spacing = file.axes, file.shape, file.spacing
     if axes == "CYX" and shape[1:] == stack[1:]:
-        stacked = _as_stack(read(path, labels=True))
+        stacked = _as_stack(read_selected(path, pair.of_truth, labels=True))
         with np.errstate(invalid="ignore"):  # what does not fit is refused
             labels = stacked.array.astype(np.int32)
         if (labels != stacked.array).any():
@@ -165,10 +171,13 @@ def _read_truth(
             labels[labels == pair.ignore] = IGNORE
         return labels, stacked.axes, spacing, ()
     if "T" in axes:
-        frames = [read_labels(path, section=frame, ignore=pair.ignore) for frame in range(shape[axes.index("T")])]
+        frames = [
+            read_labels(path, section=frame, ignore=pair.ignore, selection=pair.of_truth)
+            for frame in range(shape[axes.index("T")])
+        ]
         labels, note = np.stack([labels for labels, _ in frames]), frames[0][1]
     else:
-        labels, note = read_labels(path, ignore=pair.ignore)
+        labels, note = read_labels(path, ignore=pair.ignore, selection=pair.of_truth)
     return labels, axes.replace("C", ""), spacing, () if note is None else (f"{path.name} holds {note}",)
 
 

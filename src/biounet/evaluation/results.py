@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from biounet.core.words import printable
 from biounet.metrics import Sweep
 
 __all__ = ["Scores", "to_csv", "to_json"]
@@ -54,14 +55,14 @@ def to_json(scores: Scores) -> dict[str, Any]:
     """
     document: dict[str, Any] = {
         "scores": _finite(scores.scores),
-        "images": [{"name": name, **_finite(row)} for name, row in scores.images.items()],
+        "images": [{"name": printable(name), **_finite(row)} for name, row in scores.images.items()],
     }
     if scores.groups:
         document["groups"] = {group: _finite(row) for group, row in scores.groups.items()}
     if scores.sweeps:
         document["thresholds"] = {name: _sweep_to_json(sweep) for name, sweep in scores.sweeps.items()}
     if scores.notes:
-        document["notes"] = list(scores.notes)
+        document["notes"] = [printable(note) for note in scores.notes]
     return document
 
 
@@ -80,7 +81,9 @@ def to_csv(scores: Scores) -> str:
     writer = csv.DictWriter(text, ["name", *columns], restval="", lineterminator="\n")
     writer.writeheader()
     for name, row in scores.images.items():
-        writer.writerow({"name": name, **{key: "" if value is None else value for key, value in _finite(row).items()}})
+        writer.writerow(
+            {"name": printable(name), **{key: "" if value is None else value for key, value in _finite(row).items()}}
+        )
     return text.getvalue()
 
 

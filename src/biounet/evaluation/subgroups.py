@@ -1,17 +1,25 @@
 """Subgroups of images that are also scored by themselves: from a table, or grey images and colour images."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from biounet.core.csv_file import read_csv
 from biounet.core.errors import ConfigError, DatasetError
+from biounet.core.text_file import Record, TextFile
 from biounet.data import images_in
 from biounet.evaluation.pairing import FilePair
 from biounet.io import is_image, plain_name, read
 
 __all__ = ["groups_of", "read_groups"]
+
+
+class _Row(Record, extra="ignore"):
+    """Row of a table of groups, which may have further columns."""
+
+    name: str
+    group: str
 
 
 def read_groups(source: Path) -> dict[str, str]:
@@ -75,16 +83,12 @@ def groups_of(pairs: Sequence[FilePair], groups: Mapping[str, str]) -> list[str]
 
 def _read_table(path: Path) -> dict[str, str]:
     """Name and group of each row of a CSV file."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path} is no CSV file ({error}); give one with columns name and group") from error
+    file = TextFile(str(path), ConfigError, "give a CSV file with columns name and group")
     found: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
-        name, group = ((row.get(column) or "").strip() for column in ("name", "group"))
+    for number, row in read_csv(path, _Row, file):
+        name, group = row.name.strip(), row.group.strip()
         if not name or not group:
-            raise ConfigError(f"{path}, line {number}: wanted are a name and a group; give columns name and group")
+            raise file.refused("wanted are a name and a group", line=number)
         if found.setdefault(plain_name(Path(name)), group) != group:
             raise ConfigError(
                 f"{path}, line {number}: {name} is of {found[plain_name(Path(name))]} already; keep one group"

@@ -9,12 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from biounet.core.atomic_files import check_absent
+from biounet.core.atomic_files import remove_parts
 from biounet.core.errors import ConfigError, OutputError
+from biounet.core.output_lock import holding
+from biounet.core.overwriting import Inputs
+from biounet.core.places import check_output
 from biounet.export.bioimageio import write_package
 from biounet.export.onnx import write_onnx
 from biounet.export.pipeline import Pipeline, load_pipeline
 from biounet.export.torchscript import write_torchscript
+from biounet.inference.ensemble import member_files
 
 __all__ = ["EXPORTERS", "Pipeline", "export_model"]
 
@@ -57,7 +61,12 @@ def export_model(model: Path | str, out: Path | str, *, to: str, overwrite: bool
     if to not in EXPORTERS:
         raise ConfigError(f"a model can be exported to {', '.join(EXPORTERS)}, got {to!r}")
     out = Path(out)
-    check_absent(out, overwrite=overwrite, file=True)
+    check_output(out, file=True)
     if out.suffix == ".safetensors":
         raise OutputError(f"{out} would be taken for a model of biounet; choose another name, such as {out.stem}.onnx")
-    return EXPORTERS[to](load_pipeline(Path(model)), out, overwrite=overwrite, **options)
+    sample = options.get("sample")
+    read = Inputs({"the model": member_files(Path(model)), "the sample": [Path(str(sample))] if sample else []})
+    with holding([out]):
+        read.check(out, overwrite=overwrite, kind="ONNX" if to == "onnx" else "zip")
+        remove_parts([out])
+        return EXPORTERS[to](load_pipeline(Path(model)), out, overwrite=overwrite, **options)

@@ -5,7 +5,6 @@ The fields are those of format 0.5.9. Readers refuse fields that are younger tha
 
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -173,7 +172,7 @@ def _describe(
                 "parent": "onnx",
             },
         },
-        "config": {"biounet": json.loads(card.model_dump_json(exclude={"training"}))},
+        "config": {"biounet": card.model_dump(mode="json", exclude={"training"})},
     }
 
 

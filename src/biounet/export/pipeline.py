@@ -158,7 +158,7 @@ class Pipeline(nn.Module):
     def facts(self, difference: float) -> str:
         """What an exported file says of itself, as JSON: the card, the sizes that it takes, how near it is to torch."""
         known = {
-            "card": json.loads(self.card.model_dump_json(exclude={"training"})),
+            "card": self.card.model_dump(mode="json", exclude={"training"}),
             "grid": self.grid,
             "halo": self.halo,
             "input": "normalised as `card.normalization` says, axes (N, C, *spatial), float32",

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from biounet.core.errors import ClusterError, need
 from biounet.inference.ensemble import Ensemble
 from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
 from biounet.inference.tile_store import TileStore
+from biounet.io import DecodingRoom, Selection
 
 __all__ = ["Cluster", "join_scheduler", "local_workers"]
 
@@ -144,7 +146,9 @@ def _open_here(settings: JobSettings, step: tuple[int, ...], crowd: int) -> Job:
     """Open a job once per worker process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, cores // crowd))
-    return Job(settings, _load_here(replace(settings, input=Path(), axes=None)), step=step)
+    room = DecodingRoom(sys.maxsize)  # the process that planned the tiles has looked
+    networks = _load_here(replace(settings, input=Path(), selection=Selection()))
+    return Job(settings, networks, step=step, room=room)
 
 
 @lru_cache(maxsize=1)

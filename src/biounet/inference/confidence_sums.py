@@ -1,12 +1,14 @@
 """Sums of probabilities, from which the confidence of objects is computed when all frames are predicted."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from biounet.core.array_store import ArrayFolder
+from biounet.core.atomic_files import hidden_name, sayable
 from biounet.measurement import ForegroundSums
 
 __all__ = ["KeptSums"]
@@ -21,25 +23,40 @@ class KeptSums:
 
     Parameters
     ----------
-    folder : Path
+    labels : Path
+        The file.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     kept = KeptSums.of_labels(Path(folder) / "cells.tif")
+    ...     kept = KeptSums(Path(folder) / "cells.tif")
     ...     for frame in range(2):
     ...         kept.keep(frame, ForegroundSums(np.array([1, 2]), np.array([0.5, 3.0])))
     ...     [sums.sums.tolist() for sums in kept.of(2)], kept.of(1, sections=2)[0].sums.tolist(), kept.of(3)
     ([[0.5, 3.0], [0.5, 3.0]], [1.0, 6.0], None)
     """
 
-    folder: Path
+    labels: Path
 
-    @classmethod
-    def of_labels(cls, labels: Path) -> "KeptSums":
-        """Sums for the objects of a label file."""
-        return cls(labels.absolute().with_name(f".{labels.name}.confidence"))
+    @property
+    def folder(self) -> Path:
+        """The hidden folder."""
+        return self.labels.absolute().with_name(f".{self.labels.name}.confidence")
+
+    def begin(self) -> None:
+        """Make the folder, by which a later run knows that the sums of every finished frame are kept."""
+        with sayable(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the run that began the labels keeps sums."""
+        return self.folder.is_dir()
+
+    def has(self, frame: int) -> bool:
+        """Whether the sums of a frame are kept."""
+        return (frame,) in ArrayFolder(self.folder)
 
     def keep(self, frame: int, sums: ForegroundSums) -> None:
         """Keep the sums of a frame, whose objects are numbered as in the file.
@@ -69,5 +86,6 @@ class KeptSums:
         return [ForegroundSums.joined(sums[first : first + sections]) for first in range(0, len(sums), sections)]
 
     def forget(self) -> None:
-        """Delete all sums."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete all sums; all are there, or none, whenever the process is killed."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.folder.replace(hidden_name(self.labels)))

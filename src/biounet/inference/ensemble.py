@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from biounet.config.shipped import model_file
 from biounet.core.errors import ConfigError
 from biounet.core.geometry import Geometry
 from biounet.data.normalize import Normalization
@@ -21,7 +22,6 @@ from biounet.inference.overlap_tile import Floats, TileNet
 from biounet.models.attention import AttentionMaps
 from biounet.models.downsampled import Downsampled
 from biounet.models.model_file import ModelCard, load_network
-from biounet.models.shipped import model_file
 from biounet.models.unetpp import prune
 
 __all__ = ["Ensemble", "Member", "joint_card", "joint_geometry", "load_members", "member_files", "normalise"]

@@ -1,27 +1,39 @@
 """Prediction of image files of any size with a trained network."""
 
-import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from biounet.config.tasks import OUTPUTS
-from biounet.core.atomic_files import check_absent
+from biounet.core.atomic_files import remove_parts
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError
+from biounet.core.output_lock import holding
+from biounet.core.overwriting import KINDS, Inputs
 from biounet.data.left_out import left_out
 from biounet.data.results import check_annotations, name_outputs
-from biounet.inference.ensemble import member_files
-from biounet.inference.job import Job, JobSettings, TileTask, load_ensemble
-from biounet.inference.memory_plan import Plan, Stopwatch, plan_prediction, warm_up
+from biounet.inference.ensemble import Ensemble, member_files
+from biounet.inference.job import Job, JobSettings, TileTask, as_trained, load_ensemble
+from biounet.inference.memory_budget import MemoryBudget
+from biounet.inference.memory_plan import Plan, Stopwatch, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
-from biounet.io import format_of, is_folder_of_images, load_libraries
+from biounet.io import (
+    Selection,
+    check_replaceable,
+    format_of,
+    is_folder_of_images,
+    load_libraries,
+    notes_of,
+    place_of,
+    root_of,
+)
 from biounet.io.identity import FileIdentity
-from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["Run", "predict_files", "run_here"]
 
@@ -55,6 +67,9 @@ def predict_files(
     device: str = "auto",
     precision: str = "auto",
     axes: str | None = None,
+    series: int | str | None = None,
+    channel: Sequence[int] | None = None,
+    level: int = 0,
     verify: bool = False,
     overwrite: bool = False,
     resume: bool = False,
@@ -98,8 +113,8 @@ def predict_files(
         Average over the 8 symmetries of the plane YX.
     device, precision
         As for `biounet.models.device.choose_device` and `choose_precision`.
-    axes : str
-        Axes of the inputs, where the files do not say.
+    axes, series, channel, level
+        What is read of the inputs, as for `biounet.io.open_lazily`.
     verify : bool
         Predict sample tiles at a second tiling, and report the largest difference.
     overwrite, resume : bool
@@ -125,91 +140,126 @@ def predict_files(
     BiounetError
         One line each, see `biounet.core.errors`.
     """
-    pairs = _name_results(inputs, out, save=save, overwrite=overwrite, resume=resume, report=report)
-    # Absolute, for workers that were started elsewhere.
-    models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
-    first = JobSettings(models, pairs[0][0], axes, save, device, precision, tta, depth, link, confidence)
+    pairs = _name_results(inputs, out, save=save, as_one=series is not None, report=report)
+    given = Selection(axes, series, None if channel is None else tuple(channel), level)
+    with holding(root_of(path) for _, path in pairs):
+        _check_results(pairs, [model, *others], overwrite=overwrite, resume=resume)
+        remove_parts(path for _, path in pairs)
+        # Absolute, for workers that were started elsewhere.
+        models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
+        first = JobSettings(models, pairs[0][0], given, save, device, precision, tta, depth, link, confidence)
+        net, common, told = _load(first, report)
+        load_libraries(path for pair in pairs for path in pair)  # before memory is measured
+        held = warm_up(net, net.card.model.in_channels)
+        shared = MemoryBudget(memory, held, processes, region_memory)
+        stopwatch = Stopwatch(net, net.card.model.in_channels)
+        images = Batch(len(pairs), verb="predicted", again="--resume")
+        for number, (source, path) in enumerate(pairs):
+            if resume and path.is_file():
+                TileStore.clear(path, sums=not confidence)
+                report(f"{path} is complete already")
+                continue
+            begun = read_record(place_of(path)) if resume else None
+            settings, identity = replace(common, input=source.absolute()), FileIdentity.of(source)
+            with images.noting(source), Job(settings, net, identity=identity, room=shared.room) as job:
+                plan = stopwatch.time(shared.plan(job, begun.tile if begun else tile, batch))
+                _cut(job, plan, verify=verify, told=told, report=report)
+                whole = len(pairs) > 1 and not begun
+                with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
+                    if resume:
+                        report(f"{_title(source)}: {store.left} tiles are left to do")
+                    for share, text in _compute(store, run, batch, region_memory):
+                        progress((number + share) / len(pairs), f"{_title(source)}: {text}")
+        written = [path for source, path in pairs if source not in images.failures]
+        images.finish(written, report=report)
+        return written
+
+
+def _load(first: JobSettings, report: Callable[[str], None]) -> tuple[Ensemble, JobSettings, set[str]]:
+    """Load the models, and fit the settings of the jobs of all images to them; return the notes that were told, too."""
     net = load_ensemble(first)
+    selection, notes = as_trained(first.selection, net.card)
+    told = _say_once(notes, set(), report)
+    if len(first.models) > 1:
+        report(f"the mean of {len(first.models)} models")
     # The precision that is chosen here holds for workers on other processors, too: their pixels must be the same.
-    common = replace(first.fitted(net.card), precision=str(net.precision).removeprefix("torch."))
-    if len(models) > 1:
-        report(f"the mean of {len(models)} models")
-    load_libraries(path for pair in pairs for path in pair)  # before memory is measured
-    held = warm_up(net, net.card.model.in_channels)
-    memory = max(0, memory - held) // processes if processes > 1 else memory
-    stopwatch = Stopwatch(net, net.card.model.in_channels)
-    images = Batch(len(pairs), verb="predicted", again="--resume")
-    for number, (source, path) in enumerate(pairs):
-        if resume and path.is_file():
-            report(f"{path} is complete already")
-            continue
-        begun = read_record(path) if resume else {}
-        settings = replace(common, input=source.absolute())
-        with images.noting(source), Job(settings, net, identity=FileIdentity.of(source)) as job:
-            plan = stopwatch.time(_plan(job, held, memory, begun.get("tile", tile), batch, region_memory))
-            report(f"{source.name}: {plan}")
-            job.cut(plan.tiles.step)
-            if verify:
-                report(f"{source.name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
-            whole = len(pairs) > 1 and not begun
-            with (
-                TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store,
-                noting_damage(path, job),
-            ):
-                left = store.left
-                if resume:
-                    report(f"{source.name}: {left} tiles are left to do")
-                for done, _ in enumerate(_compute(store, run, batch, region_memory), start=1):
-                    progress((number + done / left) / len(pairs), f"{source.name}: tile {done} of {left}")
-                job.check_input()
-    written = [path for source, path in pairs if source not in images.failures]
-    images.finish(written, report=report)
-    return written
+    precision = str(net.precision).removeprefix("torch.")
+    return net, replace(first.fitted(net.card), precision=precision, selection=selection), told
 
 
 def _name_results(
-    inputs: Sequence[Path], out: Path, *, save: str, overwrite: bool, resume: bool, report: Callable[[str], None]
+    inputs: Sequence[Path], out: Path, *, save: str, as_one: bool, report: Callable[[str], None]
 ) -> list[tuple[Path, Path]]:
-    """Images with the files of their results, none of which may replace what it must not; files left out are told."""
+    """Images with the files of their results; files left out are told."""
     if save not in OUTPUTS:
         raise ConfigError(f"what to save must be one of {', '.join(OUTPUTS)}, got {save!r}")
-    pairs = name_outputs(inputs, out, save=save)
-    for _, path in pairs:
-        check_absent(path, overwrite=overwrite or resume, file=not format_of(path).is_folder)
-    if overwrite:
-        check_annotations(pairs)
+    pairs = name_outputs(inputs, out, save=save, as_one=as_one)
     for line in left_out(folder for folder in inputs if is_folder_of_images(folder)):
         report(f"note: {line}")
     return pairs
 
 
-def _plan(job: Job, held: int, memory: int, tile: int | Sequence[int] | None, batch: int, region_memory: int) -> Plan:
-    """Plan the tiles of an image."""
-    first = job.frames[0]
-    # Memory for a region of objects comes on top, because the memory of tiles is not all given back.
-    objects = min(region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:])) if job.numbers_objects else 0
-    return plan_prediction(
-        job.net,
-        first.shape,
-        classes=job.card.model.classes,
-        itemsize=job.image.dtype.itemsize,
-        held=held + objects,
-        budget=memory,
-        frames=len(job.frames),
-        tile=tile,
-        batch=batch,
-    )
+def _check_results(
+    pairs: Sequence[tuple[Path, Path]], models: Sequence[Path], *, overwrite: bool, resume: bool
+) -> None:
+    """Refuse results that would replace what they must not."""
+    files = [file for path in models for file in (path, *member_files(path))]
+    read = Inputs({"the model": files, "an image to predict": [image for image, _ in pairs]})
+    for _, path in pairs:
+        if not os.path.lexists(path):
+            continue
+        form = format_of(path)
+        kind = None if form.is_folder else form.name if form.name in KINDS else "TIFF"
+        read.check(path, overwrite=overwrite or resume, kind=kind)
+        if form.is_folder and overwrite and not resume:
+            check_replaceable(path)
+    if overwrite:
+        check_annotations(pairs)
 
 
-def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[None]:
-    """Predict the missing tiles of a result, and finish the result; yield once for every tile."""
+def _title(path: Path) -> str:
+    """Name of an image; of one inside a plate or another set, with the folders to it."""
+    root = root_of(path)
+    return path.name if root == path else path.relative_to(root.parent).as_posix()
+
+
+def _say_once(notes: Iterable[str], told: set[str], report: Callable[[str], None], *, name: str = "") -> set[str]:
+    """Say notes that were not told before; return all that were."""
+    for note in notes:
+        if note not in told:
+            report(f"note: {name}{note}")
+            told.add(note)
+    return told
+
+
+def _cut(job: Job, plan: Plan, *, verify: bool, told: set[str], report: Callable[[str], None]) -> None:
+    """Cut an image into the tiles that were planned, and say what there is to say; `told` are notes of other images."""
+    name = _title(job.settings.input)
+    _say_once(notes_of(job.image), told, report, name=f"{name}: ")
+    report(f"{name}: {plan}")
+    job.cut(plan.tiles.step)
+    if verify:
+        report(f"{name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
+
+
+def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[tuple[float, str]]:
+    """Predict the missing tiles of a result, and finish the result; yield share and number of the tiles done."""
+    left = store.left
+    with noting_damage(store.place, store.job) if store.shared else nullcontext():
+        for done, _ in enumerate(_tiles(store, run, batch, region_memory), start=1):
+            yield done / left, f"tile {done} of {left}"
+        store.job.check_input()
+
+
+def _tiles(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[None]:
+    """Predict the missing tiles of a result, number its objects, and yield once for every tile."""
     job, frames = store.job, range(len(store.job.frames))
     if not job.numbers_objects:
         for count in run(job, store.missing(frames), store, batch=batch):
             yield from [None] * count
         return
     for frame in frames:
-        if not store.is_written(frame):
+        if not store.is_done(frame):
             for count in run(job, store.missing([frame]), store, batch=batch):
                 yield from [None] * count
             number_objects(store, frame, memory=region_memory)

@@ -10,20 +10,21 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.data.normalize import Normalization, measure
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
 from biounet.inference.tiles import Tile, TilePlan, check_tile, read_mirrored
-from biounet.io import open_lazily
+from biounet.io import DecodingRoom, Selection, open_selected
 from biounet.io.frames import frames_of
 from biounet.io.identity import FileIdentity, check_unchanged
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
 
-__all__ = ["Job", "JobSettings", "TileTask", "load_ensemble"]
+__all__ = ["Job", "JobSettings", "TileTask", "as_trained", "load_ensemble"]
 
 
 REMEDY = "run again with --overwrite"
@@ -41,7 +42,7 @@ class JobSettings:
     models : model files
         Their probabilities are averaged, see `biounet.inference.ensemble`.
     input : Path
-    axes : of the input, where the file does not say
+    selection : what is read of the input
     save : one of `biounet.config.tasks.OUTPUTS`
     device, precision : as for `biounet.models.device`
     tta : average over symmetries
@@ -52,7 +53,7 @@ class JobSettings:
 
     models: tuple[Path, ...]
     input: Path
-    axes: str | None = None
+    selection: Selection = Selection()
     save: str = "labels"
     device: str = "auto"
     precision: str = "auto"
@@ -79,6 +80,24 @@ class JobSettings:
         if save not in task.outputs:
             raise ConfigError(f"the model has learnt target {target}, it cannot save {save}; leave --save away")
         return replace(self, save=save)
+
+
+def as_trained(selection: Selection, card: ModelCard) -> tuple[Selection, list[str]]:
+    """What is read of an image: without channels those that the network was trained on, where it was told some.
+
+    Returns
+    -------
+    The selection, and what a person should know of it
+    """
+    train = card.training.get("settings", {}).get("train", {})
+    channel, level, notes = train.get("channel"), train.get("level"), []
+    if selection.channel is None and channel:
+        selection = replace(selection, channel=tuple(map(int, channel)))
+        listed = ",".join(map(str, channel))
+        notes.append(f"channels {listed} are read, which the network was trained on; --channel takes others")
+    if not selection.level and level:
+        notes.append(f"the network was trained on level {level} of its images; --level {level} reads that")
+    return selection, notes
 
 
 def load_ensemble(settings: JobSettings) -> Ensemble:
@@ -121,6 +140,7 @@ class Job:
         By default one grid of the network; `cut` changes it.
     identity : FileIdentity
         Of the image, from before it was opened, for `check_input`. None, as in workers: it is not checked.
+    room : memory for what must be decoded of the image at once; by default that of `biounet.io.open_lazily`
 
     Raises
     ------
@@ -137,19 +157,22 @@ class Job:
         *,
         step: tuple[int, ...] | None = None,
         identity: FileIdentity | None = None,
+        room: DecodingRoom | None = None,
     ) -> None:
         self.settings, self.net, self.card = settings, net, net.card
         self.identity, self._look = identity, time.monotonic() + LOOK
         self._decoder = decoder_of(net.card, save=settings.save)
         model = self.card.model
         with ExitStack() as stack:
-            self.image = stack.enter_context(open_lazily(settings.input, axes=settings.axes))
+            self.image = stack.enter_context(open_selected(settings.input, settings.selection, room=room))
             self.frames = frames_of(self.image, dims=model.dims, channels=model.in_channels, name=settings.input.name)
             if settings.link and "Z" not in self.image.axes:
                 raise ShapeError(
                     f"{settings.input.name} has axes {self.image.axes}, so there are no sections to link; "
                     "leave --link out, or give --axes"
                 )
+            first = Box((0,) * len(self.image.shape), (1,) * len(self.image.shape))
+            self.image.read(first)  # what cannot be decoded is refused before anything is written
             self._files = stack.pop_all()
         sample = self._decoder.encode(np.zeros((model.classes,) + (1,) * model.dims, np.float32), self.card)
         self.channels, self.dtype = len(sample), sample.dtype

@@ -15,7 +15,7 @@ from biounet.core.memory import format_bytes, resident_bytes
 from biounet.inference.overlap_tile import TilePredictor
 from biounet.inference.tiles import TilePlan, plan_tiles
 
-__all__ = ["Plan", "Stopwatch", "plan_prediction", "warm_up"]
+__all__ = ["SLACK_BYTES", "Plan", "Stopwatch", "plan_prediction", "warm_up"]
 
 
 ALIGN = {2: 64, 3: 16}

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biounet.core.boxes import ArrayReader
-from biounet.core.errors import ConfigError, ShapeError
+from biounet.core.errors import ConfigError, ModelFileError, ShapeError
+from biounet.core.places import path_of
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, joint_card, load_members, normalise
 from biounet.inference.network_input import NetworkInput, Pixels
 from biounet.inference.overlap_tile import predict_image
-from biounet.inference.tiles import read_mirrored
+from biounet.inference.tiles import read_mirrored, tile_sides
 from biounet.io.identity import unchanged
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
@@ -89,11 +90,14 @@ class Model:
 
         Raises
         ------
+        ConfigError
+            If `tile` is no number of pixels.
         ImageError
             If the file cannot be read.
         ShapeError
             If the axes cannot be told, or are not those, or the channels, that the network was trained on.
         """
+        tile_sides(tile, self.card.model.dims)
         where = choose_device(device)
         what = choose_precision(precision, where)
         file = Path(image) if isinstance(image, str | Path) else None
@@ -202,5 +206,6 @@ def load_model(
         If members of an ensemble do not agree, or have no output of this depth or no attention gates,
         see `biounet.inference.ensemble.load_members`.
     """
-    (net, _), *rest = members = load_members([Path(each) for each in (path, *others)], depth=depth, attention=attention)
-    return Model(net, joint_card([card for _, card in members]), tuple(Model(*each) for each in rest), Path(path))
+    files = [path_of(each, ModelFileError, what="a model file or of a run") for each in (path, *others)]
+    (net, _), *rest = members = load_members(files, depth=depth, attention=attention)
+    return Model(net, joint_card([card for _, card in members]), tuple(Model(*each) for each in rest), files[0])

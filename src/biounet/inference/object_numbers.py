@@ -56,8 +56,9 @@ def number_objects(store: TileStore, frame: int, *, memory: int = REGION_MEMORY)
             for box in section.boxes:
                 if not writer.is_done(box):
                     writer.write(box, section.read(box))
+        writer.finish()
+        if z is not None:  # only now: a run that is killed before numbers this section again
             section.at(frame - 1).forget()
-    writer.finish()
 
 
 class _ObjectWriter:

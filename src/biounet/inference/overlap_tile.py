@@ -23,7 +23,7 @@ from biounet.data.normalize import Normalization
 from biounet.inference.cost import Cost, count_cost, meta_copy
 from biounet.inference.smoothing import smooth
 from biounet.inference.symmetries import SYMMETRIES, Symmetry, turn, turn_back
-from biounet.inference.tiles import Tile, check_tile, plan_tiles, read_mirrored
+from biounet.inference.tiles import Tile, check_tile, plan_tiles, read_mirrored, tile_sides
 from biounet.models.device import channels_last, exact_kernels, to_channels_last
 from biounet.models.fused import freeze, fuse_activations
 
@@ -248,7 +248,7 @@ def predict_image(
     ImageError
         If the network gives NaN or infinity.
     """
-    wanted = LARGEST[net.dims] if tile is None else (tile,) * net.dims if isinstance(tile, int) else tuple(tile)
+    wanted = tile_sides(tile, net.dims) or LARGEST[net.dims]
     plan = plan_tiles(shape, wanted, net.geometry)
     result: list[Floats] = []  # made when the number of classes is known
 

@@ -8,15 +8,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.atomic_files import sayable
+from biounet.core.atomic_files import remove_parts, sayable
 from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import Box
+from biounet.core.errors import ImageError, OutputError
 from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
 from biounet.inference.job import Job, TileTask
-from biounet.inference.record import write_record
+from biounet.inference.record import RECORD, write_record
 from biounet.inference.tile_files import TileFiles
-from biounet.io import LazyOutput, ResumableOutput, attach, create, format_of
+from biounet.io import LazyOutput, ResumableOutput, attach, create
 
 __all__ = ["TileStore"]
 
@@ -47,8 +48,8 @@ class TileStore:
         self, job: Job, path: Path, output: LazyOutput, *, chunk: Sequence[int] = (), whole: bool = False
     ) -> None:
         self.job, self.path, self.chunk = job, path.absolute(), tuple(chunk)
-        self.folder = self.path.with_name(f".{path.name}.elevation")
-        self.sums = KeptSums.of_labels(path)
+        self.folder = _elevation_folder(path)
+        self.sums = KeptSums(path)
         self._output, self._whole = output, whole
 
     @classmethod
@@ -77,16 +78,30 @@ class TileStore:
             path, shape=shape, dtype=_dtype(job, path), axes=axes, spacing=spacing, chunks=chunks,
             labels=not job.saves_floats, overwrite=overwrite, resume=resume, like=job.settings.input,
         )  # fmt: skip
-        if format_of(path).resumable:
-            write_record(path, job)
         store = cls(job, path, output, chunk=chunk, whole=whole)
+        if isinstance(output, ResumableOutput):
+            remove_parts([output.path / RECORD])
+            try:
+                write_record(output.path, job)
+            except (ImageError, OutputError) as error:  # of a hidden folder; it is known by the name that it will have
+                raise type(error)(str(error).replace(output.path.name, path.name)) from error
+        if not (resume and store.shared and job.numbers_objects):
+            store.clear(path)
+        elif not job.settings.confidence:
+            store.sums.forget()
         if job.numbers_objects:
-            if not (resume and store.shared):
-                shutil.rmtree(store.folder, ignore_errors=True)
-                store.sums.forget()
             with sayable(path):
                 store.folder.mkdir(parents=True, exist_ok=True)
+            if job.settings.confidence and not any(map(store.is_written, range(len(job.frames)))):
+                store.sums.begin()
         return store
+
+    @staticmethod
+    def clear(path: Path, *, sums: bool = True) -> None:
+        """Remove what a run that was killed has left beside a result, and with `sums` what its tables would need."""
+        shutil.rmtree(_elevation_folder(path), ignore_errors=True)
+        if sums:
+            KeptSums(path).forget()
 
     @classmethod
     def attach(cls, job: Job, path: Path) -> "TileStore":
@@ -97,6 +112,11 @@ class TileStore:
     def shared(self) -> bool:
         """Whether other processes can `attach` to the result, and later runs can resume it."""
         return isinstance(self._output, ResumableOutput)
+
+    @property
+    def place(self) -> Path:
+        """Where the result lies: under its name, or until it is complete beside the result that it replaces."""
+        return self._output.path if isinstance(self._output, ResumableOutput) else self.path
 
     @property
     def largest_label(self) -> int:
@@ -128,7 +148,12 @@ class TileStore:
         if not self.job.numbers_objects:
             return self.is_written(frame, box)
         maps = [self.elevation(frame), *([self.foreground(frame)] if self.job.settings.confidence else [])]
-        return all(files.holds(box) for files in maps) or self.is_written(frame)
+        return all(files.holds(box) for files in maps) or self.is_done(frame)
+
+    def is_done(self, frame: int) -> bool:
+        """Whether a frame of objects is written, with the sums of their confidence if the run keeps any."""
+        keeps = self.job.settings.confidence and self.sums.begun
+        return self.is_written(frame) and (not keeps or self.sums.has(frame))
 
     def elevation(self, frame: int) -> TileFiles:
         """Elevation map of a frame, a file per tile."""
@@ -158,15 +183,18 @@ class TileStore:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._output.__exit__(kind, *error)
         bad = self._whole and kind is not None and issubclass(kind, BAD_FILE)
         kept = self.shared and not bad  # another run goes on with it
-        if self.job.numbers_objects and (kind is None or not kept):
-            shutil.rmtree(self.folder, ignore_errors=True)
-        if kind is not None and not kept:
-            self.sums.forget()
-        if bad and self.shared:
-            shutil.rmtree(self.path, ignore_errors=True)
+        if kind is None or not kept:  # before the result is complete: nothing is ever left beside it
+            self.clear(self.path, sums=kind is not None)
+        self._output.__exit__(kind, *error)
+        if bad and isinstance(self._output, ResumableOutput):
+            shutil.rmtree(self._output.path, ignore_errors=True)
+
+
+def _elevation_folder(path: Path) -> Path:
+    """Where the elevation maps of a result lie until its objects have numbers."""
+    return path.absolute().with_name(f".{path.name}.elevation")
 
 
 def _dtype(job: Job, path: Path) -> np.dtype[Any]:

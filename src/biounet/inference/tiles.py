@@ -10,10 +10,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.boxes import Box, Reader
-from biounet.core.errors import ImageError, ShapeError
+from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.core.geometry import Geometry
+from biounet.core.words import shortened
 
-__all__ = ["Tile", "TilePlan", "check_tile", "mirrored_indices", "plan_tiles", "read_mirrored"]
+__all__ = ["Tile", "TilePlan", "check_tile", "mirrored_indices", "plan_tiles", "read_mirrored", "tile_sides"]
+
+
+def tile_sides(tile: object, dims: int) -> tuple[int, ...] | None:
+    """Pixels per spatial axis of the largest tile that somebody has asked for.
+
+    Parameters
+    ----------
+    tile : one number, or one per axis; None: nobody has asked
+    dims : number of spatial axes
+
+    Raises
+    ------
+    ConfigError
+        If it is no whole number of at least 1, or another number of them.
+
+    Examples
+    --------
+    >>> tile_sides(64, 2), tile_sides((8, 64, 64), 3), tile_sides(None, 2)
+    ((64, 64), (8, 64, 64), None)
+    """
+    if tile is None:
+        return None
+    sizes: tuple[Any, ...] = tuple(tile) if isinstance(tile, list | tuple) else (tile,) * dims
+    if len(sizes) != dims or not all(_is_count(size) for size in sizes):
+        raise ConfigError(
+            f"tile must be a whole number of pixels, at least 1, or {dims} of them, got {shortened(tile)}"
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 1
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,14 @@ def largest_difference(job: Job) -> float:
     tiles = job.tiles
     smaller = [max(grid, step * 2 // 3) for grid, step in zip(tiles.geometry.grid, tiles.step, strict=True)]
     second = plan_tiles(tiles.shape, smaller, tiles.geometry)
-    every = list(np.ndindex(second.counts))
     task = next(iter(job.tasks(0)))
-    return max(
-        _difference(job, task, second, second.tile(index)) for index in {every[0], every[len(every) // 2], every[-1]}
-    )
+    numbers = {0, len(second) // 2, len(second) - 1}
+    return max(_difference(job, task, second, second.tile(_index(number, second.counts))) for number in numbers)
+
+
+def _index(number: int, counts: tuple[int, ...]) -> tuple[int, ...]:
+    """Position of a tile in the grid, by its number in row-major order."""
+    return tuple(int(at) for at in np.unravel_index(number, counts))
 
 
 def _difference(job: Job, task: TileTask, second: TilePlan, tile: Tile) -> float:

@@ -12,7 +12,9 @@ from numpy.typing import DTypeLike
 from biounet.core.atomic_files import check_absent
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
+from biounet.core.places import check_input
 from biounet.io.channel_files import CHANNELS, channel_files, of_channels, open_channels
+from biounet.io.decoding import DecodingRoom, check_whole
 from biounet.io.format import Format, Holds
 from biounet.io.formats import (
     FORMATS,
@@ -29,9 +31,21 @@ from biounet.io.formats import (
     suffixes,
 )
 from biounet.io.identity import unchanged
-from biounet.io.image import AXES, ArrayImage, ArrayOutput, Image, LazyImage, LazyOutput, ResumableOutput, WithoutZ
+from biounet.io.image import (
+    AXES,
+    ArrayImage,
+    ArrayOutput,
+    Image,
+    LazyImage,
+    LazyOutput,
+    ResumableOutput,
+    WithoutZ,
+    notes_of,
+)
+from biounet.io.inner_path import split_inner
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
+from biounet.io.zarr_replace import check_replaceable, place_of
 
 __all__ = [
     "AXES",
@@ -39,6 +53,7 @@ __all__ = [
     "FORMATS",
     "ArrayImage",
     "ArrayOutput",
+    "DecodingRoom",
     "Format",
     "Holds",
     "Image",
@@ -47,6 +62,7 @@ __all__ = [
     "ResumableOutput",
     "Selection",
     "attach",
+    "check_replaceable",
     "create",
     "fit_channels",
     "format_of",
@@ -57,10 +73,14 @@ __all__ = [
     "is_image",
     "is_there",
     "load_libraries",
+    "notes_of",
     "of_channels",
     "open_lazily",
+    "open_selected",
+    "place_of",
     "plain_name",
     "read",
+    "read_selected",
     "root_of",
     "suffixes",
     "write",
@@ -75,6 +95,7 @@ def open_lazily(
     channel: Sequence[int] | None = None,
     level: int = 0,
     labels: bool = False,
+    room: DecodingRoom | None = None,
 ) -> LazyImage:
     """Open an image for reading by region.
 
@@ -92,6 +113,8 @@ def open_lazily(
         Of a pyramid; 0 has all pixels. The pixel size is that of the level.
     labels : bool
         The file holds labels: palette entries are read as their numbers, not as colours.
+    room : DecodingRoom
+        Memory for what must be decoded at once; by default a tenth of that of the machine.
 
     Returns
     -------
@@ -101,23 +124,31 @@ def open_lazily(
     Raises
     ------
     ImageError
-        If it cannot be read, does not name its axes, or has no such series, channel or level.
-        The same for each region that is read later, also if that holds NaN or infinity.
+        If it cannot be read, does not name its axes, has no such series, channel or level, or must be decoded in pieces
+        for which there is no room. The same for each region that is read later, also if that holds NaN or infinity.
     """
-    path = Path(path)
     selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    return open_selected(path, selection, labels=labels, room=room)
+
+
+def open_selected(
+    path: Path | str, selection: Selection, *, labels: bool = False, room: DecodingRoom | None = None
+) -> LazyImage:
+    """Open an image for reading by region, as `open_lazily` does with options of its own."""
+    path = Path(path)
     if of_channels(path):
-        options: dict[str, Any] = {"axes": axes, "series": series, "level": level, "labels": labels}
-        image: LazyImage = open_channels(path, lambda file: open_lazily(file, **options))
-    elif is_there(path):
-        image = format_of(path).open_lazily(path, selection=selection, labels=labels)
+        part = replace(selection, channel=None)
+        image: LazyImage = open_channels(path, lambda file: open_selected(file, part, labels=labels, room=room))
     else:
-        format_of(path)  # a wrong suffix is said first
-        raise ImageError(f"{path}: there is no such file; check the name")
-    if selection.channel is not None:
-        with ExitStack() as stack:
-            image = WithChannels(stack.enter_context(image), selection.channel, path.name)
-            stack.pop_all()  # it stays open unless a channel is missing
+        form = format_of(path)  # a wrong suffix is said first
+        check_input(split_inner(path)[0], ImageError)
+        image = form.open_lazily(path, selection=selection, labels=labels)
+    with ExitStack() as stack:
+        stack.enter_context(image)
+        (room or DecodingRoom.usual()).check(image, path)
+        if selection.channel is not None:
+            image = WithChannels(image, selection.channel, path.name)
+        stack.pop_all()  # it stays open unless it is too large or a channel is missing
     one_section = "Z" in image.axes and image.shape[image.axes.index("Z")] == 1
     return WithoutZ(image) if one_section else image
 
@@ -147,8 +178,15 @@ def read(
     >>> image.axes, image.array.shape, image.spacing
     ('ZYX', (2, 20, 30), (0.5, 0.1, 0.1))
     """
+    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    return read_selected(path, selection, labels=labels)
+
+
+def read_selected(path: Path | str, selection: Selection, *, labels: bool = False) -> Image:
+    """Read a whole image, as `read` does with options of its own."""
     kept = unchanged(Path(path), verb="read", labels=labels, quick=True)
-    with kept, open_lazily(path, axes=axes, series=series, channel=channel, level=level, labels=labels) as lazy:
+    with kept, open_selected(path, selection, labels=labels) as lazy:
+        check_whole(lazy, Path(path))
         whole = Box((0,) * len(lazy.shape), lazy.shape)
         return Image(lazy.read(whole), lazy.axes, lazy.spacing)
 

@@ -1,6 +1,5 @@
 """Images whose channels lie in files of their own, ``CASE_0000.tif``, ``CASE_0001.tif``, as nnU-Net wants them."""
 
-import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError
+from biounet.core.json_file import read_json
+from biounet.core.text_file import ForeignRecord, TextFile
 from biounet.io.image import LazyImage
 
 __all__ = ["CHANNELS", "ChannelFiles", "channel_files", "of_channels", "open_channels"]
@@ -74,6 +75,7 @@ class ChannelFiles:
         self.shape = (*first.shape[: self._at], self._each * len(images), *after)
         self.dtype = np.result_type(*(image.dtype for image in images))
         self.spacing = _told_spacing(path, len(after)) or first.spacing
+        self.decoding_bytes = sum(image.decoding_bytes for image in images)
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image."""
@@ -113,15 +115,20 @@ def open_channels(path: Path, open_file: Callable[[Path], LazyImage]) -> Channel
         return image
 
 
+class _Sidecar(ForeignRecord):
+    """What nnU-Net keeps beside a TIFF."""
+
+    spacing: tuple[float, ...]
+
+
 def _told_spacing(path: Path, axes: int) -> tuple[float, ...] | None:
     """Spacing that nnU-Net keeps beside a TIFF, in ``CASE.json``; ``None`` if there is none."""
     file = path.with_name(f"{path.name.rpartition(CHANNELS)[0]}.json")
     if not file.is_file():
         return None
-    try:
-        told = tuple(map(float, json.loads(file.read_text())["spacing"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ImageError(f'{file}: wanted is {{"spacing": [z, y, x]}}; correct or remove it') from error
+    told = read_json(
+        file, _Sidecar, TextFile(str(file), ImageError, 'write {"spacing": [z, y, x]}, or remove it')
+    ).spacing
     if len(told) < axes or not all(0 < step < float("inf") for step in told):
         raise ImageError(f"{file}: {axes} numbers above 0 are wanted as spacing, got {told}; correct or remove it")
     return told[-axes:]

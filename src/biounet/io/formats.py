@@ -1,6 +1,8 @@
 """The table of image formats, and questions about names of files: of which format, an image or a folder of images."""
 
+import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -115,6 +117,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 """Name of a format -> how its files are read and written."""
 
+_BY_SUFFIX = {suffix: form for form in FORMATS.values() for suffix in form.suffixes}
+
 
 def format_of(path: Path | str) -> Format:
     """The format of an image, by the suffix of its name, or of the folder image that it lies in.
@@ -154,8 +158,7 @@ def root_of(path: Path) -> Path:
     ('a.zarr', 'a.tif', 'a.h5')
     """
     path = split_inner(path)[0]
-    folders = (part for part in reversed(path.parents) if (form := _format_by_name(part.name)) and form.is_folder)
-    return next(folders, path)
+    return _folder_image(path.parent) or path
 
 
 def is_image(path: Path) -> bool:
@@ -180,8 +183,10 @@ def is_there(path: Path) -> bool:
 
 
 def is_folder_of_images(path: Path) -> bool:
-    """Whether a path is a folder that may hold images, and no image itself, as a DICOM series is, nor a part of one."""
-    return path.is_dir() and root_of(path) == path and not is_image(path) and not dicom.is_series(path)
+    """Whether a path is a folder that may hold images: not one image, as a DICOM series is, but a plate, say."""
+    if not os.path.isdir(path) or dicom.is_series(path):
+        return False
+    return images_at(path) != (path,) or (root_of(path) == path and not is_image(path))
 
 
 def load_libraries(paths: Iterable[Path]) -> None:
@@ -196,10 +201,17 @@ def image_files(folder: Path | str) -> tuple[Path, ...]:
     Hidden files are left out, and files of OME-XML, whose images are in the TIFF files beside them. A plate is all
     of its images, a folder of DICOM slices is one.
     """
-    paths = sorted(Path(folder).iterdir())
-    shown = [path for path in paths if not path.name.startswith(".") and not path.name.lower().endswith(COMPANION)]
-    found = [path for path in shown if _format_by_name(path.name) or dicom.is_series(path)]
-    return tuple(image for path in found for image in images_at(path))
+    folder = Path(folder)
+    if (inside := images_at(folder)) != (folder,):
+        return inside
+    shown = [name for name in os.listdir(folder) if not name.startswith(".") and not name.lower().endswith(COMPANION)]
+    found = ((folder / name, _format_by_name(name)) for name in sorted(shown))
+    return tuple(
+        image
+        for path, form in found
+        if form or dicom.is_series(path)
+        for image in (images_at(path) if form is None or form.is_folder else (path,))
+    )
 
 
 def images_at(path: Path) -> tuple[Path, ...]:
@@ -246,4 +258,12 @@ def images_by_name(folder: Path) -> dict[str, Path]:
 
 def _format_by_name(name: str) -> Format | None:
     """The format of a file of this name, by its suffix alone."""
-    return next((form for form in FORMATS.values() if name.lower().endswith(form.suffixes)), None)
+    start, dot, end = name.lower().rpartition(".")
+    return _BY_SUFFIX.get(dot + end) or _BY_SUFFIX.get(start[start.rfind(".") :] + dot + end)  # .tif, .zarr.zip
+
+
+@lru_cache(maxsize=2**10)  # of folders: a hundred thousand images lie in few
+def _folder_image(folder: Path) -> Path | None:
+    """The outermost image that a path in this folder lies in, by the names alone; none where no image is a folder."""
+    around = (*reversed(folder.parents), folder)
+    return next((part for part in around if (form := _format_by_name(part.name)) and form.is_folder), None)

@@ -1,8 +1,9 @@
 """Images of any axes as a row of frames, each of which a network takes whole: time points, or sections of a stack."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from math import prod
+from typing import Any, overload
 
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from biounet.core.errors import ShapeError
 from biounet.io.image import LazyImage
 from biounet.io.pixels import fit_channels
 
-__all__ = ["Frame", "frames_of"]
+__all__ = ["Frame", "Frames", "frames_of"]
 
 
 Position = tuple[tuple[str, int], ...]
@@ -63,7 +64,52 @@ class Frame:
         return Box(start, stop)
 
 
-def frames_of(image: LazyImage, *, dims: int, channels: int, name: str) -> list[Frame]:
+@dataclass(frozen=True)
+class Frames(Sequence[Frame]):
+    """All frames of an image, each made when it is asked for: there may be millions.
+
+    Parameters
+    ----------
+    counting : axes that count frames
+    sizes : number of positions along each of them
+    source, channels, name : as of `Frame`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from biounet.io.image import ArrayImage, Image
+    >>> source = ArrayImage(Image(np.zeros((2, 3, 4, 5)), "TZYX"))
+    >>> frames = Frames("TZ", (2, 3), source, 1, "cells.tif")
+    >>> len(frames), frames[-1].position
+    (6, (('T', 1), ('Z', 2)))
+    """
+
+    counting: str
+    sizes: tuple[int, ...]
+    source: LazyImage
+    channels: int
+    name: str
+
+    def __len__(self) -> int:
+        return prod(self.sizes)
+
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Frame]: ...
+
+    def __getitem__(self, index: int | slice) -> Frame | list[Frame]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(len(self))[index]]
+        left, at = range(len(self))[index], list[int]()
+        for size in reversed(self.sizes):
+            left, inside = divmod(left, size)
+            at.append(inside)
+        return Frame(tuple(zip(self.counting, reversed(at), strict=True)), self.source, self.channels, self.name)
+
+
+def frames_of(image: LazyImage, *, dims: int, channels: int, name: str) -> Frames:
     """Divide an image into what a network takes at a time.
 
     Parameters
@@ -89,5 +135,5 @@ def frames_of(image: LazyImage, *, dims: int, channels: int, name: str) -> list[
             f"{image.shape}); if the axes are wrong give --axes"
         )
     counting = [axis for axis in image.axes if axis == "T" or (axis == "Z" and dims == 2)]
-    ranges = [range(image.shape[image.axes.index(axis)]) for axis in counting]
-    return [Frame(tuple(zip(counting, index, strict=True)), image, channels, name) for index in product(*ranges)]
+    sizes = tuple(image.shape[image.axes.index(axis)] for axis in counting)
+    return Frames("".join(counting), sizes, image, channels, name)

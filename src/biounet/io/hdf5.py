@@ -1,10 +1,11 @@
 """HDF5: datasets read by region, with the axes and pixel sizes that ilastik and plant-seg write beside them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from biounet.core.errors import need
+from biounet.core.errors import ImageError, need
+from biounet.core.json_file import parse_json
+from biounet.core.text_file import ForeignRecord, TextFile
 from biounet.io.image import AXES
 from biounet.io.inner_path import pick_array, split_inner
 from biounet.io.pixels import reading
@@ -54,10 +55,23 @@ def _datasets(file: Any, h5py: Any) -> list[str]:
     return names
 
 
+class _Axis(ForeignRecord):
+    """An axis as ilastik names it."""
+
+    key: str
+
+
+class _Axistags(ForeignRecord):
+    """Axes as ilastik writes them beside a dataset."""
+
+    axes: tuple[_Axis, ...]
+
+
 def _named_axes(found: Any) -> str:
     """Letters of the axes, as ilastik or dimension labels give them; ``""`` if they do not."""
     if "axistags" in found.attrs:
-        named = [str(axis["key"]).upper() for axis in json.loads(found.attrs["axistags"])["axes"]]
+        file = TextFile(f"{found.name}: axistags", ImageError, "give --axes")
+        named = [axis.key.upper() for axis in parse_json(str(found.attrs["axistags"]), _Axistags, file).axes]
     else:
         named = [str(axis.label).upper() for axis in found.dims]
     return "".join(named) if len(named) == found.ndim and set(named) <= set(AXES) else ""

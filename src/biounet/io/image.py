@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -89,6 +90,10 @@ class LazyImage(Protocol):
     def spacing(self) -> tuple[float, ...] | None:
         """Micrometres per pixel, one number per spatial axis."""
 
+    @property
+    def decoding_bytes(self) -> int:
+        """Most memory that reading takes beside the pixels that are asked for, since files are decoded in pieces."""
+
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image."""
 
@@ -132,6 +137,7 @@ class WithoutZ:
         self.dtype = image.dtype
         self.spacing = None if image.spacing is None else image.spacing[1:]
         self.notes = notes_of(image)
+        self.decoding_bytes = image.decoding_bytes
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return the pixels of a region inside the image."""
@@ -175,6 +181,10 @@ class LazyOutput(Protocol):
 class ResumableOutput(LazyOutput, Protocol):
     """An image that is written by region and stays when a run stops, so that another run completes it."""
 
+    @property
+    def path(self) -> Path:
+        """Where it lies: under its name, or until it is complete beside the image that it replaces."""
+
     def holds(self, box: Box) -> bool:
         """Whether all pixels of a region have been written, by this run or an earlier one."""
 
@@ -210,6 +220,11 @@ class ArrayImage:
     def spacing(self) -> tuple[float, ...] | None:
         """Micrometres per pixel, one number per spatial axis."""
         return self.image.spacing
+
+    @property
+    def decoding_bytes(self) -> int:
+        """None: the pixels are in memory."""
+        return 0
 
     def read(self, box: Box) -> NDArray[Any]:
         """Return a view of a region."""

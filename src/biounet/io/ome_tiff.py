@@ -296,7 +296,7 @@ def _smaller(file: tifffile.TiffFile, pages: Mapping[int, Any], level: int) -> d
         levels = len(page.subifds or ())
         if level > levels:
             sizes = f"levels 0 to {levels}" if levels else "one size of its image"
-            raise ImageError(f"{file.filename} holds {sizes}, no level {level}; give another --level")
+            raise ImageError(f"{file.filename} holds {sizes}, no level {level}; take a smaller --level")
         file.filehandle.seek(page.subifds[level - 1])
         index = (page.index, level)
         if keyframe is None:

@@ -1,6 +1,6 @@
 """OME-Zarr 0.4 and 0.5: images in chunks, read and written by region; chunks that are there show how far a run came."""
 
-import zipfile
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,28 +9,35 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from biounet.core.atomic_files import check_absent, replacing, sayable
+from biounet.core.atomic_files import check_absent, replacing
 from biounet.core.boxes import Box
-from biounet.core.errors import ImageError, OutputError, ShapeError, need
+from biounet.core.errors import ImageError
+from biounet.core.words import reason
 from biounet.io.image import AXES, Image, name_axes
-from biounet.io.ome_metadata import describe_image, describe_labels, label_names, parse
+from biounet.io.ome_metadata import describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
-from biounet.io.pyramid import halve, level_factors, level_shape
 from biounet.io.selection import Selection
+from biounet.io.zarr_chunks import ChunkReader
 from biounet.io.zarr_layout import (
     FORMAT,
-    OURS,
     VERSION,
+    check_array,
+    check_metadata,
     check_same,
     chunks_of,
     default_chunks,
     find_image,
     is_label,
-    is_whole,
+    make_levels,
+    metadata_for_writing,
     root_of,
+    zip_root,
 )
+from biounet.io.zarr_output import ZarrOutput
+from biounet.io.zarr_replace import check_replaceable, hidden, place_of
+from biounet.io.zarr_store import zarr_library
 
-__all__ = ["DamagedChunkError", "ZarrImage", "ZarrOutput", "attach", "create", "open_lazily", "write"]
+__all__ = ["DamagedChunkError", "ZarrImage", "attach", "create", "open_lazily", "write"]
 
 
 class DamagedChunkError(ImageError):
@@ -45,7 +52,9 @@ class ZarrImage:
     def __init__(self, path: Path, *, selection: Selection = Selection(), labels: bool = False) -> None:
         self.path = path
         with reading(path, "OME-Zarr"), ExitStack() as stack:
+            check_metadata(path)
             self._array, multiscale = find_image(_open(path, stack), path, selection=selection, labels=labels)
+            check_array(self._array, path)
             stored = name_axes(multiscale.axes, selection.axes, str(path))
             self.axes = "".join(axis for axis in AXES if axis in stored)
             self._order = [stored.index(axis) for axis in self.axes]
@@ -53,6 +62,8 @@ class ZarrImage:
             self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
             self.spacing = fit_spacing(dict(multiscale.spacing), self.axes)
             self.version = VERSION[self._array.metadata.zarr_format]
+            self._chunks = ChunkReader(self._array, path)
+            self.decoding_bytes = self._chunks.decoding_bytes
             self._files = stack.pop_all()
 
     def read(self, box: Box) -> NDArray[Any]:
@@ -67,7 +78,7 @@ class ZarrImage:
         for index, extent in zip(self._order, box.slices, strict=True):
             slices[index] = extent
         try:
-            pixels = np.asarray(self._array[tuple(slices)])
+            pixels = self._chunks.read(slices)
         except Exception as error:  # decoders of broken chunks raise errors of every type
             raise self._name_chunk(slices) from error
         check_finite(pixels, f"{self.path.name} from {box.start} to {box.stop}")
@@ -82,8 +93,9 @@ class ZarrImage:
                 self._array[tuple(slice(i * n, (i + 1) * n) for i, n in zip(chunk, size, strict=True))]
             except Exception as error:
                 name = f"{self._array.path}/{self._array.metadata.encode_chunk_key(chunk)}".lstrip("/")
-                why = f"{error or type(error).__name__}".splitlines()[0]
-                damaged = DamagedChunkError(f"{self.path}: chunk {name} cannot be read ({why}); copy it again")
+                damaged = DamagedChunkError(
+                    f"{self.path}: chunk {name} cannot be read ({reason(error)}); copy it again"
+                )
                 damaged.name = name
                 return damaged
         return ImageError(f"{self.path}: a region could not be read, but its chunks can; run again")
@@ -93,83 +105,6 @@ class ZarrImage:
 
     def __exit__(self, *error: object) -> None:
         self._files.close()
-
-
-class ZarrOutput:
-    """An OME-Zarr image as a `biounet.io.LazyOutput`, of whole chunks: each is absent or complete.
-
-    Unlike other formats it has its name from the beginning, and stays after an error, so that another
-    run can go on. Until it is complete, `open_lazily` refuses it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        zarr = need("zarr")
-        self.path = path
-        with sayable(path), zarr.config.set({"array.write_empty_chunks": True}):
-            self._group = zarr.open_group(path, mode="r+")
-            multiscale = parse(self._group.attrs)
-            if multiscale is None:
-                raise OutputError(f"{path} is no OME-Zarr image that was begun; give another name")
-            if OURS not in self._group.attrs:
-                raise OutputError(f"{path} was not written by biounet, so it cannot be resumed; give another name")
-            self._levels = [self._group[str(level)] for level in range(multiscale.levels)]
-        self._labels = bool(self._group.attrs[OURS]["labels"])
-        self.axes = multiscale.axes
-        self.shape: tuple[int, ...] = self._levels[0].shape
-        self.dtype: np.dtype[Any] = self._levels[0].dtype
-        self.chunks: tuple[int, ...] = self._levels[0].chunks
-
-    def holds(self, box: Box) -> bool:
-        """Whether all chunks of a region are there, written by this run or an earlier one."""
-        return all(self._file(0, chunk).exists() for chunk in chunks_of(box, self.chunks))
-
-    def write(self, box: Box, array: NDArray[Any]) -> None:
-        """Store the pixels of a region that consists of whole chunks.
-
-        Raises
-        ------
-        OutputError
-            If the disk is full.
-        ShapeError
-            If the region cuts a chunk: its rest would be lost when a run is killed.
-        """
-        if not is_whole(box, self.chunks, self.shape):
-            raise ShapeError(f"{self.path}: the region {box} must consist of whole chunks of {self.chunks} pixels")
-        if array.shape != box.shape:
-            raise ShapeError(f"{self.path}: a region of shape {box.shape} came with {array.shape} pixels")
-        with sayable(self.path):
-            self._levels[0][box.slices] = array
-
-    def complete(self) -> None:
-        """Add the smaller levels, chunk by chunk, and mark the store as complete."""
-        with sayable(self.path):
-            for level in range(1, len(self._levels)):
-                self._shrink(level)
-            self._group.attrs[OURS] = {"complete": True, "labels": self._labels}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is None:
-            self.complete()
-
-    def _shrink(self, level: int) -> None:
-        """Compute a level from the one before; chunks that are there stay."""
-        fine, coarse = self._levels[level - 1], self._levels[level]
-        steps = [1 if a == b else 2 for a, b in zip(fine.shape, coarse.shape, strict=True)]
-        whole = Box((0,) * coarse.ndim, coarse.shape)
-        for chunk in chunks_of(whole, coarse.chunks):
-            if self._file(level, chunk).exists():
-                continue
-            start = [index * size for index, size in zip(chunk, coarse.chunks, strict=True)]
-            stop = [min(a + n, end) for a, n, end in zip(start, coarse.chunks, coarse.shape, strict=True)]
-            source = tuple(slice(a * step, b * step) for a, b, step in zip(start, stop, steps, strict=True))
-            coarse[Box(tuple(start), tuple(stop)).slices] = halve(np.asarray(fine[source]), steps, labels=self._labels)
-
-    def _file(self, level: int, chunk: tuple[int, ...]) -> Path:
-        """Where a chunk lies."""
-        return self.path / str(level) / str(self._levels[level].metadata.encode_chunk_key(chunk))
 
 
 def open_lazily(path: Path, *, selection: Selection = Selection(), labels: bool = False) -> ZarrImage:
@@ -189,7 +124,7 @@ def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
     chunks = default_chunks(image.axes, array.shape)
     check_absent(path, overwrite=overwrite)
     version, levels = _surroundings(path, "0.5")
-    with replacing(path, overwrite=overwrite) as temporary:
+    with replacing(path, overwrite=overwrite, check_folder=check_replaceable) as temporary:
         _begin(temporary, image, chunks, version, name=path.stem, levels=levels, labels=is_label(path))
         with ZarrOutput(temporary) as output:
             output.write(Box((0,) * array.ndim, array.shape), array)
@@ -231,55 +166,60 @@ def create(
     """
     image = Image(np.broadcast_to(np.zeros((), dtype), tuple(shape)), axes, None if spacing is None else tuple(spacing))
     chunks = default_chunks(axes, shape, wanted=chunks)
-    if resume and path.exists():
-        output = ZarrOutput(path)
+    place = place_of(path)
+    if place == path or not resume:
+        shutil.rmtree(hidden(path), ignore_errors=True)  # of a run that was killed
+    if resume and place.exists():
+        output = ZarrOutput(place, target=None if place == path else path)
         found = {"shape": output.shape, "type": output.dtype, "axes": output.axes, "chunks": output.chunks}
         check_same(path, found, {"shape": image.array.shape, "type": image.array.dtype, "axes": axes, "chunks": chunks})
-        for stale in path.rglob("*.partial"):  # chunks that were being written when the run was killed
+        for stale in place.rglob("*.partial"):  # chunks that were being written when the run was killed
             stale.unlink()
     else:
-        check_absent(path, overwrite=overwrite)
-        version, levels = _surroundings(path, version)
-        labels = is_label(path) if labels is None else labels
-        with replacing(path, overwrite=overwrite) as temporary:
-            _begin(temporary, image, chunks, version, name=path.stem, levels=levels, labels=labels)
-        output = ZarrOutput(path)
+        output = _create(path, image, chunks, overwrite=overwrite, version=version, labels=labels)
     _register(path)
     return output
 
 
+def _create(
+    path: Path, image: Image, chunks: Sequence[int], *, overwrite: bool, version: str, labels: bool | None
+) -> ZarrOutput:
+    """Begin an image under its name, or in a hidden folder if it replaces one, which stays until this is complete."""
+    check_absent(path, overwrite=overwrite)
+    version, levels = _surroundings(path, version)
+    labels, place = is_label(path) if labels is None else labels, path
+    if path.exists():
+        check_replaceable(path)
+        place = hidden(path)
+    with replacing(place) as temporary:
+        _begin(temporary, image, chunks, version, name=path.stem, levels=levels, labels=labels)
+    return ZarrOutput(place, target=None if place == path else path)
+
+
 def attach(path: Path) -> ZarrOutput:
     """Open an OME-Zarr image that another process has created, to write other regions of it."""
-    return ZarrOutput(path)
+    return ZarrOutput(place_of(path))
 
 
 def _open(path: Path, files: ExitStack) -> Any:
     """The group or array at a path, in a folder or a zip file, which `files` closes."""
-    zarr = need("zarr")
-    if not path.is_file():
-        return zarr.open(path, mode="r")
-    if path.suffix.lower() == ".zarr":
-        what = "a zip file: name it .zarr.zip" if zipfile.is_zipfile(path) else "a file: OME-Zarr is a folder"
-        raise ImageError(f"{path} is {what}")
-    with zipfile.ZipFile(path) as archive:
-        tops = {name.split("/")[0] for name in archive.namelist()}
-    inside = (
-        "" if tops & {".zgroup", ".zarray", "zarr.json"} else min(tops, default="")
-    )  # folders are zipped whole, too
-    return zarr.open(files.enter_context(zarr.storage.ZipStore(path, mode="r")), path=inside, mode="r")
+    zarr, inside = zarr_library(), zip_root(path) if path.is_file() else None
+    store = path if inside is None else files.enter_context(zarr.storage.ZipStore(path, mode="r"))
+    return zarr.open(store, path=inside, mode="r")
 
 
 def _surroundings(path: Path, version: str) -> tuple[str, int | None]:
     """Version and number of levels for what is written to `path`, by the store that it lies in, made if need be."""
-    zarr = need("zarr")
+    zarr = zarr_library()
     root = root_of(path)
     if root == path:
         return version, None
-    try:
-        store = zarr.open_group(root, mode="r")
-    except FileNotFoundError:
-        store = zarr.open_group(root, mode="w-", zarr_format=FORMAT[version])
-    found = parse(store.attrs)
+    with metadata_for_writing(root):
+        try:
+            store = zarr.open_group(root, mode="r")
+        except FileNotFoundError:
+            store = zarr.open_group(root, mode="w-", zarr_format=FORMAT[version])
+        found = parse(store.attrs, path=root)
     return VERSION[store.metadata.zarr_format], found.levels if found is not None and is_label(path) else None
 
 
@@ -287,34 +227,18 @@ def _begin(
     where: Path, image: Image, chunks: Sequence[int], version: str, *, name: str, levels: int | None, labels: bool
 ) -> None:
     """Make a group with metadata and empty arrays."""
-    shape, axes = image.array.shape, image.axes
-    factors = level_factors(shape, axes, levels=levels)
-    old = version == "0.4"
-    group = need("zarr").open_group(where, mode="w", zarr_format=FORMAT[version])
-    for level, factor in enumerate(factors):
-        size = level_shape(shape, axes, factor)
-        group.create_array(
-            str(level),
-            shape=size,
-            chunks=tuple(min(chunk, n) for chunk, n in zip(chunks, size, strict=True)),
-            dtype=image.array.dtype,
-            fill_value=0,
-            dimension_names=None if old else list(axes.lower()),
-            chunk_key_encoding={"name": "v2" if old else "default", "separator": "/"},
-        )
-    group.attrs.update(
-        describe_image(name, axes=axes, spacing=image.spacing, factors=factors, version=version, labels=labels)
-        | {OURS: {"complete": False, "labels": labels}}
-    )
+    group = zarr_library().open_group(where, mode="w", zarr_format=FORMAT[version])
+    make_levels(group, image, chunks, version=version, name=name, levels=levels, labels=labels)
 
 
 def _register(path: Path) -> None:
     """List labels where readers look for them."""
     if not is_label(path):
         return
-    zarr = need("zarr")
-    form = zarr.open_group(path, mode="r").metadata.zarr_format
-    group = zarr.open_group(path.parent, mode="a", zarr_format=form)
-    names = label_names(group.attrs)
-    if path.name not in names:
-        group.attrs.update(describe_labels([*names, path.name], version=VERSION[form]))
+    zarr = zarr_library()
+    with metadata_for_writing(path.parent):
+        form = zarr.open_group(path, mode="r").metadata.zarr_format
+        group = zarr.open_group(path.parent, mode="a", zarr_format=form)
+        names = label_names(group.attrs, path=path.parent)
+        if path.name not in names:
+            group.attrs.update(describe_labels([*names, path.name], version=VERSION[form]))

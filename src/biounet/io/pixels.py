@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import BiounetError, ImageError, OutputError, ShapeError
+from biounet.core.words import reason
 
 __all__ = ["check_finite", "fit_channels", "fit_spacing", "narrow_integers", "reading", "trust_density"]
 
@@ -118,8 +119,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such file; check the name") from error
     except Exception as error:
-        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        why = said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}..."
+        why = reason(error)
         if path.is_file() and path.stat().st_size == 0:
             why = "the file is empty"
         raise ImageError(f"{path} cannot be read as {kind} ({why}); copy it again or save it anew") from error

@@ -1,5 +1,6 @@
 """Selection of what is read from a file that holds more than one image: axes, series, channels, level of a pyramid."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,8 @@ class Selection:
     Parameters
     ----------
     axes : str
-        What the axes of the file are, in its own order; ``None`` trusts the file.
+        What the axes of the file are, in its own order; ``None`` trusts the file. The pages of a plain TIFF stack
+        may have several axes, with sizes: ``T2ZYX``.
     series : int or str
         Number, from 0, or name of an image in a file of several; ``None`` takes the only one.
     channel : numbers of channels, from 0
@@ -40,9 +42,24 @@ class Selection:
     level: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.series, str) and self.series.isdecimal():
+            object.__setattr__(self, "series", int(self.series))
+        if self.axes is not None:
+            object.__setattr__(self, "axes", self.axes.upper())
+            if not re.fullmatch(r"([TCZYX]([1-9]\d*)?)+", self.axes):
+                raise ConfigError(f"axes are letters of TCZYX, as in ZYX, got {self.axes!r}")
         numbers = [self.level, *(self.channel or ()), *([self.series] if isinstance(self.series, int) else [])]
         if min(numbers) < 0 or self.channel == ():
             raise ConfigError(f"series, channels and levels are numbers from 0, got {self}")
+
+    @property
+    def of_labels(self) -> "Selection":
+        """Selection of the labels of an image: they have its axes but C, and are in a file of their own.
+
+        >>> Selection("TYXC", series=1, channel=(0,), level=2).of_labels
+        Selection(axes='TYX', series=None, channel=None, level=0)
+        """
+        return Selection(self.axes and re.sub(r"C\d*", "", self.axes))
 
     def check_single(self, path: Path, kind: str) -> None:
         """Refuse another series or level where a format has but one of each.
@@ -57,7 +74,7 @@ class Selection:
         ImageError
             If the series or the level is neither left out nor 0.
         """
-        if self.series not in (None, 0, "0"):
+        if self.series not in (None, 0):
             raise ImageError(
                 f"{path.name}: {kind} holds one image, there is no series {self.series}; leave out --series"
             )
@@ -107,6 +124,7 @@ class WithChannels:
         self.dtype = image.dtype
         self.spacing = image.spacing
         self.notes = notes_of(image)
+        self.decoding_bytes = image.decoding_bytes
 
     def read(self, box: Box) -> NDArray[np.generic]:
         """Return the pixels of a region inside the image."""

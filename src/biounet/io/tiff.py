@@ -19,7 +19,7 @@ from biounet.io.selection import Selection
 from biounet.io.tiff_display import Orientation, Palette
 from biounet.io.tiff_metadata import raising_logged_errors, read_sizes
 from biounet.io.tiff_pages import PageReader
-from biounet.io.tiff_stack import PageStack, open_series
+from biounet.io.tiff_stack import PageStack, open_series, split_pages
 
 __all__ = ["TiffImage", "open_lazily"]
 
@@ -41,7 +41,9 @@ class TiffImage:
         self._path = path
         with reading(path, "TIFF"), ExitStack() as stack:
             with raising_logged_errors():
-                series = open_stack(path, selection, stack)
+                series, axes = open_stack(path, selection, stack), selection.axes
+                if axes is not None:
+                    series, axes = split_pages(series, axes, path.name)
                 self._pages = PageReader(series)
                 stack.callback(self._pages.close)
                 if labels:
@@ -49,12 +51,14 @@ class TiffImage:
                 shown = series.keyframe.is_imagej or series.keyframe.is_lsm  # look-up tables, which are no palettes
                 self._colours = None if labels or shown else Palette.of(series.keyframe)
                 white_is_zero = series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE
-                dtype = series.keyframe.dtype
-                self._inverted = white_is_zero and dtype.kind == "u" and not labels  # masks are as they are
+                # Labels, and masks of single bits, are as they are, whatever a viewer shows.
+                self._inverted = white_is_zero and series.keyframe.dtype.kind == "u" and not labels
+                self._white = 2**series.keyframe.bitspersample - 1
                 self._upright = Orientation.of(series.keyframe)
-                self._describe(series, selection.axes)
+                self._describe(series, axes)
                 self.spacing = fit_spacing(_scaled(series), self.axes)
-                self.notes = tuple(self._say(series, selection.axes))
+                self.notes = tuple(self._say(series, axes))
+                self.decoding_bytes = self._pages.decoding_bytes
             self._files = stack.pop_all()
 
     def _describe(self, series: PageStack, axes: str | None) -> None:
@@ -132,7 +136,7 @@ class TiffImage:
         if self._colours:
             return self._colours.apply(plane[0])
         if self._inverted:
-            plane = np.iinfo(plane.dtype).max - plane
+            plane = np.array(self._white, self.dtype) - plane
         return self._opaque(plane) if self._alpha else plane
 
     def _opaque(self, plane: NDArray[Any]) -> NDArray[Any]:

@@ -41,6 +41,8 @@ def read_sizes(file: tifffile.TiffFile) -> dict[str, float | None]:
         return {axis: size if size > SMALLEST else None for axis, size in voxel.items()}
     if file.is_stk:
         return _stk_sizes(file.stk_metadata)
+    if calibrated := _metaxpress_sizes(file.metaseries_metadata):
+        return calibrated
     tag = file.pages.first.tags.get("ResolutionUnit")
     unit = RESOLUTION_UNITS.get(2 if tag is None else int(tag.value), 0.0)
     return _described(file) or trust_density(_resolution(file, unit, unit))
@@ -72,6 +74,15 @@ def _described(file: tifffile.TiffFile) -> dict[str, float | None]:
     """Pixel size that a slide scanner of Aperio writes into the description, as ``MPP = 0.499``."""
     found = re.search(r"\bMPP\s*=\s*([0-9.]+)", str(file.pages.first.description))
     return {axis: float(found[1]) for axis in "YX"} if found else {}
+
+
+def _metaxpress_sizes(metadata: Any) -> dict[str, float | None]:
+    """Pixel sizes that MetaXpress writes into the description; empty if there are none."""
+    told = (metadata or {}).get("PlaneInfo", {})
+    unit = micrometres(str(told.get("spatial-calibration-units", "")))
+    if unit is None or not told.get("spatial-calibration-state"):
+        return {}
+    return {axis: unit * float(told[f"spatial-calibration-{axis.lower()}"]) for axis in "YX"}
 
 
 def _stk_sizes(metadata: Any) -> dict[str, float | None]:

@@ -1,7 +1,8 @@
 """Pages of a TIFF file that are one image: which of several images, and which level of a pyramid."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ import tifffile
 from biounet.core.errors import ImageError
 from biounet.io.selection import Selection
 
-__all__ = ["PageStack", "Summary", "choose", "open_series"]
+__all__ = ["PageStack", "Summary", "choose", "open_series", "split_pages"]
 
 
 NAMED = 4
 """So many images of a file are named where one must be chosen."""
+
+LOOKED_AT = 16
+"""Pages of a file whose sizes are looked at before the file is listed."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +73,13 @@ def open_series(file: tifffile.TiffFile, path: Path, selection: Selection) -> Pa
     ImageError
         If there are several images to choose from, or no such series or level.
     """
+    _check_sizes(file, path)
     summaries = [Summary(series.name, series.shape) for series in file.series]
     number, note = choose(summaries, selection, path.name)
     whole = file.series[number]
     if selection.level >= len(whole.levels):
         sizes = f"levels 0 to {len(whole.levels) - 1}" if len(whole.levels) > 1 else "one size of its image"
-        raise ImageError(f"{path.name} holds {sizes}, no level {selection.level}; give another --level")
+        raise ImageError(f"{path.name} holds {sizes}, no level {selection.level}; take a smaller --level")
     series = whole.levels[selection.level]
     offset = series.dataoffset
     # A file whose pages follow each other without a gap may describe only the first.
@@ -84,6 +89,14 @@ def open_series(file: tifffile.TiffFile, path: Path, selection: Selection) -> Pa
     finest, keyframe = whole.keyframe, series.keyframe
     scale = {"Y": finest.imagelength / keyframe.imagelength, "X": finest.imagewidth / keyframe.imagewidth}
     return PageStack(pages, keyframe, series.axes, series.shape, offset, None, scale, note)
+
+
+def _check_sizes(file: tifffile.TiffFile, path: Path) -> None:
+    """Refuse pages that have no pixels, or less than none: tifffile would count them for ever."""
+    for page in file.pages[:LOOKED_AT] if file.is_shaped else [file.pages.first]:
+        sizes = (page.imagelength, page.imagewidth, page.samplesperpixel, page.imagedepth)
+        if min(sizes) < 1:
+            raise ImageError(f"{path.name}: a page has {' x '.join(map(str, sizes[:2]))} pixels; copy the file again")
 
 
 def choose(
@@ -126,6 +139,45 @@ def choose(
     if not others:
         return first, ""
     return first, f"it holds {len(own)} images, the first is read; left out: {left}; --series N takes another"
+
+
+def split_pages(stack: PageStack, wanted: str, name: str) -> tuple[PageStack, str]:
+    """Divide the pages of a plain stack into several axes.
+
+    Parameters
+    ----------
+    stack : PageStack
+    wanted : letters of the axes, of which all but one may have a size, as in ``T2ZYX``
+        Without sizes, all pages are along the first axis, and the note says so.
+    name : of the file, for errors
+
+    Returns
+    -------
+    The stack, and the letters alone
+
+    Raises
+    ------
+    ImageError
+        If the sizes do not fit the number of pages.
+    """
+    parts = re.findall(r"(.)(\d*)", wanted)
+    letters = "".join(letter for letter, _ in parts)
+    more = len(letters) - len(stack.axes)
+    if more < 1 or stack.axes[:1] not in ("I", "Q"):
+        return stack, letters
+    pages, counted = stack.shape[0], parts[: more + 1]
+    sizes = [int(size) if size else 0 for _, size in counted]
+    note = stack.note
+    if not any(sizes):
+        sizes = [0] + [1] * more
+        example = f"{letters[0]}2{letters[1:]}"
+        note = f"its {pages} pages are all taken for {letters[0]}; if there are several {letters[1]}, say how many of "
+        note += f"the others, as in --axes {example}"
+    known = prod(size for size in sizes if size)
+    if sizes.count(0) > 1 or not known or pages % known or (0 not in sizes and known != pages):
+        raise ImageError(f"{name}: its {pages} pages do not divide into --axes {wanted}; give sizes that fit them")
+    shape = (*(size or pages // known for size in sizes), *stack.shape[1:])
+    return replace(stack, axes=stack.axes[0] * (more + 1) + stack.axes[1:], shape=shape, note=note), letters
 
 
 def _named(images: Sequence[Summary], series: int | str, name: str) -> int:

@@ -1,11 +1,14 @@
 """Images inside of an OME-Zarr folder: the fields of a plate or well, and the series of a converted file."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from biounet.core.errors import ImageError
+from pydantic import Field
+
+from biounet.core.json_file import read_json
+from biounet.core.text_file import ForeignRecord
+from biounet.io.ome_metadata import metadata_of
 
 __all__ = ["images_inside", "images_of_attributes"]
 
@@ -71,13 +74,17 @@ def images_of_attributes(attributes: Mapping[str, Any], read: Any) -> Iterator[s
             number += 1
 
 
+class _Group(ForeignRecord):
+    """What ``zarr.json`` of a group holds."""
+
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+
 def _attributes(path: Path) -> Mapping[str, Any]:
     """Attributes of a group, of Zarr 2 or 3; empty if there are none."""
-    try:
-        if (path / ".zattrs").is_file():
-            return dict(json.loads((path / ".zattrs").read_text(encoding="utf-8")))
-        if (path / "zarr.json").is_file():
-            return dict(json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {}))
-    except (OSError, ValueError, AttributeError) as error:
-        raise ImageError(f"{path} cannot be read as OME-Zarr ({error}); copy it again") from error
+    file = metadata_of(path)
+    if (path / ".zattrs").is_file():
+        return read_json(path / ".zattrs", ForeignRecord, file).model_dump()
+    if (path / "zarr.json").is_file():
+        return read_json(path / "zarr.json", _Group, file).attributes
     return {}

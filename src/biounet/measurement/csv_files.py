@@ -10,6 +10,7 @@ import numpy as np
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ConfigError
+from biounet.core.words import printable
 from biounet.measurement.frames import FrameTable, ObjectFrame
 from biounet.measurement.region_properties import measure_objects
 
@@ -26,7 +27,7 @@ def place_of(frame: FrameTable | ObjectFrame) -> dict[str, object]:
     >>> place_of(FrameTable("a.tif", (("T", 3),), 100, {}))
     {'image': 'a.tif', 'frame': 3}
     """
-    return {"image": frame.name, **{AXIS_NAMES[axis]: index for axis, index in frame.position}}
+    return {"image": printable(frame.name), **{AXIS_NAMES[axis]: index for axis, index in frame.position}}
 
 
 def counts_of(frame: FrameTable) -> dict[str, object]:
@@ -112,7 +113,9 @@ def write_tables(
     with ExitStack() as stack:
         streams = [
             stack.enter_context(
-                stack.enter_context(replacing(folder / name, overwrite=overwrite)).open("w", newline="")
+                stack.enter_context(replacing(folder / name, overwrite=overwrite)).open(
+                    "w", newline="", encoding="utf-8"
+                )
             )
             for name in ("objects.csv", "counts.csv")
         ]

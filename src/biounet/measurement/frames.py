@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.boxes import Box, Reader
 from biounet.core.errors import LabelError, ShapeError
-from biounet.io import LazyImage, open_lazily
-from biounet.io.frames import Frame, Position, frames_of
+from biounet.io import LazyImage, Selection, open_lazily, open_selected
+from biounet.io.frames import Frame, Frames, Position, frames_of
 from biounet.measurement.confidence import ForegroundSums
 from biounet.measurement.counts import RegionCounts, join
 from biounet.measurement.region_counts import count_region
@@ -119,12 +119,12 @@ def open_frames(
     image: Path | None = None,
     probabilities: Path | None = None,
     axes: str | None = None,
-    image_axes: str | None = None,
+    selection: Selection = Selection(),
     channels: int | None = None,
     by_section: bool = False,
     ignore: int | None = None,
     files: ExitStack,
-) -> list[ObjectFrame]:
+) -> Sequence[ObjectFrame]:
     """Frames of a label image, each with the image and the probabilities that are measured in its objects.
 
     Parameters
@@ -133,7 +133,7 @@ def open_frames(
     image, probabilities : Path
         With the same frames.
     axes : of the labels, where the file does not tell
-    image_axes : of the image, where the file does not tell; those of the labels, if not given
+    selection : what is read of the image; its axes are those of the labels, if not given
     channels : int
         That a network takes: the image is measured as it sees it, grey repeated, equal channels as one. All that the
         file has, if not given.
@@ -151,38 +151,61 @@ def open_frames(
     source = files.enter_context(open_lazily(labels, axes=axes, labels=True))
     dims = 2 if by_section or "Z" not in source.axes else 3
     frames = frames_of(source, dims=dims, channels=1, name=labels.name)
-    others: list[Sequence[Frame | None]] = []
+    others: list[Frames | None] = []
     spacing = source.spacing
     shared = axes if axes and "C" not in axes else None
-    for path, own, wanted in ((image, image_axes or shared, channels), (probabilities, shared, None)):
+    of_image = replace(selection, axes=selection.axes or shared)
+    for path, own, wanted in ((image, of_image, channels), (probabilities, Selection(shared), None)):
         if path is None:
-            others.append([None] * len(frames))
+            others.append(None)
             continue
-        other = files.enter_context(open_lazily(path, axes=own))
+        other = files.enter_context(open_selected(path, own))
         others.append(_fitting(other, frames, path, wanted))
         spacing = spacing or other.spacing
-    return [
-        ObjectFrame(
-            labels.name,
+    pixels, shares = others
+    return _ObjectFrames(frames, pixels, shares, spacing[-dims:] if spacing else None, ignore)
+
+
+@dataclass(frozen=True)
+class _ObjectFrames(Sequence[ObjectFrame]):
+    """Frames of a file, each made when it is asked for."""
+
+    labels: Frames
+    image: Frames | None
+    probabilities: Frames | None
+    spacing: tuple[float, ...] | None
+    ignore: int | None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, index: int) -> ObjectFrame: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ObjectFrame]: ...
+
+    def __getitem__(self, index: int | slice) -> ObjectFrame | list[ObjectFrame]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(len(self))[index]]
+        frame = self.labels[index]
+        return ObjectFrame(
+            frame.name,
             frame.position,
-            _Converted(frame, partial(_as_labels, ignore=ignore)),
-            pixels,
-            shares and _Converted(shares, _as_probabilities),
-            spacing[-dims:] if spacing else None,
+            _Converted(frame, partial(_as_labels, ignore=self.ignore)),
+            None if self.image is None else self.image[index],
+            None if self.probabilities is None else _Converted(self.probabilities[index], _as_probabilities),
+            self.spacing,
         )
-        for frame, pixels, shares in zip(frames, *others, strict=True)
-    ]
 
 
-def _fitting(other: LazyImage, frames: Sequence[Frame], path: Path, channels: int | None) -> list[Frame]:
+def _fitting(other: LazyImage, frames: Frames, path: Path, channels: int | None) -> Frames:
     """Frames of another file of the same image."""
     wanted = frames[0].shape[1:]
     have = other.shape[other.axes.index("C")] if "C" in other.axes else 1
     fitting = frames_of(other, dims=len(wanted), channels=channels or have, name=path.name)
     if len(fitting) != len(frames) or fitting[0].shape[1:] != wanted:
-        came, want = (
-            f"{len(row)} of {' x '.join(map(str, row[0].shape[1:]))} pixels" for row in (fitting, list(frames))
-        )
+        came, want = (f"{len(row)} of {' x '.join(map(str, row[0].shape[1:]))} pixels" for row in (fitting, frames))
         raise ShapeError(f"{path.name} has frames {came}, the labels {frames[0].name} have {want}; give the same image")
     return fitting
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import os
 import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from safetensors.torch import save
 
 from biounet.core.atomic_files import check_absent, replacing, sayable
 from biounet.core.errors import ConfigError, DownloadError
+from biounet.core.places import check_input
 
 __all__ = ["SOURCES", "Source", "download"]
 
@@ -102,6 +104,8 @@ def download(
     source, path = sources[name], folder / f"{name}.safetensors"
     check_absent(path, overwrite=overwrite)
     if origin is not None and not origin.startswith(("http://", "https://")):
+        if os.path.lexists(origin):
+            check_input(Path(origin), DownloadError)
         try:
             _convert(Path(origin), path, source, overwrite=overwrite)
         except _WrongFileError as error:

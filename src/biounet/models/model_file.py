@@ -4,26 +4,27 @@ Whoever opens such a file with any safetensors reader sees the weights; the key 
 header's metadata holds the `ModelCard`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 import biounet
 from biounet.config import ModelConfig, Settings
 from biounet.config.object_rules import ObjectRules
+from biounet.config.shipped import model_file
 from biounet.config.tasks import TARGETS_OF_TASKS, Task, task_of
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ConfigError, ModelFileError
+from biounet.core.json_file import parse_json
+from biounet.core.text_file import Record, TextFile
 from biounet.data.normalize import Normalization
 from biounet.models import build
-from biounet.models.shipped import model_file
 from biounet.models.weights import check_numbers, check_shapes
 
 __all__ = ["FORMAT", "ModelCard", "load_network", "read_card", "save_network"]
@@ -82,6 +83,12 @@ class ModelCard(Settings):
         """Rules that make objects: the tuned ones, else connected components of the foreground above the threshold."""
         plain = ObjectRules(foreground=self.threshold, seed=self.threshold, grow=False, largest_hole=0)
         return self.rules or plain
+
+
+class _Format(Record, extra="ignore"):
+    """Version of a card, whatever else a later one holds."""
+
+    format: int = FORMAT
 
 
 def save_network(path: Path, net: torch.nn.Module, card: ModelCard, *, overwrite: bool = False) -> None:
@@ -160,17 +167,17 @@ def _card(file: Any, path: Path) -> ModelCard:
     text = (file.metadata() or {}).get("biounet")
     if text is None:
         raise ModelFileError(f"{path} is no model of biounet: its header has no entry 'biounet'")
+    file_of_text = TextFile(f"{path}, entry 'biounet' of its header", ModelFileError, "copy or train it again")
+    written = parse_json(text, _Format, file_of_text).format
+    if written > FORMAT:
+        raise ModelFileError(
+            f"{path} has format {written}, this biounet {biounet.__version__} reads up to {FORMAT}; upgrade biounet"
+        )
+    card = parse_json(text, ModelCard, file_of_text)
     try:
-        data = json.loads(text)
-        written = data.get("format")
-        if isinstance(written, int) and written > FORMAT:
-            raise ModelFileError(
-                f"{path} has format {written}, this biounet {biounet.__version__} reads up to {FORMAT}; upgrade biounet"
-            )
-        card = ModelCard.model_validate_json(text)
         _check_channels(card)
-    except (ValidationError, ConfigError, json.JSONDecodeError, AttributeError) as error:
-        raise ModelFileError(f"{path}: the entry 'biounet' of its header cannot be read: {_line(error)}") from error
+    except ConfigError as error:
+        raise file_of_text.refused(str(error)) from error
     return card
 
 
@@ -191,9 +198,4 @@ def _check_channels(card: ModelCard) -> None:
 
 
 def _line(error: Exception) -> str:
-    """What is wrong, in one line: of settings the first, by its name."""
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        given = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-        error = ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}{given}")
     return " ".join(str(error).split())[:200]

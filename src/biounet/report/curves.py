@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
+from markupsafe import Markup
 
 from biounet.report.log import best_row, lower_is_better
 
-__all__ = ["Scale", "curves"]
+__all__ = ["Scale", "curves", "learning_rate"]
 
 
 WIDTH, HEIGHT = 380, 206  # of a plot, in units that are about one CSS pixel
@@ -74,8 +75,8 @@ def _tiny(value: float, digits: int) -> str:
     return f"{value:.{places}e}".replace("e-0", "e-")
 
 
-def curves(log: Log, *, class_names: Sequence[str] = ()) -> str:
-    """Plots of training loss, validation scores and learning rate over the time of a run.
+def curves(log: Log, *, class_names: Sequence[str] = ()) -> Markup:
+    """Plots of training loss and validation scores over the time of a run.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def curves(log: Log, *, class_names: Sequence[str] = ()) -> str:
     HTML: one ``figure`` per plot
     """
     if not log:
-        return '<p class="empty">No curves yet: they begin with the first report of the run.</p>'
+        return Markup('<p class="empty">No curves yet: they begin with the first report of the run.</p>')
     groups: dict[str, dict[str, str]] = {}
     for column in log[-1]:
         if column not in NOT_SCORES:
@@ -97,8 +98,19 @@ def curves(log: Log, *, class_names: Sequence[str] = ()) -> str:
             groups.setdefault(family if number is not None else column, {})[column] = label
     plots = [_figure("Training loss", {"loss": "loss"}, log)]
     plots += [_figure(_title(family), columns, log) for family, columns in groups.items()]
-    plots += [_figure("Learning rate", {"learning_rate": "learning rate"}, log)] if "learning_rate" in log[-1] else []
-    return f'<div class="plots">{"".join(plots)}</div>'
+    return _side_by_side(plots)
+
+
+def learning_rate(log: Log) -> Markup:
+    """A plot of the learning rate over the time of a run; empty where the log has none."""
+    if not log or "learning_rate" not in log[-1]:
+        return Markup()
+    return _side_by_side([_figure("Learning rate", {"learning_rate": "learning rate"}, log)])
+
+
+def _side_by_side(plots: Sequence[str]) -> Markup:
+    """Plots, whose texts are escaped already."""
+    return Markup(f'<div class="plots">{"".join(plots)}</div>')
 
 
 def _family(column: str) -> tuple[str, int | None]:

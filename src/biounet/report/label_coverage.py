@@ -1,11 +1,11 @@
 """Shares of labelled pixels: of each class and of unknown pixels, in all images together and in each."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.report.templates import render
 from biounet.report.views import Picture
 
 __all__ = ["coverage", "coverage_of_pictures"]
@@ -36,51 +36,48 @@ def coverage(images: Mapping[str, Counts], class_names: Sequence[str]) -> str:
     if not images:
         return ""
     shares = {name: counts[0] / max(counts.sum(), 1) for name, counts in images.items()}
-    rows, heading = list(images), "image"
+    listed, heading = list(images), "image"
     if len(images) > LISTED:
-        rows = sorted((name for name in images if shares[name] > 0), key=lambda name: -shares[name])[:LISTED]
+        listed = sorted((name for name in images if shares[name] > 0), key=lambda name: -shares[name])[:LISTED]
         heading = f"those of {len(images):,} images with the fewest labels"
-    table = _table({name: images[name] for name in rows}, class_names, heading) if rows else ""
-    return f"{_bar(np.sum(list(images.values()), axis=0), class_names)}{table}"
+    rows = [(name, [f"{share:.1%}" if share else "–" for share in _shares(images[name])]) for name in listed]
+    total = np.sum(list(images.values()), axis=0)
+    return _bar(total, class_names, rows=rows, head=[heading, *class_names, UNKNOWN])
 
 
 def coverage_of_pictures(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
     """A bar with the shares of each class and of unknown pixels in the truth of pictures, and its count of objects."""
-    truths = [picture for picture in pictures if picture.truth is not None]
+    truths = [picture for picture in pictures if picture.truth is not None and picture.kind != "image"]
     if not truths:
         return ""
     total, objects = np.zeros(1 + len(class_names), np.int64), 0
     for picture in truths:
         assert picture.truth is not None
-        objects += int(np.count_nonzero(np.unique(picture.truth) > 0)) if picture.objects else 0
-        classes = np.minimum(picture.truth, 1) if picture.objects else picture.truth
+        numbered = picture.kind == "objects"
+        objects += int(np.count_nonzero(np.unique(picture.truth) > 0)) if numbered else 0
+        classes = np.minimum(picture.truth, 1) if numbered else picture.truth
         total += np.bincount(1 + np.maximum(classes, -1).ravel(), minlength=len(total))
-    return _bar(total, class_names, f"<span><b>{objects:,}</b> objects</span>" if objects else "")
+    return _bar(total, class_names, objects=objects)
 
 
-def _bar(counts: Counts, class_names: Sequence[str], more: str = "") -> str:
-    """Shares as one bar, with a key."""
-    shares = _shares(counts)
-    bar, key = [], []
-    for place, (name, share) in enumerate(zip([*class_names, UNKNOWN], shares, strict=True)):
-        kind = "unknown" if place == len(class_names) else f"k{place % 8}"
-        if share > 0:
-            bar.append(f'<i class="{kind}" style="flex:{share:.6f}"></i>')
-        key.append(f'<span><i class="chip {kind}"></i>{escape(name)} <b>{share:.1%}</b></span>')
-    return f'<div class="bar">{"".join(bar)}</div><p class="key">{"".join(key)}{more}</p>'
-
-
-def _table(images: Mapping[str, Counts], class_names: Sequence[str], heading: str) -> str:
-    """A row of shares per image."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in [heading, *class_names, UNKNOWN])
-    rows = []
-    for name, counts in images.items():
-        shares = _shares(counts)
-        cells = "".join(f"<td>{share:.1%}</td>" if share else "<td>–</td>" for share in shares)
-        rows.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
-    return (
-        f'<div class="scroll"><table class="scores"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+def _bar(
+    counts: Counts,
+    class_names: Sequence[str],
+    *,
+    objects: int = 0,
+    rows: Sequence[tuple[str, list[str]]] = (),
+    head: Sequence[str] = (),
+) -> str:
+    """Shares as one bar, with a key, and a table if there are rows."""
+    kinds = [f"k{place % 8}" for place in range(len(class_names))] + ["unknown"]
+    named = list(zip(kinds, [*class_names, UNKNOWN], _shares(counts).tolist(), strict=True))
+    return render(
+        "coverage.html",
+        bar=[(kind, f"{share:.6f}") for kind, _, share in named if share > 0],
+        key=[(kind, name, f"{share:.1%}") for kind, name, share in named],
+        objects=objects,
+        rows=rows,
+        head=head,
     )
 
 

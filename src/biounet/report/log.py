@@ -1,19 +1,30 @@
 """Log of a training run: reading it, and warnings about problems in it."""
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from biounet.core.csv_file import read_csv
 from biounet.core.errors import TrainingError
+from biounet.core.text_file import Record, TextFile
 
 __all__ = ["best_row", "health", "load_log", "lower_is_better"]
 
 
 Log = Sequence[Mapping[str, float]]
 Finding = tuple[str, str]
+
+
+class _Row(Record, extra="allow"):
+    """Row of a log; further columns are scores."""
+
+    __pydantic_extra__: dict[str, float]
+    step: float
+    seconds: float
+    loss: float
+
 
 WORSE_BY = 0.01
 """Difference from the best validation score that counts as a fall, not as noise."""
@@ -50,14 +61,8 @@ def load_log(path: Path) -> list[dict[str, float]]:
     """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream, restval="")
-        if not {"step", "seconds", "loss"} <= set(reader.fieldnames or ()):
-            raise TrainingError(f"{path} must begin with the columns step, seconds, loss, got {reader.fieldnames}")
-        try:
-            return [{name: float(value) for name, value in row.items()} for row in reader]
-        except (TypeError, ValueError) as error:
-            raise TrainingError(f"{path}, line {reader.line_num}: numbers are wanted, {error}; mend it") from error
+    file = TextFile(str(path), TrainingError, "mend it, or delete it and go on with --resume")
+    return [row.model_dump() for _, row in read_csv(path, _Row, file)]
 
 
 def best_row(log: Log) -> Mapping[str, float] | None:
@@ -78,7 +83,14 @@ def lower_is_better(score: str) -> bool:
     return any(word in score.lower() for word in ("error", "loss"))
 
 
-def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str] = ()) -> dict[str, str]:
+def health(
+    log: Log,
+    confusion: np.ndarray | None,
+    *,
+    class_names: Sequence[str] = (),
+    balanced: bool = False,
+    late: bool = True,
+) -> dict[str, str]:
     """Warnings about problems of a run: what is wrong, a likely cause, and what to try.
 
     Parameters
@@ -87,6 +99,8 @@ def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str]
     confusion : (classes, classes), pixels of a true class (row) given a class (column), or None
     class_names : one per class
         Numbers are used without them.
+    balanced : whether the loss balances classes already, so that this is no advice
+    late : whether so much of the run is over that a class which is never predicted is worth a warning
 
     Returns
     -------
@@ -100,7 +114,7 @@ def health(log: Log, confusion: np.ndarray | None, *, class_names: Sequence[str]
     nothing else: Nothing but class 0 is ever predicted:
     """
     names = list(class_names) or [f"class {number}" for number in range(0 if confusion is None else len(confusion))]
-    return dict([*_of_loss(log), *_of_scores(log), *_of_classes(confusion, names)])
+    return dict([*_of_loss(log), *_of_scores(log), *_of_classes(confusion, names, balanced=balanced, late=late)])
 
 
 def _of_loss(log: Log) -> Iterator[Finding]:
@@ -139,7 +153,7 @@ def _of_scores(log: Log) -> Iterator[Finding]:
         )
 
 
-def _of_classes(confusion: np.ndarray | None, names: Sequence[str]) -> Iterator[Finding]:
+def _of_classes(confusion: np.ndarray | None, names: Sequence[str], *, balanced: bool, late: bool) -> Iterator[Finding]:
     """Warnings about classes that are annotated but never predicted."""
     if confusion is None or not len(confusion):
         return
@@ -148,17 +162,20 @@ def _of_classes(confusion: np.ndarray | None, names: Sequence[str]) -> Iterator[
         sentence = "No pixel of the validation images has a label, so no score means anything; label some pixels there."
         yield "unlabelled", sentence
         return
+    if not late:
+        return
+    also = "" if balanced else ", or try --set train.class_balance=true"
     missed = np.flatnonzero((there > 0) & (given == 0)).tolist()
     if np.count_nonzero(given) == 1 and len(missed):
         yield (
             "nothing else",
             f"Nothing but {names[int(given.argmax())]} is ever predicted: the run may be too short, or the other "
-            "classes too rare; train longer, or try --set train.class_balance=true.",
+            f"classes too rare; train longer{also}.",
         )
         return
     for number in missed:
         yield (
             f"without {names[number]}",
             f"{names[number]} is never predicted, though it is {there[number] / there.sum():.2%} of the labelled "
-            "pixels: it is likely too rare to pay off; label more of it, or try --set train.class_balance=true.",
+            f"pixels: it is likely too rare to pay off; label more of it{also}.",
         )

@@ -1,33 +1,47 @@
-"""The page itself: sections in the order in which people ask, in one file that needs nothing else."""
+"""The page of a run: the answer, pictures, next steps, curves, then details, in one file that needs nothing else."""
 
+import base64
 import functools
+import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ShapeError
-from biounet.report import panels
-from biounet.report.curves import curves
+from biounet.core.words import printable
+from biounet.report.answer import Answer
+from biounet.report.curves import curves, learning_rate
+from biounet.report.figures import draw_figures
+from biounet.report.found import sizes_of
+from biounet.report.histogram import histogram
 from biounet.report.label_coverage import coverage, coverage_of_pictures
 from biounet.report.log import best_row
-from biounet.report.tables import confusion_table, facts_list, number, score_table, title_of
-from biounet.report.views import Picture, View, badness, view
+from biounet.report.numbers import duration, number
+from biounet.report.tables import confusion_table, facts_list, score_table
+from biounet.report.templates import FOLDER, render
+from biounet.report.views import Picture, badness
 
-__all__ = ["write_report"]
+__all__ = ["SHOWN", "SHOWN_STACKS", "now", "write_page", "write_report"]
 
 
-SHOWN = 6  # pictures on a page; the table has all
-RELOAD = 60  # seconds after which the page of a run that goes on is read again
-STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+SHOWN, SHOWN_STACKS = 6, 3
+"""Pictures on a page, of images and of stacks; the table has all."""
+
+RELOAD = 60
+"""Seconds after which the page of a run that goes on is read again."""
 
 Log = Sequence[Mapping[str, float]]
+
+LOOKS = MappingProxyType({"good": "finished", "usable": "finished", "poor": "stopped", "nothing": "failed"})
+"""Verdict -> look of the badge of a finished run."""
 
 
 def write_report(
@@ -40,6 +54,9 @@ def write_report(
     confusion: np.ndarray | None,
     class_names: Sequence[str],
     config: str,
+    answer: Answer | None = None,
+    steps: Sequence[tuple[str, str]] = (),
+    strip: str = "",
     warnings: Sequence[str] = (),
     trained: Mapping[str, np.ndarray] = MappingProxyType({}),
     finished: bool,
@@ -53,14 +70,18 @@ def write_report(
     path : Path
         An ``.html`` file.
     title : str
-    facts : name to value, shown at the top as they are
+    facts : name to value, shown among the details as they are
     log : rows as of `load_log`
     pictures : Sequence of Picture
-        The six worst are shown, worst first; the table of scores has all. Of objects the outlines are shown.
+        The six worst are shown, three of stacks, worst first; the table of scores has all.
     confusion : (classes, classes) integers, pixels of a true class (row) given a class (column), or None
     class_names : one per class, background first; where pictures are of objects, two
     config : TOML text
-    warnings : sentences shown on top, such as those of `health`
+    answer : Answer
+        What the page begins with; None while nothing is known.
+    steps : what a person may do next, and the command for it
+    strip : HTML of `biounet.report.thumbnails.draw_strip`
+    warnings : sentences shown below the answer, such as those of `health`
     trained : name of each image to train on -> pixels that are unknown, and of each class; (1 + classes,)
     finished : bool
         The page of a run that goes on reloads itself once a minute, and says what to think if it stays as it is.
@@ -74,85 +95,102 @@ def write_report(
     OutputError
         If the file cannot be written.
     """
-    for what, classes in (
-        *((picture.name, 2 if picture.objects else len(picture.probabilities)) for picture in pictures),
-        *((("confusion", len(confusion)),) if confusion is not None else ()),
-    ):
+    _check_names(pictures, confusion, class_names)
+    ranked = sorted(pictures, key=badness, reverse=True)
+    objects = any(picture.kind == "objects" for picture in pictures)
+    shown = ranked[: SHOWN_STACKS if any(len(picture.size) == 3 for picture in ranked) else SHOWN]
+    times = [0.0, *(row["seconds"] for row in log)]
+    write_page(
+        path,
+        "run.html",
+        title=title,
+        badge=_badge(finished, stopped, answer),
+        standing=_standing(log),
+        reload="" if finished or stopped else RELOAD,
+        answer=answer,
+        finished=finished,
+        stopped=stopped,
+        again=again,
+        now=now(),
+        every=duration(times[-1] - times[-2]) if log else "",
+        warnings=warnings,
+        heading=_heading(len(shown), len(ranked)),
+        figures=draw_figures(shown, class_names),
+        histogram=_sizes(ranked) if objects else "",
+        strip=strip,
+        steps=steps,
+        curves=curves(log, class_names=class_names),
+        rates=learning_rate(log),
+        scores=score_table({picture.name: picture.scores for picture in ranked}, class_names),
+        confusion=confusion_table(confusion, class_names),
+        confusion_heading="Which pixels are of objects" if objects else "Which class is taken for which",
+        labelled=_labelled(trained, ranked, class_names),
+        facts=facts_list(facts),
+        versions=facts_list(_versions()),
+        config=config,
+    )
+
+
+def write_page(path: Path, template: str, **values: Any) -> None:
+    """Write a page from a template that extends ``page.html``, with its style and script."""
+    script = _read("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    shell = {"style": Markup(_read("page.css")), "script": Markup(script), "script_hash": f"sha256-{digest}"}
+    text = render(template, **shell, **values)
+    with replacing(path, overwrite=True) as temporary:
+        temporary.write_text(printable(f"{text}\n"), encoding="utf-8")
+
+
+@functools.cache
+def _read(name: str) -> str:
+    """A file beside the templates, as it stands in a page."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _check_names(pictures: Sequence[Picture], confusion: np.ndarray | None, class_names: Sequence[str]) -> None:
+    """Refuse more or fewer names than classes."""
+    counts = {picture.name: picture.classes for picture in pictures if picture.kind == "classes"}
+    counts |= {} if confusion is None else {"confusion": len(confusion)}
+    for what, classes in counts.items():
         if classes != len(class_names):
             raise ShapeError(f"{what}: {classes} classes, but {len(class_names)} class names; give one name per class")
-    ranked = sorted(pictures, key=badness, reverse=True)
-    objects = any(picture.objects for picture in pictures)
-    sections = (
-        _warnings(warnings),
-        facts_list(facts),
-        _section("Curves", curves(log, class_names=class_names)),
-        _section(_heading(ranked), _pictures(ranked[:SHOWN], class_names)),
-        _section("Scores per image", score_table(ranked, class_names)),
-        _section(
-            "Which pixels are of objects" if objects else "Which class is taken for which",
-            _confusion(confusion, class_names),
-        ),
-        _section("What is labelled", _labelled(trained, ranked, class_names)),
-        _settings(config),
-    )
-    state = "finished" if finished else "stopped" if stopped else "training"
-    standing = _stopped(stopped, again) if stopped else "" if finished else _going_on(log, again)
-    text = _document(title, _header(title, log, state), f"{standing}{''.join(sections)}", reload=state == "training")
-    with replacing(path, overwrite=True) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
-def _document(title: str, header: str, body: str, *, reload: bool) -> str:
-    """Put the parts into an HTML document."""
-    again = f'<meta http-equiv="refresh" content="{RELOAD}">' if reload else ""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark">{again}'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
-        f"<body>{header}\n<main>{body}</main></body></html>\n"
-    )
+def _badge(finished: bool, stopped: str, answer: Answer | None) -> dict[str, str]:
+    """State of a run: its look, and a word."""
+    if not finished:
+        return {"look": "stopped", "text": "stopped"} if stopped else {"look": "training", "text": "training"}
+    verdict = "" if answer is None else answer.verdict
+    return {"look": LOOKS.get(verdict, "plain"), "text": "nothing found" if verdict == "nothing" else "finished"}
 
 
-def _section(heading: str, content: str) -> str:
-    """A section, or nothing if it has no content."""
-    return f"<section><h2>{escape(heading)}</h2>{content}</section>\n" if content else ""
-
-
-def _header(title: str, log: Log, state: str) -> str:
-    """The head of the page: title, state of the run, and its best score so far."""
-    badge = f'<span class="state {state}">{state}</span>'
-    said = []
-    best = best_row(log)
-    if best is not None and "score" in best:
-        said.append(f"Best validation score <b>{number(best['score'])}</b> at step {best['step']:,.0f}")
+def _standing(log: Log) -> list[str]:
+    """What stands below the title: how long the run took, and when the page was written."""
+    said, best = [], best_row(log)
     if log:
-        said.append(f"{log[-1]['step']:,.0f} steps in {_duration(log[-1]['seconds'])}")
-    said.append(f"last written {_now()}")
-    line = " · ".join(f"<span>{part}</span>" for part in said)
-    return f"<header><h1>{escape(title)} {badge}</h1><p>{line}</p></header>"
+        said.append(f"{log[-1]['step']:,.0f} steps in {duration(log[-1]['seconds'])}")
+    if best is not None and "score" in best:
+        said.append(f"best validation score {number(best['score'])} at step {best['step']:,.0f}")
+    return [*said, f"last written {now()}"]
 
 
-def _now() -> str:
+def now() -> str:
     """Date, time and time zone of now."""
     return f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _stopped(why: str, again: str) -> str:
-    """A note on when and why a run has stopped, and how to go on."""
-    how = f"<p>Go on with <code>{escape(again)}</code></p>" if again else ""
-    return f'<aside class="warnings"><h2>Stopped on {_now()}</h2><p>{escape(why)}</p>{how}</aside>\n'
+def _heading(shown: int, count: int) -> str:
+    if shown < count:
+        return f"The {shown} worst of {count} images never trained on, worst first"
+    return "Images never trained on, worst first" if count > 1 else "The image that was never trained on"
 
 
-def _going_on(log: Log, again: str) -> str:
-    """A note for a page that is not written any more, since a process that is killed cannot say so."""
-    times = [0.0, *(row["seconds"] for row in log)]
-    every = f" about every {_duration(times[-1] - times[-2])}" if log else ""
-    how = f": go on with <code>{escape(again)}</code>" if again else ""
-    return (
-        f'<p class="standing">The run writes this page anew{every}, last on {_now()}. If it stays as it is for much '
-        f"longer, the run was killed{how}</p>\n"
-    )
+def _sizes(pictures: Sequence[Picture]) -> str:
+    """Histogram of the sizes of objects in all pictures, of expert and network."""
+    truths = [sizes_of(picture.truth) for picture in pictures if picture.truth is not None]
+    results = [sizes_of(picture.result) for picture in pictures]
+    unit = "voxels" if any(len(picture.size) == 3 for picture in pictures) else "px"
+    return histogram(np.concatenate(truths) if truths else None, np.concatenate(results), unit=unit)
 
 
 def _labelled(trained: Mapping[str, np.ndarray], pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
@@ -160,112 +198,8 @@ def _labelled(trained: Mapping[str, np.ndarray], pictures: Sequence[Picture], cl
     shown = coverage_of_pictures(pictures, class_names)
     if not trained:
         return shown
-    held_out = f"<h3>Images to validate on</h3>{shown}" if shown else ""
-    return f"<h3>Images to train on</h3>{coverage(trained, class_names)}{held_out}"
-
-
-def _duration(seconds: float) -> str:
-    """A duration as people read it.
-
-    >>> _duration(42), _duration(754), _duration(7300)
-    ('42 s', '12.6 min', '2.0 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _warnings(warnings: Sequence[str]) -> str:
-    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
-    return f'<aside class="warnings"><h2>Warnings</h2><ul>{items}</ul></aside>\n' if items else ""
-
-
-def _heading(ranked: Sequence[Picture]) -> str:
-    if len(ranked) > SHOWN:
-        return f"The {SHOWN} worst of {len(ranked)} images, worst first"
-    return "Images, worst first" if len(ranked) > 1 else "Image"
-
-
-def _pictures(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
-    """Draw pictures below one legend."""
-    if not pictures:
-        return ""
-    figures = "".join(_picture(picture, class_names) for picture in pictures)
-    return f"{_legend(pictures, class_names)}{figures}"
-
-
-def _picture(picture: Picture, class_names: Sequence[str]) -> str:
-    """One picture: its name, its scores, its panels."""
-    scores = "".join(
-        f"<span>{escape(title_of(name, class_names))} <b>{number(value)}</b></span>"
-        for name, value in picture.scores.items()
-    )
-    shown = view(picture)
-    notes = "".join(f"<span>{escape(note)}</span>" for note in shown.notes)
-    drawn = "".join(_panel(caption, source, picture.name) for caption, source in _panels(picture, shown, class_names))
-    head = f'<figcaption><span class="name">{escape(picture.name)}</span>{scores}{notes}</figcaption>'
-    columns = "panels two" if picture.objects else "panels"
-    return f'<figure class="picture">{head}<div class="{columns}">{drawn}</div></figure>\n'
-
-
-def _panels(picture: Picture, shown: View, class_names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Caption and image of every panel."""
-    yield "Image", panels.draw_image(shown)
-    if picture.objects:
-        yield "Objects of expert and network", panels.draw_overlay(shown, classes=False, stripes=True)
-        return
-    if shown.truth is not None:
-        yield "Truth", panels.draw_truth(shown.truth)
-    what = class_names[1] if len(class_names) == 2 else "foreground"
-    yield f"Probability of {what}", panels.draw_probability(shown.foreground)
-    yield "Overlay", panels.draw_overlay(shown, classes=picture.classes)
-
-
-def _panel(caption: str, source: str, name: str) -> str:
-    """One panel; a click or the space bar enlarges it, by style alone."""
-    said = escape(f"{caption} of {name}", quote=True)
-    return (
-        f'<label class="panel"><input type="checkbox" aria-label="enlarge: {said}">'
-        f'<img src="{source}" alt="{said}"><span>{escape(caption)}</span></label>'
-    )
-
-
-def _legend(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
-    """The meaning of colours and lines."""
-    objects = any(picture.objects for picture in pictures)
-    truth, result = ("an object of the expert", "of the network") if objects else ("the truth", "of the result")
-    keys = [
-        f'<i class="chip line truth"></i>outline of {truth}',
-        f'<i class="chip line result"></i>{result}',
-        '<i class="chip line both"></i>of both',
-        '<i class="chip tint truth"></i>missed',
-        '<i class="chip tint result"></i>added',
-    ]
-    if objects:
-        keys.append('<i class="chip line truth"></i>alone between two: merged')
-        keys.append('<i class="chip line result"></i>alone between two: split')
-    else:
-        ramp = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in panels.VIRIDIS)
-        keys.insert(0, f'0 <i class="ramp" style="background:linear-gradient(90deg, {ramp})"></i> 1 probability')
-    if len(class_names) > 2:
-        keys.append('<i class="chip tint confused"></i>another class')
-        keys += [f'<i class="chip k{place % 8}"></i>{escape(name)}' for place, name in enumerate(class_names)]
-    if any(picture.truth is not None and (picture.truth < 0).any() for picture in pictures):
-        keys.append('<i class="chip unknown"></i>not labelled')
-    keys.append("click a picture to enlarge it")
-    return f'<p class="key">{"".join(f"<span>{key}</span>" for key in keys)}</p>'
-
-
-def _confusion(confusion: np.ndarray | None, class_names: Sequence[str]) -> str:
-    return "" if confusion is None or not confusion.size else confusion_table(confusion, class_names)
-
-
-def _settings(config: str) -> str:
-    """Configuration and versions, folded."""
-    return (
-        f"<details><summary>Versions and configuration</summary>{facts_list(_versions())}"
-        f'<pre tabindex="0">{escape(config)}</pre></details>\n'
-    )
+    held_out = Markup("<h3>Images to validate on</h3>{}").format(shown) if shown else Markup()
+    return Markup("<h3>Images to train on</h3>{}{}").format(coverage(trained, class_names), held_out)
 
 
 @functools.cache

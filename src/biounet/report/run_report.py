@@ -1,46 +1,159 @@
-"""Report of a training run: its settings, scores and pictures."""
+"""Report of a training run: its answer, its pictures, its settings."""
 
+import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.config import TrainConfig
 from biounet.config.object_rules import ObjectRules
+from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects
 from biounet.report.log import best_row, health, load_log
 from biounet.report.page import write_report
+from biounet.report.thumbnails import Thumbnail, draw_strip, thumbnail
 from biounet.report.views import Picture
 from biounet.training.run import TrainingRun
 from biounet.training.time_budget import warning_of_few_steps
 from biounet.training.validation import Validation, ValidationResult
 
-__all__ = ["found_with", "labelled_pixels", "pictures_of", "without_levels"]
+__all__ = ["RunReport", "answer_of", "found_with", "labelled_pixels", "next_steps", "pictures_of", "without_levels"]
 
 
-def report(experiment: TrainingRun, *, finished: bool, stopped: str = "", again: str = "") -> dict[str, str]:
-    """Write the report of a run so far, see `write_report`; return a warning for each problem of the run."""
-    result, log = experiment.result, load_log(experiment.folder / "log.csv")
-    drawn, objects = not experiment.data.task.has_labels, experiment.data.task.numbered
-    names = ["background", "objects"] if objects else [f"class {n}" for n in range(experiment.config.model.classes)]
-    confusion = result.confusion if result and len(result.confusion) and not drawn else None
-    findings = health(log, confusion, class_names=names)
-    if finished and log and (few := warning_of_few_steps(experiment.config.train, int(log[-1]["step"]))):
-        findings["few steps"] = f"{few}; biounet check shows where they go."
-    write_report(
-        experiment.folder / "report.html",
-        title=experiment.folder.name,
-        facts=facts_of(experiment, log),
-        log=without_levels(log) if objects else log,
-        pictures=[] if drawn or result is None else list(pictures_of(experiment.validation, result)),
-        confusion=confusion,
-        class_names=names,
-        config=experiment.config.to_toml(reasons=experiment.reasons),
-        warnings=list(findings.values()),
-        trained={} if drawn else labelled_pixels(experiment, len(names)),
-        finished=finished,
-        stopped=stopped,
-        again=again,
+STRIP, STRIP_PIXELS = 48, 2**24
+"""Training images that have a thumbnail, at most, and pixels of an image beyond which it has none."""
+
+
+LATE = 0.5
+"""Share of a run after which classes that are never predicted are worth a warning."""
+
+
+@dataclass
+class RunReport:
+    """Writer of the page of one run; thumbnails of its training images are drawn once."""
+
+    _strip: str | None = field(default=None, init=False)
+
+    def __call__(
+        self, experiment: TrainingRun, *, finished: bool, stopped: str = "", again: str = ""
+    ) -> dict[str, str]:
+        """Write the report of a run so far, see `write_report`; return a warning for each problem of the run."""
+        result, log, objects = experiment.result, load_log(experiment.folder / "log.csv"), experiment.data.task.numbered
+        names = class_names_of(experiment)
+        drawn = not experiment.data.task.has_labels
+        confusion = result.confusion if result and len(result.confusion) and not drawn else None
+        train = experiment.config.train
+        late = finished or bool(stopped) or share_done(train, log) > LATE
+        findings = health(log, confusion, class_names=names, balanced=train.class_balance, late=late)
+        if finished and log and (few := warning_of_few_steps(experiment.config.train, int(log[-1]["step"]))):
+            findings["few steps"] = f"{few}; biounet check shows where they go."
+        answer = answer_of(experiment, names)
+        told = [line for name, line in findings.items() if not (name == "nothing else" and answer and answer.bad)]
+        self._strip = training_strip(experiment) if self._strip is None else self._strip
+        write_report(
+            experiment.folder / "report.html",
+            title=experiment.folder.name,
+            facts=facts_of(experiment, log),
+            log=without_levels(log) if objects else log,
+            pictures=[] if result is None else list(pictures_of(experiment.validation, result, len(names))),
+            confusion=confusion,
+            class_names=names,
+            config=experiment.config.to_toml(reasons=experiment.reasons),
+            answer=answer,
+            steps=next_steps(experiment, again) if finished else (),
+            strip=self._strip,
+            warnings=told,
+            trained={} if drawn else labelled_pixels(experiment, len(names)),
+            finished=finished,
+            stopped=stopped,
+            again=again,
+        )
+        return findings
+
+
+def share_done(train: TrainConfig, log: Sequence[Mapping[str, float]]) -> float:
+    """Share of a run that its last report stands at."""
+    if not log:
+        return 0.0
+    if train.steps is not None:
+        return log[-1]["step"] / train.steps
+    return log[-1]["seconds"] / 60 / train.minutes if train.minutes else 0.0
+
+
+def class_names_of(experiment: TrainingRun) -> list[str]:
+    """Names of the classes that a report speaks of; of objects, two."""
+    if experiment.data.task.numbered:
+        return ["background", "objects"]
+    classes = experiment.config.model.classes
+    given = list(experiment.config.train.class_names)
+    if len(given) == classes:
+        return given
+    return ["background", "foreground"] if classes == 2 else [f"class {number}" for number in range(classes)]
+
+
+def answer_of(experiment: TrainingRun, class_names: Sequence[str]) -> Answer | None:
+    """The answer that the page begins with; None before the first validation and without held-out images."""
+    result, images = experiment.result, experiment.validation.images
+    if result is None or not result.per_image:
+        return None
+    per_image = {image.name: scores for image, scores in zip(images, result.per_image, strict=True)}
+    if experiment.data.task.numbered:
+        return answer_objects(per_image)
+    if not experiment.data.task.has_labels:
+        return answer_images(per_image)
+    worst = min(per_image, key=lambda name: _mean_of(per_image[name].values()))
+    return answer_classes(result.confusion, class_names, len(per_image), worst=worst if len(per_image) > 1 else "")
+
+
+def _mean_of(values: object) -> float:
+    known = [value for value in values if math.isfinite(value)]  # type: ignore[attr-defined]
+    return sum(known) / len(known) if known else math.inf
+
+
+def next_steps(experiment: TrainingRun, again: str) -> list[tuple[str, str]]:
+    """What a person may do with a finished run, and the command for it."""
+    words = shlex.split(again) if again.startswith("biounet train ") else []
+    named = len(words) > 2 and not words[2].startswith("-")
+    dataset, folder = words[2] if named else "DATASET", experiment.folder
+    run, longer = shlex.quote(str(folder)), shlex.quote(f"{folder}-longer")
+    minutes = max(20, 3 * (experiment.config.train.minutes or 0))
+    table = ("Count and measure what it finds.", f"biounet predict {run} IMAGES --out results --table")
+    return [
+        ("Use the model on your own images.", f"biounet predict {run} IMAGES --out results"),
+        *([table] if experiment.data.task.numbered else []),
+        (
+            "Train longer, or again after you have labelled more.",
+            f"biounet train {shlex.quote(dataset)} --out {longer} --minutes {minutes:g}",
+        ),
+    ]
+
+
+def training_strip(experiment: TrainingRun) -> str:
+    """Thumbnails of the training images with their labels; of many, evenly spread ones."""
+    data = experiment.data
+    every = max(1, -(-len(data.train) // STRIP))
+    chosen = list(range(0, len(data.train), every))
+    small = [number for number in chosen if math.prod(data.statistics[number].shape[1:]) <= STRIP_PIXELS]
+    said = f"{len(small)} of {len(data.train)} images" if len(small) < len(data.train) else f"All {len(small)} images"
+    look = "each object in its own colour" if data.task.numbered else "classes in their colours"
+    what = (
+        f"with their labels, {look}: look for labels that are missing, shifted or merged."
+        if data.task.has_labels
+        else ""
     )
-    return findings
+    return draw_strip((_thumbnail(experiment, number) for number in small), f"{said} to train on {what}".rstrip())
+
+
+def _thumbnail(experiment: TrainingRun, number: int) -> Thumbnail:
+    """Thumbnail of one training image."""
+    image, task = experiment.data.train[number].read(), experiment.data.task
+    if not task.has_labels:
+        return thumbnail(image.name, image.image, None, numbered=False)
+    count = int(np.count_nonzero(np.unique(image.labels) > 0)) if task.numbered else 0
+    notes = [f"{count:,} object{'' if count == 1 else 's'}"] if task.numbered else []
+    return thumbnail(image.name, image.image, image.labels, numbered=task.numbered, notes=notes)
 
 
 def without_levels(log: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
@@ -61,7 +174,7 @@ def labelled_pixels(experiment: TrainingRun, classes: int) -> dict[str, NDArray[
 
 
 def facts_of(experiment: TrainingRun, log: list[dict[str, float]]) -> dict[str, str]:
-    """Summary at the top of a report."""
+    """Facts among the details of a report."""
     validation, best, facts = experiment.validation, best_row(log), dict[str, str]()
     if validation.has_labels and best is not None:
         facts["best score"] = f"{best['score']:.4f} at step {best['step']:.0f}"
@@ -83,10 +196,28 @@ def found_with(per_image: Sequence[Mapping[str, float]], rules: ObjectRules) -> 
     return f"{found:,} of {objects:,} found, with {values}"
 
 
-def pictures_of(validation: Validation, result: ValidationResult) -> Iterator[Picture]:
-    """Pictures of the held-out images: with their objects where there are rules, else with classes."""
+def pictures_of(validation: Validation, result: ValidationResult, classes: int) -> Iterator[Picture]:
+    """Pictures of the held-out images: of objects where there are rules, of images where these are the target."""
+    threshold = result.scores.get("threshold", 0.5)
     for index, given in enumerate(result.probabilities):
         image, scores = validation.images[index], result.per_image[index]
-        objects = result.objects[index] if result.objects else None
-        truth = image.target if objects is None else image.labels
-        yield Picture(image.name, image.image, truth, given, scores, objects, objects=objects is not None)
+        size = image.anisotropy
+        if validation.target_normalization is not None:
+            yield Picture(image.name, image.image, image.labels, given, "image", scores, anisotropy=size)
+        elif result.objects:
+            objects = result.objects[index]
+            yield Picture(image.name, image.image, image.labels, objects, "objects", scores, anisotropy=size)
+        else:
+            two = len(given) == 2
+            labels = (given[1] > threshold).astype(np.uint8) if two else given.argmax(0).astype(np.uint8)
+            yield Picture(
+                image.name,
+                image.image,
+                image.target,
+                labels,
+                "classes",
+                scores,
+                probability=given[1] if two else None,
+                anisotropy=size,
+                classes=classes,
+            )

@@ -1,8 +1,10 @@
-"""Flat views of images with truth and probabilities, small enough for a page."""
+"""Pictures of results, and planes of them that are small enough for a page: sections, and cuts through stacks."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,72 +12,87 @@ from numpy.typing import NDArray
 from biounet.core.errors import LabelError, ShapeError
 from biounet.report.log import lower_is_better
 
-__all__ = ["LARGEST", "Picture", "View", "badness", "view"]
+__all__ = ["LARGEST", "Kind", "Picture", "Plane", "badness", "planes"]
 
 
-LARGEST = 768  # pixels per side; larger images are shown smaller
+LARGEST = 768
+"""Pixels per side of a flat image; larger images are shown smaller."""
+
+LARGEST_OF_STACK, MOST_OF_STACK = 320, 2**20
+"""Pixels per side of a section, and of all sections of a stack that are shown along Z."""
+
+SECTIONS, CUTS = 24, 8
+"""Sections along Z, and cuts along Y and X, that are shown at most."""
+
+Kind = Literal["objects", "classes", "image"]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with its truth, its probabilities, and the labels made of them.
+    """An image with what an expert drew and what a network made of it.
 
     Attributes
     ----------
     name : str
     image : (C, Y, X) or (Y, X); of a volume (C, Z, Y, X) or (Z, Y, X)
         Any numbers; shown between their 0.5th and 99.5th percentile.
-    truth : (Y, X) or (Z, Y, X), integers, or None
-        Classes, or numbered objects; negative is IGNORE.
-    probabilities : (classes, Y, X) or (classes, Z, Y, X), float32 in [0, 1]
+    truth : as `result`, or None
+        Negative labels are IGNORE.
+    result : (Y, X) or (Z, Y, X) integers; images: (C, Y, X) or (C, Z, Y, X)
+    kind : objects, classes or image
+        Whether truth and result number objects, give classes, or are images themselves.
     scores : Mapping
         Numbers written beside the picture; NaN is a score that has no value, integers are counts.
-    labels : the shape of `truth`, integers, or None
-        The result, where it is not the most probable class, such as objects.
-    objects : bool
-        Whether `truth` and `labels` number objects rather than classes.
+    probability : (Y, X) or (Z, Y, X), float32 in [0, 1], or None
+        Of the foreground, where there are two classes.
+    anisotropy : size of a pixel along each spatial axis, in that along X; none: 1 everywhere
+    classes : number of classes; 0 for other kinds
 
     Raises
     ------
     ShapeError
         If the arrays do not fit each other.
     LabelError
-        If the truth has numbers beyond the classes, and `objects` is not set.
+        If the truth has numbers beyond the classes.
     """
 
     name: str
     image: np.ndarray
     truth: np.ndarray | None
-    probabilities: np.ndarray
+    result: np.ndarray
+    kind: Kind
     scores: Mapping[str, float]
-    labels: np.ndarray | None = None
-    objects: bool = False
+    probability: np.ndarray | None = None
+    anisotropy: Sequence[float] = ()
+    classes: int = 0
 
     def __post_init__(self) -> None:
-        size = self.probabilities.shape[1:]
+        size = self.size
         if len(size) not in (2, 3):
-            raise ShapeError(
-                f"{self.name}: probabilities must be (classes, Y, X) or (classes, Z, Y, X), "
-                f"got {self.probabilities.shape}"
-            )
-        spatial = self.image.shape[-len(size) :] if self.image.ndim <= len(size) + 1 else self.image.shape
-        shapes = {"image": spatial}
-        shapes |= {} if self.truth is None else {"truth": self.truth.shape}
-        shapes |= {} if self.labels is None else {"labels": self.labels.shape}
+            raise ShapeError(f"{self.name}: a result must have the axes YX or ZYX, got {self.result.shape}")
+        of_image = self.image.shape[-len(size) :] if self.image.ndim <= len(size) + 1 else self.image.shape
+        shapes = {"image": of_image}
+        shapes |= {} if self.truth is None else {"truth": self.truth.shape[-len(size) :]}
+        shapes |= {} if self.probability is None else {"probability": self.probability.shape}
         for what, shape in shapes.items():
             if shape != size:
-                raise ShapeError(f"{self.name}: {what} must have the size {size} of the probabilities, got {shape}")
-        highest = 0 if self.truth is None or self.objects else int(self.truth.max(initial=0))
-        if highest >= len(self.probabilities):
+                raise ShapeError(f"{self.name}: {what} must have the size {size} of the result, got {shape}")
+        highest = 0 if self.truth is None or self.kind != "classes" else int(self.truth.max(initial=0))
+        if self.kind == "classes" and highest >= self.classes:
             raise LabelError(
-                f"{self.name}: the truth has class {highest}, but there are {len(self.probabilities)} classes; "
-                "give objects=True if it numbers objects"
+                f"{self.name}: the truth has class {highest}, but there are {self.classes} classes; "
+                "give kind='objects' if it numbers objects"
             )
 
     @property
-    def classes(self) -> bool:
-        """Whether truth and result are both classes, and can be compared by number."""
-        return not self.objects and (self.labels is None or bool(self.labels.max(initial=0) < len(self.probabilities)))
+    def size(self) -> tuple[int, ...]:
+        """Pixels along each spatial axis."""
+        return self.result.shape[1:] if self.kind == "image" else self.result.shape
+
+    @property
+    def channels(self) -> np.ndarray:
+        """The image with an axis of channels, (C, *spatial)."""
+        return self.image if self.image.ndim > len(self.size) else self.image[None]
 
 
 def badness(picture: Picture) -> float:
@@ -83,10 +100,10 @@ def badness(picture: Picture) -> float:
 
     Examples
     --------
-    >>> empty = np.zeros((1, 1, 1))
-    >>> badness(Picture("a", empty, None, empty, {"rand_error": 0.2}))
+    >>> empty = np.zeros((1, 1), int)
+    >>> badness(Picture("a", empty, None, empty, "objects", {"rand_error": 0.2}))
     0.2
-    >>> badness(Picture("b", empty, None, empty, {"dice": 0.9}))
+    >>> badness(Picture("b", empty, None, empty, "objects", {"dice": 0.9}))
     -0.9
     """
     name = "score" if "score" in picture.scores else next(iter(picture.scores), "")
@@ -97,71 +114,125 @@ def badness(picture: Picture) -> float:
 
 
 @dataclass(frozen=True)
-class View:
-    """The part of a picture that a page shows.
+class Plane:
+    """Parallel sections of a picture, as a page shows them.
 
     Attributes
     ----------
-    image : (1, Y, X) or (3, Y, X), float32
-        Grey, or red, green and blue.
-    truth : (Y, X), integers, or None
-    foreground : (Y, X), float32 in [0, 1]
-        Probability of anything but background.
-    result : (Y, X), integers
-    notes : how the view differs from the picture, in words
+    axis : Z, Y or X, along which the sections follow each other; empty for a flat image
+    sections : their numbers, counted from 0
+    of : number of sections that the picture has
+    image : (S, C, height, width) float32, with 1 or 3 channels
+    truth : (S, height, width) integers, or (S, C, height, width) float32 for images; or None
+    result : as `truth`
+    probability : (S, height, width) float32, or None
+    ratio : width of the plane by its height, with the size of pixels
+    notes : how the plane differs from the picture, in words
     """
 
+    axis: str
+    sections: tuple[int, ...]
+    of: int
     image: NDArray[np.float32]
-    truth: NDArray[np.integer] | None
-    foreground: NDArray[np.float32]
-    result: NDArray[np.integer]
-    notes: list[str]
+    truth: np.ndarray | None
+    result: np.ndarray
+    probability: NDArray[np.float32] | None
+    ratio: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> int:
+        """Place of the section that is shown first: the middle one."""
+        return len(self.sections) // 2
 
 
-def view(picture: Picture) -> View:
-    """A view of a picture: the middle slice of a volume, one channel of many, and large images at a fraction.
+def planes(picture: Picture) -> list[Plane]:
+    """Planes of a picture: the image; of a volume sections along Z, and cuts along Y and X, all at the same scale.
 
     Examples
     --------
-    >>> shown = view(Picture("a", np.zeros((5, 4, 4)), None, np.zeros((2, 5, 4, 4), np.float32), {}))
-    >>> shown.image.shape, shown.notes
-    ((1, 4, 4), ['slice 3 of 5'])
+    >>> volume = np.zeros((5, 4, 4), int)
+    >>> [(plane.axis, plane.sections) for plane in planes(Picture("a", volume, None, volume, "objects", {}))]
+    [('Z', (0, 1, 2, 3, 4)), ('Y', (0, 1, 2, 3)), ('X', (0, 1, 2, 3))]
     """
-    notes = []
-    image, probabilities, truth, labels = picture.image, picture.probabilities, picture.truth, picture.labels
-    if image.ndim == probabilities.ndim - 1:
-        image = image[None]
-    if probabilities.ndim == 4:
-        depth = probabilities.shape[1]
-        notes.append(f"slice {depth // 2 + 1} of {depth}")
-        image, probabilities = image[:, depth // 2], probabilities[:, depth // 2]
-        truth, labels = (None if array is None else array[depth // 2] for array in (truth, labels))
+    flat, most = len(picture.size) == 2, max(picture.size[-2:])
+    if flat:
+        return [_plane(picture, None, (0,), -(-most // LARGEST))]
+    factor = -(-most // LARGEST_OF_STACK)
+    pixels = math.prod(-(-size // factor) for size in picture.size[-2:])
+    counts = (min(SECTIONS, max(1, MOST_OF_STACK // pixels)), CUTS, CUTS)
+    chosen = [_spread(size, count) for size, count in zip(picture.size, counts, strict=True)]
+    return [_plane(picture, axis, sections, factor) for axis, sections in enumerate(chosen)]
+
+
+def _spread(size: int, count: int) -> tuple[int, ...]:
+    """Evenly spread numbers below a size: the middles of as many equal parts.
+
+    >>> _spread(10, 2), _spread(3, 8)
+    ((2, 7), (0, 1, 2))
+    """
+    ends = np.linspace(0, size, min(size, count) + 1)
+    return tuple(int((low + high) / 2) for low, high in pairwise(ends))
+
+
+def _plane(picture: Picture, axis: int | None, sections: tuple[int, ...], factor: int) -> Plane:
+    """Sections of a picture across an axis, thinned along Y and X by a factor."""
+    thin = {None: (factor, factor), 0: (factor, factor), 1: (1, factor), 2: (factor, 1)}[axis]
+    image, notes = picture.channels, []
     if len(image) not in (1, 3):
         notes.append(f"channel 1 of {len(image)}")
         image = image[:1]
-    factor = -(-max(probabilities.shape[1:]) // LARGEST)
     if factor > 1:
         notes.append(f"shown at 1/{factor} of its size")
-    result = _thin(probabilities, factor).argmax(0) if labels is None else _thin(labels, factor)
-    return View(
-        image=_average(image, factor),
-        truth=None if truth is None else _thin(truth, factor),
-        foreground=1 - _average(probabilities[:1], factor)[0],
+    labels = picture.kind != "image"
+
+    def cut(array: np.ndarray | None, *, blend: bool) -> np.ndarray | None:
+        if array is None:
+            return None
+        parts = [_cut(array, axis, number) for number in sections]
+        return np.stack([_average(part, thin) if blend else _thin(part, thin) for part in parts])
+
+    pixel = dict(enumerate(picture.anisotropy or (1.0,) * len(picture.size)))
+    down, across = {None: (0, 1), 0: (1, 2), 1: (0, 2), 2: (1, 0)}[axis]
+    ratio = picture.size[across] * pixel[across] / (picture.size[down] * pixel[down])
+    shown, result = cut(image, blend=True), cut(picture.result, blend=not labels)
+    assert shown is not None
+    assert result is not None
+    return Plane(
+        axis="" if axis is None else "ZYX"[axis],
+        sections=sections,
+        of=1 if axis is None else picture.size[axis],
+        image=shown,
+        truth=cut(picture.truth, blend=not labels),
         result=result,
-        notes=notes,
+        probability=cut(picture.probability, blend=True),
+        ratio=ratio,
+        notes=tuple(notes),
     )
 
 
-def _thin(labels: np.ndarray, factor: int) -> np.ndarray:
-    """Keep one pixel of every `factor` along Y and X: labels are never blended."""
-    return labels[..., factor // 2 :: factor, factor // 2 :: factor]
+def _cut(array: np.ndarray, axis: int | None, number: int) -> np.ndarray:
+    """A section of an array whose last axes are spatial; across X it is turned, so that Y runs down and Z across."""
+    if axis is None:
+        return array
+    cut = np.take(array, number, axis=axis - 3)
+    return np.swapaxes(cut, -1, -2) if axis == 2 else cut
 
 
-def _average(values: np.ndarray, factor: int) -> NDArray[np.float32]:
-    """Mean of blocks of `factor` pixels along Y and X, as many as `_thin` keeps; the last ones are mirrored."""
-    rows, columns = (len(range(factor // 2, size, factor)) for size in values.shape[-2:])
-    missing = [(0, max(0, want * factor - size)) for want, size in zip((rows, columns), values.shape[-2:], strict=True)]
-    whole = np.pad(values.astype(np.float32), [(0, 0), *missing], mode="symmetric")
-    whole = whole[:, : rows * factor, : columns * factor]
-    blocks: NDArray[np.float32] = whole.reshape(len(values), rows, factor, columns, factor).mean((2, 4))
-    return blocks
+def _thin(labels: np.ndarray, factors: tuple[int, int]) -> np.ndarray:
+    """Keep one pixel of every block of so many rows and columns: labels are never blended."""
+    down, across = factors
+    return labels[..., down // 2 :: down, across // 2 :: across]
+
+
+def _average(values: np.ndarray, factors: tuple[int, int]) -> NDArray[np.float32]:
+    """Mean of blocks of so many rows and columns, as many blocks as `_thin` keeps; the last ones are mirrored."""
+    sizes = values.shape[-2:]
+    counts = [len(range(factor // 2, size, factor)) for size, factor in zip(sizes, factors, strict=True)]
+    wanted = [count * factor for count, factor in zip(counts, factors, strict=True)]
+    missing = [(0, max(0, want - size)) for want, size in zip(wanted, sizes, strict=True)]
+    none = [(0, 0)] * (values.ndim - 2)
+    whole = np.pad(values.astype(np.float32), [*none, *missing], mode="symmetric")[..., : wanted[0], : wanted[1]]
+    blocks = whole.reshape(*values.shape[:-2], counts[0], factors[0], counts[1], factors[1])
+    means: NDArray[np.float32] = blocks.mean((-3, -1))
+    return means

@@ -275,11 +275,12 @@ def _patch_of_objects(diameter: float, *, grid: int) -> int:
 def _for_volumes(config: RunConfig, found: Fingerprint) -> Choices:
     """Patches of as many voxels as a step can take, and poolings that make thick slices cubes."""
     spacing = found.spacing or (1.0, 1.0, 1.0)
-    depth = VOLUME_DEPTH
+    depth = VOLUME_DEPTH if "model.depth" in config.train.auto else config.model.depth
     poolings, steps, patch = [], list(spacing), _patch_of_volume(found.median, spacing)
     left = list(patch)
     for _ in range(depth):
-        finest = min(step for step, pixels in zip(steps, left, strict=True) if pixels >= 2 * LEAST_BOTTOM)
+        divisible = [step for step, pixels in zip(steps, left, strict=True) if pixels >= 2 * LEAST_BOTTOM]
+        finest = min(divisible, default=0.0)
         factors = tuple(
             2 if step < THICK * finest and pixels >= 2 * LEAST_BOTTOM else 1
             for step, pixels in zip(steps, left, strict=True)

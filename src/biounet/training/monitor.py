@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-from biounet.core.errors import BiounetError, TrainingError
+from biounet.core.errors import BiounetError, OutputError, TrainingError
 from biounet.training.announcements import announce, chosen, report_line, score_text
 from biounet.training.distributed import broadcast, connected
 from biounet.training.loop import Step
@@ -136,10 +136,11 @@ def train_run(
         for note in run.start.notes(run.config, run.data.target) if run.start else ():
             monitor.say(f"note: {note}")
         run.check_folder(resume=resume)
-    for name, reason in run.choose_settings().items():
-        if run.is_main_process:
-            monitor.say(chosen(run.config, name, reason))
-    return follow(run, monitor, resume=resume, tensorboard=tensorboard, write_report=write_report)
+    with run.holding():
+        for name, reason in run.choose_settings().items():
+            if run.is_main_process:
+                monitor.say(chosen(run.config, name, reason))
+        return follow(run, monitor, resume=resume, tensorboard=tensorboard, write_report=write_report)
 
 
 def follow(
@@ -155,13 +156,24 @@ def follow(
     with monitor.watch(is_main_process=run.is_main_process) as watch:
         if run.is_main_process:
             writer = TensorBoardWriter(run.folder if tensorboard else None)
-            with writer, Page(run, write_report, monitor.again) as page, connected():
+            with writer, Page(run, write_report, monitor.again) as page, connected(), _closed_after_errors(steps):
                 why = _lead(run, steps, monitor.say, watch, writer, page)
             broadcast(run.fabric, bool(why))
             return why
         for _ in steps:
             pass
         return "the main process was stopped" if broadcast(run.fabric, 0) else ""
+
+
+@contextmanager
+def _closed_after_errors(steps: Generator[Step]) -> Iterator[None]:
+    """Context of the steps of a run: an error from elsewhere ends them, and is the one that counts."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OutputError, TrainingError):  # the state cannot be written either
+            steps.close()
+        raise
 
 
 def _lead(

@@ -11,19 +11,27 @@ from biounet.data.further_images import with_further_images
 from biounet.data.normalize import NORMALIZATIONS, Normalization
 from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.training_set import TrainingSet, read_split
+from biounet.io import Selection
 from biounet.models.pretrained import check_model
 from biounet.models.transfer import plan_transfer
 from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import all_reduce_min, local_size, make_fabric
 from biounet.training.losses import LOSSES, check_loss
 from biounet.training.run import TrainingRun
+from biounet.training.run_folder import check_place
 from biounet.training.starting_model import starting_model
 
 __all__ = ["begin_run", "check_settings", "fit_to_data", "prepare", "prepare_split", "room", "split_by_settings"]
 
 
 def begin_run(
-    dataset: Path, folder: Path, settings: RunConfig, *, device: str = "auto", began: float | None = None
+    dataset: Path,
+    folder: Path,
+    settings: RunConfig,
+    *,
+    device: str = "auto",
+    began: float | None = None,
+    resume: bool | None = None,
 ) -> TrainingRun:
     """Read a dataset for a run in a folder; nothing is written.
 
@@ -37,9 +45,14 @@ def begin_run(
     device : auto, cpu, cuda or cuda:N
     began : seconds of `time.monotonic`
         When the minutes of the budget began to count; now, if not given.
+    resume : bool
+        Whether the run is to go on in the folder; if given, it is checked that the folder can take it, before images
+        are read.
     """
     began = time.monotonic() if began is None else began
     fabric = make_fabric(device, settings.train.precision)
+    if resume is not None and fabric.global_rank == 0:
+        check_place(folder, resume=resume)
     # Either all processes hold the images or none, or some would wait for files that others do not write.
     memory = all_reduce_min(fabric, room(settings.train))
     config, data, normalization, reasons = prepare(dataset, settings, memory=memory)
@@ -86,6 +99,7 @@ def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
         silver=train.silver,
         ignore_value=train.ignore_value,
         pixels=train.validation_pixels,
+        selection=Selection(train.axes, train.series, train.channel, train.level),
     )
     if train.also is None:
         return divided

@@ -3,8 +3,8 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -16,12 +16,12 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from biounet.config import RunConfig
-from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import LabelError, OutputError
 from biounet.core.geometry import Geometry
+from biounet.core.output_lock import holding
 from biounet.data.hashes import dataset_hash, image_hashes
 from biounet.data.normalize import Normalization
-from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size
+from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size, tell_cut_patch
 from biounet.data.sample_cache import choose_sample_device, prepare_samples, sample_store
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
@@ -31,14 +31,13 @@ from biounet.models.model_file import ModelCard, load_network, save_network
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import Fingerprint, choose_settings
 from biounet.training.auto_width import fit_minutes
-from biounet.training.checkpoint import hold
 from biounet.training.distributed import broadcast, check_share, in_precision
 from biounet.training.finalise import finalise, statistics_pixels, with_statistics_of_images
 from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
 from biounet.training.run_folder import begin_folder, check_folder, clear_parts, lengthen
-from biounet.training.starting_model import StartingModel, starting_model
+from biounet.training.starting_model import StartingModel, first_rules, starting_model, taken_over
 from biounet.training.step import State
 from biounet.training.tuning_images import choose_tuning_images
 from biounet.training.validation import THRESHOLDS, Validation, ValidationResult, predict, score
@@ -82,6 +81,7 @@ class TrainingRun:
     """Scores and results on the held-out images at the last validation; at the end, of the finished model."""
     calibration: Calibration | None = field(default=None, init=False)
     """Calibration error of the trained network, before and after it was calibrated; known at the end of the run."""
+    _holds: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         check_loss(self.config.train.loss, self.data.task)
@@ -111,7 +111,7 @@ class TrainingRun:
             self.fabric.device,
             precision,
             objects=self.data.objects if separate else None,
-            rules=self._first_rules if numbered else None,
+            rules=first_rules(self.start, self.data) if numbered else None,
             target_normalization=self.data.target_normalization,
             tuning_images=images,
             tuning_pixels=pixels,
@@ -129,13 +129,6 @@ class TrainingRun:
         self.result = self.result and self.result.without_arrays()
         self.result = score(predict(net, self.validation), self.validation)
         return self.result
-
-    @property
-    def _first_rules(self) -> ObjectRules:
-        """Rules where the search for better rules begins."""
-        target = self.data.target
-        taken_over = self.start and self.start.rules(target)
-        return taken_over or ObjectRules(target=target, **self.data.task.first_rules.get(target, {}))
 
     @cached_property
     def start(self) -> StartingModel | None:
@@ -163,6 +156,8 @@ class TrainingRun:
             size = network_input_size(self.config, self._geometry, self.data.largest)
             self.config, reasons = fit_minutes(self.config, auto, size, fabric=self.fabric)
             self.reasons |= reasons
+        if "train.patch" not in auto and (cut := tell_cut_patch(self.config, self._geometry, self.data.largest)):
+            self.reasons["train.patch"] = cut
         return self.reasons
 
     @cached_property
@@ -185,17 +180,16 @@ class TrainingRun:
         Raises
         ------
         OutputError
-            If the folder is not empty and the run is not to be resumed.
+            If another process trains into the folder, or it is not empty and the run is not to be resumed.
         TrainingError
-            If there is nothing to resume, the settings or the data have changed, or another process
-            trains into the folder.
+            If there is nothing to resume, or the settings or the data have changed.
         """
         geometry = self._geometry  # an unknown model is refused here, before anything is written
         if not resume:  # and so are weights of another one
             check_model(self.config.model)
         if self.is_main_process:
             self.check_folder(resume=resume)
-        with hold(self.folder) if self.is_main_process else nullcontext():
+        with self.holding():
             if self.is_main_process:
                 clear_parts(self.folder)
             if self.is_main_process and not resume:
@@ -209,19 +203,13 @@ class TrainingRun:
         """Train into a folder that is ready."""
         source = self._source(geometry, self.folder / PREPARED, self.data)
         began = inf
-        for step in fit(
-            self.config,
-            source,
-            self.validate,
-            self._card(),
-            self.folder,
-            fabric=self.fabric,
-            resume=resume,
-            began=self.began,
-            clock=self.clock,
-        ):
-            began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
-            yield step
+        times: dict[str, Any] = {"began": self.began, "clock": self.clock}
+        made = self._card(), self.folder
+        steps = fit(self.config, source, self.validate, *made, fabric=self.fabric, resume=resume, **times)
+        with closing(steps):  # else the error of a checkpoint that cannot be written when a run is stopped is lost
+            for step in steps:
+                began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
+                yield step
         if self.is_main_process and self._is_finalised:
             self._finalise_model(source, began + 60 * (self.config.train.minutes or inf))
         if self.is_main_process:
@@ -281,13 +269,32 @@ class TrainingRun:
         samples = prepare_samples(data, self.config, store, rank=rank, ranks=ranks)
         broadcast(self.fabric, 0)  # nobody goes on before all samples are there
         wanted = None if samples.device == device else device
-        anisotropy = [image.anisotropy for image in data.train]
-        further = min(data.further, len(samples) - 1)
+        anisotropy, further = [each.anisotropy for each in data.train], min(data.further, len(samples) - 1)
         return PatchSampler(samples, geometry, size, augment, train, wanted, anisotropy, further)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Context in which nobody else writes into the folder; it may stand in another of the same run.
+
+        Raises
+        ------
+        OutputError
+            If another run is written into the folder, see `biounet.core.output_lock.holding`.
+        """
+        if self._holds or not self.is_main_process:
+            yield
+            return
+        with holding((), folder=self.folder):
+            self._holds = True
+            try:
+                yield
+            finally:
+                self._holds = False
 
     def check_folder(self, *, resume: bool) -> None:
         """Check that the run may be written into its folder, see `biounet.training.run_folder`; nothing is written."""
-        check_folder(self.folder, self.config, self.hashes, resume=resume)
+        with self.holding() if self.folder.is_dir() else nullcontext():
+            check_folder(self.folder, self.config, self.hashes, resume=resume)
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -295,17 +302,15 @@ class TrainingRun:
         return image_hashes(self.data)
 
     def _card(self) -> ModelCard:
-        start = {"start": {"model": self.start.name, "sha256": self.start.sha256}} if self.start else {}
-        unfitted = self.start and not (self.validation.has_labels and self.data.task.has_labels)
         return ModelCard(
             model=self.config.model,
             normalization=self.data.normalization or self.normalization,
             target_normalization=self.data.target_normalization,
             target=self.data.target,
             rules=self.validation.rules if self.config.train.finalise else None,
-            **(self.start.calibration(self.data.target) if self.start and unfitted else {}),
+            **taken_over(self.start, self.data, fitted=self.validation.has_labels),
             training={
-                **start,
+                **({"start": self.start.identity} if self.start else {}),
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),
                 "data": dataset_hash(self.hashes),
                 "trained_on": self.data.trained_on,

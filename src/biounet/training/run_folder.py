@@ -1,23 +1,37 @@
 """Folder of a training run: whether a run may begin or go on in it, leftovers of killed processes, and its log."""
 
 import csv
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from biounet.config import RunConfig
-from biounet.config.toml import with_values
 from biounet.core.atomic_files import remove_parts, replacing, sayable
+from biounet.core.csv_file import read_heading
 from biounet.core.errors import OutputError, TrainingError
+from biounet.core.output_lock import is_lock
+from biounet.core.places import check_output
+from biounet.core.text_file import TextFile
+from biounet.core.words import shortened
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
-from biounet.training.checkpoint import LOCK, hold
 
-__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "clear_parts", "cut_log", "lengthen"]
+__all__ = [
+    "EARLY",
+    "add_row",
+    "begin_folder",
+    "check_folder",
+    "check_new",
+    "check_place",
+    "clear_parts",
+    "cut_log",
+    "lengthen",
+]
 
 
 SETTINGS = "config.toml"
 LOG = "log.csv"
 STATES = "last"
-EARLY = (LOCK, f"{STATES}/{HASHES}")
+EARLY = (f"{STATES}/{HASHES}",)
 """Files that are written before the settings: a run that was killed by then has not begun."""
 
 
@@ -33,9 +47,30 @@ def check_new(folder: Path, *, early: Collection[str] = EARLY) -> None:
     ------
     OutputError
     """
-    files = (path for path in folder.rglob("*") if not path.is_dir() and ".part" not in path.suffixes)
+    found = (path for path in folder.rglob("*") if not path.is_dir())
+    files = (path for path in found if ".part" not in path.suffixes and not is_lock(path))
     if any(path.relative_to(folder).as_posix() not in early for path in files):
         raise OutputError(f"{folder} is not empty; choose another --out, or go on with --resume")
+
+
+def check_place(folder: Path, *, resume: bool) -> None:
+    """Check of a folder before any image is read: it can be written to, and no run is in it that is not resumed.
+
+    Parameters
+    ----------
+    folder : Path
+    resume : bool
+
+    Raises
+    ------
+    OutputError
+        If the folder is a file or cannot be written to, or is not empty and the run is not to be resumed.
+    """
+    check_output(folder)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file, and no folder; choose another --out")
+    if not resume:
+        check_new(folder)
 
 
 def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, resume: bool) -> None:
@@ -54,22 +89,15 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
     OutputError
         If the folder is a file, or is not empty and the run is not to be resumed.
     TrainingError
-        If another process trains into it; or there is nothing to resume, or data or settings have changed, other than
-        to more steps or more minutes.
+        If there is nothing to resume, or data or settings have changed, other than to more steps or more minutes.
     """
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise OutputError(f"{there} is a file, and no folder; choose another --out")
-    if (folder / LOCK).exists():
-        with hold(folder):
-            pass
+    check_place(folder, resume=resume)
     if not resume:
-        check_new(folder)
         return
     settings = folder / SETTINGS
     if not settings.is_file():
         raise TrainingError(f"{folder} holds no run to resume; train without --resume")
-    before = RunConfig.from_toml(settings.read_text(), source=str(settings))
+    before = RunConfig.read(settings)
     changed = before.differences(config)
     if changed and not _is_longer(before, config, changed):
         raise TrainingError(f"{folder} was begun with other settings ({', '.join(changed)}); use its own")
@@ -102,37 +130,42 @@ def lengthen(folder: Path, config: RunConfig) -> None:
     path = folder / SETTINGS
     text = path.read_text()
     if RunConfig.from_toml(text, source=str(path)) != config:
-        budget = {"train.steps": config.train.steps, "train.minutes": config.train.minutes}
-        known = {name: value for name, value in budget.items() if value is not None}
+        for name, value in (("steps", config.train.steps), ("minutes", config.train.minutes)):
+            text = re.sub(rf"^{name} = [^ #\n]+", f"{name} = {value}", text, flags=re.MULTILINE)
         with replacing(path, overwrite=True) as temporary:
-            temporary.write_text(with_values(text, known))
+            temporary.write_text(text)
 
 
 def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], hashes: Mapping[str, str]) -> None:
     """Write the settings and data hashes of a run; the settings last, since they mark a run that can be resumed."""
     save_hashes(folder / STATES, hashes)
     with replacing(folder / SETTINGS) as temporary:
-        temporary.write_text(config.to_toml(reasons=reasons))
+        temporary.write_text(config.to_toml(reasons=reasons), encoding="utf-8")
 
 
 def clear_parts(folder: Path) -> None:
     """Remove half-written files of killed processes; the folder must be locked by this process."""
-    for name in (SETTINGS, LOG, "model.safetensors", "report.html"):
-        remove_parts(folder / name)
-    for name in (HASHES, "step-*.safetensors"):
-        remove_parts(folder / STATES / name)
+    remove_parts(folder / name for name in (SETTINGS, LOG, "model.safetensors", "report.html"))
+    remove_parts((), folder=folder / STATES)
 
 
 def add_row(folder: Path, row: Mapping[str, float]) -> None:
     """Append a row to the log; the first time, with a heading. Columns that a later row lacks become nan."""
     path = folder / LOG
-    with sayable(path), path.open("a+", newline="") as stream:
-        stream.seek(0)
-        columns = next(csv.reader(stream), None)
+    columns = read_heading(path, log_file(path)) if path.exists() else ()
+    if columns and not set(row) <= set(columns):
+        other = ", ".join(sorted(set(row) - set(columns)))
+        raise log_file(path).refused(f"there is no column {shortened(other)}", line=1)
+    with sayable(path), path.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=columns or list(row), restval="nan")
-        if columns is None:
+        if not columns:
             writer.writeheader()
         writer.writerow(row)
+
+
+def log_file(path: Path) -> TextFile:
+    """The log of a run, as messages speak of it."""
+    return TextFile(str(path), TrainingError, "delete it, and go on with --resume", most=2**26)
 
 
 def cut_log(folder: Path, *, step: int) -> None:
@@ -150,7 +183,7 @@ def cut_log(folder: Path, *, step: int) -> None:
     path = folder / LOG
     if not path.exists():
         return
-    with path.open(newline="", errors="replace") as stream:
+    with path.open(newline="", encoding="utf-8", errors="replace") as stream:
         heading, *rows = [*stream] or [""]
     steps = [row.partition(",")[0] for row in rows]
     whole = [(row, int(made)) for row, made in zip(rows, steps, strict=True) if row.endswith("\n") and made.isdecimal()]

@@ -14,15 +14,16 @@ from torch import nn
 
 from biounet.config import ModelConfig, RunConfig, TrainConfig
 from biounet.config.object_rules import ObjectRules
+from biounet.config.shipped import SHIPPED
 from biounet.config.tasks import Task, task_of
 from biounet.core.errors import ConfigError, TrainingError
+from biounet.data.training_set import TrainingSet
 from biounet.inference.ensemble import member_files
 from biounet.models.model_file import ModelCard, load_network, read_card
 from biounet.models.pretrained import load_pretrained
-from biounet.models.shipped import SHIPPED
 from biounet.models.transfer import DATA, Transfer, plan_transfer, transfer
 
-__all__ = ["FINE_TUNING", "StartingModel", "first_weights", "starting_model"]
+__all__ = ["FINE_TUNING", "StartingModel", "first_rules", "first_weights", "starting_model", "taken_over"]
 
 
 FINE_TUNING = {"train.learning_rate": 1e-4}
@@ -154,10 +155,10 @@ class StartingModel:
         """Rules where the search for better rules begins; None if the model has learnt another target."""
         return self.card.rules if target == self.card.target else None
 
-    def calibration(self, target: str) -> dict[str, Any]:
-        """Smoothing, temperature and threshold of the model, for a run that cannot fit its own."""
-        names = ("smoothing", "temperature", "threshold")
-        return {name: getattr(self.card, name) for name in names} if target == self.card.target else {}
+    @property
+    def identity(self) -> dict[str, str]:
+        """Name and hash, for the header of a model that began with this one."""
+        return {"model": self.name, "sha256": self.sha256}
 
 
 def starting_model(train: TrainConfig) -> StartingModel | None:
@@ -179,6 +180,27 @@ def starting_model(train: TrainConfig) -> StartingModel | None:
             f"{str(train.init_sha256)[:12]}); put the old file back, or train into another --out"
         )
     return found
+
+
+def first_rules(start: StartingModel | None, data: TrainingSet) -> ObjectRules:
+    """Rules where the search for better rules begins: those of the model to begin with, or of the task."""
+    taken = start and start.rules(data.target)
+    return taken or ObjectRules(target=data.target, **data.task.first_rules.get(data.target, {}))
+
+
+def taken_over(start: StartingModel | None, data: TrainingSet, *, fitted: bool) -> dict[str, Any]:
+    """Smoothing, temperature and threshold of a model card, from the model to begin with.
+
+    Parameters
+    ----------
+    start : StartingModel
+    data : TrainingSet
+    fitted : bool
+        Whether the run fits its own on held-out images; then nothing is taken over.
+    """
+    if start is None or fitted or not data.task.has_labels or data.target != start.card.target:
+        return {}
+    return {name: getattr(start.card, name) for name in ("smoothing", "temperature", "threshold")}
 
 
 def first_weights(net: nn.Module, config: RunConfig, *, target: str) -> bool:

@@ -17,17 +17,13 @@ from biounet.data.patches import Batch
 from biounet.models import build
 from biounet.models.device import channels_last, to_channels_last
 from biounet.training.adversarial import Adversary
-from biounet.training.checkpoint import load_state, save_state
+from biounet.training.checkpoint import Progress, load_state, save_state
 from biounet.training.distributed import all_gather
 from biounet.training.distributed_layers import drop_by_sample, seed_dropout, share_batch_norm
 from biounet.training.losses import LOSSES
 from biounet.training.optimizer import average_weights, learning_rate, make_optimizer
 
 __all__ = ["State", "train_step"]
-
-
-NUMBERS = ("step", "seconds", "gone", "best", "pieces")
-"""Attributes of `State` that a checkpoint holds beside tensors."""
 
 
 @dataclass
@@ -73,21 +69,32 @@ class State:
         for part, optimizer in self._optimizers.items():
             for number, state in optimizer.state_dict()["state"].items():
                 tensors |= {f"{part}.{number}.{name}": value for name, value in state.items() if value is not None}
-        save_state(folder, self.step, tensors, {name: getattr(self, name) for name in NUMBERS})
+        progress = Progress(**{name: getattr(self, name) for name in Progress.model_fields})
+        save_state(folder, self.step, tensors, progress)
 
     def resume(self, folder: Path) -> bool:
-        """Continue from the latest checkpoint; return False if there is none."""
+        """Continue from the latest checkpoint; return False if there is none.
+
+        Raises
+        ------
+        TrainingError
+            If no checkpoint can be read, or it is of another network.
+        """
         found = load_state(folder)
         if found is None:
             return False
-        tensors, facts = found
-        facts = {"gone": 0.0, **facts}  # in old checkpoints the schedule began with the minutes
-        for part, net in self._networks.items():
-            net.load_state_dict(_below(f"{part}.", tensors))
-        for part, optimizer in self._optimizers.items():
-            _resume_optimizer(optimizer, _below(f"{part}.", tensors))
-        for name in NUMBERS:
-            setattr(self, name, facts[name])
+        tensors, progress = found
+        try:
+            for part, net in self._networks.items():
+                net.load_state_dict(_below(f"{part}.", tensors))
+            for part, optimizer in self._optimizers.items():
+                _resume_optimizer(optimizer, _below(f"{part}.", tensors))
+        except (RuntimeError, ValueError, KeyError, IndexError) as error:  # of another shape, or under another name
+            raise TrainingError(
+                f"the checkpoint in {folder} does not hold this network; train without --resume, into a new folder"
+            ) from error
+        for name, value in progress:
+            setattr(self, name, value)
         return True
 
     def is_finite(self) -> bool:

@@ -30,6 +30,7 @@ __all__ = [
     "Predictions",
     "Validation",
     "ValidationResult",
+    "count_objects",
     "predict",
     "predict_image",
     "score",
@@ -275,21 +276,22 @@ def segment_and_compare(result: ValidationResult, validation: Validation, rules:
     found = (segment_objects(probabilities, rules) for probabilities in result.probabilities)
     objects = [labels.astype(np.min_scalar_type(labels.max(initial=0))) for labels in found]
     pairs = [(image.labels, labels) for image, labels in zip(validation.images, objects, strict=True)]
-    per_image = [_count_objects(match_objects(*pair)) for pair in pairs]
+    per_image = [count_objects(match_objects(*pair)) for pair in pairs]
     foregrounds = [confusion(np.sign(truth), np.sign(labels), classes=2) for truth, labels in pairs]
     return replace(result, objects=objects, rules=rules, per_image=per_image, confusion=np.sum(foregrounds, axis=0))
 
 
-def _count_objects(matching: Matching) -> dict[str, float]:
+def count_objects(matching: Matching) -> dict[str, float]:
     """Average precision of the objects of an image, and counts of objects that are found, missed or wrong.
 
-    >>> _count_objects(match_objects(np.array([1, 2]), np.array([3, 0])))
-    {'ap': 0.5, 'objects': 2, 'found': 1, 'missed': 1, 'false': 0, 'merges': 0, 'splits': 0}
+    >>> count_objects(match_objects(np.array([1, 2]), np.array([3, 0])))
+    {'ap': 0.5, 'objects': 2, 'predicted': 1, 'found': 1, 'missed': 1, 'false': 0, 'merges': 0, 'splits': 0}
     """
     wrong = object_errors(matching)
     return {
         "ap": score_objects([matching], metric="ap"),
         "objects": len(matching.truth_pixels),
+        "predicted": len(matching.result_pixels),
         "found": detection(matching).true_positives,
         "missed": wrong.missed,
         "false": wrong.false,
@@ -300,8 +302,7 @@ def _count_objects(matching: Matching) -> dict[str, float]:
 
 def _score_images(predicted: list[Probabilities], validation: Validation) -> ValidationResult:
     """Scores of predicted images; ``score`` is ``r2`` or, if the targets are constant, minus the mean squared error."""
-    pairs = zip(validation.images, predicted, strict=True)
-    errors = [image_errors(image.labels, result) for image, result in pairs]
+    errors = [image_errors(image.labels, got) for image, got in zip(validation.images, predicted, strict=True)]
     means = image_scores(errors)
     score = -(means["rmse"] ** 2) if math.isnan(means["r2"]) else means["r2"]
     scores = {"score": score} | {name: means[name] for name in ("mae", "psnr")}

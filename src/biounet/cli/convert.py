@@ -1,0 +1,34 @@
+"""What `biounet convert` takes: labels and images from one format to another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["convert"]
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Label file or image, or a folder of them.")],
+    *,
+    to: Annotated[
+        str, typer.Option(metavar="FORMAT", help="imagej, qupath, coco, cellpose, stardist, nnunet, tif, png, ...")
+    ],
+    out: Annotated[Path, typer.Option(help="File for one file, else a folder.")],
+    image: Annotated[
+        Path | None, typer.Option(help="Image, or folder, that outlines were drawn on: it tells their size.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="A,B,..", help="Numbers are classes, not objects; the names of 0, 1, ...")
+    ] = None,
+    axes: Annotated[str | None, typer.Option(help="Axes of images where files do not tell, as in TYX.")] = None,
+    ignore_value: Annotated[int | None, typer.Option(help="Number in the labels that means unknown.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Convert label files of other programs, and images."""
+    from biounet.cli.convert_files import Reading, run_conversion
+    from biounet.cli.label_options import meaning
+
+    names = meaning(objects=False, classes=classes).get("train.class_names", ())
+    how = Reading(image=image, classes=names, axes=axes, ignore_value=ignore_value)
+    run_conversion(source, to, out, how, overwrite=overwrite)

@@ -1,0 +1,27 @@
+"""The command `biounet serve`: a page in the browser to look, correct and retrain."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from biounet.cli.progress import say
+
+__all__ = ["serve"]
+
+
+def serve(
+    folder: Annotated[Path, typer.Argument(help="Folder of images; labels are written beside them.")],
+    *,
+    model: Annotated[Path | None, typer.Option(help="Model file or run folder to begin with.")] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; others than this machine need --token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    token: Annotated[str | None, typer.Option(help="What the address bears; drawn if not given.")] = None,
+) -> None:
+    """Look, correct, retrain: open a page in the browser that learns while one works."""
+    from biounet.web import check_installed
+
+    check_installed()
+    from biounet.web.server import serve as run
+
+    run(folder, model=model, host=host, port=port, token=token, say=say)

@@ -1,0 +1,81 @@
+"""Numbers, durations and names of scores as people read them."""
+
+import math
+import re
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+__all__ = ["breakable", "counted", "duration", "number", "percent", "title_of"]
+
+
+def number(value: float) -> str:
+    """A score, or an integer count, as text; a dash for NaN.
+
+    >>> number(0.95214), number(0.000353), number(float("nan")), number(31030658.0), number(7)
+    ('0.9521', '0.000353', '–', '31,030,658', '7')
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share as text, without digits; what is not quite all or nothing is not rounded to it.
+
+    >>> percent(0.876), percent(0.9991), percent(0.001), percent(1), percent(float("nan"))
+    ('88 %', '99.9 %', '0.1 %', '100 %', '–')
+    """
+    if math.isnan(share):
+        return "–"
+    return (
+        f"{share:.1%}".replace("%", " %") if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+    )
+
+
+def duration(seconds: float) -> str:
+    """A duration as text.
+
+    >>> duration(42), duration(754), duration(7300)
+    ('42 s', '12.6 min', '2.0 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def breakable(name: str) -> Markup:
+    """A name, such as of a file, that a browser breaks at its words.
+
+    >>> breakable("cells_07.tif")
+    Markup('cells_<wbr>07<wbr>.tif')
+    """
+    parts = re.split(r"(?<=[_\-/ ])|(?=[.])", name)
+    return Markup("<wbr>").join(escape(part) for part in parts if part)
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "image"), counted(2000, "image")
+    ('1 image', '2,000 images')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def title_of(name: str, class_names: Sequence[str]) -> str:
+    """The name of a score as people read it.
+
+    >>> title_of("dice_1", ["background", "cell"]), title_of("rand_error", [])
+    ('dice, cell', 'rand error')
+    """
+    stem, _, last = name.rpartition("_")
+    if stem and last.isdecimal() and int(last) < len(class_names):
+        return f"{stem.replace('_', ' ')}, {class_names[int(last)]}"
+    return name.replace("_", " ")

@@ -1,0 +1,72 @@
+// Requests to the server: each bears the token of the address, which never leaves this page otherwise.
+
+const token = location.hash.slice(1) || sessionStorage.getItem("token") || "";
+if (token) sessionStorage.setItem("token", token);
+
+const headers = { Authorization: `Bearer ${token}` };
+
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function answered(response) {
+  if (response.ok) return response;
+  let text = `${response.status}`;
+  try {
+    const body = await response.text();
+    text = body.startsWith("{") ? JSON.parse(body).error : body;
+  } catch { /* the status has to do */ }
+  throw new Refused(response.status, text);
+}
+
+export async function get(path) {
+  return (await answered(await fetch(`/api/${path}`, { headers }))).json();
+}
+
+export async function post(path, body) {
+  const options = { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  return (await answered(await fetch(`/api/${path}`, options))).json();
+}
+
+// Integers, which the browser has unpacked already; with what the server says of them.
+export async function integers(path, signal) {
+  const response = await answered(await fetch(`/api/${path}`, { headers, signal }));
+  return { buffer: await response.arrayBuffer(), told: (name) => response.headers.get(`x-${name}`) };
+}
+
+export async function save(path) {
+  const response = await answered(await fetch(`/api/${path}`, { headers }));
+  const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") || "")?.[1] || "download";
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+// Server-sent events by fetch, since an EventSource cannot bear a token; tries again when the server was away.
+export async function events(hear, connection) {
+  for (;;) {
+    try {
+      const response = await answered(await fetch("/api/events", { headers }));
+      connection(true);
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        text += value;
+        const parts = text.split("\n\n");
+        text = parts.pop();
+        for (const part of parts) if (part.startsWith("data: ")) hear(JSON.parse(part.slice(6)));
+      }
+    } catch (error) {
+      if (error.status === 403) return connection(false, error.message);
+    }
+    connection(false);
+    await new Promise((done) => setTimeout(done, 1500));
+  }
+}

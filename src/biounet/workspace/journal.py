@@ -1,0 +1,124 @@
+"""Journal of edits: records that are on disk before an edit counts as done, and that outlive a killed process."""
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from biounet.core.atomic_files import replacing, sayable
+
+__all__ = ["Journal", "Record"]
+
+
+MAGIC = b"biounet-journal-1\n"
+FRAME = struct.Struct("<III")
+"""Bytes of the head, bytes of the body, and CRC-32 of both."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """An entry of a journal: numbers and words as JSON, then bytes."""
+
+    head: Mapping[str, Any]
+    body: bytes = b""
+
+    def framed(self) -> bytes:
+        """Bytes of the record in the file."""
+        head = json.dumps(self.head, separators=(",", ":")).encode()
+        return FRAME.pack(len(head), len(self.body), zlib.crc32(head + self.body)) + head + self.body
+
+
+class Journal:
+    """File of records that are only ever appended; a record that was cut short by a crash does not count.
+
+    One process appends; any number of others may read with `follow`.
+
+    Parameters
+    ----------
+    path : Path
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> journal = Journal(Path(tempfile.mkdtemp()) / "a.journal")
+    >>> journal.append(Record({"n": 1}, b"abc"))
+    >>> [(record.head, record.body) for record in Journal(journal.path).follow()]
+    [({'n': 1}, b'abc')]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._at = 0
+        self._inode = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def follow(self) -> Iterator[Record]:
+        """Return the records that were appended since the last call; all of them if the file was begun anew."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as stream:
+            inode = os.fstat(stream.fileno()).st_ino
+            if inode != self._inode:
+                self._at, self._inode = 0, inode
+            if not self._at:
+                if stream.read(len(MAGIC)) != MAGIC:
+                    return
+                self._at = len(MAGIC)
+            stream.seek(self._at)
+            while (record := _read(stream.read(FRAME.size), stream)) is not None:
+                self._at = stream.tell()
+                yield record
+
+    @property
+    def begun_anew(self) -> bool:
+        """Whether the file is another one than `follow` has read from."""
+        return self._inode != 0 and self.path.exists() and self.path.stat().st_ino != self._inode
+
+    def append(self, record: Record) -> None:
+        """Write a record; when this returns, it is on the disk.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written; what was there before still counts.
+        """
+        for _ in self.follow():  # what is there already stays
+            pass
+        with sayable(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("r+b" if self.path.exists() else "w+b") as stream:
+                at = max(self._at, len(MAGIC))
+                if stream.seek(0, os.SEEK_END) < len(MAGIC):
+                    stream.seek(0)
+                    stream.write(MAGIC)
+                stream.truncate(at)  # a record that was cut short
+                stream.seek(at)
+                stream.write(record.framed())
+                stream.flush()
+                os.fsync(stream.fileno())
+                self._at, self._inode = stream.tell(), os.fstat(stream.fileno()).st_ino
+
+    def begin_anew(self, records: list[Record]) -> None:
+        """Replace the file by one with these records."""
+        with replacing(self.path, overwrite=True) as temporary:
+            temporary.write_bytes(MAGIC + b"".join(record.framed() for record in records))
+        self._at, self._inode = self.path.stat().st_size, self.path.stat().st_ino
+
+
+def _read(frame: bytes, stream: Any) -> Record | None:
+    """Read the record that a frame begins; None if it is not whole."""
+    if len(frame) < FRAME.size:
+        return None
+    head, body, crc = FRAME.unpack(frame)
+    data = stream.read(head + body)
+    if len(data) < head + body or zlib.crc32(data) != crc:
+        return None
+    return Record(json.loads(data[:head]), data[head:])

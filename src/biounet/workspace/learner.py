@@ -1,0 +1,271 @@
+"""A network that learns from labels while they are drawn, with the pieces of an ordinary run."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from biounet.config import RunConfig
+from biounet.config.object_rules import ObjectRules
+from biounet.config.tasks import TASKS
+from biounet.core.boxes import Box
+from biounet.core.errors import ModelFileError
+from biounet.data.augment import Sample
+from biounet.data.normalize import NORMALIZATIONS, Kind
+from biounet.data.patches import Batch, PatchSampler, network_input_size
+from biounet.data.sample_cache import to_sample
+from biounet.data.training_set import TrainingSet
+from biounet.inference.decoding import decoder_of
+from biounet.inference.overlap_tile import predict_array
+from biounet.measurement.uncertainty import entropy, uncertain_regions
+from biounet.models import geometry_of
+from biounet.models.device import choose_precision
+from biounet.models.model_file import ModelCard, load_network, save_network
+from biounet.training.auto_settings import Fingerprint, choose_normalization, choose_settings
+from biounet.training.distributed import make_fabric
+from biounet.training.prepare import fit_to_data
+from biounet.training.step import State, train_step
+from biounet.workspace.edit import Plane
+from biounet.workspace.examples import Examples
+from biounet.workspace.predictions import Prediction
+from biounet.workspace.project import Project, ProjectImage
+
+__all__ = ["LIVE", "Learner"]
+
+
+LIVE = {
+    "train.schedule": "constant",  # nobody knows how long it will go on
+    "train.learning_rate": 2e-3,
+    "train.ema": 0.98,  # some fifty steps: a prediction shall show what was just learnt
+    "train.steps": 1,
+}
+"""Settings of a network that learns while labels are drawn, where they differ from the preset."""
+
+
+LEVELS = 8
+"""Levels of distance in objects of any size; small ones have fewer."""
+
+SPECKS = (0.03, 0.2)
+"""Least sizes of seeds and of predicted objects, as shares of the median size of drawn ones."""
+
+WINDOW = 160
+"""Pixels along a side of a region that is worth a look."""
+
+
+@dataclass
+class Learner:
+    """A network that follows the labels of a project.
+
+    Parameters
+    ----------
+    project : Project
+    model : model file or run folder, or None
+        Its weights are those to begin with.
+    device : auto, cpu, cuda or cuda:N
+    """
+
+    project: Project
+    model: Path | None = None
+    device: str = "auto"
+    state: State | None = field(default=None, init=False)
+    loss: float = field(default=math.nan, init=False)
+    """Mean loss of the last steps."""
+
+    def __post_init__(self) -> None:
+        self.config = RunConfig.preset("default").updated(LIVE)
+        self._fabric = make_fabric(self.device, self.config.train.precision)
+        self._examples = self._new_examples("z-score")
+        self._versions: dict[str, int] = {}
+        self._samples: dict[int, tuple[object, Sample]] = {}
+        self._batches: Iterator[Batch] = iter(())
+        self._size = 0.0
+        """Median size of the drawn objects, in pixels."""
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints lie."""
+        return self.project.place / "live"
+
+    @property
+    def model_path(self) -> Path:
+        """File of the network as it is."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def steps(self) -> int:
+        """Updates so far."""
+        return 0 if self.state is None else self.state.step
+
+    def missing(self) -> str:
+        """What has to be drawn before the network can learn, in words; empty if nothing has."""
+        counts = self._data.counts[1:] if self._versions and self._data.train else np.zeros(2, np.int64)
+        if not counts[1:].any():
+            what = "an object" if self.project.numbered else "some pixels of a class"
+            return f"paint {what}, and some background: then the network begins to learn"
+        if not counts[0]:
+            return "paint some background, too, so that the network learns what is none"
+        return ""
+
+    def follow(self) -> bool:
+        """Take in labels that were drawn since; return whether there were any."""
+        for image in self.project.touched:
+            image.store.refresh()
+        versions = {image.name: image.store.version for image in self.project.touched}
+        if versions == self._versions:
+            return False
+        self._data = self._examples.training_set()
+        self._versions = versions
+        if self._data.train and not self.missing():
+            if self.state is None or self._data.classes > self.config.model.classes:
+                self._begin()
+            self._prepare()
+        return True
+
+    def step(self) -> None:
+        """Make one update."""
+        assert self.state is not None
+        loss = float(train_step(self.state, next(self._batches), self.config.train, fabric=self._fabric, progress=0.0))
+        self.loss = loss if math.isnan(self.loss) else 0.9 * self.loss + 0.1 * loss
+
+    def predict(self, image: ProjectImage, plane: Plane, box: Box) -> Prediction:
+        """Predict a region; its pixels do not depend on the region, but objects that it cuts do."""
+        assert self.state is not None
+        net = self.state.average
+        wider = box.grown(geometry_of(self.config.model).margin, image.planes.size)
+        inside = box.relative_to(wider.start).slices
+        precision = choose_precision(self.config.train.precision, self._fabric.device)
+        pixels = self._examples.normalised(image, plane, wider)
+        probabilities = predict_array(net, pixels, device=self._fabric.device, precision=precision)
+        probabilities = np.ascontiguousarray(probabilities[(slice(None), *inside)])
+        labels = decoder_of(self.card).segment(probabilities, self.card).astype(np.int32)
+        foreground = np.round(255 * (1 - probabilities[0])).clip(0, 255).astype(np.uint8)
+        doubt, doubtful = self._doubt(probabilities, image, plane, box)
+        return Prediction(image.name, plane, box, self.state.step, labels, foreground, doubt, doubtful)
+
+    @property
+    def card(self) -> ModelCard:
+        """Description of the network as it is."""
+        task = TASKS[self.project.settings.kind]
+        target = self._examples.target if task.numbered else "foreground"
+        seed, pixels = (round(share * self._size) for share in SPECKS)
+        rules = ObjectRules(target=target, least_seed=seed, least_pixels=pixels, **task.first_rules.get(target, {}))
+        return ModelCard(
+            model=self.config.model,
+            normalization=self._examples.normalization,
+            target=self._examples.target,
+            training={"settings": self.config.model_dump(mode="json", exclude={"model"}), "step": self.steps},
+            rules=rules if task.numbered else None,
+        )
+
+    def _doubt(
+        self, probabilities: NDArray[np.float32], image: ProjectImage, plane: Plane, box: Box
+    ) -> tuple[float, tuple[tuple[Box, float], ...]]:
+        """Mean entropy of the pixels that nobody has labelled, and the regions where there is most of it."""
+        known = image.store.plane(plane).read(box) >= 0
+        if known.all():
+            return 0.0, ()
+        shares = probabilities.copy()
+        shares[:, known] = np.eye(len(shares), 1, dtype=np.float32)  # of what is labelled there is no doubt
+        found = uncertain_regions(shares, size=(WINDOW, WINDOW), count=3, by_class=not self.project.numbered)
+        moved = [
+            (Box(tuple(np.add(at.start, box.start)), tuple(np.add(at.stop, box.start))), mean) for at, mean in found
+        ]
+        doubt = entropy(np.stack([shares[0], 1 - shares[0]]) if self.project.numbered else shares)
+        return float(doubt[~known].mean()), tuple((_plain(at), mean) for at, mean in moved if mean > 0)
+
+    def restart(self) -> None:
+        """Begin anew, since labels mean something else now."""
+        self.project.reload_settings()
+        self.state, self._versions, self._samples = None, {}, {}
+        self.config = RunConfig.preset("default").updated(LIVE)
+        self._examples = self._new_examples("z-score")
+
+    def save(self) -> None:
+        """Write the state, to go on with after a restart, and the model."""
+        assert self.state is not None
+        self.state.save(self.folder / "last")
+        save_network(self.model_path, self.state.average, self.card, overwrite=True)
+
+    def _new_examples(self, normalization: Kind) -> Examples:
+        target = TASKS[self.project.settings.kind].target
+        return Examples(self.project, NORMALIZATIONS[normalization], target)
+
+    def _begin(self) -> None:
+        """Choose settings by what is labelled, and take weights: those before a restart, of a model, or drawn."""
+        resumed = self.folder / "last"
+        source = self.model_path if any(resumed.glob("step-*")) and self.model_path.exists() else self.model
+        card = None
+        if source is not None:
+            net, card = load_network(source)
+            if card.task.name != self.project.settings.kind or card.model.dims != 2:
+                raise ModelFileError(f"{source} was trained for {card.task.name}; begin with one for such labels")
+            self._use(card.model.model_dump(exclude_unset=True), card.normalization.kind)
+        else:
+            self.config, _ = choose_normalization(self.config, self._data)
+            if self.config.train.normalization != "z-score":
+                self._use({}, self.config.train.normalization)
+        self.config = fit_to_data(self.config, self._data).updated({"model.classes": self._classes})
+        self.config, _ = choose_settings(self.config, Fingerprint.of(self._data))
+        self.state = State.begin(self.config, self._fabric.device)
+        if card is not None:
+            self._start_from(net, source == self.model_path)
+
+    @property
+    def _classes(self) -> int:
+        """Classes of the network: those that will be drawn, not only those that are drawn yet."""
+        named = len(self.project.settings.classes) if not self.project.numbered else 0
+        most = 1 + LEVELS if self._examples.target == "distance" else 0
+        return max(self._data.classes, named, most)
+
+    def _start_from(self, net: nn.Module, resumed: bool) -> None:
+        """Take the weights of a network, and the whole state if it is our own from before a restart."""
+        assert self.state is not None
+        if resumed and self.state.resume(self.folder / "last"):
+            return
+        for ours in (self.state.net, self.state.average):
+            ours.load_state_dict(net.state_dict())
+
+    def _use(self, model: dict[str, object], normalization: Kind) -> None:
+        """Take the network and the normalisation of a model; what is labelled is read anew for it."""
+        fixed = tuple(name for name in self.config.train.auto if name.startswith("model.") and model)
+        auto = tuple(name for name in self.config.train.auto if name not in (*fixed, "train.normalization"))
+        changes = {f"model.{name}": value for name, value in model.items() if name not in ("pretrained",)}
+        self.config = self.config.updated({**changes, "train.normalization": normalization, "train.auto": auto})
+        self._examples = self._new_examples(normalization)
+        self._data = self._examples.training_set()
+
+    def _prepare(self) -> None:
+        """Make samples of the labelled regions, those that have changed, and draw from all of them."""
+        data: TrainingSet = self._data
+        samples = {}
+        for each in data.train:
+            before = self._samples.get(id(each))
+            if before is None or before[0] is not each:
+                before = each, to_sample(each.read(), data, self.config)
+            samples[id(each)] = before
+        self._samples = samples
+        self._size = _median_size([each.read().labels for each in data.train]) if self.project.numbered else 0.0
+        geometry = geometry_of(self.config.model)
+        size = network_input_size(self.config, geometry, data.largest)
+        drawn = [sample for _, sample in samples.values()]
+        train = self.config.train.model_copy(update={"seed": int(time.time())})
+        sampler = PatchSampler(drawn, geometry, size, self.config.augment, train)
+        self._batches = sampler.batches(self.steps)
+
+
+def _median_size(labels: list[NDArray[np.integer[Any]]]) -> float:
+    """Median size of the numbered objects in some images, in pixels; 0 without any."""
+    sizes = np.concatenate([np.bincount(each[each > 0].ravel()) for each in labels] or [np.zeros(0, int)])
+    sizes = sizes[sizes > 0]
+    return float(np.median(sizes)) if sizes.size else 0.0
+
+
+def _plain(box: Box) -> Box:
+    """The box with plain numbers, for JSON."""
+    return Box(tuple(map(int, box.start)), tuple(map(int, box.stop)))

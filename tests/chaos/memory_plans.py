@@ -1,0 +1,222 @@
+"""Predict random images with random plans and `--memory`, and compare the peak of the processes with what was said.
+
+    python tests/chaos/memory_plans.py --count 100 --seed 0
+    python tests/chaos/memory_plans.py --only 17 --seed 0           one of them again
+
+A run is right if it is refused in words, or done with a peak under the budget and under what the plan said.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import tifffile
+from PIL import Image as Picture
+
+from biounet.config import ModelConfig
+from biounet.core.memory import parse_bytes
+from biounet.data.normalize import Normalization
+from biounet.io import Image, write
+from biounet.models import build
+from biounet.models.model_file import ModelCard, save_network
+
+FORMATS = ("raw", "strips", "one strip", "tiles", "png", "zarr", "one chunk")
+WATCHED = 0.02
+"""Seconds between two looks at several processes."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One plan: a network, an image and the options of the command."""
+
+    dims: int
+    width: int
+    depth: int
+    shape: tuple[int, ...]
+    dtype: str
+    form: str
+    models: int
+    save: str
+    suffix: str
+    options: tuple[str, ...]
+    memory: int
+    workers: int
+
+    def __str__(self) -> str:
+        size = " x ".join(map(str, self.shape))
+        words = [f"{self.dims}D width {self.width} depth {self.depth}", f"{size} {self.dtype} {self.form}"]
+        words += [f"{self.models} models"] * (self.models > 1) + [f"{self.save} to {self.suffix}", *self.options]
+        return ", ".join(words)
+
+
+def draw(seed: int, number: int) -> Drawn:
+    """One plan, the same for the same numbers."""
+    rng = np.random.default_rng((seed, number))
+    dims = int(rng.choice([2, 2, 3]))
+    side = int(rng.integers(100, 3000))
+    shape: tuple[int, ...] = (side, int(rng.integers(100, 3000)))
+    if dims == 3:
+        shape = tuple(int(size) for size in rng.integers((8, 50, 50), (60, 300, 300)))
+    elif rng.random() < 0.25:  # a stack, section by section
+        shape = (int(rng.integers(2, 6)), *(min(size, 900) for size in shape))
+    form = str(rng.choice(FORMATS))
+    if form == "png" and len(shape) == 3:
+        form = "one strip"
+    workers = int(rng.choice([1, 1, 1, 1, 2]))
+    options = ("--tta",) * bool(rng.random() < 0.2) + (("--workers", str(workers)) if workers > 1 else ())
+    return Drawn(
+        dims=dims,
+        width=int(rng.choice([4, 8, 16, 24])) // (2 if dims == 3 else 1),
+        depth=int(rng.integers(1, 5 if dims == 2 else 3)),
+        shape=shape,
+        dtype=str(rng.choice(["uint8", "uint16"] if form == "png" else ["uint8", "uint16", "float32"])),
+        form=form,
+        models=int(rng.choice([1, 1, 1, 2])),
+        save=str(rng.choice(["labels", "classes", "probabilities"])),
+        suffix=str(rng.choice([".tif", ".zarr"])),
+        options=options,
+        memory=int(rng.integers(600, 1100)) * workers * 2**20 + (workers > 1) * 400 * 2**20,
+        workers=workers,
+    )
+
+
+def make(drawn: Drawn, folder: Path) -> tuple[list[Path], Path]:
+    """Write the models and the image of a plan."""
+    settings = {"dims": drawn.dims, "width": drawn.width, "depth": drawn.depth, "padding": "same", "norm": "batch"}
+    config = ModelConfig(**settings, max_width=16 * drawn.width)
+    models = [folder / f"{number}.safetensors" for number in range(drawn.models)]
+    card = ModelCard(model=config, normalization=Normalization(), target="foreground")
+    for path in models:
+        save_network(path, build(config), card)
+    rng = np.random.default_rng(1)
+    small = rng.integers(0, 255, tuple(-(-size // 8) for size in drawn.shape))  # cells of 8 px
+    for axis, size in enumerate(drawn.shape):
+        small = np.take(np.repeat(small, 8, axis), range(size), axis)
+    pixels = small.astype(drawn.dtype)
+    path = folder / f"image{'.png' if drawn.form == 'png' else '.zarr' if drawn.form in FORMATS[5:] else '.tif'}"
+    axes = "ZYX"[-pixels.ndim :]
+    if drawn.form == "png":
+        Picture.fromarray(pixels).save(path)
+    elif drawn.form == "zarr":
+        write(path, Image(pixels, axes))
+    elif drawn.form == "one chunk":
+        import zarr
+
+        group = zarr.open_group(path, mode="w", zarr_format=3)
+        group.create_array("0", shape=pixels.shape, chunks=pixels.shape, dtype=pixels.dtype)[:] = pixels
+        scale = [{"type": "scale", "scale": [1.0] * pixels.ndim}]
+        listed = [{"name": axis, "type": "space"} for axis in axes.lower()]
+        image = {"axes": listed, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+    else:
+        ways = {
+            "raw": {},
+            "strips": {"compression": "zlib", "rowsperstrip": 32},
+            "one strip": {"compression": "zlib", "rowsperstrip": drawn.shape[-2]},
+            "tiles": {"compression": "zlib", "tile": (256, 256)},
+        }
+        tifffile.imwrite(path, pixels, photometric="minisblack", metadata={"axes": axes}, ome=True, **ways[drawn.form])
+    return models, path
+
+
+def tree_bytes(process: psutil.Process) -> int:
+    """Memory of a process and its children together, now."""
+    total = 0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            total += each.memory_info().rss
+    return total
+
+
+def run(drawn: Drawn, folder: Path) -> tuple[str, int]:
+    """Run the command; return what it said, and its peak in bytes, 0 if it refused."""
+    (model, *others), image = make(drawn, folder)
+    command = [
+        sys.executable,
+        "-m",
+        "biounet",
+        "predict",
+        str(model),
+        str(image),
+        "--out",
+        str(folder / f"o{drawn.suffix}"),
+    ]
+    for other in others:
+        command += ["--with", str(other)]
+    command += ["--memory", str(drawn.memory), "--save", drawn.save, "--precision", "float32", *drawn.options]
+    peaks = [0]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    over = threading.Event()
+
+    def watch() -> None:
+        with suppress(psutil.NoSuchProcess):
+            watched = psutil.Process(process.pid)
+            while not over.wait(WATCHED):
+                peaks[0] = max(peaks[0], tree_bytes(watched))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if drawn.workers > 1:
+        watcher.start()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    over.set()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode == 2:
+        return said, 0
+    if process.returncode:
+        raise RuntimeError(said)
+    return said, peaks[0] if drawn.workers > 1 else usage.ru_maxrss * 1024
+
+
+def judge(drawn: Drawn, folder: Path) -> tuple[bool, str, float | None]:
+    """Whether a run is right, in words, and the share of the budget that its peak took."""
+    began = time.perf_counter()
+    try:
+        said, peak = run(drawn, folder)
+    except RuntimeError as error:
+        return False, f"ended with a fault: {str(error).splitlines()[-1]}", None
+    if not peak:
+        return "--memory" in said and "Traceback" not in said, f"refused: {said.splitlines()[-1]}", None
+    told = re.search(r"at most ([\d.]+ \wiB)", said)
+    planned = parse_bytes(told[1]) * (1 if drawn.workers == 1 else drawn.workers + 1) if told else 0
+    share = peak / drawn.memory
+    words = (
+        f"peak {peak / 2**20:.0f} MiB, planned {planned / 2**20:.0f}, budget {drawn.memory / 2**20:.0f} ({share:.0%}), "
+        f"{time.perf_counter() - began:.0f} s"
+    )
+    return peak <= min(drawn.memory, 1.005 * planned + 2**20), words, share
+
+
+def main() -> int:
+    """Run plans, print each, and return the exit status."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--count", type=int, default=100)
+    words.add_argument("--seed", type=int, default=0)
+    words.add_argument("--only", type=int)
+    given = words.parse_args()
+    wrong, shares = 0, []
+    for number in range(given.count) if given.only is None else [given.only]:
+        drawn = draw(given.seed, number)
+        with tempfile.TemporaryDirectory() as folder:
+            right, text, share = judge(drawn, Path(folder))
+        wrong += not right
+        shares += [] if share is None else [share]
+        print(f"{'ok   ' if right else 'WRONG'} --seed {given.seed} --only {number}: {drawn}: {text}", flush=True)
+    if shares:
+        print(f"{len(shares)} done, {wrong} wrong; of the budget the peaks took {min(shares):.0%} to {max(shares):.0%}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Journals: what was appended is read again, by others too; a record that was cut short does not count."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from biounet.workspace.journal import Journal, Record
+
+
+def records(journal):
+    return [(record.head["n"], record.body) for record in journal.follow()]
+
+
+def test_another_follows_while_one_writes(tmp_path):
+    writer, reader = Journal(tmp_path / "a.journal"), Journal(tmp_path / "a.journal")
+    writer.append(Record({"n": 1}, b"one"))
+    assert records(reader) == [(1, b"one")]
+    writer.append(Record({"n": 2}))
+    assert records(reader) == [(2, b"")]
+    assert records(reader) == []
+
+
+@given(keep=st.integers(0, 200))
+def test_a_record_that_was_cut_short_does_not_count_and_is_overwritten(tmp_path_factory, keep):
+    path = tmp_path_factory.mktemp("journal") / "a.journal"
+    journal = Journal(path)
+    journal.append(Record({"n": 1}, b"a" * 20))
+    whole = path.stat().st_size
+    journal.append(Record({"n": 2}, b"b" * 20))
+    both = path.read_bytes()
+    path.write_bytes(both[: min(whole + keep, len(both) - 1)])
+    again = Journal(path)
+    assert records(again) == [(1, b"a" * 20)]
+    again.append(Record({"n": 3}, b"c"))
+    assert records(Journal(path)) == [(1, b"a" * 20), (3, b"c")]
+
+
+@pytest.mark.parametrize("at", [20, 40, 60])
+def test_a_record_that_was_changed_does_not_count(tmp_path, at):
+    journal = Journal(tmp_path / "a.journal")
+    journal.append(Record({"n": 1}, b"a" * 60))
+    data = bytearray(journal.path.read_bytes())
+    data[at] ^= 1
+    journal.path.write_bytes(bytes(data))
+    assert records(Journal(journal.path)) == []
+
+
+def test_a_journal_that_was_opened_anew_keeps_what_is_there(tmp_path):
+    Journal(tmp_path / "a.journal").append(Record({"n": 1}))
+    Journal(tmp_path / "a.journal").append(Record({"n": 2}))
+    assert records(Journal(tmp_path / "a.journal")) == [(1, b""), (2, b"")]
+
+
+def test_a_file_of_something_else_holds_no_records(tmp_path):
+    (tmp_path / "a.journal").write_bytes(b"something else, and longer than the first line")
+    assert records(Journal(tmp_path / "a.journal")) == []
