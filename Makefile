@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 # a process per core, each with one thread: more of them would wait for each other
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile
 
-.PHONY: install demo test test-all chaos lint format docs tables bench clean
+.PHONY: install demo test test-all chaos lint format docs tables bench models clean
 
 demo: $(INSTALLED)  ## fresh clone to finished report
 	$(BIN)/biounet demo --out demo --overwrite
@@ -45,6 +45,9 @@ tables: $(INSTALLED)  ## write the pages anew that are made from trials: archite
 bench: $(INSTALLED)  ## one JSON line per benchmark
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@for file in benchmarks/*.py; do echo "# $$file" >&2; $(BIN)/python $$file || exit 1; done
+
+models: $(INSTALLED)  ## the shipped models anew, from public and drawn images: 48 minutes of training
+	$(BIN)/python scripts/make_models.py
 
 # torch first: any other order may pull in another build of it
 $(INSTALLED): pyproject.toml constraints.txt

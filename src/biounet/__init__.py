@@ -45,6 +45,7 @@ def train(
     minutes: float | None = None,
     steps: int | None = None,
     settings: "Mapping[str, Any] | RunConfig" = MappingProxyType({}),
+    init: str | Path | None = None,
     device: str = "auto",
     resume: bool = False,
     report: bool = True,
@@ -68,9 +69,13 @@ def train(
     settings : ``{"train.batch": 4, ...}``
         What differs from the preset ``default``, or from the settings of the run to resume; or a whole
         `biounet.config.RunConfig`. Settings that are not given are chosen from the images, and their reasons printed.
+    init : str or Path
+        Model to begin with: a model file, the folder of a run, or the name of a shipped model. Its architecture and
+        all weights that fit are taken over, see `biounet.training.starting_model`.
     device : auto, cpu, cuda or cuda:N
     resume : bool
-        Go on with the run in `out`, which must have been made from the same settings and images.
+        Go on with the run in `out`, which must have been made from the same settings and images. More `minutes` or
+        `steps` than at first make it longer.
     report : bool
         Keep ``report.html`` up to date, and say what looks wrong with the run.
     tensorboard : bool
@@ -108,13 +113,16 @@ def train(
     from biounet.training.distributed import connected
     from biounet.training.monitor import PrintingMonitor, StoppedError, train_run
     from biounet.training.prepare import begin_run, check_settings
+    from biounet.training.starting_model import StartingModel
 
     if dataset is not None:
         dataset = path_of(dataset, DatasetError, what="a dataset")
     dataset = dataset_path(dataset, images, labels)
     out = path_of(out, OutputError, what="a folder for the run")
     whole = isinstance(settings, RunConfig)
-    config = resolve_settings(settings, resume=out if resume and not whole else None, minutes=minutes, steps=steps)
+    start = StartingModel.of(init).settings if init is not None else {}
+    begun = out if resume and not whole else None
+    config = resolve_settings(settings, resume=begun, minutes=minutes, steps=steps, start=start)
     if not resume:
         check_settings(config)
     follower = monitor or PrintingMonitor(again=f"biounet.train({str(dataset)!r}, {str(out)!r}, resume=True)")

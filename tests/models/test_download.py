@@ -265,7 +265,7 @@ def test_public_addresses_are_those_of_torchvision():
 
 
 def test_the_command_says_how_to_go_on(server, tmp_path, monkeypatch, command):
-    monkeypatch.setattr(import_module("biounet.cli.download"), "SOURCES", {"vgg11_bn": server.source})
+    monkeypatch.setattr(import_module("biounet.models.download"), "SOURCES", {"vgg11_bn": server.source})
     status, _, said = command("download", "vgg11_bn", "--out", tmp_path)
     assert status == 0
     assert "--model ternausnet" in said
@@ -274,7 +274,7 @@ def test_the_command_says_how_to_go_on(server, tmp_path, monkeypatch, command):
 
 
 def test_the_command_takes_a_file(server, tmp_path, monkeypatch, command):
-    monkeypatch.setattr(import_module("biounet.cli.download"), "SOURCES", {"vgg11": server.source})
+    monkeypatch.setattr(import_module("biounet.models.download"), "SOURCES", {"vgg11": server.source})
     (tmp_path / "mine.pth").write_bytes(CONTENT)
     status, _, said = command("download", "vgg11", "--from", tmp_path / "mine.pth", "--out", tmp_path / "new")
     assert (status, server.asked) == (0, [])

@@ -5,20 +5,24 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import biounet
 from biounet.cli.analysis import evaluate, measure
 from biounet.cli.convert import convert
+from biounet.cli.download import download
 from biounet.cli.export import export
+from biounet.cli.models import models
 from biounet.cli.options import (
+    Also,
     Axes,
     Channel,
     Classes,
     DatasetPath,
     Device,
+    From,
     IgnoreValue,
     ImagesPath,
     LabelsPath,
@@ -138,6 +142,8 @@ def train(
     classes: Classes = None,
     ignore_value: IgnoreValue = None,
     out: Annotated[Path, typer.Option(help="Folder of the run; new, unless --resume.")],
+    from_: From = None,
+    also: Also = None,
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Minutes = None,
@@ -150,7 +156,9 @@ def train(
     devices: Annotated[int, typer.Option(min=1, help="GPUs of this machine, or processes on its CPU.")] = 1,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
     seed: Seed = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run; longer with --minutes or --steps.")
+    ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves for TensorBoard, too.")] = False,
     axes: Axes = None,
     series: Series = None,
@@ -158,7 +166,7 @@ def train(
     level: Level = 0,
 ) -> None:
     """Train a network on annotated images."""
-    from biounet.cli.early import check_dataset, check_names, check_output, dataset_path
+    from biounet.cli.early import check_crossed, check_dataset, check_names, check_output, dataset_path, start_of
     from biounet.cli.label_options import meaning
     from biounet.cli.setting_options import assignments, given_settings
     from biounet.config.resolve import resolve_settings
@@ -166,13 +174,15 @@ def train(
     dataset = dataset_path(dataset, images, labels)
     changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
     changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
-    changes |= given_settings(channel=channel_numbers(channel))
+    changes |= given_settings(channel=channel_numbers(channel), also=also and str(also))
     changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")
     crossed = folds is not None or (resume and (out / "folds.csv").exists())
+    check_crossed(crossed, also, minutes if resume else None, steps if resume else None)
     begun = (out / "fold-0" if crossed else out) if resume else None
-    settings = resolve_settings(changes, preset=preset, file=config, resume=begun, minutes=minutes, steps=steps)
+    budget: dict[str, Any] = {"minutes": minutes, "steps": steps}
+    settings = resolve_settings(changes, preset=preset, file=config, resume=begun, start=start_of(from_), **budget)
     if not resume:
         check_names(settings)
     check_output(out)
@@ -198,7 +208,7 @@ def train(
 @app.command()
 @with_verbosity
 def predict(
-    model: Annotated[Path, typer.Argument(help="Model file, or folder of a training run.")],
+    model: Annotated[Path, typer.Argument(help="Model file, folder of a run, or name of a shipped model.")],
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Images, or folders of images.")],
     *,
     out: Annotated[Path, typer.Option(help="File for one image, else a folder.")],
@@ -247,25 +257,8 @@ app.command()(with_verbosity(evaluate))
 app.command()(with_verbosity(convert))
 app.command()(with_verbosity(export))
 app.command()(with_verbosity(serve))
-
-
-@app.command()
-@with_verbosity
-def download(
-    name: Annotated[str, typer.Argument(help="vgg11, vgg11_bn, vgg16 or vgg16_bn.")],
-    *,
-    out: Annotated[Path, typer.Option(help="Folder that the file is written to.")],
-    from_: Annotated[
-        str | None, typer.Option("--from", metavar="FILE|URL", help="Where to take the .pth file of torchvision from.")
-    ] = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Fetch public weights that training can begin with, or take a file of them."""
-    from biounet.cli.download import run_download
-
-    run_download(name, out, origin=from_, overwrite=overwrite)
-
-
+app.command()(with_verbosity(download))
+app.command()(models)
 app.command()(with_verbosity(measure))
 
 

@@ -3,15 +3,26 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from biounet.config import ARCHITECTURES, RunConfig
+from biounet.config.shipped import SHIPPED, model_file
 from biounet.config.tasks import TASKS
 from biounet.core.errors import BiounetError, ConfigError, DatasetError, ModelFileError
 from biounet.core.places import check_input, check_output
 from biounet.core.suggestions import did_you_mean
 from biounet.io.inner_path import split_inner
 
-__all__ = ["check_dataset", "check_files", "check_model", "check_names", "check_output", "dataset_path"]
+__all__ = [
+    "check_crossed",
+    "check_dataset",
+    "check_files",
+    "check_model",
+    "check_names",
+    "check_output",
+    "dataset_path",
+    "start_of",
+]
 
 
 def check_names(settings: RunConfig) -> None:
@@ -64,9 +75,39 @@ def check_model(model: Path) -> None:
     ------
     ModelFileError
     """
-    if not os.path.lexists(model):
-        raise ModelFileError(f"{model} is missing; give a model file (.safetensors) or the folder of a training run")
-    check_input(model, ModelFileError, what="model file")
+    if os.path.lexists(model) and str(model) not in SHIPPED:
+        check_input(model, ModelFileError, what="model file")
+    else:
+        model_file(model)
+
+
+def check_crossed(crossed: bool, also: Path | None, *longer: float | None) -> None:
+    """Refuse what a cross-validation cannot do: learn from a second dataset, or go on for longer.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if crossed and also is not None:
+        raise ConfigError("--folds takes the images of one dataset; leave out --also")
+    if crossed and any(budget is not None for budget in longer):
+        raise ConfigError("a cross-validation cannot be made longer; leave out --minutes and --steps")
+
+
+def start_of(model: str | None) -> dict[str, Any]:
+    """Settings of the model that training begins with; none for random weights.
+
+    Raises
+    ------
+    ConfigError, ModelFileError
+        As of `biounet.training.starting_model.StartingModel`.
+    """
+    if model is None:
+        return {}
+    check_model(Path(model))
+    from biounet.training.starting_model import StartingModel
+
+    return StartingModel.of(model).settings
 
 
 def check_files(paths: Iterable[Path | None], error: type[BiounetError]) -> None:

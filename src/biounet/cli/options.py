@@ -8,11 +8,13 @@ import typer
 from biounet.core.errors import ConfigError
 
 __all__ = [
+    "Also",
     "Axes",
     "Channel",
     "Classes",
     "DatasetPath",
     "Device",
+    "From",
     "IgnoreValue",
     "ImagesPath",
     "LabelsPath",
@@ -31,6 +33,10 @@ Axes = Annotated[str | None, typer.Option(help="Axes of the images in the order 
 Series = Annotated[str | None, typer.Option(help="Number, from 0, or name of an image in files of several.")]
 Channel = Annotated[str | None, typer.Option(help="Channels to read, numbers from 0, as in 0,2.")]
 Level = Annotated[int, typer.Option(min=0, help="Level of a pyramid; 0 has all pixels.")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="MODEL", help="Begin with a run, model file or shipped model.")
+]
+Also = Annotated[Path | None, typer.Option(metavar="DATASET", help="Learn from these images as well.")]
 Minutes = Annotated[float | None, typer.Option(help="Wall-clock budget; 20 if nothing is said.")]
 Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

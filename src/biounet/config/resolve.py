@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from biounet.config.toml import RunConfig
@@ -23,6 +24,7 @@ def resolve_settings(
     resume: Path | None = None,
     minutes: float | None = None,
     steps: int | None = None,
+    start: Mapping[str, Any] = MappingProxyType({}),
 ) -> RunConfig:
     """Complete settings of a run: a preset, a file or a run to resume, with changes and a budget on top.
 
@@ -40,6 +42,9 @@ def resolve_settings(
         `MINUTES` where nothing else tells how long to train.
     steps : number of updates
         Minutes or steps given here take the place of those in a file.
+    start : ``{"model.width": 16, ...}``
+        Settings of a model that training begins with. They take the place of those in a preset or a file, and changes
+        take theirs.
 
     Raises
     ------
@@ -57,6 +62,12 @@ def resolve_settings(
     """
     if resume is not None and (preset is not None or file is not None):
         raise ConfigError("--resume goes on with the settings of the run; leave out --config and --preset")
+    if start and (resume is not None or isinstance(changes, RunConfig)):
+        raise ConfigError(
+            "the settings of the run say what it began with; leave out --from"
+            if resume is not None
+            else "a whole RunConfig names the model to begin with as train.init; leave out init"
+        )
     if preset is not None and file is not None:
         raise ConfigError("a file of settings takes the place of a preset; give --config or --preset, not both")
     wanted: dict[str, Any] = {}
@@ -69,7 +80,7 @@ def resolve_settings(
     if isinstance(changes, RunConfig):
         settings = changes
     else:
-        settings, wanted = _start(preset, file, resume), wanted | dict(changes)
+        settings, wanted = _start(preset, file, resume), {**start, **wanted, **changes}
     settings = settings.updated(wanted) if wanted else settings
     if settings.train.minutes is None and settings.train.steps is None:
         return settings.updated({"train.minutes": MINUTES})

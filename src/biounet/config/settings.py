@@ -262,6 +262,15 @@ class TrainConfig(Settings):
     see docs/recipes.md; ``paper`` takes ``foreground``."""
     class_names: tuple[str, ...] = ()
     """Names of the classes, background included, as results and reports call them; kept in the model file."""
+    init: str | None = None
+    """Model that training begins with, see `biounet.training.starting_model`: a model file, the folder of a run, or the
+    name of a shipped model. None: random weights."""
+    init_sha256: str | None = None
+    """SHA-256 of that file; a file with another one is refused."""
+    also: str | None = None
+    """Another dataset to learn from as well, such as that of the model to begin with, so that it is not forgotten."""
+    also_share: Fraction = 0.5
+    """Share of the patches that are cut from `also`."""
     ignore_value: int | None = None
     """Number in label files that means unknown, such as 255; such pixels are neither trained on nor scored."""
 

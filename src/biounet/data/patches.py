@@ -79,6 +79,8 @@ class PatchSampler:
         None: the device of the samples. Otherwise a batch is drawn while the network learns from the one before.
     anisotropy : of each sample, its pixel size along each axis, divided by that along X
         The elastic deformation is as many times weaker along thick slices. Empty: pixels are squares or cubes.
+    further : number of samples, the last ones, of another dataset
+        ``train.also_share`` of the patches are cut from them.
     """
 
     samples: Samples
@@ -88,6 +90,7 @@ class PatchSampler:
     train: TrainConfig
     device: torch.device | None = None
     anisotropy: Sequence[Sequence[float]] = ()
+    further: int = 0
 
     @cached_property
     def label_indices(self) -> tuple[LabelIndex, ...]:
@@ -162,6 +165,10 @@ class PatchSampler:
         pixels = [math.prod(self.samples[number].image.shape[1:]) for number in self._labelled]
         shares = np.array(pixels, np.float64) ** self.train.by_size
         shares /= shares.max()  # of equal images 1, so that whole numbers follow
+        of_further = np.array(self._labelled) >= len(self.samples) - self.further
+        if 0 < of_further.sum() < len(shares):
+            shares[of_further] *= self.train.also_share / shares[of_further].sum()
+            shares[~of_further] *= (1 - self.train.also_share) / shares[~of_further].sum()
         turns: NDArray[np.float64] = shares.cumsum()[:-1] * len(shares) / shares.sum()
         return turns
 
@@ -177,14 +184,20 @@ class PatchSampler:
         rng = generator(self.train.seed, step, index, stream="oversample")
         if rng.random() >= self.train.oversample or not self.label_indices:
             return None
-        classes = np.flatnonzero(self._counts.sum(axis=0))
+        first, counts = 0, self._counts
+        if self.further:
+            new = len(counts) - self.further
+            first = new if rng.random() < self.train.also_share else 0
+            counts = counts[new:] if first else counts[:new]
+        classes = np.flatnonzero(counts.sum(axis=0))
         if not len(classes):
             return None
         wanted = int(rng.choice(classes))
-        counted = self._counts[:, wanted].cumsum()
+        counted = counts[:, wanted].cumsum()
         drawn = int(rng.integers(counted[-1]))
         number = int(np.searchsorted(counted, drawn, side="right"))
-        return number, self._find(number, drawn - int(counted[number] - self._counts[number, wanted]), wanted)
+        within = drawn - int(counted[number] - counts[number, wanted])
+        return first + number, self._find(first + number, within, wanted)
 
     def _known_pixel(self, rng: np.random.Generator, number: int) -> tuple[int, ...] | None:
         """A random labelled pixel of an image; None if all pixels are labelled, so that a patch may lie anywhere."""

@@ -145,6 +145,7 @@ class DatasetSplit:
     train, held_out : images
     target : what is learnt of labels, as `biounet.data.training_set.TrainingSet` has it
     notes : what a person should know of how files were found and divided
+    further : how many of the images to train on, the last ones, are of another dataset
     """
 
     dataset: Dataset
@@ -153,6 +154,7 @@ class DatasetSplit:
     held_out: Sequence[Pair]
     target: str
     notes: Sequence[str]
+    further: int = 0
 
     @classmethod
     def of(cls, dataset: Dataset, other: Dataset, held: Split, *, target: str, pixels: float = inf) -> "DatasetSplit":

@@ -40,6 +40,8 @@ class TrainingSet:
     """How all images were normalised, if with the statistics of the training set; otherwise each image has its own."""
     target_normalization: Normalization | None = None
     """How target images are normalised."""
+    further: int = 0
+    """Number of images to train on, the last ones, that are of another dataset, see `TrainConfig.also`."""
 
     @property
     def task(self) -> Task:
@@ -199,7 +201,8 @@ def read_split(
         left = memory_for_strips(held_out, memory=memory, target=target)
         train = [image.within(left) for image in train] if of_memory else list(read_all(train))
     validation = read_all([find(dataset_split.other, pair) for pair in held_out])
-    return TrainingSet(train, validation, task.name, [*dataset_split.notes, *notes, *of_memory], target)
+    told = [*dataset_split.notes, *notes, *of_memory]
+    return TrainingSet(train, validation, task.name, told, target, further=dataset_split.further)
 
 
 def _tell_pixel_sizes(pairs: Sequence[Pair]) -> list[str]:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from biounet.config.shipped import model_file
 from biounet.core.errors import ConfigError
 from biounet.core.geometry import Geometry
 from biounet.data.normalize import Normalization
@@ -31,18 +32,23 @@ Member = tuple[nn.Module, ModelCard]
 
 
 def member_files(path: Path) -> list[Path]:
-    """Model files at a path: the file itself, the file of a run, or the files of all folds of a cross-validation.
+    """Model files that a path means: the file, that of a run, those of all folds of a cross-validation, a shipped one.
 
     Parameters
     ----------
     path : Path
-        A model file; a folder with ``model.safetensors``; or a folder of such folders ``fold-0/``, ``fold-1/``, ...
+        A model file; a folder with ``model.safetensors``; a folder of such folders ``fold-0/``, ``fold-1/``, ...; or
+        the name of a shipped model.
+
+    Raises
+    ------
+    ModelFileError
+        If there is none.
     """
-    if not path.is_dir():
-        return [path]
-    whole = path / "model.safetensors"
     folds = sorted(path.glob("fold-*/"), key=lambda fold: (len(fold.name), fold.name))
-    return [whole] if whole.is_file() or not folds else [fold / "model.safetensors" for fold in folds]
+    if folds and not (path / "model.safetensors").is_file():
+        return [fold / "model.safetensors" for fold in folds]
+    return [model_file(path)]
 
 
 def load_members(paths: Sequence[Path], *, depth: int | None = None, attention: bool = False) -> list[Member]:

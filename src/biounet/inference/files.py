@@ -90,7 +90,8 @@ def predict_files(
     Parameters
     ----------
     model : Path
-        A model file or the folder of a training run; a folder of folds is an ensemble, see `load_model`.
+        A model file, the folder of a training run, or the name of a shipped model; a folder of folds is an
+        ensemble, see `load_model`.
     inputs : files, folders of images, or datasets
     out : Path
         A file if there is one input and the name ends in a known suffix, else a folder in which results have

@@ -188,8 +188,8 @@ def load_model(
     Parameters
     ----------
     path : str or Path
-        A model file (``.safetensors``) or the folder of a training run. A folder of ``fold-0/``, ``fold-1/``, ...,
-        as cross-validation leaves it, is an ensemble.
+        A model file (``.safetensors``), the folder of a training run, or the name of a shipped model
+        (``biounet models``). A folder of ``fold-0/``, ``fold-1/``, ..., as cross-validation leaves it, is an ensemble.
     others : further models
         Their probabilities are averaged with those of the first.
     depth : int

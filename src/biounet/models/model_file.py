@@ -4,7 +4,6 @@ Whoever opens such a file with any safetensors reader sees the weights; the key 
 header's metadata holds the `ModelCard`.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +17,11 @@ from safetensors.torch import save
 import biounet
 from biounet.config import ModelConfig, Settings
 from biounet.config.object_rules import ObjectRules
+from biounet.config.shipped import model_file
 from biounet.config.tasks import TARGETS_OF_TASKS, Task, task_of
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ConfigError, ModelFileError
 from biounet.core.json_file import parse_json
-from biounet.core.places import check_input
 from biounet.core.text_file import Record, TextFile
 from biounet.data.normalize import Normalization
 from biounet.models import build
@@ -118,20 +117,20 @@ def read_card(path: Path) -> ModelCard:
     Parameters
     ----------
     path : Path
-        A model file, or the folder of a run that holds ``model.safetensors``.
+        A model file, the folder of a run that holds ``model.safetensors``, or the name of a shipped model.
 
     Raises
     ------
     ModelFileError
         If it is missing, torn, not ours, or of a newer version.
     """
-    path = _model_path(path)
+    path = model_file(path)
     with _opened(path) as file:
         return _card(file, path)
 
 
 def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
-    """Read a model file or a run folder; the network comes in evaluation mode, on the CPU.
+    """Read a model file, a run folder or a shipped model; the network comes in evaluation mode, on the CPU.
 
     Raises
     ------
@@ -139,7 +138,7 @@ def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
         If it is missing, torn, not ours, or of a newer version; if its weights are not those of the network that its
         settings describe, which is found out before memory is taken for it, or are not finite.
     """
-    path = _model_path(path)
+    path = model_file(path)
     with _opened(path) as file:
         card = _card(file, path)
         names = list(file.keys())
@@ -151,17 +150,6 @@ def load_network(path: Path) -> tuple[torch.nn.Module, ModelCard]:
         except (ConfigError, ModelFileError) as error:
             raise ModelFileError(f"{path}: {error}; copy the file again, or train again") from error
     return net.eval(), card
-
-
-def _model_path(path: Path) -> Path:
-    """Path of a model file, also if the folder of its run is given."""
-    if os.path.lexists(path):
-        check_input(path, ModelFileError, what="model file")
-    if os.path.isdir(path):
-        path = path / "model.safetensors"
-    if not os.path.isfile(path):
-        raise ModelFileError(f"{path} is missing; give a model file (.safetensors) or the folder of a training run")
-    return path
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from biounet.config import RunConfig
 from biounet.core.errors import ImageError, TrainingError
 from biounet.data.patches import PatchSampler
 from biounet.models.model_file import ModelCard, save_network
-from biounet.models.pretrained import load_pretrained
 from biounet.training.distributed import broadcast
 from biounet.training.run_folder import add_row, cut_log
+from biounet.training.starting_model import first_weights
 from biounet.training.step import State, train_step
 from biounet.training.time_budget import TimeBudget, TimeToFinalise
 from biounet.training.validation import ValidationResult
@@ -119,12 +119,12 @@ def fit(
     ------
     TrainingError
         If the loss is no number any more, or no state can be read.
-    ModelFileError
-        If ``model.pretrained`` holds no weights for this network.
+    ConfigError, ModelFileError
+        If the weights to begin with, of ``train.init`` or ``model.pretrained``, do not fit this network.
     """
     state = State.begin(config, fabric.device)
-    if not (resume and state.resume(folder / "last")) and config.model.pretrained is not None:
-        load_pretrained(state.net, Path(config.model.pretrained))
+    begun = resume and state.resume(folder / "last")
+    if not begun and first_weights(state.net, config, target=card.target):
         state.average.load_state_dict(state.net.state_dict())
     state.join(fabric)
     is_main_process = fabric.global_rank == 0  # one process validates, writes, and says how long it goes on

@@ -7,16 +7,19 @@ from typing import Any
 from biounet.config import RunConfig, TrainConfig
 from biounet.core.errors import ConfigError
 from biounet.core.memory import machine_bytes
+from biounet.data.further_images import with_further_images
 from biounet.data.normalize import NORMALIZATIONS, Normalization
 from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.training_set import TrainingSet, read_split
 from biounet.io import Selection
 from biounet.models.pretrained import check_model
+from biounet.models.transfer import plan_transfer
 from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import all_reduce_min, local_size, make_fabric
 from biounet.training.losses import LOSSES, check_loss
 from biounet.training.run import TrainingRun
 from biounet.training.run_folder import check_place
+from biounet.training.starting_model import starting_model
 
 __all__ = ["begin_run", "check_settings", "fit_to_data", "prepare", "prepare_split", "room", "split_by_settings"]
 
@@ -79,14 +82,17 @@ def fit_to_data(config: RunConfig, data: TrainingSet) -> RunConfig:
 def check_settings(settings: RunConfig) -> None:
     """Refuse, before any image is read, an unknown loss or network, and weights to begin with that do not fit."""
     check_model(settings.model)
+    start = starting_model(settings.train)
+    if start is not None:
+        plan_transfer(start.card.model, settings.model.model_copy(update={"dims": start.card.model.dims}))
     if settings.train.loss not in LOSSES:
         raise ConfigError(f"train.loss must be one of {', '.join(LOSSES)}, got {settings.train.loss!r}")
 
 
 def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
-    """A dataset, found and split into images to train on and images to validate on."""
+    """A dataset, found and split into images to train on and images to validate on, with those of ``train.also``."""
     train = settings.train
-    return split_dataset(
+    divided = split_dataset(
         dataset,
         validation=train.validation,
         target=train.target,
@@ -95,6 +101,9 @@ def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
         pixels=train.validation_pixels,
         selection=Selection(train.axes, train.series, train.channel, train.level),
     )
+    if train.also is None:
+        return divided
+    return with_further_images(divided, Path(train.also), silver=train.silver, ignore_value=train.ignore_value)
 
 
 def prepare(
@@ -115,9 +124,13 @@ def prepare_split(
     settings, images, normalisation, reasons
         Why the normalisation was chosen, by setting, if the settings left that open.
     """
-    train = settings.train
+    train, start = settings.train, starting_model(settings.train)
+    if start is not None:
+        start.check_images(dataset_split.train[0].shape, dataset_split.target)
     before = "z-score" if "train.normalization" in train.auto else train.normalization
     data = read_split(dataset_split, NORMALIZATIONS[before], memory=memory)
+    if start is not None:
+        start.check_classes(data.classes, data.task, train.class_names)
     settings = _named(settings, dataset_split.dataset.class_names, data)
     settings, reasons = choose_normalization(settings, data)
     normalization = NORMALIZATIONS[settings.train.normalization]

@@ -16,7 +16,6 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from biounet.config import RunConfig
-from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import LabelError, OutputError
 from biounet.core.geometry import Geometry
 from biounet.core.output_lock import holding
@@ -37,7 +36,8 @@ from biounet.training.finalise import finalise, statistics_pixels, with_statisti
 from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
-from biounet.training.run_folder import begin_folder, check_folder, clear_parts
+from biounet.training.run_folder import begin_folder, check_folder, clear_parts, lengthen
+from biounet.training.starting_model import StartingModel, first_rules, starting_model, taken_over
 from biounet.training.step import State
 from biounet.training.tuning_images import choose_tuning_images
 from biounet.training.validation import THRESHOLDS, Validation, ValidationResult, predict, score
@@ -111,7 +111,7 @@ class TrainingRun:
             self.fabric.device,
             precision,
             objects=self.data.objects if separate else None,
-            rules=self._first_rules if numbered else None,
+            rules=first_rules(self.start, self.data) if numbered else None,
             target_normalization=self.data.target_normalization,
             tuning_images=images,
             tuning_pixels=pixels,
@@ -130,10 +130,10 @@ class TrainingRun:
         self.result = score(predict(net, self.validation), self.validation)
         return self.result
 
-    @property
-    def _first_rules(self) -> ObjectRules:
-        """Rules where the search for better rules begins."""
-        return ObjectRules(target=self.data.target, **self.data.task.first_rules.get(self.data.target, {}))
+    @cached_property
+    def start(self) -> StartingModel | None:
+        """The model that the run begins with; None for random weights."""
+        return starting_model(self.config.train)
 
     @property
     def is_main_process(self) -> bool:
@@ -175,7 +175,7 @@ class TrainingRun:
         Parameters
         ----------
         resume : bool
-            Go on with the run in the folder, which must have been made from the same settings.
+            Go on with the run in the folder, made from the same settings; only its budget may be larger.
 
         Raises
         ------
@@ -194,6 +194,8 @@ class TrainingRun:
                 clear_parts(self.folder)
             if self.is_main_process and not resume:
                 begin_folder(self.folder, self.config, self.reasons, self.hashes)
+            elif self.is_main_process:
+                lengthen(self.folder, self.config)
             broadcast(self.fabric, 0)  # nobody goes on before the folder is there
             yield from self._train(geometry, resume)
 
@@ -267,7 +269,8 @@ class TrainingRun:
         samples = prepare_samples(data, self.config, store, rank=rank, ranks=ranks)
         broadcast(self.fabric, 0)  # nobody goes on before all samples are there
         wanted = None if samples.device == device else device
-        return PatchSampler(samples, geometry, size, augment, train, wanted, [each.anisotropy for each in data.train])
+        anisotropy, further = [each.anisotropy for each in data.train], min(data.further, len(samples) - 1)
+        return PatchSampler(samples, geometry, size, augment, train, wanted, anisotropy, further)
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -305,7 +308,9 @@ class TrainingRun:
             target_normalization=self.data.target_normalization,
             target=self.data.target,
             rules=self.validation.rules if self.config.train.finalise else None,
+            **taken_over(self.start, self.data, fitted=self.validation.has_labels),
             training={
+                **({"start": self.start.identity} if self.start else {}),
                 "settings": self.config.model_dump(mode="json", exclude={"model"}),
                 "data": dataset_hash(self.hashes),
                 "trained_on": self.data.trained_on,

@@ -1,7 +1,8 @@
 """Folder of a training run: whether a run may begin or go on in it, leftovers of killed processes, and its log."""
 
 import csv
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from biounet.config import RunConfig
@@ -14,7 +15,17 @@ from biounet.core.text_file import TextFile
 from biounet.core.words import shortened
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
 
-__all__ = ["EARLY", "add_row", "begin_folder", "check_folder", "check_new", "check_place", "clear_parts", "cut_log"]
+__all__ = [
+    "EARLY",
+    "add_row",
+    "begin_folder",
+    "check_folder",
+    "check_new",
+    "check_place",
+    "clear_parts",
+    "cut_log",
+    "lengthen",
+]
 
 
 SETTINGS = "config.toml"
@@ -78,7 +89,7 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
     OutputError
         If the folder is a file, or is not empty and the run is not to be resumed.
     TrainingError
-        If there is nothing to resume, or settings or data have changed.
+        If there is nothing to resume, or data or settings have changed, other than to more steps or more minutes.
     """
     check_place(folder, resume=resume)
     if not resume:
@@ -88,9 +99,41 @@ def check_folder(folder: Path, config: RunConfig, hashes: Mapping[str, str], *, 
         raise TrainingError(f"{folder} holds no run to resume; train without --resume")
     before = RunConfig.read(settings)
     changed = before.differences(config)
-    if changed:
+    if changed and not _is_longer(before, config, changed):
         raise TrainingError(f"{folder} was begun with other settings ({', '.join(changed)}); use its own")
     check_same_data(folder / STATES, hashes)
+
+
+def _is_longer(before: RunConfig, config: RunConfig, changed: Sequence[str]) -> bool:
+    """Whether a run is to go on as it was begun, only for longer; shorter is an error.
+
+    Raises
+    ------
+    TrainingError
+        If its budget is of another kind, or less than the one that it was begun with.
+    """
+    if not set(changed) <= {"train.steps", "train.minutes"}:
+        return False
+    for name, had, wanted in (
+        ("steps", before.train.steps, config.train.steps),
+        ("minutes", before.train.minutes, config.train.minutes),
+    ):
+        if had is not None and (wanted is None or wanted < had):
+            raise TrainingError(
+                f"the run was begun with --{name} {had:g}; go on with --resume alone, or with a greater --{name}"
+            )
+    return True
+
+
+def lengthen(folder: Path, config: RunConfig) -> None:
+    """Write the budget of a run that goes on for longer than it was begun with; reasons of settings stay."""
+    path = folder / SETTINGS
+    text = path.read_text()
+    if RunConfig.from_toml(text, source=str(path)) != config:
+        for name, value in (("steps", config.train.steps), ("minutes", config.train.minutes)):
+            text = re.sub(rf"^{name} = [^ #\n]+", f"{name} = {value}", text, flags=re.MULTILINE)
+        with replacing(path, overwrite=True) as temporary:
+            temporary.write_text(text)
 
 
 def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], hashes: Mapping[str, str]) -> None:
