@@ -20,6 +20,7 @@ ROOMS = (
     "training",
     "report",
     "export",
+    "napari",
     "cli",
 )
 TORCH = ("data/augment", "data/patches.py", "data/sample_cache.py", "models", "inference", "training", "export")
@@ -29,7 +30,7 @@ OF_ONE_FILE = (
     *("nibabel", "nrrd", "pydicom", "nd2", "czifile", "pylibCZIrw", "liffile", "h5py", "mrcfile"),
 )
 """Libraries that one file imports."""
-OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich")
+OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich", "napari", "magicgui")
 """Libraries that files of one room import."""
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path not in (SOURCE / "__init__.py", SOURCE / "__main__.py"))
 

@@ -144,6 +144,9 @@ EXTRAS = {
     "liffile": "formats",
     "h5py": "formats",
     "mrcfile": "formats",
+    "napari": "napari",
+    "napari.qt.threading": "napari",
+    "magicgui.widgets": "napari",
 }
 
 
