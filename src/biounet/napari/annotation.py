@@ -104,5 +104,5 @@ def _part(layer: Layer, pixels: NDArray[Any], at: tuple[int, ...], dims: int) ->
     if getattr(layer, "rgb", False):
         return np.moveaxis(pixels[at], -1, 0), f"C{space}"
     if pixels.ndim > len(at) + dims:
-        return pixels[(slice(None), *at)], f"C{space}"
+        return np.moveaxis(pixels, 0, len(at))[at], f"C{space}"
     return pixels[at], space

@@ -38,7 +38,7 @@ def export_for(model: str, out: Path, *, to: str, license: str = "", author: str
     yield Progress(0, "writes the model, and reads it back in the runtime that it is for")
     from biounet.export import export_model  # torch: imported in the thread, when it is needed
 
-    words = {"license": license, "author": author} if to == "bioimageio" else {}
+    words: dict[str, Any] = {"license": license, "author": author} if to == "bioimageio" else {}
     return export_model(model, out, to=to, **words)
 
 
@@ -70,7 +70,7 @@ class _Panel:
 
     def _begin(self) -> Work:
         model = "" if str(self.model.value) == "." else str(self.model.value)
-        words = {"license": self.license.value.strip(), "author": self.author.value.strip()}
+        words: dict[str, Any] = {"license": self.license.value.strip(), "author": self.author.value.strip()}
         return export_for(model, Path(self.out.value), to=self.to.value, **words)
 
     def _finish(self, difference: float) -> str:

@@ -21,6 +21,7 @@ class Layer(Protocol):
     ndim: int
     """Number of axes, without that of red, green and blue."""
     multiscale: bool
+    visible: bool
     axis_labels: Sequence[str]
     scale: Any
     translate: Any

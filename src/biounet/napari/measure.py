@@ -59,7 +59,8 @@ class _Panel:
 
     def __init__(self, viewer: Any) -> None:
         widgets, layers = need("magicgui.widgets"), need("napari.layers")
-        self.viewer, self._measured = viewer, None
+        self.viewer: Any = viewer
+        self._measured: Any = None
         self.labels = widgets.create_widget(annotation=layers.Labels, label="labels")
         self.image = widgets.create_widget(annotation=layers.Image | None, label="image")
         self.worker = Worker("Measure", self._begin, finish=self._finish)

@@ -24,7 +24,9 @@ class _Panel:
 
     def __init__(self, viewer: Any) -> None:
         widgets, layers = need("magicgui.widgets"), need("napari.layers")
-        self.viewer, self.preview, self._source = viewer, None, ""
+        self.viewer: Any = viewer
+        self.preview: Any = None
+        self._source = ""
         self.layer = widgets.create_widget(annotation=layers.Image, label="image")
         self.model = widgets.FileEdit(label="model", mode="r", filter="*.safetensors")
         self.axes = widgets.LineEdit(label="axes", tooltip="Letters of TCZYX; empty: as the layer tells")
