@@ -22,6 +22,7 @@ ROOMS = (
     "export",
     "workspace",
     "web",
+    "napari",
     "cli",
 )
 LEARNERS = ("workspace/learner.py",)
@@ -41,7 +42,7 @@ OF_ONE_FILE = (
     *("nibabel", "nrrd", "pydicom", "nd2", "czifile", "pylibCZIrw", "liffile", "h5py", "mrcfile"),
 )
 """Libraries that one file imports."""
-OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich", "starlette", "uvicorn")
+OF_ONE_ROOM = ("tifffile", "imagecodecs", "typer", "rich", "starlette", "uvicorn", "napari", "magicgui")
 """Libraries that files of one room import."""
 READERS = {
     "json": ("load", "loads", "JSONDecoder"),

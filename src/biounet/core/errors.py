@@ -151,6 +151,9 @@ EXTRAS = {
     "mrcfile": "formats",
     "starlette": "web",
     "uvicorn": "web",
+    "napari": "napari",
+    "napari.qt.threading": "napari",
+    "magicgui.widgets": "napari",
 }
 
 

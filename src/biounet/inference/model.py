@@ -1,6 +1,7 @@
 """A trained network that predicts and segments images."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from biounet.core.places import path_of
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, joint_card, load_members, normalise
 from biounet.inference.network_input import NetworkInput, Pixels
-from biounet.inference.overlap_tile import predict_image
+from biounet.inference.overlap_tile import predict_image_in_steps
 from biounet.inference.tiles import read_mirrored, tile_sides
 from biounet.io.identity import unchanged
 from biounet.models.device import choose_device, choose_precision
@@ -97,6 +98,36 @@ class Model:
         ShapeError
             If the axes cannot be told, or are not those, or the channels, that the network was trained on.
         """
+        options: dict[str, Any] = {"axes": axes, "tile": tile, "tta": tta, "device": device, "precision": precision}
+        ((_, result),) = deque(self.predict_in_steps(image, **options), maxlen=1)
+        return result
+
+    def predict_in_steps(
+        self,
+        image: Pixels,
+        *,
+        axes: str | None = None,
+        tile: int | None = None,
+        tta: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> Generator[tuple[float, NDArray[np.float32]]]:
+        """What `predict` gives, as far as it is known after every tile; closing the generator stops the work.
+
+        Parameters
+        ----------
+        image, axes, tile, tta, device, precision : as for `predict`
+
+        Yields
+        ------
+        float in (0, 1], and (classes, *spatial), float32
+            The share of the work that is done, and the same array each time: 0 where no tile is predicted yet.
+
+        Raises
+        ------
+        ImageError, ShapeError
+            As `predict`.
+        """
         tile_sides(tile, self.card.model.dims)
         where = choose_device(device)
         what = choose_precision(precision, where)
@@ -104,16 +135,18 @@ class Model:
         with unchanged(file, verb="predicted", quick=True):
             given = NetworkInput.of(image, self.card.model, axes=axes)
             image = given.read()
-        if given.sections:
-            options: dict[str, Any] = {"tile": tile, "tta": tta, "device": device, "precision": precision}
-            return np.stack([self.predict(section, axes="CYX", **options) for section in image], axis=1)
         members = [(member.net, member.card) for member in (self, *self.others)]
         net = Ensemble(members, device=where, precision=what, tta=tta)
-        measured = [normalization.measured(image) for normalization in net.normalizations]
-        reader = ArrayReader(image)
-        return predict_image(
-            net, image.shape[1:], lambda at: normalise(read_mirrored(reader, at.input), measured), tile=tile
-        )
+        if not given.sections:
+            yield from _predict_pixels(net, image, tile)
+            return
+        stack: list[NDArray[np.float32]] = []  # made when the number of classes is known
+        for z, section in enumerate(image):
+            for share, result in _predict_pixels(net, section, tile):
+                if not stack:
+                    stack.append(np.zeros((len(result), len(image), *result.shape[1:]), np.float32))
+                stack[0][:, z] = result
+                yield (z + share) / len(image), stack[0]
 
     def segment(
         self,
@@ -144,19 +177,45 @@ class Model:
         ImageError, ShapeError
             As `predict`; or if there are no sections to link.
         """
+        self._check_labels(link=link)
+        return self.decode(self.predict(image, axes=axes, tile=tile, tta=tta), link=link)
+
+    def decode(self, probabilities: NDArray[np.float32], *, link: bool = False) -> NDArray[Any]:
+        """Labels that follow from the probabilities of `predict`.
+
+        Parameters
+        ----------
+        probabilities : (classes, *spatial), float32, in [0, 1]
+        link : as for `segment`
+
+        Returns
+        -------
+        integers, (Z)YX, 0 is background
+
+        Raises
+        ------
+        ConfigError
+            As `segment`.
+        ShapeError
+            If there are no sections to link.
+        """
+        self._check_labels(link=link)
+        decode = partial(decoder_of(self.card).segment, card=self.card)
+        if probabilities.ndim - 1 == self.card.model.dims:
+            if link:
+                sizes = " x ".join(map(str, probabilities.shape[1:]))
+                raise ShapeError(f"there are no sections to link, got one image of {sizes} px; leave link out")
+            return decode(probabilities)
+        sections = np.stack([decode(section) for section in np.moveaxis(probabilities, 1, 0)])
+        number = link_slices if link else number_apart
+        return number(sections) if self.card.task.numbered else sections
+
+    def _check_labels(self, *, link: bool) -> None:
+        """Refuse to label what has no labels, or to link what has no objects."""
         if not self.card.task.has_labels:
             raise ConfigError("the model draws images, which have no labels; use predict")
         if link and not self.card.task.numbered:
             raise ConfigError("the model was trained on classes, there are no objects to link; leave link out")
-        probabilities = self.predict(image, axes=axes, tile=tile, tta=tta)
-        decode = partial(decoder_of(self.card).segment, card=self.card)
-        if probabilities.ndim - 1 > self.card.model.dims:  # sections of a stack
-            sections = np.stack([decode(section) for section in np.moveaxis(probabilities, 1, 0)])
-            number = link_slices if link else number_apart
-            return number(sections) if self.card.task.numbered else sections
-        if link:
-            raise ShapeError(f"there are no sections to link, got {self.understand(image, axes=axes)}; leave link out")
-        return decode(probabilities)
 
     def __repr__(self) -> str:
         """Five lines: task, network, images, scores on held-out images, file."""
@@ -178,6 +237,17 @@ class Model:
                 f"  from: {self.path or 'memory'}",
             )
         )
+
+
+def _predict_pixels(
+    net: Ensemble, image: NDArray[Any], tile: int | None
+) -> Generator[tuple[float, NDArray[np.float32]]]:
+    """Share that is done and result so far of an image (C, *spatial), after every tile."""
+    measured = [normalization.measured(image) for normalization in net.normalizations]
+    reader = ArrayReader(image)
+    return predict_image_in_steps(
+        net, image.shape[1:], lambda at: normalise(read_mirrored(reader, at.input), measured), tile=tile
+    )
 
 
 def load_model(

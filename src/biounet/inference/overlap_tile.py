@@ -6,7 +6,7 @@ one value however the image is cut.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -27,7 +27,7 @@ from biounet.inference.tiles import Tile, check_tile, plan_tiles, read_mirrored,
 from biounet.models.device import channels_last, exact_kernels, to_channels_last
 from biounet.models.fused import freeze, fuse_activations
 
-__all__ = ["Floats", "TileNet", "TilePredictor", "predict_array", "predict_image", "run_tiles"]
+__all__ = ["Floats", "TileNet", "TilePredictor", "predict_array", "predict_image_in_steps", "run_tiles"]
 
 
 LARGEST = {2: (1024, 1024), 3: (64, 128, 128)}
@@ -222,15 +222,15 @@ def run_tiles(
             yield behind.popleft().result()
 
 
-def predict_image(
+def predict_image_in_steps(
     net: TilePredictor,
     shape: Sequence[int],
     read: Callable[[Tile], Floats],
     *,
     tile: int | Sequence[int] | None = None,
     batch: int = 1,
-) -> Floats:
-    """Probabilities, or the image that a network draws, of a whole image, computed tile by tile.
+) -> Generator[tuple[float, Floats]]:
+    """Share of the tiles that are predicted, and the image so far, after every batch of tiles.
 
     Parameters
     ----------
@@ -239,9 +239,10 @@ def predict_image(
     read : tile -> (C, *spatial), float32, normalised; the pixels of its input
     tile, batch : as for `predict_array`
 
-    Returns
-    -------
-    (classes, *spatial), float32
+    Yields
+    ------
+    float in (0, 1], and (classes, *spatial), float32
+        The same array each time: 0 where no tile is predicted yet, the whole result at last.
 
     Raises
     ------
@@ -249,19 +250,19 @@ def predict_image(
         If the network gives NaN or infinity.
     """
     wanted = tile_sides(tile, net.dims) or LARGEST[net.dims]
-    plan = plan_tiles(shape, wanted, net.geometry)
+    plan, done = plan_tiles(shape, wanted, net.geometry), 0
     result: list[Floats] = []  # made when the number of classes is known
 
     def write(tile: Tile, probabilities: Floats) -> None:
         check_tile(probabilities, tile.output)
         if not result:
-            result.append(np.empty((len(probabilities), *plan.shape), np.float32))
+            result.append(np.zeros((len(probabilities), *plan.shape), np.float32))
         inside = tuple(slice(size) for size in tile.output.shape)
         result[0][(slice(None), *tile.output.slices)] = probabilities[(slice(None), *inside)]
 
-    for _ in run_tiles(net, plan, plan.step, read=read, write=write, batch=batch):
-        pass
-    return result[0]
+    for count in run_tiles(net, plan, plan.step, read=read, write=write, batch=batch):
+        done += count
+        yield done / len(plan), result[0]
 
 
 def predict_array(
@@ -308,4 +309,8 @@ def predict_array(
     options: dict[str, Any] = {"temperature": temperature, "smoothing": smoothing, "units": units}
     ready = TileNet(net, device=device, precision=precision, tta=tta, **options)
     reader = ArrayReader(image)
-    return predict_image(ready, image.shape[1:], lambda tile: read_mirrored(reader, tile.input), tile=tile, batch=batch)
+    steps = predict_image_in_steps(
+        ready, image.shape[1:], lambda tile: read_mirrored(reader, tile.input), tile=tile, batch=batch
+    )
+    ((_, result),) = deque(steps, maxlen=1)
+    return result
