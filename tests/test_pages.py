@@ -95,7 +95,7 @@ def test_generated_tables_name_every_command_option_and_setting(monkeypatch):
         assert f"\n## {name}\n" in f"\n{page}"
         for option in (word for parameter in command.params for word in parameter.opts if word.startswith("--")):
             assert re.search(rf"`[^`]*{option}\b", page), f"{name} {option}"
-    rows = dict(re.findall(r"^\| `([a-z_.]+)` \|.*\| ([^|]*) \|$", settings(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([a-z0-9_.]+)` \|.*\| ([^|]*) \|$", settings(), re.MULTILINE))
     names = {f"{name}.{field}" for name, model in GROUPS.items() for field in model.model_fields}
     assert names <= set(rows)
     assert all(rows.values()), "every setting has a meaning"

@@ -438,7 +438,7 @@ def test_missing_channels_and_labels_of_nnunet_are_named(tmp_path):
     with pytest.raises(DatasetError, match=match):
         find_dataset(folder)
     (folder / "dataset.json").write_text("{")
-    with pytest.raises(DatasetError, match=r"dataset\.json is no JSON"):
+    with pytest.raises(DatasetError, match=r"dataset\.json, line 1: the text is torn"):
         find_dataset(folder)
 
 

@@ -180,7 +180,7 @@ def test_an_image_is_decoded_twice_to_measure_and_to_read_it(tmp_path, monkeypat
         write(tmp_path / "images" / f"{number}.png", Image(noise, "YX", (0.5, 0.25)))
         write(tmp_path / folder / f"{number}.tif", Image(noise.astype(kind) // (128 if kind is np.uint8 else 1), "YX"))
     decoded, decode = [], PIL.Image.open
-    monkeypatch.setattr(PIL.Image, "open", lambda path: (decoded.append(path.name), decode(path))[1])
+    monkeypatch.setattr(PIL.Image, "open", lambda path, **known: (decoded.append(path.name), decode(path, **known))[1])
     data = load_training_set(tmp_path, Normalization(), validation=0.25)
     assert sorted(decoded) == [f"{number}.png" for number in range(4) for _ in range(2)]
     for item in (*data.train, *data.validation):

@@ -144,7 +144,7 @@ def test_the_widest_network_that_the_gpu_holds_in_one_piece_is_chosen(monkeypatc
 
     monkeypatch.setattr(budget, "train_step", step)
     monkeypatch.setattr(State, "begin", begin)
-    config = RunConfig.preset("default").updated({"train.minutes": 1e9})
+    config = RunConfig.preset("default").updated({"train.minutes": 1e6})
     chosen, reason = budget.choose_width(config, (4, 4), fabric=FABRIC)
     assert chosen.model.width == width
     assert "model.width" not in chosen.train.auto

@@ -101,7 +101,7 @@ def test_a_disk_that_is_full_when_the_report_is_written_is_said_once(dataset, tm
         monkeypatch.setattr("biounet.training.step.save_state", full)
         raise OutputError("report.html could not be written: the disk is full; free some room and run again")
 
-    monkeypatch.setattr("biounet.report.run_report.report", full)
+    monkeypatch.setattr("biounet.report.run_report.RunReport.__call__", full)
     with pytest.raises(OutputError, match=r"report\.html could not be written: the disk is full"):
         biounet.train(dataset, tmp_path / "run", steps=2, settings=TINY, device="cpu")
     assert "Traceback" not in capfd.readouterr().err

@@ -121,7 +121,7 @@ def test_objects_are_counted_image_by_image_at_the_rules_in_use():
     (counts,) = (dict(scores) for scores in result.per_image)
     assert counts.pop("ap") == pytest.approx(result.scores["ap"])
     # The merged pair has an IoU of a half with either cell: one of the two counts as found at that.
-    assert counts == {"objects": 4, "found": 2, "missed": 1, "false": 0, "merges": 1, "splits": 0}
+    assert counts == {"objects": 4, "predicted": 2, "found": 2, "missed": 1, "false": 0, "merges": 1, "splits": 0}
     assert result.confusion.tolist() == [[2, 0], [2, 7]]
     assert [numbers.tolist() for numbers in result.objects] == [[[0, 0, 0, 1, 1, 1, 1, 0, 2, 2, 2, 2, 2]]]
     assert result.objects[0].dtype == np.uint8
@@ -134,6 +134,7 @@ def test_images_without_a_known_object_have_no_mistakes_but_false_ones():
         assert result.per_image[0] == {
             "ap": float(not false),
             "objects": 0,
+            "predicted": false,
             "found": 0,
             "missed": 0,
             "false": false,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,8 @@ def find_dataset(
     """
     problems, path = Problems(), Path(path)
     layout, pairs = recognise(path, silver, problems)
-    pairs = [replace(pair, ignore=ignore_value, selection=selection) for pair in pairs]
+    told: dict[str, Any] = {} if ignore_value is None else {"ignore": ignore_value}
+    pairs = [replace(pair, selection=selection, **told) for pair in pairs]
     pairs, notes = _measure(pairs, problems)
     dataset = Dataset(path.name, layout.name, tuple(pairs), tuple(notes), layout.sign)
     with problems.noting():

@@ -117,8 +117,6 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 )
 """Name of a format -> how its files are read and written."""
 
-_BY_SUFFIX = {suffix: form for form in FORMATS.values() for suffix in form.suffixes}
-
 
 def format_of(path: Path | str) -> Format:
     """The format of an image, by the suffix of its name, or of the folder image that it lies in.
@@ -259,7 +257,14 @@ def images_by_name(folder: Path) -> dict[str, Path]:
 def _format_by_name(name: str) -> Format | None:
     """The format of a file of this name, by its suffix alone."""
     start, dot, end = name.lower().rpartition(".")
-    return _BY_SUFFIX.get(dot + end) or _BY_SUFFIX.get(start[start.rfind(".") :] + dot + end)  # .tif, .zarr.zip
+    known = _by_suffix(id(FORMATS))
+    return known.get(dot + end) or known.get(start[start.rfind(".") :] + dot + end)  # .tif, .zarr.zip
+
+
+@lru_cache(maxsize=1)
+def _by_suffix(table: int) -> dict[str, Format]:
+    """Formats by suffix, made anew where somebody has put another table in place of `FORMATS`."""
+    return {suffix: form for form in FORMATS.values() for suffix in form.suffixes}
 
 
 @lru_cache(maxsize=2**10)  # of folders: a hundred thousand images lie in few

@@ -137,6 +137,8 @@ def next_steps(experiment: TrainingRun, again: str, *, bad: bool) -> list[tuple[
 def training_strip(experiment: TrainingRun) -> str:
     """Thumbnails of the training images with their labels; of many, evenly spread ones."""
     data = experiment.data
+    if not data.in_memory:  # each would be read once more
+        return ""
     every = max(1, -(-len(data.train) // STRIP))
     chosen = list(range(0, len(data.train), every))
     small = [number for number in chosen if math.prod(data.statistics[number].shape[1:]) <= STRIP_PIXELS]
