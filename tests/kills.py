@@ -12,6 +12,7 @@ from pathlib import Path
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["biounet.cli.predict", "biounet.io.ome_zarr", "zarr", "scipy.ndimage", "numba"])
 UUID = re.compile(rb"urn:uuid:[-0-9a-f]{36}")
+WRITTEN = re.compile(rb"written \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+")
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
 
 
@@ -60,9 +61,16 @@ def changes(words, *, place: Path) -> int:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Contents of all files below a folder, hidden ones too, without the number of OME-TIFF; of folders none."""
-    paths = sorted(folder.rglob("*"))
-    contents = {path: UUID.sub(b"", path.read_bytes()) if path.is_file() else b"" for path in paths}
+    """Contents of all files below a folder, hidden ones too; of folders none.
+
+    Left out is what is another one in each run: the number of an OME-TIFF, and the time and the folder on a page.
+    """
+    contents = {path: path.read_bytes() if path.is_file() else b"" for path in sorted(folder.rglob("*"))}
+    for path, content in contents.items():
+        contents[path] = UUID.sub(b"", content)
+        if path.suffix == ".html":
+            page = WRITTEN.sub(b"", content).replace(bytes(folder), b"FOLDER")
+            contents[path] = page.replace(f"Objects in {folder.name}".encode(), b"Objects in FOLDER")
     return {path.relative_to(folder).as_posix(): content for path, content in contents.items()}
 
 

@@ -329,5 +329,5 @@ def test_scores_do_not_replace_what_is_scored(biounet, dataset):
     before = truth.read_bytes()
     for option in ("--json", "--per-image"):
         said = refused(biounet, "evaluate", truth, truth, option, truth, "--overwrite")
-        assert "is read to make the scores" in said
+        assert "is the result (0.tif), which this command reads" in said
     assert truth.read_bytes() == before

@@ -35,7 +35,10 @@ def save_model(path, target):
     classes = 5 if target == "distance" else 2
     config = ModelConfig(width=4, depth=2, padding="same", norm="batch", classes=classes)
     rules = ObjectRules(target="distance", seed=0.6) if target == "distance" else None
-    card = ModelCard(model=config, normalization=Normalization(), target=target, rules=rules)
+    units = Normalization(offset=(0.0,) * classes, scale=(1.0,) * classes) if target == "image" else None
+    card = ModelCard(
+        model=config, normalization=Normalization(), target=target, rules=rules, target_normalization=units
+    )
     save_network(path, build(config), card)
     return path
 

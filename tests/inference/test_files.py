@@ -138,14 +138,14 @@ def test_time_channels_and_sections(folder, tmp_path, model, shape, axes, result
         np.testing.assert_allclose(got.array[1], network.predict(array[1])[1], atol=1e-6)
 
 
-def test_folders_keep_the_names_of_their_images(folder, tmp_path):
+def test_folders_keep_the_names_of_their_images(folder, tmp_path, caplog):
+    caplog.set_level("INFO", "biounet")
     for name in ("b.tif", "a.png"):
         write(tmp_path / "in" / name, Image(noise(30, 30), "YX"))
-    lines = []
-    made = predict(folder, "classes", tmp_path / "in", out=tmp_path / "out", report=lines.append)
+    made = predict(folder, "classes", tmp_path / "in", out=tmp_path / "out")
     assert made == [tmp_path / "out" / "a.tif", tmp_path / "out" / "b.tif"]
     assert all(path.exists() for path in made)
-    assert [line.split(":")[0] for line in lines] == ["a.png", "b.tif"]
+    assert [line.split(":")[0] for line in caplog.messages] == ["a.png", "b.tif"]
 
 
 def test_nothing_is_overwritten_unasked(folder, tmp_path):
