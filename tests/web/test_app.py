@@ -167,7 +167,21 @@ def test_an_edit_that_is_none_is_refused_and_changes_nothing(client, workspace, 
     assert workspace.image(0).store.version == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"kind": NaN}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"kind": NaN}',
+        b"[" * 100_000,
+        b'{"kind": "\\ud800"}',
+        b'{"\\ud800": 1}',
+        b'{"plane": {}, "plane": 1}',
+    ],
+)
 def test_a_body_that_is_no_json_is_refused(client, content):
     assert client.post("/api/images/0/edits", content=content).status_code == 422
 

@@ -1,10 +1,13 @@
 """Journals: what was appended is read again, by others too; a record that was cut short does not count."""
 
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biounet.workspace.journal import Journal, Record
+from biounet.core.errors import OutputError
+from biounet.workspace.journal import FRAME, MAGIC, Journal, Record
 
 
 def records(journal):
@@ -54,3 +57,22 @@ def test_a_journal_that_was_opened_anew_keeps_what_is_there(tmp_path):
 def test_a_file_of_something_else_holds_no_records(tmp_path):
     (tmp_path / "a.journal").write_bytes(b"something else, and longer than the first line")
     assert records(Journal(tmp_path / "a.journal")) == []
+
+
+def test_zeros_at_the_end_are_no_record(tmp_path):
+    journal = Journal(tmp_path / "a.journal")
+    journal.append(Record({"n": 1}, b"abc"))
+    with journal.path.open("ab") as stream:
+        stream.write(bytes(4096))
+    again = Journal(journal.path)
+    assert records(again) == [(1, b"abc")]
+    again.append(Record({"n": 2}))
+    assert records(Journal(journal.path)) == [(1, b"abc"), (2, b"")]
+
+
+@pytest.mark.parametrize("head", [b"[1]", b'{"n": ', b'{"n": 1, "n": 2}', b"[" * 10_000, b"\xff{}"])
+def test_a_whole_record_of_something_else_is_refused_by_name(tmp_path, head):
+    path = tmp_path / "a.journal"
+    path.write_bytes(MAGIC + FRAME.pack(len(head), 0, zlib.crc32(head)) + head)
+    with pytest.raises(OutputError, match=r"a\.journal, record at byte 18.*move the journal away"):
+        records(Journal(path))

@@ -102,3 +102,12 @@ def test_a_few_objects_stay_objects_after_a_restart(tmp_path):
     project.images[0].store.apply(rectangle(10, 10, 20, 30), nothing)
     project.images[0].store.write_file()
     assert Project(folder).numbered
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": 3}', '{"colour": "red"}', '{"classes": ' + "[" * 10_000])
+def test_settings_that_are_damaged_are_refused_by_name(tmp_path, text):
+    folder = draw_spots(tmp_path, images=1)
+    (folder / ".biounet").mkdir()
+    (folder / ".biounet" / "project.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"project\.json.*; move it away"):
+        Project(folder)

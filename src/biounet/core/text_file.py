@@ -22,6 +22,8 @@ MOST = 64 * 2**20
 DEEPEST = 32
 """Levels of lists and tables in each other that a file may have."""
 
+NESTED = (dict, list)
+
 
 class Record(BaseModel):
     """Base of what a file holds: frozen, validated, no unknown entries."""
@@ -111,7 +113,7 @@ class TextFile:
         """
         level = [data]
         for _ in range(DEEPEST + 1):
-            level = [each for node in level if isinstance(node, dict | list) for each in _children(node)]
+            level = [each for node in level if isinstance(node, NESTED) for each in _children(node)]
             if not level:
                 return
         raise self.too_deep()

@@ -6,7 +6,7 @@ import queue
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
@@ -18,7 +18,9 @@ from starlette.routing import Route
 
 from biounet.core.boxes import Box
 from biounet.core.errors import BiounetError
-from biounet.web.guard import Guard
+from biounet.core.json_file import parse_json
+from biounet.core.text_file import Record, TextFile
+from biounet.web.guard import LARGEST_BODY, Guard
 from biounet.web.pixels import image_tile, label_tile, level_box, predicted_tile
 from biounet.workspace import (
     TAKE_AWAY,
@@ -43,8 +45,17 @@ TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".s
 
 Handler = Callable[[Request], Awaitable[Response]]
 
+R = TypeVar("R", bound=BaseModel)
 
-class Look(BaseModel, extra="forbid"):
+
+class RequestError(BiounetError, ValueError):
+    """The body of a request is not what its address takes."""
+
+
+BODY = TextFile("request", RequestError, "reload the page", most=LARGEST_BODY)
+
+
+class Look(Record):
     """What is on the screen."""
 
     image: Annotated[int, Field(ge=0)]
@@ -52,13 +63,13 @@ class Look(BaseModel, extra="forbid"):
     box: tuple[int, int, int, int]
 
 
-class Version(BaseModel, extra="forbid"):
+class Version(Record):
     """The version of the labels that a person saw."""
 
     version: Annotated[int, Field(ge=0)]
 
 
-class Training(BaseModel, extra="forbid"):
+class Training(Record):
     """What the network shall do."""
 
     pause: bool | None = None
@@ -67,7 +78,7 @@ class Training(BaseModel, extra="forbid"):
     stop: bool = False
 
 
-class ProjectChange(BaseModel, extra="forbid"):
+class ProjectChange(Record):
     """What labels shall mean."""
 
     kind: str | None = None
@@ -104,7 +115,7 @@ def make_app(workspace: Workspace, *, token: str, hosts: frozenset[str]) -> Guar
         Route("/{name:str}", static),
         Route("/", static),
     ]
-    handlers: Any = {BiounetError: refused, ValidationError: invalid, HTTPException: no_page}
+    handlers: Any = {BiounetError: refused, RequestError: invalid, HTTPException: no_page}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, hosts)
 
 
@@ -120,7 +131,7 @@ class Pages:
 
     async def change(self, request: Request) -> Response:
         """Change what labels mean."""
-        change = ProjectChange.model_validate_json(await request.body())
+        change = await body_of(request, ProjectChange)
         await run_in_threadpool(self._workspace.change, change.model_dump(exclude_none=True))
         return JSONResponse(await run_in_threadpool(self._workspace.describe))
 
@@ -158,7 +169,7 @@ class Pages:
 
     async def edit(self, request: Request) -> Response:
         """Make an edit."""
-        edit = Edit.model_validate_json(await request.body())
+        edit = await body_of(request, Edit)
         applied = await run_in_threadpool(self._workspace.edit, request.path_params["image"], edit)
         return self._changed(request, applied)
 
@@ -171,7 +182,7 @@ class Pages:
         return await self._swap(request, again=True)
 
     async def _swap(self, request: Request, *, again: bool) -> Response:
-        version = Version.model_validate_json(await request.body()).version
+        version = (await body_of(request, Version)).version
         undo = partial(self._workspace.undo, request.path_params["image"], version, again=again)
         applied = await run_in_threadpool(undo)
         return JSONResponse({"version": version}) if applied is None else self._changed(request, applied)
@@ -183,14 +194,14 @@ class Pages:
 
     async def look(self, request: Request) -> Response:
         """Take note of what is on the screen."""
-        look = Look.model_validate_json(await request.body())
+        look = await body_of(request, Look)
         box = Box(look.box[:2], look.box[2:])
         found = await run_in_threadpool(self._workspace.look, look.image, look.plane, box)
         return JSONResponse({"box": [*found.start, *found.stop]})
 
     async def training(self, request: Request) -> Response:
         """Stop learning for a while, or go on; finish a model, or stop that."""
-        training = Training.model_validate_json(await request.body())
+        training = await body_of(request, Training)
         if training.pause is not None:
             await run_in_threadpool(self._workspace.pause, training.pause)
         if training.finish is not None:
@@ -246,6 +257,11 @@ class Pages:
         return image, (given["t"], given["z"]), given["level"], box
 
 
+async def body_of(request: Request, kind: type[R]) -> R:
+    """The body of a request as a frozen record."""
+    return parse_json(BODY.decode(await request.body()), kind, BODY)
+
+
 async def static(request: Request) -> Response:
     """Answer with a file of the page; of those there are a few, by name."""
     name = FILES.get(request.path_params.get("name", ""))
@@ -263,8 +279,10 @@ def refused(request: Request, error: Exception) -> Response:
 
 def invalid(request: Request, error: Exception) -> Response:
     """Say what a request lacks; what it held is not repeated."""
-    assert isinstance(error, ValidationError)
-    first = error.errors(include_input=False, include_url=False)[0]
+    why = error.__cause__
+    if not isinstance(why, ValidationError):
+        return JSONResponse({"error": "request: a table of names and values in JSON is wanted; reload the page"}, 422)
+    first = why.errors(include_input=False, include_url=False)[0]
     where = ".".join(map(str, first["loc"]))
     return JSONResponse({"error": f"{where or 'request'}: {first['msg']}"}, 422)
 

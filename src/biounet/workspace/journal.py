@@ -7,9 +7,12 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from biounet.core.atomic_files import replacing, sayable
+from biounet.core.errors import OutputError
+from biounet.core.json_file import parse_json
+from biounet.core.text_file import ForeignRecord, TextFile
 
 __all__ = ["Journal", "Record"]
 
@@ -17,6 +20,10 @@ __all__ = ["Journal", "Record"]
 MAGIC = b"biounet-journal-1\n"
 FRAME = struct.Struct("<III")
 """Bytes of the head, bytes of the body, and CRC-32 of both."""
+
+
+class _Head(ForeignRecord):
+    """Numbers and words of a record; what they mean is known to its reader, such as `LabelStore`."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,13 @@ class Journal:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def follow(self) -> Iterator[Record]:
-        """Return the records that were appended since the last call; all of them if the file was begun anew."""
+        """Return the records that were appended since the last call; all of them if the file was begun anew.
+
+        Raises
+        ------
+        OutputError
+            If a whole record has a head that is not JSON.
+        """
         if not self.path.exists():
             return
         with self.path.open("rb") as stream:
@@ -73,7 +86,7 @@ class Journal:
                     return
                 self._at = len(MAGIC)
             stream.seek(self._at)
-            while (record := _read(stream.read(FRAME.size), stream)) is not None:
+            while (record := self._read(stream)) is not None:
                 self._at = stream.tell()
                 yield record
 
@@ -112,13 +125,14 @@ class Journal:
             temporary.write_bytes(MAGIC + b"".join(record.framed() for record in records))
         self._at, self._inode = self.path.stat().st_size, self.path.stat().st_ino
 
-
-def _read(frame: bytes, stream: Any) -> Record | None:
-    """Read the record that a frame begins; None if it is not whole."""
-    if len(frame) < FRAME.size:
-        return None
-    head, body, crc = FRAME.unpack(frame)
-    data = stream.read(head + body)
-    if len(data) < head + body or zlib.crc32(data) != crc:
-        return None
-    return Record(json.loads(data[:head]), data[head:])
+    def _read(self, stream: BinaryIO) -> Record | None:
+        """Read the next record; None if it is not whole."""
+        at, frame = stream.tell(), stream.read(FRAME.size)
+        if len(frame) < FRAME.size:
+            return None
+        head, body, crc = FRAME.unpack(frame)
+        data = stream.read(head + body)
+        if not head or len(data) < head + body or zlib.crc32(data) != crc:  # zeros, too, after a loss of power
+            return None
+        file = TextFile(f"{self.path}, record at byte {at}", OutputError, "move the journal away to begin a new one")
+        return Record(parse_json(file.decode(data[:head]), _Head, file).model_extra or {}, data[head:])

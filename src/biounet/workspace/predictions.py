@@ -1,7 +1,7 @@
 """Predictions of what is on the screen, as files that the process that learns writes and the server reads."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from biounet.core.atomic_files import replacing
 from biounet.core.boxes import Box
+from biounet.core.errors import OutputError
+from biounet.core.json_file import parse_json
 from biounet.core.labels import IGNORE
+from biounet.core.text_file import Record, TextFile
 from biounet.workspace.edit import Plane
 
 __all__ = ["Prediction", "Predictions", "load_prediction", "save_prediction"]
@@ -60,6 +63,17 @@ class Prediction:
         return {**facts, "doubt": round(self.doubt, 4), "doubtful": doubtful}
 
 
+class _Facts(Record):
+    """`Prediction.facts` in a file."""
+
+    image: str
+    plane: Plane
+    box: tuple[int, int, int, int]
+    step: int
+    doubt: float
+    doubtful: tuple[tuple[int, int, int, int, float], ...]
+
+
 def save_prediction(path: Path, prediction: Prediction) -> None:
     """Write a prediction; it appears whole or not at all."""
     facts = np.frombuffer(json.dumps(prediction.facts).encode(), np.uint8)
@@ -68,19 +82,25 @@ def save_prediction(path: Path, prediction: Prediction) -> None:
 
 
 def load_prediction(path: Path) -> Prediction:
-    """Read what `save_prediction` wrote."""
+    """Read what `save_prediction` wrote.
+
+    Raises
+    ------
+    OutputError
+        If its facts are torn, or not those of a prediction.
+    """
+    text = TextFile(f"{path}: facts", OutputError, "delete it; the next prediction is written anew")
     with np.load(path, allow_pickle=False) as file:
-        facts: Mapping[str, Any] = json.loads(file["facts"].tobytes())
-        top, left, bottom, right = facts["box"]
+        facts = parse_json(text.decode(file["facts"].tobytes()), _Facts, text)
         return Prediction(
-            facts["image"],
-            (facts["plane"][0], facts["plane"][1]),
-            Box((top, left), (bottom, right)),
-            facts["step"],
+            facts.image,
+            facts.plane,
+            Box(facts.box[:2], facts.box[2:]),
+            facts.step,
             file["labels"],
             file["foreground"],
-            facts["doubt"],
-            tuple((Box((a, b), (c, d)), doubt) for a, b, c, d, doubt in facts["doubtful"]),
+            facts.doubt,
+            tuple((Box((a, b), (c, d)), doubt) for a, b, c, d, doubt in facts.doubtful),
         )
 
 

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from biounet.config.settings import Settings
 from biounet.core.atomic_files import replacing, sayable
 from biounet.core.errors import ConfigError, DatasetError
+from biounet.core.json_file import read_json
+from biounet.core.text_file import TextFile
 from biounet.data.label_files import read_labels
 from biounet.data.label_kind import LabelStatistics, choose_kind
 from biounet.data.paired_files import folder_in, labels_folder
@@ -33,6 +35,9 @@ RUN = "run-"
 
 LOOKED_AT = 8
 """Label files that are looked at to tell whether numbers are objects or classes."""
+
+MOST = 2**20
+"""Bytes that the settings may have."""
 
 
 class ProjectSettings(Settings):
@@ -201,10 +206,7 @@ class Project:
         """Settings that were written; else what label files say, if there are some."""
         path = self.place / "project.json"
         if path.is_file():
-            try:
-                return ProjectSettings.model_validate_json(path.read_text())
-            except ValidationError as error:
-                raise ConfigError(f"{path} cannot be read ({error.errors()[0]['msg']}); move it away") from error
+            return read_json(path, ProjectSettings, TextFile(str(path), ConfigError, "move it away", most=MOST))
         files = list(self._label_files.values())[:LOOKED_AT]
         statistics = [LabelStatistics.of(file, [read_labels(file)[0]]) for file in files]
         if not any(value > 0 for each in statistics for value in each.values):

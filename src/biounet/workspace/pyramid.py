@@ -1,6 +1,5 @@
 """Smaller copies of a large plane, in files that are mapped, made strip by strip while somebody looks at the image."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,9 @@ from numpy.typing import NDArray
 
 from biounet.core.atomic_files import replacing, sayable
 from biounet.core.boxes import Box
+from biounet.core.errors import OutputError
+from biounet.core.json_file import read_json
+from biounet.core.text_file import Record, TextFile
 from biounet.io.pyramid import halve
 
 __all__ = ["Pyramid"]
@@ -17,6 +19,14 @@ __all__ = ["Pyramid"]
 
 STRIP = 512
 """Rows of the full size that are read at a time; a multiple of 2, as often as rows are halved from one strip."""
+
+
+class _Facts(Record):
+    """Plane of which all levels were made."""
+
+    shape: tuple[int, int, int]
+    dtype: str
+    levels: int
 
 
 class Pyramid:
@@ -50,7 +60,7 @@ class Pyramid:
         read: Callable[[Box], NDArray[Any]],
     ) -> None:
         self._folder, self._shape, self._dtype, self._levels, self._read = folder, shape, dtype, levels, read
-        self._facts = {"shape": list(shape), "dtype": dtype.str, "levels": levels}
+        self._facts = _Facts(shape=shape, dtype=dtype.str, levels=levels)
         self._maps: dict[int, NDArray[Any]] = {}
         self._complete = self._is_complete()
         self.share = 1.0 if self._complete else 0.0
@@ -98,13 +108,16 @@ class Pyramid:
                 yield self.share
             del maps
         with replacing(self._folder / "complete.json", overwrite=True) as temporary:
-            temporary.write_text(json.dumps(self._facts))
+            temporary.write_text(self._facts.model_dump_json())
         self._complete = True
 
     def _is_complete(self) -> bool:
-        """Whether an earlier run has made all levels of such a plane."""
+        """Whether an earlier run has made all levels of such a plane; if its note is damaged, they are made anew."""
         path = self._folder / "complete.json"
-        return path.is_file() and json.loads(path.read_text()) == self._facts
+        try:
+            return path.is_file() and read_json(path, _Facts, TextFile(str(path), OutputError, "")) == self._facts
+        except OutputError:
+            return False
 
     def _file(self, level: int) -> Path:
         return self._folder / f"level-{level}.npy"

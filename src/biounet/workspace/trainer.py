@@ -6,12 +6,14 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from biounet.core.boxes import Box
-from biounet.core.errors import BiounetError
+from biounet.core.errors import BiounetError, TrainingError
+from biounet.core.json_file import parse_json
+from biounet.core.text_file import Record, TextFile
+from biounet.workspace.edit import Plane
 from biounet.workspace.finish import FollowedRun, finish_run
 from biounet.workspace.learner import Learner
 from biounet.workspace.predictions import save_prediction
@@ -35,6 +37,28 @@ SAVE = 30.0
 ENOUGH = 240.0
 """Seconds after the last new label when learning rests."""
 
+LINE = TextFile("order to the process that learns", TrainingError, "start biounet again")
+
+
+class _Look(Record):
+    """What is on the screen."""
+
+    image: str
+    plane: Plane
+    box: tuple[int, int, int, int]
+
+
+class _Order(Record):
+    """A line of what shall be done."""
+
+    look: _Look | None = None
+    pause: bool | None = None
+    settings: bool = False
+    """Whether what labels mean has changed."""
+    finish: float = 0.0
+    """Minutes of a run that shall be made, if there are any."""
+    stop: bool = False
+
 
 class Trainer:
     """A learner that follows orders.
@@ -47,8 +71,8 @@ class Trainer:
 
     def __init__(self, learner: Learner, out: TextIO) -> None:
         self._learner, self._out = learner, out
-        self._orders: queue.Queue[Mapping[str, Any] | None] = queue.Queue()
-        self._look: Mapping[str, Any] | None = None
+        self._orders: queue.Queue[_Order | None] = queue.Queue()
+        self._look: _Look | None = None
         self._paused, self._told = False, ""
         self._minutes, self._stopped, self._closed = 0.0, False, False
         self._learnt = self._idle_since = self._predicted = self._saved = 0.0
@@ -60,9 +84,11 @@ class Trainer:
         """Take in orders until there are no more, in a thread of its own."""
 
         def read() -> None:
-            for line in source:
-                self._orders.put(json.loads(line))
-            self._orders.put(None)
+            try:
+                for line in source:
+                    self._orders.put(parse_json(line, _Order, LINE))
+            finally:
+                self._orders.put(None)
 
         threading.Thread(target=read, daemon=True).start()
 
@@ -94,15 +120,15 @@ class Trainer:
             if order is None:
                 self._closed = True
                 return False
-            if "look" in order:
-                self._look, self._fresh = order["look"], True
-            if "pause" in order:
-                self._paused = bool(order["pause"])
-            if "settings" in order:
+            if order.look is not None:
+                self._look, self._fresh = order.look, True
+            if order.pause is not None:
+                self._paused = order.pause
+            if order.settings:
                 self._learner.restart()
-            if "finish" in order:
-                self._minutes = float(order["finish"])
-            self._stopped |= "stop" in order
+            if order.finish:
+                self._minutes = order.finish
+            self._stopped |= order.stop
 
     def _turn(self) -> None:
         """Make one step, or wait a little; predict when it is time."""
@@ -167,22 +193,21 @@ class Trainer:
             return
         self._fresh = False
         look = self._look
-        self._predict(look["image"], (look["plane"][0], look["plane"][1]), look["box"], "prediction")
+        self._predict(look.image, look.plane, Box(look.box[:2], look.box[2:]))
         self._predicted = time.monotonic()
         self._needed = self._predicted - now
         self.say("step", step=self._learner.steps, loss=self._learner.loss, seconds=round(self._learnt, 1))
         if not resting:
-            self._predict_another(look["image"])
+            self._predict_another(look.image)
 
-    def _predict(self, name: str, plane: tuple[int, int], region: list[int], event: str) -> None:
+    def _predict(self, name: str, plane: Plane, box: Box) -> None:
         """Predict a region, write it into a file, and say so."""
         image = self._learner.project.by_name(name)
-        box = Box((region[0], region[1]), (region[2], region[3]))
         found = self._learner.predict(image, plane, box)
         self._files += 1
         path = self._learner.folder / "predictions" / f"{os.getpid()}-{self._files}.npz"
         save_prediction(path, found)
-        self.say(event, file=path.name, **found.facts)
+        self.say("prediction", file=path.name, **found.facts)
 
     def _predict_another(self, shown: str) -> None:
         """Predict the first plane of the next other small image, so that it can be told which one is doubtful."""
@@ -192,7 +217,7 @@ class Trainer:
             image = images[self._next]
             height, width = image.planes.size
             if image.name != shown and height * width <= 2**20 and not image.store.finished:
-                self._predict(image.name, (0, 0), [0, 0, height, width], "prediction")
+                self._predict(image.name, (0, 0), Box((0, 0), (height, width)))
                 return
 
     def _tell(self, state: str, text: str = "") -> None:

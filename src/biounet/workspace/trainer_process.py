@@ -10,7 +10,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from biounet.core.errors import BiounetError, TrainingError
+from biounet.core.json_file import parse_json
+from biounet.core.text_file import ForeignRecord, TextFile
+
 __all__ = ["TrainerProcess"]
+
+LINE = TextFile("message of the process that learns", TrainingError, "see trainer.log")
+
+
+class _Message(ForeignRecord):
+    """A message of the process that learns; what else it holds depends on the event."""
+
+    event: str
 
 
 class TrainerProcess:
@@ -70,7 +82,11 @@ class TrainerProcess:
         assert self._process.stdout is not None
         assert self._process.stdin is not None
         for line in self._process.stdout:
-            self._hear(json.loads(line))
+            try:
+                message = parse_json(line, _Message, LINE).model_dump()
+            except BiounetError as error:
+                message = {"event": "problem", "text": str(error)}
+            self._hear(message)
         self._process.wait()
         self._process.stdout.close()
         if not self._closed:
