@@ -185,12 +185,13 @@ class Model:
 
         Parameters
         ----------
-        probabilities : (classes, *spatial), float32, in [0, 1]
+        probabilities : float32 (classes, Y, X) or (classes, Z, Y, X), in [0, 1]
         link : as for `segment`
 
         Returns
         -------
-        integers, (Z)YX, 0 is background
+        integers (Y, X) or (Z, Y, X)
+            0 is background.
 
         Raises
         ------
