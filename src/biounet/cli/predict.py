@@ -50,34 +50,40 @@ def run_prediction(
         where = join_scheduler(scheduler)
     elif processes > 1:
         where = local_workers(processes)
-    as_one = options["series"] is not None
     chosen = {name: options[name] for name in ("save", "overwrite", "resume")}
-    page = page_of(model, inputs, out, report=report, as_one=as_one, **chosen)
+    # Once, and before anything is written: results may lie in a folder that is predicted.
+    pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
+    page = page_of(model, pairs, report=report, **chosen)
     options |= {"memory": budget, "processes": processes, "confidence": table}
     if not table:
-        written, failed = _predict(model, inputs, out, where, **options)
+        written, failed = _predict(model, inputs, out, where, pairs, **options)
     else:
         _check_labels(model, options["save"])
-        labels = [path for _, path in name_outputs(inputs, out, as_one=as_one)]
+        labels = [path for _, path in pairs]
         tables = [_folder_of(labels[0]) / name for name in TABLES]
         with stop_when_told(), holding(tables):
             for path in tables:
                 Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
             remove_parts(tables)
             complete = options["resume"] and are_complete(labels, tables[0].parent)
-            written, failed = _predict(model, inputs, out, where, **options)
+            written, failed = _predict(model, inputs, out, where, pairs, **options)
             if complete and failed is None:
                 say(f"{tables[0]} is complete already")
                 forget(labels)
             elif written:
-                _measure(model, inputs, out, written, options, keep=failed is not None)
+                _measure(model, _among(pairs, written), options, keep=failed is not None)
     _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
     if page is not None and written:
-        done = [pair for pair in name_outputs(inputs, out, as_one=as_one) if pair[1] in written]
-        write_prediction_page(page, done, failed, axes=options["axes"])
+        write_prediction_page(page, _among(pairs, written), failed, axes=options["axes"])
     if failed is not None:
         raise failed
     return written
+
+
+def _among(pairs: list[tuple[Path, Path]], written: list[Path]) -> list[tuple[Path, Path]]:
+    """Images and results that were written."""
+    done = set(written)
+    return [pair for pair in pairs if pair[1] in done]
 
 
 def _tell_result(model: Path, out: Path, written: list[Path], *, measurable: bool) -> None:
@@ -88,12 +94,11 @@ def _tell_result(model: Path, out: Path, written: list[Path], *, measurable: boo
 
 
 def _predict(
-    model: Path, inputs: list[Path], out: Path, where: Any, **options: Any
+    model: Path, inputs: list[Path], out: Path, where: Any, pairs: list[tuple[Path, Path]], **options: Any
 ) -> tuple[list[Path], BatchError | None]:
     """Predict files; return those written, and the error of those that cannot be read."""
     if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
-        as_one = options["series"] is not None
-        with holding(root_of(path) for _, path in name_outputs(inputs, out, as_one=as_one)):
+        with holding(root_of(path) for _, path in pairs):
             pass
     with stop_when_told(), where as run, progress("predicting") as show:
         try:
@@ -106,16 +111,13 @@ def _predict(
             raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
 
 
-def _measure(
-    model: Path, inputs: list[Path], out: Path, written: list[Path], options: dict[str, Any], *, keep: bool
-) -> None:
+def _measure(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], *, keep: bool) -> None:
     """Measure the objects of the files that were predicted."""
     card = read_card(member_files(model)[0])
     given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
-    as_one = options["series"] is not None
     measure_predictions(
-        [pair for pair in name_outputs(inputs, out, as_one=as_one) if pair[1] in written],
-        _folder_of(written[0]),
+        pairs,
+        _folder_of(pairs[0][1]),
         selection=as_trained(given, card)[0],
         channels=card.model.in_channels,
         dims=card.model.dims,

@@ -5,7 +5,6 @@ from pathlib import Path
 from biounet.cli.progress import progress, say
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import BatchError, ConfigError
-from biounet.data.results import name_outputs
 from biounet.inference.ensemble import member_files
 from biounet.io import root_of
 from biounet.models.model_file import read_card
@@ -15,19 +14,19 @@ __all__ = ["page_of", "write_prediction_page"]
 
 def page_of(
     model: Path,
-    inputs: list[Path],
-    out: Path,
+    pairs: list[tuple[Path, Path]],
     *,
     report: bool | None,
     save: str,
     overwrite: bool,
     resume: bool,
-    as_one: bool = False,
 ) -> Path | None:
-    """The page that is to be written: where it is asked for, and for folders of objects where no page is yet."""
+    """The page that is to be written: where it is asked for, and for folders of objects where no page is yet.
+
+    `pairs` are the images and their results.
+    """
     if report is False or (report is None and save != "labels"):
         return None
-    pairs = name_outputs(inputs, out, save=save, as_one=as_one)
     page = root_of(pairs[0][1]).parent / "report.html"
     numbered = save == "labels" and read_card(member_files(model)[0]).task.numbered
     if report is None:
