@@ -147,7 +147,7 @@ def predict_files(
         One line each, see `biounet.core.errors`.
     """
     pairs = _name_results(inputs, out, save=save, as_one=series is not None, report=report)
-    given = Selection(axes, series, None if channel is None else tuple(channel), level)
+    given = Selection(axes, series, channel, level)
     with holding(root_of(path) for _, path in pairs):
         _check_results(pairs, [model, *others], overwrite=overwrite, resume=resume)
         remove_parts(path for _, path in pairs)

@@ -127,7 +127,7 @@ def open_lazily(
         If it cannot be read, does not name its axes, has no such series, channel or level, or must be decoded in pieces
         for which there is no room. The same for each region that is read later, also if that holds NaN or infinity.
     """
-    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    selection = Selection(axes, series, channel, level)
     return open_selected(path, selection, labels=labels, room=room)
 
 
@@ -178,7 +178,7 @@ def read(
     >>> image.axes, image.array.shape, image.spacing
     ('ZYX', (2, 20, 30), (0.5, 0.1, 0.1))
     """
-    selection = Selection(axes, series, None if channel is None else tuple(channel), level)
+    selection = Selection(axes, series, channel, level)
     return read_selected(path, selection, labels=labels)
 
 

@@ -1,6 +1,7 @@
 """Selection of what is read from a file that holds more than one image: axes, series, channels, level of a pyramid."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Selection:
 
     axes: str | None = None
     series: int | str | None = None
-    channel: tuple[int, ...] | None = None
+    channel: Sequence[int] | None = None
     level: int = 0
 
     def __post_init__(self) -> None:
@@ -48,6 +49,8 @@ class Selection:
             object.__setattr__(self, "axes", self.axes.upper())
             if not re.fullmatch(r"([TCZYX]([1-9]\d*)?)+", self.axes):
                 raise ConfigError(f"axes are letters of TCZYX, as in ZYX, got {self.axes!r}")
+        if self.channel is not None:
+            object.__setattr__(self, "channel", tuple(self.channel))
         numbers = [self.level, *(self.channel or ()), *([self.series] if isinstance(self.series, int) else [])]
         if min(numbers) < 0 or self.channel == ():
             raise ConfigError(f"series, channels and levels are numbers from 0, got {self}")
@@ -108,7 +111,7 @@ class WithChannels:
     ('CYX', array([2, 0]))
     """
 
-    def __init__(self, image: LazyImage, channel: tuple[int, ...], name: str) -> None:
+    def __init__(self, image: LazyImage, channel: Sequence[int], name: str) -> None:
         self._image, self._channel = image, channel
         self._at = image.axes.find("C")
         have = image.shape[self._at] if self._at >= 0 else 1
