@@ -1,6 +1,15 @@
 """Files that are left out of a folder: counted, named and explained."""
 
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from biounet.data import images_in
 from biounet.data.left_out import left_out, unread_images
+
+SAMPLE = Path(os.environ.get("BIOUNET_DATA", "")) / "formats" / "ome-tiff" / "multifile"
 
 
 def test_nothing_is_said_of_images_folders_and_hidden_files(tmp_path):
@@ -8,6 +17,15 @@ def test_nothing_is_said_of_images_folders_and_hidden_files(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "inside").mkdir()
     assert left_out([tmp_path]) == []
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason="BIOUNET_DATA is not set")
+def test_files_of_one_image_are_one_image(tmp_path):
+    folder = Path(shutil.copytree(SAMPLE, tmp_path / "raw"))
+    assert [path.name for path in images_in(folder)] == ["multifile-Z1.ome.tiff"]
+    (line,) = left_out([folder])
+    assert "5 files are left out: multifile-Z2.ome.tiff, " in line
+    assert "parts of the image of another file" in line
 
 
 def test_other_files_are_counted_by_reason(tmp_path):

@@ -6,6 +6,7 @@ import tifffile
 
 from biounet.core.errors import ImageError
 from biounet.io import image_files, read
+from biounet.io.ome_tiff import parts_of_others
 
 PLANES = np.random.default_rng(0).integers(0, 255, (6, 12, 10)).astype(np.uint8)
 
@@ -53,6 +54,14 @@ def test_an_image_of_several_files_is_read_from_any_of_them(tmp_path):
         found = read(tmp_path / f"z{z}.ome.tif")
         assert found.axes == "ZYX"
         assert np.array_equal(found.array, PLANES[:3])
+
+
+def test_the_first_file_of_an_image_stands_for_the_others(tmp_path):
+    sections_in_files(tmp_path)
+    save(tmp_path / "y.ome.tif", PLANES[0], ome(image(plane("y.ome.tif", 0)), uuid="y.ome.tif"))
+    files = sorted(tmp_path.iterdir())
+    assert parts_of_others(files) == {tmp_path / "z1.ome.tif", tmp_path / "z2.ome.tif"}
+    assert parts_of_others(files[2:]) == {tmp_path / "z0.ome.tif", tmp_path / "z2.ome.tif"}
 
 
 def test_partner_files_that_are_missing_are_named(tmp_path):

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+import biounet
 from biounet.core.boxes import Box
 from biounet.core.errors import ModelFileError
 from biounet.models.model_file import read_card
@@ -128,6 +129,33 @@ def test_it_begins_with_a_model_and_refuses_one_of_other_labels(tmp_path):
         Learner(classes, learner.model_path).follow()
 
 
+def test_a_model_predicts_before_anything_is_drawn(tmp_path):
+    project = Project(draw_spots(tmp_path))
+    learner = Learner(project, "nuclei")
+    assert not learner.follow()
+    assert learner.predicts
+    image = project.images[0]
+    found = learner.predict(image, (0, 0), WHOLE)
+    model = biounet.load_model("nuclei")
+    pixels = image.planes.read((0, 0), WHOLE)
+    assert np.mean((found.labels > 0) == (model.segment(pixels[0]) > 0)) > 0.99
+    assert found.step == 0
+    draw(project)
+    learner.follow()
+    assert learner.config.model.width == 16  # of the model, not of these settings
+    weights = {name: value.clone() for name, value in learner.state.net.state_dict().items()}
+    learner.step()
+    assert any((value != weights[name]).any() for name, value in learner.state.net.state_dict().items())
+    assert learner.card.rules == model.card.rules
+    assert learner.predict(image, (0, 0), WHOLE).step == 1
+
+
+def test_a_model_for_labels_of_another_kind_predicts_nothing(tmp_path):
+    project = Project(draw_spots(tmp_path))
+    project.change({"kind": "classes"})
+    assert not Learner(project, "nuclei").predicts
+
+
 def test_classes_that_are_named_but_not_drawn_yet_have_a_place(tmp_path):
     project = Project(draw_spots(tmp_path))
     project.change({"kind": "classes", "classes": ("background", "nerve", "vessel")})
@@ -166,7 +194,7 @@ def test_a_finished_run_is_an_ordinary_one(tmp_path, monkeypatch):
     project.images[0].store.apply(Edit(kind="finish", version=2), nothing)
     told = []
     monitor = FollowedRun(lambda share, left, text: told.append((share, left, text)), lambda: "")
-    monkeypatch.setattr("biounet.workspace.finish.resolve_settings", lambda changes, minutes: short(changes))
+    monkeypatch.setattr("biounet.workspace.finish.resolve_settings", lambda changes, minutes, start: short(changes))
     assert finish_run(project, project.next_run(), monitor, minutes=1)
     assert {path.name for path in (project.folder / "run-1").iterdir()} >= {
         "model.safetensors",
@@ -187,17 +215,31 @@ def short(changes):
     return RunConfig.preset("default").updated({**TINY, **changes, "train.steps": 3, "train.reports": 1})
 
 
-def test_the_process_follows_orders_and_ends_with_its_owner(tmp_path):
-    project = Project(draw_spots(tmp_path))
-    draw(project)
-    words = [sys.executable, "-m", "biounet.workspace.trainer", str(project.folder)]
+def said_when_shown(folder, *model, count):
+    """The first messages of a process that learns in a folder and is told to look at its first image."""
+    words = [sys.executable, "-m", "biounet.workspace.trainer", str(folder), *model]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     with subprocess.Popen(words, **pipes) as process:
         process.stdin.write(json.dumps({"look": {"image": "spots_0", "plane": [0, 0], "box": [0, 0, 96, 120]}}) + "\n")
         process.stdin.flush()
-        said = [json.loads(process.stdout.readline()) for _ in range(2)]
+        said = [json.loads(process.stdout.readline()) for _ in range(count)]
         process.stdin.close()
         process.wait(30)
+    return said
+
+
+def test_the_process_shows_what_a_model_finds_before_anything_is_drawn(tmp_path):
+    ready, state, prediction = said_when_shown(draw_spots(tmp_path), "nuclei", count=3)
+    assert ready["event"] == "ready"
+    assert state["state"] == "showing"
+    assert state["text"].startswith("This is what nuclei finds. To teach it, paint an object")
+    assert (prediction["event"], prediction["image"], prediction["step"]) == ("prediction", "spots_0", 0)
+
+
+def test_the_process_follows_orders_and_ends_with_its_owner(tmp_path):
+    project = Project(draw_spots(tmp_path))
+    draw(project)
+    said = said_when_shown(project.folder, count=2)
     assert said == [{"event": "ready"}, {"event": "state", "state": "learning", "text": ""}]
     assert (project.place / "live" / "model.safetensors").exists()
 

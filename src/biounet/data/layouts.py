@@ -20,6 +20,7 @@ from biounet.data.nnunet_layout import NNUNET
 from biounet.data.paired_files import file_in, folder_in, folders_in, labels_folder, pair_by_name, truths_by_name
 from biounet.data.stardist_layout import STARDIST
 from biounet.io import image_files, is_folder_of_images, is_there, plain_name
+from biounet.io.ome_tiff import parts_of_others
 
 __all__ = ["LABEL_FOLDERS", "LAYOUTS", "dataset_path", "images_in", "named_images", "recognise", "truths_in"]
 
@@ -272,12 +273,16 @@ def images_in(folder: Path) -> tuple[Path, ...]:
 
 
 def named_images(folder: Path) -> list[tuple[str, Path]]:
-    """List the images of a folder as `images_in` does, with the names of their results without suffix."""
+    """List the images of a folder as `images_in` does, with the names of their results without suffix.
+
+    An OME-TIFF of several files is one image, with the name of the first of them.
+    """
     found = [(layout.result_name, layout.images(folder)) for layout in LAYOUTS.values()]
     found.append((plain_name, image_files(folder)))
     inside = [(name, images) for name, images in found if images and images[0].parent == folder]
     name_of, images = next((each for each in [*inside, *found] if each[1]), (plain_name, ()))
-    return [(name_of(image), image) for image in images]
+    parts = parts_of_others(images)
+    return [(name_of(image), image) for image in images if image not in parts]
 
 
 def truths_in(folder: Path, result: Path) -> tuple[Layout, list[Truth]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from biounet.io import is_image
+from biounet.io.ome_tiff import parts_of_others
 
 __all__ = ["left_out", "unread_images"]
 
@@ -44,7 +45,7 @@ def unread_images(folder: Path) -> dict[str, Path]:
 
 
 def left_out(folders: Iterable[Path]) -> list[str]:
-    """Lines about the files of folders that are not read: images of other formats, and what are no images.
+    """Lines about the files of folders that are not read by themselves: of other formats, no images, parts of images.
 
     Examples
     --------
@@ -57,14 +58,19 @@ def left_out(folders: Iterable[Path]) -> list[str]:
     """
     lines = []
     for folder in folders:
-        others = [path for path in sorted(folder.iterdir()) if _counts(path)]
-        if not others:
-            continue
+        files = sorted(folder.iterdir())
+        parts_of_images = parts_of_others(files)
         groups: dict[str, list[Path]] = defaultdict(list)
-        for path in others:
-            groups["of formats that are not read here" if _maker(path) else "no images"].append(path)
+        for path in files:
+            if path in parts_of_images:
+                groups["parts of the image of another file"].append(path)
+            elif _counts(path):
+                groups["of formats that are not read here" if _maker(path) else "no images"].append(path)
+        count = sum(map(len, groups.values()))
+        if not count:
+            continue
         parts = [f"{_listed(files)} ({_suffixes(files)}: {why})" for why, files in groups.items()]
-        many = f"{len(others)} files are" if len(others) > 1 else "1 file is"
+        many = f"{count} files are" if count > 1 else "1 file is"
         lines.append(f"{folder}: {many} left out: {'; '.join(parts)}")
     return lines
 

@@ -16,7 +16,7 @@ from biounet.io.selection import Selection
 from biounet.io.tiff_stack import PageStack, Summary, choose
 from biounet.io.units import micrometres
 
-__all__ = ["COMPANION", "OmeImage", "files_beside", "open_ome", "parse_ome", "read_companion"]
+__all__ = ["COMPANION", "OmeImage", "files_beside", "open_ome", "parse_ome", "parts_of_others", "read_companion"]
 
 
 COMPANION = ".companion.ome"
@@ -176,6 +176,18 @@ def files_beside(path: Path) -> list[Path]:
     named += [block.name for image in here for block in image.blocks if not block.lies_in(path, uuid)]
     found = {beside(path.parent, name) for name in dict.fromkeys(named)} - {None, path}
     return sorted(file for file in found if file is not None)
+
+
+def parts_of_others(files: Iterable[Path]) -> set[Path]:
+    """The files among these that hold planes of the image that an earlier one opens, such as one file per section.
+
+    Only files called ``.ome.tif`` or ``.ome.tiff`` are looked into.
+    """
+    parts: set[Path] = set()
+    for file in files:
+        if file not in parts and file.name.lower().endswith((".ome.tif", ".ome.tiff")):
+            parts.update(files_beside(file))
+    return parts
 
 
 def beside(folder: Path, name: str) -> Path | None:

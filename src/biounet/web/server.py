@@ -74,7 +74,7 @@ def serve(
     Parameters
     ----------
     folder : Path
-    model : model file or run folder to begin with
+    model : model file, run folder or name of a shipped model to begin with
     host, port : where to listen; port 0 takes a free one
     token : that the address bears; drawn if there is none
     say : what is done with a line for the person at the terminal

@@ -16,6 +16,7 @@ from biounet.training.distributed import make_fabric
 from biounet.training.monitor import Watch, train_run
 from biounet.training.prepare import fit_to_data
 from biounet.training.run import TrainingRun
+from biounet.training.starting_model import StartingModel
 from biounet.workspace.examples import Examples
 from biounet.workspace.project import Project
 
@@ -58,7 +59,15 @@ class FollowedRun:
         yield look
 
 
-def finish_run(project: Project, folder: Path, monitor: FollowedRun, *, minutes: float, device: str = "auto") -> bool:
+def finish_run(
+    project: Project,
+    folder: Path,
+    monitor: FollowedRun,
+    *,
+    minutes: float,
+    device: str = "auto",
+    init: str | Path | None = None,
+) -> bool:
     """Train a network on all that is labelled, into a run folder; return whether the run came to its end.
 
     Parameters
@@ -69,6 +78,7 @@ def finish_run(project: Project, folder: Path, monitor: FollowedRun, *, minutes:
     monitor : FollowedRun
     minutes : budget of the run
     device : auto, cpu, cuda or cuda:N
+    init : model file, run folder or name of a shipped model to begin with
 
     Raises
     ------
@@ -79,7 +89,10 @@ def finish_run(project: Project, folder: Path, monitor: FollowedRun, *, minutes:
     """
     began = time.monotonic()
     target = TASKS[project.settings.kind].target
-    config = resolve_settings({"train.target": target}, minutes=minutes)
+    start = None if init is None else StartingModel.of(init)
+    if start is not None:
+        start.check_images((1, 1, 1), target)
+    config = resolve_settings({"train.target": target}, minutes=minutes, start=start.settings if start else {})
     config, data, reasons = _prepared(project, config, target)
     normalization = NORMALIZATIONS[config.train.normalization]
     fabric = make_fabric(device, config.train.precision)

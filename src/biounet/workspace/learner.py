@@ -23,13 +23,16 @@ from biounet.data.sample_cache import to_sample
 from biounet.data.training_set import TrainingSet
 from biounet.inference.decoding import decoder_of
 from biounet.inference.overlap_tile import predict_array
+from biounet.io import fit_channels
 from biounet.measurement.uncertainty import entropy, uncertain_regions
 from biounet.models import geometry_of
 from biounet.models.device import choose_precision
 from biounet.models.model_file import ModelCard, load_network, save_network
+from biounet.models.transfer import transfer
 from biounet.training.auto_settings import Fingerprint, choose_normalization, choose_settings
 from biounet.training.distributed import make_fabric
 from biounet.training.prepare import fit_to_data
+from biounet.training.starting_model import StartingModel, taken_over
 from biounet.training.step import State, train_step
 from biounet.workspace.edit import Plane
 from biounet.workspace.examples import Examples
@@ -46,6 +49,9 @@ LIVE = {
     "train.steps": 1,
 }
 """Settings of a network that learns while labels are drawn, where they differ from the preset."""
+
+LIVE_FROM_MODEL = {"train.learning_rate": 3e-4}
+"""Settings where they differ for a network that begins with a model: the first strokes shall leave most of it."""
 
 
 LEVELS = 8
@@ -65,27 +71,38 @@ class Learner:
     Parameters
     ----------
     project : Project
-    model : model file or run folder, or None
-        Its weights are those to begin with.
+    model : model file, run folder or name of a shipped model, or None
+        Its weights are those to begin with. It predicts by itself until there is something to learn from.
     device : auto, cpu, cuda or cuda:N
     """
 
     project: Project
-    model: Path | None = None
+    model: str | Path | None = None
     device: str = "auto"
     state: State | None = field(default=None, init=False)
     loss: float = field(default=math.nan, init=False)
     """Mean loss of the last steps."""
 
     def __post_init__(self) -> None:
-        self.config = RunConfig.preset("default").updated(LIVE)
-        self._fabric = make_fabric(self.device, self.config.train.precision)
-        self._examples = self._new_examples("z-score")
-        self._versions: dict[str, int] = {}
-        self._samples: dict[int, tuple[object, Sample]] = {}
+        self._start = None if self.model is None else StartingModel.of(self.model)
         self._batches: Iterator[Batch] = iter(())
         self._size = 0.0
         """Median size of the drawn objects, in pixels."""
+        self._reset()
+        self._fabric = make_fabric(self.device, self.config.train.precision)
+
+    def _reset(self) -> None:
+        """Know no labels, and no network but the one to begin with, if that was trained for labels of this kind."""
+        self.state = None
+        self.config = RunConfig.preset("default").updated(LIVE if self._start is None else LIVE | LIVE_FROM_MODEL)
+        self._versions: dict[str, int] = {}
+        self._samples: dict[int, tuple[object, Sample]] = {}
+        self._examples = self._new_examples("z-score")
+        self._untrained: tuple[nn.Module, ModelCard] | None = None
+        """The network to begin with, and its card, as long as nothing teaches it."""
+        if self._start is not None and self._fits(self._start.card):
+            self._untrained = load_network(self._start.path)
+            self._examples = self._new_examples(self._start.card.normalization.kind)
 
     @property
     def folder(self) -> Path:
@@ -101,6 +118,16 @@ class Learner:
     def steps(self) -> int:
         """Updates so far."""
         return 0 if self.state is None else self.state.step
+
+    @property
+    def predicts(self) -> bool:
+        """Whether there is a network that has learnt something."""
+        return self.state is not None or self._untrained is not None
+
+    @property
+    def begins_trained(self) -> bool:
+        """Whether the first weights were those of a model."""
+        return self._start is not None
 
     def missing(self) -> str:
         """What has to be drawn before the network can learn, in words; empty if nothing has."""
@@ -135,32 +162,44 @@ class Learner:
 
     def predict(self, image: ProjectImage, plane: Plane, box: Box) -> Prediction:
         """Predict a region; its pixels do not depend on the region, but objects that it cuts do."""
-        assert self.state is not None
-        net = self.state.average
-        wider = box.grown(geometry_of(self.config.model).margin, image.planes.size)
+        net, card = self._network
+        wider = box.grown(geometry_of(card.model).margin, image.planes.size)
         inside = box.relative_to(wider.start).slices
         precision = choose_precision(self.config.train.precision, self._fabric.device)
         pixels = self._examples.normalised(image, plane, wider)
-        probabilities = predict_array(net, pixels, device=self._fabric.device, precision=precision)
+        pixels = fit_channels(pixels, card.model.in_channels, image.planes.path.name)
+        options = {"device": self._fabric.device, "precision": precision, **card.output_options}
+        probabilities = predict_array(net, pixels, **options)
         probabilities = np.ascontiguousarray(probabilities[(slice(None), *inside)])
-        labels = decoder_of(self.card).segment(probabilities, self.card).astype(np.int32)
+        labels = decoder_of(card).segment(probabilities, card).astype(np.int32)
         foreground = np.round(255 * (1 - probabilities[0])).clip(0, 255).astype(np.uint8)
         doubt, doubtful = self._doubt(probabilities, image, plane, box)
-        return Prediction(image.name, plane, box, self.state.step, labels, foreground, doubt, doubtful)
+        return Prediction(image.name, plane, box, self.steps, labels, foreground, doubt, doubtful)
+
+    @property
+    def _network(self) -> tuple[nn.Module, ModelCard]:
+        """The network that predicts, and its card."""
+        if self.state is not None:
+            return self.state.average, self.card
+        assert self._untrained is not None
+        return self._untrained
 
     @property
     def card(self) -> ModelCard:
-        """Description of the network as it is."""
+        """Description of the network as it learns."""
         task = TASKS[self.project.settings.kind]
         target = self._examples.target if task.numbered else "foreground"
         seed, pixels = (round(share * self._size) for share in SPECKS)
         rules = ObjectRules(target=target, least_seed=seed, least_pixels=pixels, **task.first_rules.get(target, {}))
+        if self._start is not None:
+            rules = self._start.rules(self._examples.target) or rules
         return ModelCard(
             model=self.config.model,
             normalization=self._examples.normalization,
             target=self._examples.target,
             training={"settings": self.config.model_dump(mode="json", exclude={"model"}), "step": self.steps},
             rules=rules if task.numbered else None,
+            **taken_over(self._start, self._data, fitted=False),
         )
 
     def _doubt(
@@ -182,9 +221,7 @@ class Learner:
     def restart(self) -> None:
         """Begin anew, since labels mean something else now."""
         self.project.reload_settings()
-        self.state, self._versions, self._samples = None, {}, {}
-        self.config = RunConfig.preset("default").updated(LIVE)
-        self._examples = self._new_examples("z-score")
+        self._reset()
 
     def save(self) -> None:
         """Write the state, to go on with after a restart, and the model."""
@@ -197,24 +234,30 @@ class Learner:
         return Examples(self.project, NORMALIZATIONS[normalization], target)
 
     def _begin(self) -> None:
-        """Choose settings by what is labelled, and take weights: those before a restart, of a model, or drawn."""
+        """Choose settings by what is labelled, and take weights: those before a restart, of a model, or random ones."""
         resumed = self.folder / "last"
-        source = self.model_path if any(resumed.glob("step-*")) and self.model_path.exists() else self.model
-        card = None
-        if source is not None:
-            net, card = load_network(source)
-            if card.task.name != self.project.settings.kind or card.model.dims != 2:
-                raise ModelFileError(f"{source} was trained for {card.task.name}; begin with one for such labels")
-            self._use(card.model.model_dump(exclude_unset=True), card.normalization.kind)
+        own = self.model_path.exists() and any(resumed.glob("step-*"))
+        start = StartingModel.of(self.model_path) if own else self._start
+        if start is not None:
+            if not self._fits(start.card):
+                raise ModelFileError(
+                    f"{start.name} was trained for {start.card.task.name}; begin with one for such labels"
+                )
+            self._use(start)
         else:
             self.config, _ = choose_normalization(self.config, self._data)
-            if self.config.train.normalization != "z-score":
-                self._use({}, self.config.train.normalization)
+            self._measure_again(self.config.train.normalization)
         self.config = fit_to_data(self.config, self._data).updated({"model.classes": self._classes})
         self.config, _ = choose_settings(self.config, Fingerprint.of(self._data))
         self.state = State.begin(self.config, self._fabric.device)
-        if card is not None:
-            self._start_from(net, source == self.model_path)
+        if start is not None and not (own and self.state.resume(resumed)):
+            weights = load_network(start.path)[0].state_dict()
+            for ours in (self.state.net, self.state.average):
+                transfer(ours, weights, start.plan(self.config, self._examples.target))
+
+    def _fits(self, card: ModelCard) -> bool:
+        """Whether a model was trained for planes with labels of this kind."""
+        return card.task.name == self.project.settings.kind and card.model.dims == 2
 
     @property
     def _classes(self) -> int:
@@ -223,22 +266,19 @@ class Learner:
         most = 1 + LEVELS if self._examples.target == "distance" else 0
         return max(self._data.classes, named, most)
 
-    def _start_from(self, net: nn.Module, resumed: bool) -> None:
-        """Take the weights of a network, and the whole state if it is our own from before a restart."""
-        assert self.state is not None
-        if resumed and self.state.resume(self.folder / "last"):
-            return
-        for ours in (self.state.net, self.state.average):
-            ours.load_state_dict(net.state_dict())
+    def _use(self, start: StartingModel) -> None:
+        """Take the network and the normalisation of a model."""
+        taken = {name: value for name, value in start.settings.items() if name.startswith("model.")}
+        taken["train.normalization"] = start.card.normalization.kind
+        auto = tuple(name for name in self.config.train.auto if name not in taken)
+        self.config = self.config.updated({**taken, "train.auto": auto})
+        self._measure_again(start.card.normalization.kind)
 
-    def _use(self, model: dict[str, object], normalization: Kind) -> None:
-        """Take the network and the normalisation of a model; what is labelled is read anew for it."""
-        fixed = tuple(name for name in self.config.train.auto if name.startswith("model.") and model)
-        auto = tuple(name for name in self.config.train.auto if name not in (*fixed, "train.normalization"))
-        changes = {f"model.{name}": value for name, value in model.items() if name not in ("pretrained",)}
-        self.config = self.config.updated({**changes, "train.normalization": normalization, "train.auto": auto})
-        self._examples = self._new_examples(normalization)
-        self._data = self._examples.training_set()
+    def _measure_again(self, normalization: Kind) -> None:
+        """Read what is labelled anew, if it was normalised otherwise."""
+        if self._examples.normalization.kind != normalization:
+            self._examples = self._new_examples(normalization)
+            self._data = self._examples.training_set()
 
     def _prepare(self) -> None:
         """Make samples of the labelled regions, those that have changed, and draw from all of them."""

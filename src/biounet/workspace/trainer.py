@@ -1,6 +1,7 @@
 """The process that learns: it reads orders, a line of JSON each, and writes what it does, a line of JSON each."""
 
 import json
+import math
 import os
 import queue
 import sys
@@ -138,13 +139,17 @@ class Trainer:
         if learner.follow():
             self._idle_since, self._fresh = now, True
         why = learner.missing()
-        if learner.state is None or why:
+        waiting = learner.state is None or bool(why)
+        if waiting and not learner.predicts:
             self._tell("waiting", why)
             time.sleep(0.1)
             return
-        resting = self._paused or now - self._idle_since > ENOUGH
+        resting = waiting or self._paused or now - self._idle_since > ENOUGH
         if resting:
-            self._tell("paused" if self._paused else "resting")
+            if waiting:
+                self._tell("showing", f"This is what {learner.model} finds. To teach it, {why}")
+            else:
+                self._tell("paused" if self._paused else "resting")
             time.sleep(0.1)
         else:
             self._tell("learning")
@@ -172,7 +177,8 @@ class Trainer:
         tell(0.0, 60 * minutes, "images are read")
         monitor = FollowedRun(tell, stop)
         try:
-            whole = finish_run(project, folder, monitor, minutes=minutes, device=self._learner.device)
+            learner = self._learner
+            whole = finish_run(project, folder, monitor, minutes=minutes, device=learner.device, init=learner.model)
         except BiounetError as error:
             self.say("run", share=1, name=folder.name, failed=str(error))
             return
@@ -186,7 +192,7 @@ class Trainer:
         early = (self._learner.steps < steps or self._learnt < seconds) and self._learnt < SOON
         if (
             self._look is None
-            or (early and self._learner.steps < RESUMED)
+            or (early and self._learner.steps < RESUMED and not self._learner.begins_trained)
             or (now < due and not self._fresh)
             or (resting and not self._fresh)
         ):
@@ -196,7 +202,8 @@ class Trainer:
         self._predict(look.image, look.plane, Box(look.box[:2], look.box[2:]))
         self._predicted = time.monotonic()
         self._needed = self._predicted - now
-        self.say("step", step=self._learner.steps, loss=self._learner.loss, seconds=round(self._learnt, 1))
+        if not math.isnan(self._learner.loss):
+            self.say("step", step=self._learner.steps, loss=self._learner.loss, seconds=round(self._learnt, 1))
         if not resting:
             self._predict_another(look.image)
 
@@ -232,7 +239,7 @@ def main(arguments: list[str]) -> None:
     out = sys.stdout
     sys.stdout = sys.stderr  # what libraries print is no message
     folder, *model = arguments
-    learner = Learner(Project(Path(folder)), Path(model[0]) if model else None)
+    learner = Learner(Project(Path(folder)), model[0] if model else None)
     trainer = Trainer(learner, out)
     trainer.listen(sys.stdin)
     trainer.run()

@@ -35,7 +35,7 @@ class Workspace:
     Parameters
     ----------
     folder : Path
-    model : model file or run folder to begin with
+    model : model file, run folder or name of a shipped model to begin with
     learn : bool
         Whether a process is started that learns.
 
@@ -49,8 +49,8 @@ class Workspace:
         self.listeners = Listeners()
         """Those that hear of everything that happens."""
         self.scores = ScoreLog(self.project.place / "scores.csv")
-        self.state: dict[str, Any] = {"state": "starting", "text": "", "step": 0}
-        """What the process that learns does, as it last said."""
+        self.state: dict[str, Any] = {"state": "starting", "text": "", "step": 0, "trained": model is not None}
+        """What the process that learns does, as it last said, and whether its network began with a model."""
         self._predictions: dict[tuple[str, Plane], Predictions] = {}
         self._extents: dict[str, tuple[float, float]] = {}
         self._lock = threading.RLock()

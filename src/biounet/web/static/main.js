@@ -386,9 +386,9 @@ function showStrip() {
   $("redo").disabled = !page.image.redo;
 }
 
-// Of a network of few updates objects are noise: its probability is shown.
+// Of a network that began at random and had few updates, objects are noise: its probability is shown.
 function grew(step) {
-  const young = look.numbered && step < YOUNG;
+  const young = look.numbered && !page.state.trained && step < YOUNG;
   if (young === look.young) return;
   look.young = young;
   viewer.tiles.recolour();

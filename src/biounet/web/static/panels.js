@@ -47,6 +47,7 @@ export function showImages(images, current, open) {
 const WORDS = {
   starting: ["starting", ""],
   waiting: ["waiting", "warn"],
+  showing: ["ready", ""],
   learning: ["learning", ""],
   resting: ["resting", "done"],
   paused: ["paused", "warn"],
