@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from biounet.core.output_lock import holding
 from biounet.io import Image, read, write
 
 SAMPLES = Path(os.environ.get("BIOUNET_DATA", "")) / "formats"
@@ -119,6 +120,70 @@ def test_what_a_format_cannot_hold_is_refused_in_a_line(convert, tmp_path, to, o
     status, told = convert(*words)
     assert (status, said in told) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["many.tif"]
+
+
+def test_a_part_of_a_file_is_converted(convert, tmp_path):
+    image = Image(np.arange(240, dtype=np.uint8).reshape(3, 8, 10), "CYX")
+    write(tmp_path / "a.tif", image)
+    words = ("--to", "tif", "--out", tmp_path / "b.tif")
+    assert convert(tmp_path / "a.tif", *words, "--channel", "2,0")[0] == 0
+    np.testing.assert_array_equal(read(tmp_path / "b.tif").array, image.array[[2, 0]])
+    status, said = convert(tmp_path / "a.tif", *words[:2], "--out", tmp_path / "c.tif", "--series", 1)
+    assert (status, "no series 1" in said) == (2, True)
+
+
+def test_a_stardist_folder_has_the_channel_that_is_asked_for(convert, tmp_path):
+    colours = np.stack([CELLS, CELLS + 1, CELLS + 2]).astype(np.uint8)
+    write(tmp_path / "images" / "a.tif", Image(colours, "CYX"))
+    write(tmp_path / "labels" / "a.tif", Image(CELLS, "YX"))
+    words = ("--image", tmp_path / "images", "--to", "stardist", "--out", tmp_path / "set", "--channel", 1)
+    assert convert(tmp_path / "labels", *words)[0] == 0
+    np.testing.assert_array_equal(read(tmp_path / "set" / "train" / "images" / "a.tif").array, colours[1])
+    np.testing.assert_array_equal(read(tmp_path / "set" / "train" / "masks" / "a.tif").array, CELLS)
+
+
+@pytest.mark.parametrize("out", ["b.tif", "folder"])
+def test_nobody_else_writes_there_meanwhile(convert, tmp_path, out):
+    write(tmp_path / "in" / "a.tif", Image(CELLS, "YX"))
+    source = tmp_path / "in" if out == "folder" else tmp_path / "in" / "a.tif"
+    with holding([], folder=tmp_path / out) if out == "folder" else holding([tmp_path / out]):
+        status, said = convert(source, "--to", "tif", "--out", tmp_path / out)
+    assert (status, "is being written by process" in said) == (2, True)
+    assert convert(source, "--to", "tif", "--out", tmp_path / out)[0] == 0
+
+
+def test_a_folder_does_not_become_one_file_after_the_other_of_one_name(convert, tmp_path):
+    for name in "ab":
+        write(tmp_path / "in" / f"{name}.tif", Image(CELLS, "YX"))
+    status, said = convert(tmp_path / "in", "--to", "tif", "--out", tmp_path / "b.tif", "--overwrite")
+    assert (status, "give the name of a folder" in said) == (2, True)
+    assert not (tmp_path / "b.tif").exists()
+
+
+def test_a_file_of_another_kind_is_not_replaced(convert, tmp_path):
+    write(tmp_path / "a.tif", Image(CELLS, "YX"))
+    (tmp_path / "notes.geojson").write_text("two years of work")
+    words = ("--to", "qupath", "--out", tmp_path / "notes.geojson", "--overwrite")
+    status, said = convert(tmp_path / "a.tif", *words)
+    assert (status, "is not a JSON file" in said) == (2, True)
+    assert (tmp_path / "notes.geojson").read_text() == "two years of work"
+
+
+@pytest.mark.parametrize("end", [".zip", ".roi", ".geojson", ".json", "_seg.npy"])
+def test_outlines_where_an_image_is_wanted_name_the_command_that_makes_one(command, tmp_path, end):
+    write(tmp_path / "images" / "a.tif", Image(CELLS, "YX"))
+    path = tmp_path / "labels" / f"a{end}"
+    path.parent.mkdir()
+    np.save(path, np.array(None, dtype=object)) if end == "_seg.npy" else path.write_text("{}")
+    wanted = f"biounet convert {path} --to tif --out a.tif --image IMAGE"
+    for words in (
+        ("measure", path, "--out", tmp_path / "out"),
+        ("evaluate", path, tmp_path / "images" / "a.tif"),
+        ("check", "--images", tmp_path / "images", "--labels", path.parent),
+        *([("measure", path.parent, "--out", tmp_path / "out")] if end != "_seg.npy" else []),
+    ):
+        status, _, said = command(*words)
+        assert (status, wanted in said, said.count("\n")) == (2, True, 1), said
 
 
 class Bad:

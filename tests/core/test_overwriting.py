@@ -10,6 +10,7 @@ from biounet.core.overwriting import KINDS, Inputs, check_kind
 BEGINNINGS = {
     "TIFF": b"II*\0" + bytes(40),
     "PNG": b"\x89PNG\r\n\x1a\n",
+    "NIfTI": b"\x5c\1\0\0" + bytes(40),
     "JSON": b'{"scores": {}}',
     "table": "image,größe\na.tif,3\n".encode(),
     "zip": b"PK\3\4" + bytes(40),

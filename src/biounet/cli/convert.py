@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from biounet.cli.options import Axes, Channel, IgnoreValue, Level, Overwrite, Series, channel_numbers
+
 __all__ = ["convert"]
 
 
@@ -21,14 +23,19 @@ def convert(
     classes: Annotated[
         str | None, typer.Option(metavar="A,B,..", help="Numbers are classes, not objects; the names of 0, 1, ...")
     ] = None,
-    axes: Annotated[str | None, typer.Option(help="Axes of images where files do not tell, as in TYX.")] = None,
-    ignore_value: Annotated[int | None, typer.Option(help="Number in the labels that means unknown.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    ignore_value: IgnoreValue = None,
+    axes: Axes = None,
+    series: Series = None,
+    channel: Channel = None,
+    level: Level = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert label files of other programs, and images."""
     from biounet.cli.convert_files import Reading, run_conversion
     from biounet.cli.label_options import meaning
+    from biounet.io import Selection
 
     names = meaning(objects=False, classes=classes).get("train.class_names", ())
-    how = Reading(image=image, classes=names, axes=axes, ignore_value=ignore_value)
+    selection = Selection(axes, series, channel_numbers(channel), level)
+    how = Reading(image=image, classes=names, selection=selection, ignore_value=ignore_value)
     run_conversion(source, to, out, how, overwrite=overwrite)

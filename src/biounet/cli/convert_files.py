@@ -7,13 +7,27 @@ from pathlib import Path
 import numpy as np
 
 from biounet.cli.progress import progress, say
+from biounet.cli.signals import stop_when_told
+from biounet.core.atomic_files import remove_parts
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError, DatasetError, ImageError
 from biounet.core.labels import IGNORE
+from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
+from biounet.core.places import check_output
 from biounet.data.label_folders import LABEL_FOLDERS, Labelled
 from biounet.data.names import match_names
-from biounet.io import FORMATS, image_files, images_at, is_folder_of_images, open_lazily, plain_name, read, write
+from biounet.io import (
+    FORMATS,
+    Selection,
+    image_files,
+    images_at,
+    is_folder_of_images,
+    open_selected,
+    plain_name,
+    read_selected,
+    write,
+)
 from biounet.io.coco import Source, read_each, write_each
 from biounet.io.label_formats import LABEL_FORMATS, LabelFormat
 from biounet.io.shapes import Grid
@@ -29,8 +43,8 @@ class Reading:
     """That outlines were drawn on, or a folder of such images, which have the names of the files."""
     classes: Sequence[str] = ()
     """Names of classes 0, 1, ..., if numbers are classes."""
-    axes: str | None = None
-    """Axes of images and label images, where files do not tell."""
+    selection: Selection = Selection()
+    """What is read of the image, or where none is given of the label image."""
     ignore_value: int | None = None
     """Number in the labels that means unknown."""
 
@@ -49,28 +63,51 @@ def run_conversion(source: Path, to: str, out: Path, how: Reading, *, overwrite:
     Raises
     ------
     ConfigError
-        If there is no such format, or the name of `out` is that of another.
+        If there is no such format, or the name of `out` is that of another, or of one file where several are written.
+    OutputError
+        If `out` may not be replaced, or another command is writing there.
     BatchError
         At the end, if some of several files cannot be converted.
     """
     files = _files(source)
     inputs = Inputs({"a label file": files, "the image": [how.image] if how.image else []})
-    if to.lower() in LABEL_FOLDERS:
-        inputs.check(out)
-        pairs = (_labelled(file, each, how) for file in files for each in _labels(file, how))
-        LABEL_FOLDERS[to.lower()](out, pairs, classes=how.classes, overwrite=overwrite)
-        say(f"{len(files)} label file{'s' * (len(files) > 1)} in the layout of {to.lower()}: {out}")
-        return
-    target = _target(to, how)
-    if target.name == "COCO" and out.name.lower().endswith(target.suffixes):
-        inputs.check(out, overwrite=overwrite, kind="JSON")
-        write_each(out, _all_labels(files, how), classes=how.classes, overwrite=overwrite)
-        say(f"labels of {len(files)} file{'s' * (len(files) > 1)}: {out}")
-        return
-    alone = len(files) == 1 and not is_folder_of_images(source)
-    if alone and not out.name.lower().endswith(target.suffixes) and _outlines(files[0]) is not LABEL_FORMATS["COCO"]:
-        ends = " or ".join(target.suffixes)
-        raise ConfigError(f"--out {out}: names of {target.name} end in {ends}; name the file so")
+    write_folder = LABEL_FOLDERS.get(to.lower())
+    target = None if write_folder else _target(to, how)
+    one = target is not None and _is_one_file(source, files, out, target)
+    check_output(out, file=one)
+    with stop_when_told(), holding([out]) if one else holding([], folder=out):
+        remove_parts([out] if one else [], folder=None if one else out)
+        if write_folder is not None:
+            inputs.check(out)
+            pairs = (_labelled(file, each, how) for file in files for each in _labels(file, how, paired=True))
+            write_folder(out, pairs, classes=how.classes, overwrite=overwrite)
+            say(f"{_count(len(files))} converted to a folder of {to.lower()}: {out}")
+        elif target is not None and target.name == "COCO" and one:
+            inputs.check(out, overwrite=overwrite, kind=target.kind)
+            write_each(out, _all_labels(files, how), classes=how.classes, overwrite=overwrite)
+            say(f"{_count(len(files))} converted to one of COCO: {out}")
+        elif target is not None:
+            _convert_each(files, out, target, how, inputs, overwrite=overwrite)
+
+
+def _is_one_file(source: Path, files: Sequence[Path], out: Path, target: LabelFormat) -> bool:
+    """Whether the output is a file; else it is a folder."""
+    named = out.name.lower().endswith(target.suffixes)
+    if target.name == "COCO" and named:
+        return True
+    if is_folder_of_images(source) and named:
+        raise ConfigError(f"--out {out} is the name of one file, and {source} is a folder; give the name of a folder")
+    if not (named or is_folder_of_images(source) or _outlines(files[0]) is LABEL_FORMATS["COCO"]):
+        raise ConfigError(
+            f"--out {out}: names of {target.name} end in {' or '.join(target.suffixes)}; name the file so"
+        )
+    return named
+
+
+def _convert_each(
+    files: Sequence[Path], out: Path, target: LabelFormat, how: Reading, inputs: Inputs, *, overwrite: bool
+) -> None:
+    """Convert files one after the other, past those that are bad."""
     done: list[Path] = []
     batch = Batch(len(files), verb="converted", again="--overwrite", kind="files")
     with progress("converting") as show:
@@ -78,7 +115,7 @@ def run_conversion(source: Path, to: str, out: Path, how: Reading, *, overwrite:
             show(number / len(files), file.name)
             with batch.noting(file):
                 done += _convert(file, out, target, how, inputs, overwrite=overwrite)
-    say(f"{len(done)} file{'s' * (len(done) != 1)} of {target.name}: {out}")
+    say(f"{_count(len(done))} of {target.name} written: {out}")
     batch.finish(done, report=say)
 
 
@@ -89,13 +126,13 @@ def _convert(
     alone = out.name.lower().endswith(target.suffixes)
     if _outlines(file) is None and target.name in FORMATS and how.ignore_value is None:
         result = out if alone else out / f"{plain_name(file)}{target.suffixes[0]}"
-        inputs.check(result, overwrite=overwrite)
-        write(result, read(file, axes=how.axes), overwrite=overwrite)
+        inputs.check(result, overwrite=overwrite, kind=target.kind)
+        write(result, read_selected(file, how.selection), overwrite=overwrite)
         return [result]
     done = []
     for each in _labels(file, how, alone=alone):
         result = out if alone else out / f"{_stem(Path(each.name))}{target.suffixes[0]}"
-        inputs.check(result, overwrite=overwrite)
+        inputs.check(result, overwrite=overwrite, kind=target.kind)
         target.write(result, each.labels, classes=how.classes, source=each.name, overwrite=overwrite)
         done.append(result)
     return done
@@ -109,18 +146,19 @@ def _all_labels(files: Sequence[Path], how: Reading) -> Iterator[Source]:
             yield replace(each, name=chosen.name) if chosen is not None else each
 
 
-def _labels(file: Path, how: Reading, *, alone: bool = False) -> Iterator[Source]:
-    """Labels in a file, of which COCO may have several; what is lost is said."""
+def _labels(file: Path, how: Reading, *, alone: bool = False, paired: bool = False) -> Iterator[Source]:
+    """Labels in a file, of which COCO may have several; what is lost is said. Paired labels have an image beside."""
     origin, notes = _outlines(file), list[str]()
     if origin is LABEL_FORMATS["COCO"] and not alone:
         found = read_each(file, notes=notes, classes=how.classes)
     elif origin is None:
-        found = iter([Source(file.name, read(file, axes=how.axes, labels=True))])
+        selection = how.selection.of_labels if paired or how.image else how.selection
+        found = iter([Source(file.name, read_selected(file, selection, labels=True))])
     else:
         if how.classes and not origin.has_classes:
             raise ConfigError(f"{file.name}: {origin.name} has no classes; leave out --classes")
         chosen = _image_of(file, how.image)
-        grid = None if chosen is None else _grid(chosen, how.axes)
+        grid = None if chosen is None else _grid(chosen, how.selection)
         labels = origin.read(file, grid=grid, notes=notes, classes=how.classes)
         found = iter([Source(file.name, labels)])
     for each in found:
@@ -137,7 +175,7 @@ def _labelled(file: Path, labels: Source, how: Reading) -> Labelled:
     chosen = _image_of(Path(labels.name) if _outlines(file) is LABEL_FORMATS["COCO"] else file, how.image)
     if chosen is None:
         raise DatasetError(f"{labels.name} has no image; give the image, or the folder of images, by --image")
-    return Labelled(plain_name(chosen), read(chosen, axes=how.axes), labels.labels)
+    return Labelled(plain_name(chosen), read_selected(chosen, how.selection), labels.labels)
 
 
 def _target(to: str, how: Reading) -> LabelFormat:
@@ -197,7 +235,12 @@ def _image_of(file: Path, image: Path | None) -> Path | None:
     return None if found is None else there[found]
 
 
-def _grid(image: Path, axes: str | None) -> Grid:
+def _grid(image: Path, selection: Selection) -> Grid:
     """Axes and size of an image."""
-    with open_lazily(image, axes=axes) as opened:
+    with open_selected(image, selection) as opened:
         return Grid.of(opened)
+
+
+def _count(files: int) -> str:
+    """A number of files in words."""
+    return f"{files:,} file{'s' * (files != 1)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from biounet.cli.progress import say
 from biounet.core.errors import ConfigError, DatasetError, ShapeError
 from biounet.io import image_files, is_folder_of_images, plain_name
+from biounet.io.outline_files import as_image
 from biounet.measurement.frames import ObjectFrame
 
 __all__ = ["Channels", "MeasuredFiles", "check_channels", "pair_files"]
@@ -20,7 +21,9 @@ def pair_files(labels: Path, image: Path | None, probabilities: Path | None) -> 
     """Label files, each with the files of the same name, or else of the same number, in the other folders."""
     files = image_files(labels) if is_folder_of_images(labels) else (labels,)
     if not files:
-        raise DatasetError(f"{labels} holds no label images; give a file, or a folder of .tif or .png files")
+        others = (hint for path in sorted(labels.iterdir()) if (hint := as_image(path)))
+        remedy = next(others, "give a file, or a folder of .tif or .png files")
+        raise DatasetError(f"{labels} holds no label images; {remedy}")
     return [
         (path, image and _partner(path, image, len(files)), probabilities and _partner(path, probabilities, len(files)))
         for path in files

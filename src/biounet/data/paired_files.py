@@ -11,6 +11,7 @@ from biounet.data.layout import Truth
 from biounet.data.left_out import unread_images
 from biounet.data.names import match_names
 from biounet.io import images_by_name
+from biounet.io.outline_files import as_image
 
 __all__ = ["file_in", "folder_in", "folders_in", "labels_folder", "pair_by_name", "truths_by_name"]
 
@@ -78,8 +79,11 @@ def pair_by_name(images: Path, others: Path, what: str, problems: Problems) -> l
             "is not read here; save them as .ome.tif"
         )
     found = match_names(by_stem, truth)
-    for name in sorted(by_stem.keys() - found.keys()):
-        wanted = f"add {others.name}/{name}.tif or move the image away"
+    missing = sorted(by_stem.keys() - found.keys())
+    outlines = {path.name: hint for path in sorted(others.iterdir()) if (hint := as_image(path))} if missing else {}
+    for name in missing:
+        hints = (hint for file, hint in outlines.items() if file.startswith(name))
+        wanted = next(hints, f"add {others.name}/{name}.tif or move the image away")
         problems.add(DatasetError(f"{by_stem[name]} has no {what}; {wanted}"))
     for name in sorted(truth.keys() - set(found.values())):
         if name in unread:

@@ -13,6 +13,7 @@ from biounet.io.format import NUMBERS, Format, Holds
 from biounet.io.image import AXES
 from biounet.io.inner_path import split_inner
 from biounet.io.ome_tiff import COMPANION
+from biounet.io.outline_files import as_image
 from biounet.io.zarr_images import images_inside
 
 __all__ = [
@@ -135,6 +136,8 @@ def format_of(path: Path | str) -> Format:
     found = _format_by_name(root.name)
     if found is None and dicom.is_series(root):
         found = FORMATS["DICOM"]
+    if found is None and (hint := as_image(root)):
+        raise ImageError(f"{path} is no image; {hint}")
     if found is None:
         raise ImageError(f"{path}: the suffix must be one of {', '.join(suffixes())}; save it as .tif")
     return found

@@ -13,6 +13,7 @@ from biounet.io import FORMATS, Format, Image, read, root_of, write
 from biounet.io.cellpose import read_masks, write_masks
 from biounet.io.coco import read_coco, write_coco
 from biounet.io.imagej_rois import read_rois, write_rois
+from biounet.io.outline_files import OUTLINES
 from biounet.io.qupath import read_geojson, write_geojson
 from biounet.io.shapes import Grid
 
@@ -61,6 +62,8 @@ class LabelFormat:
     """What people call the format."""
     suffixes: tuple[str, ...]
     """Ends of the names of its files, in lower case; files are written with the first one."""
+    kind: str | None
+    """Kind of its files, see `biounet.core.overwriting.KINDS`; None if they are folders."""
     words: tuple[str, ...]
     """Names by which `biounet convert --to` knows it."""
     read: LabelReader
@@ -99,20 +102,29 @@ LABEL_FORMATS: Mapping[str, LabelFormat] = MappingProxyType(
         form.name: form
         for form in (
             *(
-                LabelFormat(name=image.name, suffixes=image.suffixes, words=_words(image), read=_read, write=_write)
+                LabelFormat(
+                    name=image.name,
+                    suffixes=image.suffixes,
+                    kind=None if image.is_folder else image.name,
+                    words=_words(image),
+                    read=_read,
+                    write=_write,
+                )
                 for image in FORMATS.values()
                 if image.exact and image.knows(np.dtype(np.uint16))
             ),
             LabelFormat(
                 name="ImageJ ROI",
-                suffixes=(".zip", ".roi"),
+                suffixes=OUTLINES["ImageJ ROI"],
+                kind="zip",
                 words=("imagej", "fiji", "rois", "roi", "imagej-rois"),
                 read=read_rois,
                 write=write_rois,
             ),
             LabelFormat(
                 name="QuPath GeoJSON",
-                suffixes=(".geojson",),
+                suffixes=OUTLINES["QuPath GeoJSON"],
+                kind="JSON",
                 words=("qupath", "geojson"),
                 has_classes=True,
                 read=read_geojson,
@@ -120,7 +132,8 @@ LABEL_FORMATS: Mapping[str, LabelFormat] = MappingProxyType(
             ),
             LabelFormat(
                 name="COCO",
-                suffixes=(".json",),
+                suffixes=OUTLINES["COCO"],
+                kind="JSON",
                 words=("coco", "json"),
                 axes="YX",
                 has_classes=True,
@@ -129,7 +142,8 @@ LABEL_FORMATS: Mapping[str, LabelFormat] = MappingProxyType(
             ),
             LabelFormat(
                 name="Cellpose",
-                suffixes=("_masks.tif", "_cp_masks.tif", "_cp_masks.png", "_seg.npy"),
+                suffixes=("_masks.tif", "_cp_masks.tif", "_cp_masks.png", *OUTLINES["Cellpose"]),
+                kind="TIFF",
                 words=("cellpose", "masks"),
                 has_ignore=False,
                 read=read_masks,

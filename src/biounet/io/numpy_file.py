@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.core.errors import ImageError
 from biounet.io.inner_path import pick_array, split_inner
+from biounet.io.outline_files import as_image
 from biounet.io.pixels import reading
 from biounet.io.selection import Selection
 from biounet.io.sliced import Sliceable, SlicedImage, WholeArray, plain_axes
@@ -75,5 +76,5 @@ def _check_plain(dtype: np.dtype[Any], file: Path) -> None:
     if dtype.hasobject:
         raise ImageError(
             f"{file.name} holds Python objects as a pickle, which can run a program when it is read; "
-            "save an array of numbers by numpy.save"
+            f"{as_image(file) or 'save an array of numbers by numpy.save'}"
         )
