@@ -82,6 +82,7 @@ def tune_rules(
     quick: bool = False,
     deadline: float = inf,
     pixels: float = inf,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[ObjectRules, float]:
     """Rules whose objects score best on validation images, and their score.
 
@@ -102,6 +103,8 @@ def tune_rules(
         From then on no more than the candidates of `quick` are tried.
     pixels : float
         Most pixels to make objects on. Of larger images parts are used, see `biounet.data.subset.spread_crops`.
+    progress : (share) -> None
+        Takes the share of the search that is done.
 
     Returns
     -------
@@ -147,9 +150,11 @@ def tune_rules(
     best = rules.model_copy(update=begin)
     best_score, of_images = score(best)
     sizes = _sizes(median, "least_seed"), _sizes(median, "least_pixels")
-    first = (_flat, _without_seeds, _foregrounds, _seeds)
+    first = (_flat, _without_seeds, _seeds, _foregrounds)
     later = (_coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine)
-    for candidates in first if quick else (*first, *later):
+    steps = first if quick else (*first, *later)
+    for number, candidates in enumerate(steps):
+        progress(number / len(steps))
         for candidate in candidates(best):
             if candidates not in first and time.monotonic() > deadline:
                 break
@@ -221,18 +226,18 @@ def _without_seeds(rules: ObjectRules) -> Iterator[ObjectRules]:
     yield rules.model_copy(update={"second_seed": 0.0})
 
 
-def _foregrounds(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """Rules with a few other thresholds of the foreground; of two classes the threshold of seeds is no lower."""
-    for foreground in FOREGROUNDS:
-        seed = max(rules.seed, foreground) if rules.target == "foreground" else rules.seed
-        yield rules.model_copy(update={"foreground": foreground, "seed": seed})
-
-
 def _seeds(rules: ObjectRules) -> Iterator[ObjectRules]:
     """Rules with a few other thresholds of seeds; with two classes no lower than that of the foreground."""
     for seed in SEEDS:
         if rules.target != "foreground" or seed >= rules.foreground:
             yield rules.model_copy(update={"seed": seed})
+
+
+def _foregrounds(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Rules with a few other thresholds of the foreground; of two classes the threshold of seeds is no lower."""
+    for foreground in FOREGROUNDS:
+        seed = max(rules.seed, foreground) if rules.target == "foreground" else rules.seed
+        yield rules.model_copy(update={"foreground": foreground, "seed": seed})
 
 
 def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:
