@@ -68,7 +68,7 @@ def test_they_are_scored(biounet, tmp_path, name):
         _, said = biounet("evaluate", tmp_path / "truth.tif", tmp_path / "a.tif", "--metrics", "objects")
         assert "1 object of the truth is in several pieces (1 of a.tif in 2)" in said
     scores = json.loads((tmp_path / "scores.json").read_text())["scores"]
-    assert scores["objects_found"] == objects
+    assert (scores["objects_predicted"], scores["objects_found"]) == (objects, found)
     assert scores["average_precision"] == pytest.approx(found / (objects + truth.max() - found))
 
 

@@ -170,8 +170,8 @@ def test_masks_of_the_data_science_bowl(tmp_path):
         save(tmp_path / "truth" / "case" / "masks" / f"{number}.png", np.uint8(255) * (number == CELLS))
     save(tmp_path / "truth" / "case" / "images" / "case.png", CELLS)
     save(tmp_path / "result" / "case.tif", FOUND)
-    scores = evaluate(tmp_path / "result", tmp_path / "truth", metrics=["objects"])
-    assert (scores.scores["objects"], scores.scores["objects_found"]) == (2, 3)
+    scores = evaluate(tmp_path / "result", tmp_path / "truth", metrics=["objects"]).scores
+    assert (scores["objects"], scores["objects_predicted"], scores["objects_found"]) == (2, 3, 1)
 
 
 def sequence(root: Path, *, markers: bool = True) -> Path:
@@ -335,7 +335,7 @@ def test_progress_ends_at_1(tmp_path):
     assert shares[-1] == 1
 
 
-PERFECT = {"objects": 2, "objects_found": 2} | dict.fromkeys(
+PERFECT = dict.fromkeys(("objects", "objects_predicted", "objects_found"), 2) | dict.fromkeys(
     (
         *("pixel_error", "rand_error", "warping_error", "warping_splits", "warping_merges", "wrong_pixels"),
         *("splits", "merges", "missed", "false", "det_merges", "det_missed", "det_false"),

@@ -35,10 +35,11 @@ def measured(monkeypatch):
 
         return slow
 
-    def predict_image(net, image, validation):
-        now[0] += 0.1 * (margin[0] + image.target.size) + (5.0 if not asked else 0.0)  # functions are compiled at first
-        asked.append((image.name, validation.tuning_pixels))
-        return np.stack([np.ones_like(image.target), np.zeros_like(image.target)]).astype(np.float32)
+    def predict_images(net, images, validation, **options):
+        for image in images:
+            now[0] += 0.1 * (margin[0] + image.target.size) + (5.0 if not asked else 0.0)  # compiled at first
+            asked.append((image.name, validation.tuning_pixels))
+            yield np.stack([np.ones_like(image.target), np.zeros_like(image.target)]).astype(np.float32)
 
     score_classes = validations.score_classes
 
@@ -70,7 +71,7 @@ def measured(monkeypatch):
     drawing, learning = iter([3.0, 1.0, 1.0, 1.0]), iter([7.0, 9.0, 2.0, 2.5])
     monkeypatch.setattr(PatchSampler, "batch", taking(drawing, PatchSampler.batch))
     monkeypatch.setattr(forecasts, "train_step", taking(learning, forecasts.train_step))
-    monkeypatch.setattr(validations, "predict_image", predict_image)
+    monkeypatch.setattr(validations, "predict_images", predict_images)
     monkeypatch.setattr(validations, "score_classes", score_slowly)
     return call
 
@@ -123,7 +124,7 @@ def test_a_trained_network_is_expected_to_predict_the_truth(monkeypatch):
     truth = np.array([[1, 0, 0, -1]])
     item = AnnotatedImage("a", np.zeros((1, 1, 4), np.float32), truth, truth)
     unsure = np.full((2, 1, 4), 0.5, np.float32)
-    monkeypatch.setattr(validations, "predict_image", lambda net, image, validation: unsure)
+    monkeypatch.setattr(validations, "predict_images", lambda *given, **options: iter([unsure]))
     result = forecasts._score_as_trained(torch.nn.Identity(), Validation([item], torch.device("cpu"), torch.float32))
     assert result.confusion.tolist() == [[2, 0], [0, 1]]
     assert result.probabilities[0].tolist() == [[[0, 1, 1, 1]], [[1, 0, 0, 0]]]

@@ -155,9 +155,9 @@ def test_the_search_for_rules_ends_with_the_minutes(tmp_path, monkeypatch, minut
     run = experiment(tmp_path / "run", **{"train.steps": None if minutes else 2, "train.minutes": minutes})
     run.began, run.clock = 0.0, lambda: next(ticks) * 0.02
 
-    def finalise_at_once(*given, deadline):
+    def finalise_at_once(*given, deadline, **options):
         deadlines.append(deadline)
-        return finalise(*given)
+        return finalise(*given, **options)
 
     monkeypatch.setattr(runs, "finalise", finalise_at_once)
     list(run.run())
@@ -185,9 +185,9 @@ def test_the_images_of_a_result_are_released_before_the_next_are_predicted(tmp_p
     run, held, predict = experiment(tmp_path / "run"), [], runs.predict
     result = run.validate(build(run.config.model))
 
-    def predict_and_look(net, validation):
+    def predict_and_look(net, validation, **options):
         held.append((len(run.result.probabilities), run.result.scores == result.scores))
-        return predict(net, validation)
+        return predict(net, validation, **options)
 
     monkeypatch.setattr(runs, "predict", predict_and_look)
     run.validate(build(run.config.model))
@@ -244,9 +244,9 @@ def test_images_in_both_parts_of_the_split_are_noted(tmp_path):
     assert shared_images(replace(data, validation=())) == []
 
 
-@pytest.mark.parametrize(("go_on", "batches"), [(True, 16), (False, 1)])
-def test_statistics_are_of_as_many_batches_as_time_allows(tmp_path, monkeypatch, go_on, batches):
-    run, shapes = experiment(tmp_path / "run", **{"model.norm": "batch"}), []
+@pytest.mark.parametrize(("steps", "go_on", "batches"), [(80, True, 16), (80, False, 1), (22, True, 4), (2, True, 1)])
+def test_statistics_are_of_as_many_batches_as_time_and_steps_allow(tmp_path, monkeypatch, steps, go_on, batches):
+    run, shapes = experiment(tmp_path / "run", **{"model.norm": "batch", "train.steps": steps}), []
     monkeypatch.setattr(
         "biounet.training.finalise.measure_statistics", lambda net, given: shapes.extend(image.shape for image in given)
     )
@@ -254,7 +254,8 @@ def test_statistics_are_of_as_many_batches_as_time_allows(tmp_path, monkeypatch,
     options = {"largest": run.data.largest, "go_on": lambda: go_on}
     with_statistics_of_images(build(run.config.model), source, run.config, **options)
     assert len(shapes) == batches
-    assert statistics_pixels(run.config) == 16 * run.config.train.batch * 32 * 32  # where images are as large as that
+    most = batches if go_on else 16
+    assert statistics_pixels(run.config) == most * run.config.train.batch * 32 * 32  # where images are as large as that
     assert statistics_pixels(run.config.updated({"model.norm": "none"})) == 0
 
 

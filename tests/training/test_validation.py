@@ -12,7 +12,7 @@ from biounet.core.geometry import Geometry
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
 from biounet.training.time_budget import TimeToFinalise
-from biounet.training.validation import Predictions, Validation, predict, score
+from biounet.training.validation import THOROUGH_SEARCH, Predictions, Validation, predict, score
 
 
 class Echo(nn.Module):
@@ -155,7 +155,7 @@ def test_the_end_takes_as_much_longer_as_there_are_pixels():
         ends.append(result.finalising)
     # Another validation, and the prediction of the held-out images and of as many, and twice as many, training images.
     assert [end.needed for end in ends] == [4 * (2 + times) for times in (0, 1, 2)]
-    assert [end.search for end in ends] == [15 * (1 + times) for times in (0, 1, 2)]
+    assert [end.search for end in ends] == [THOROUGH_SEARCH * (1 + times) for times in (0, 1, 2)]
     assert [end.statistics for end in ends] == [0, 1, 2]
 
 

@@ -23,7 +23,7 @@ from biounet.metrics import average_precision, dice, isbi2012, match_objects
 from biounet.report import Picture, load_log, write_report
 from biounet.report.answer import answer_objects
 from biounet.report.run_report import without_levels
-from biounet.training.validation import count_objects
+from biounet.training.object_scores import count_objects
 
 __all__ = ["run_demo"]
 

@@ -27,7 +27,7 @@ from biounet.inference.tiles import Tile, check_tile, plan_tiles, read_mirrored,
 from biounet.models.device import channels_last, exact_kernels, to_channels_last
 from biounet.models.fused import freeze, fuse_activations
 
-__all__ = ["Floats", "TileNet", "TilePredictor", "predict_array", "predict_image_in_steps", "run_tiles"]
+__all__ = ["Floats", "TileNet", "TilePredictor", "predict_array", "predict_image_in_steps", "run_image", "run_tiles"]
 
 
 LARGEST = {2: (1024, 1024), 3: (64, 128, 128)}
@@ -285,16 +285,12 @@ def predict_array(
     net : torch.nn.Module with ``geometry``
     image : (C, Y, X) or (C, Z, Y, X), float32
         Normalised as in training.
-    device, precision
-        As `biounet.models.device` chooses them.
+    device, precision, tta, temperature, smoothing, units
+        As for `TileNet`.
     tile : pixels
         Largest tile delivered at once, one number or one per spatial axis. The result does not depend on it.
     batch : int
         Tiles sent through the network together.
-    tta : bool
-        Average over the 8 symmetries of the plane YX.
-    temperature, smoothing, units
-        As for `TileNet`.
 
     Returns
     -------
@@ -308,9 +304,14 @@ def predict_array(
     """
     options: dict[str, Any] = {"temperature": temperature, "smoothing": smoothing, "units": units}
     ready = TileNet(net, device=device, precision=precision, tta=tta, **options)
+    return run_image(ready, image, tile=tile, batch=batch)
+
+
+def run_image(net: TilePredictor, image: Floats, *, tile: int | Sequence[int] | None = None, batch: int = 1) -> Floats:
+    """What `predict_array` gives, by a network that is made ready once for many images."""
     reader = ArrayReader(image)
     steps = predict_image_in_steps(
-        ready, image.shape[1:], lambda tile: read_mirrored(reader, tile.input), tile=tile, batch=batch
+        net, image.shape[1:], lambda tile: read_mirrored(reader, tile.input), tile=tile, batch=batch
     )
     ((_, result),) = deque(steps, maxlen=1)
     return result

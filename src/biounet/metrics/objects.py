@@ -9,6 +9,7 @@ from biounet.metrics.matching import Matching, match_objects
 from biounet.metrics.overlap import share
 
 __all__ = [
+    "FOUND",
     "IOU_THRESHOLDS",
     "Detection",
     "ObjectErrors",
@@ -24,6 +25,9 @@ __all__ = [
 
 IOU_THRESHOLDS: tuple[float, ...] = tuple(step / 20 for step in range(10, 20))
 """0.5, 0.55, ... 0.95."""
+
+FOUND = 0.5
+"""Least IoU with an object of the other side at which an object is found, in training, evaluation and reports."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Detection:
         return share(self.true_positives, self.true_positives + self.false_positives + self.false_negatives)
 
 
-def detection(matching: Matching, *, threshold: float = 0.5) -> Detection:
+def detection(matching: Matching, *, threshold: float = FOUND) -> Detection:
     """True positive, false positive and false negative objects, from which precision, recall, F1 and AP follow.
 
     Parameters

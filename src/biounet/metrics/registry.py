@@ -177,16 +177,17 @@ def _score_objects(counts: Sequence[NDArray[np.float64]]) -> dict[str, float]:
         "aggregated_jaccard": share(total["aji_shared"], total["aji_union"]),
         **{name: total[name] for name in ERRORS},
         "objects": total["truth"],
-        "objects_found": total["result"],
+        "objects_predicted": total["result"],
+        "objects_found": float(found[0].true_positives),
     }
 
 
 @dataclass(frozen=True)
 class _SegCounts:
-    """Jaccard index of each reference object, number of objects found, and errors."""
+    """Jaccard index of each reference object, number of predicted objects, and errors."""
 
     jaccards: NDArray[np.float64]
-    found: int
+    predicted: int
     wrong: ObjectErrors
 
 
@@ -198,7 +199,7 @@ def _count_seg(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) 
 def _score_seg(counts: Sequence[_SegCounts]) -> dict[str, float]:
     """SEG over the reference objects of all frames, and the errors in all of them."""
     jaccards = np.concatenate([count.jaccards for count in counts])
-    nothing = np.nan if any(count.found for count in counts) else 1.0
+    nothing = np.nan if any(count.predicted for count in counts) else 1.0
     mean = float(jaccards.mean()) if jaccards.size else nothing
     return {"seg": mean} | {name: float(sum(getattr(count.wrong, name) for count in counts)) for name in ERRORS}
 

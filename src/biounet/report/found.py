@@ -6,12 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.metrics import match_objects
+from biounet.metrics.objects import FOUND
 
-__all__ = ["FOUND", "Found", "find", "sizes_of"]
-
-
-FOUND = 0.5
-"""Least IoU of an object with one of the other side to be found; the same in training, evaluation and here."""
+__all__ = ["Found", "find", "sizes_of"]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ Score = Literal["seg", "ap"]
 COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
 """Thresholds that are tried; the first of equals wins, so the middle comes first."""
 
+FOREGROUNDS, SEEDS = (0.35, 0.65, 0.8, 0.9), (0.35, 0.65, 0.8)
+"""Thresholds that a quick search tries. A network that has just begun to learn is sure of no background."""
+
 HIGH = (0.5, 0.6, 0.7, 0.8)
 SECOND = (0.2, 0.3, 0.4)
 LOW = (0.4, 0.5, 0.6)
@@ -79,6 +82,7 @@ def tune_rules(
     quick: bool = False,
     deadline: float = inf,
     pixels: float = inf,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[ObjectRules, float]:
     """Rules whose objects score best on validation images, and their score.
 
@@ -94,11 +98,13 @@ def tune_rules(
     metric : "seg" or "ap"
         See `score_objects`.
     quick : bool
-        Try no more than five pairs of thresholds, and no peak: enough to compare two networks.
+        Try no more than nine candidates: enough to compare two networks, and to see how many objects one finds.
     deadline : seconds of `time.monotonic`
         From then on no more than the candidates of `quick` are tried.
     pixels : float
         Most pixels to make objects on. Of larger images parts are used, see `biounet.data.subset.spread_crops`.
+    progress : (share) -> None
+        Takes the share of the search that is done.
 
     Returns
     -------
@@ -144,8 +150,11 @@ def tune_rules(
     best = rules.model_copy(update=begin)
     best_score, of_images = score(best)
     sizes = _sizes(median, "least_seed"), _sizes(median, "least_pixels")
-    first, later = (_flat, _few), (_coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine)
-    for candidates in first if quick else (*first, *later):
+    first = (_flat, _without_seeds, _seeds, _foregrounds)
+    later = (_coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine)
+    steps = first if quick else (*first, *later)
+    for number, candidates in enumerate(steps):
+        progress(number / len(steps))
         for candidate in candidates(best):
             if candidates not in first and time.monotonic() > deadline:
                 break
@@ -199,9 +208,9 @@ def _standard_error(differences: NDArray[np.float64]) -> float:
     return float(differences.std(ddof=1) / np.sqrt(len(differences))) if len(differences) > 1 else 0.0
 
 
-def _coarse(rules: ObjectRules, *, tried: Sequence[float] = COARSE) -> Iterator[ObjectRules]:
+def _coarse(rules: ObjectRules) -> Iterator[ObjectRules]:
     """Rules with both thresholds on a coarse grid; with two classes the threshold of seeds is no lower."""
-    for foreground, seed in sorted(product(tried, tried), key=lambda pair: sum(map(tried.index, pair))):
+    for foreground, seed in sorted(product(COARSE, COARSE), key=lambda pair: sum(map(COARSE.index, pair))):
         if rules.target != "foreground" or seed >= foreground:
             yield rules.model_copy(update={"foreground": foreground, "seed": seed})
 
@@ -212,11 +221,23 @@ def _flat(rules: ObjectRules) -> Iterator[ObjectRules]:
         yield rules.model_copy(update={"peak": 0.0})
 
 
-def _few(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """Rules with one threshold a step lower or higher than the middle."""
-    for candidate in _coarse(rules, tried=COARSE[:3]):
-        if COARSE[0] in (candidate.foreground, candidate.seed):
-            yield candidate
+def _without_seeds(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Rules by which each component without a seed is an object: a network that learns is not yet sure of any seed."""
+    yield rules.model_copy(update={"second_seed": 0.0})
+
+
+def _seeds(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Rules with a few other thresholds of seeds; with two classes no lower than that of the foreground."""
+    for seed in SEEDS:
+        if rules.target != "foreground" or seed >= rules.foreground:
+            yield rules.model_copy(update={"seed": seed})
+
+
+def _foregrounds(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Rules with a few other thresholds of the foreground; of two classes the threshold of seeds is no lower."""
+    for foreground in FOREGROUNDS:
+        seed = max(rules.seed, foreground) if rules.target == "foreground" else rules.seed
+        yield rules.model_copy(update={"foreground": foreground, "seed": seed})
 
 
 def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:

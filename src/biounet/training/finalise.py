@@ -2,14 +2,14 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from biounet.config import AugmentConfig, RunConfig
 from biounet.data.patches import PatchSampler, network_input_size
@@ -20,20 +20,59 @@ from biounet.training.optimizer import measure_statistics
 from biounet.training.validation import (
     Validation,
     ValidationResult,
-    predict_image,
+    predict_images,
     score_classes,
     segment_and_compare,
     tune,
 )
 
-__all__ = ["Finalised", "calibrate_predictions", "finalise", "statistics_pixels", "with_statistics_of_images"]
+__all__ = [
+    "PREDICTION",
+    "STATISTICS",
+    "Finalised",
+    "Show",
+    "calibrate_predictions",
+    "finalise",
+    "part",
+    "show_nothing",
+    "statistics_batches",
+    "statistics_pixels",
+    "with_statistics_of_images",
+]
 
 
 WIDER = 2
 """Width of the pieces of images that statistics are measured on, in widths of a patch, where images allow it."""
 
 BATCHES = 16
-"""Batches of such pieces."""
+"""Batches of such pieces at most."""
+
+STEPS_A_BATCH = 5
+"""Steps for each such batch, which takes as long as a step: short runs get fewer batches, and one at least."""
+
+Show = Callable[[float, str], None]
+"""Takes the share of a piece of work that is done, in [0, 1], and a few words on what is being done."""
+
+
+def show_nothing(share: float, text: str) -> None:
+    """Show no progress."""
+
+
+STATISTICS = (0.0, 0.2, "measuring the brightness of features in whole images")
+PREDICTION = (0.2, 0.5, "predicting the held-out images")
+CALIBRATION = (0.5, 0.6, "calibrating probabilities")
+RULES = (0.6, 0.95, "finding how objects are best separated")
+DRAWING = (0.95, 1.0, "drawing the report")
+"""Parts of the work after the last step: where each begins and ends, as shares of all of it, and in words."""
+
+
+def part(show: Show, begin: float, end: float, text: str) -> Callable[[float], None]:
+    """Progress of a part of some work, shown as progress of all of it.
+
+    >>> part(lambda share, text: print(share, text), 0.5, 1.0, "calibrating")(0.5)
+    0.75 calibrating
+    """
+    return lambda share: show(begin + share * (end - begin), text)
 
 
 @dataclass(frozen=True)
@@ -49,7 +88,12 @@ class Finalised:
 
 
 def finalise(
-    net: nn.Module, probabilities: list[NDArray[np.float32]], validation: Validation, *, deadline: float = math.inf
+    net: nn.Module,
+    probabilities: list[NDArray[np.float32]],
+    validation: Validation,
+    *,
+    deadline: float = math.inf,
+    show: Show = show_nothing,
 ) -> Finalised:
     """Calibrate a trained network on the held-out images, and tune the rules of objects.
 
@@ -61,18 +105,21 @@ def finalise(
     validation : Validation
     deadline : seconds of `time.monotonic`
         When the search for rules stops.
+    show : Show
     """
+    part(show, *CALIBRATION)(0)
     result, calibration = calibrate_predictions(probabilities, validation)
     settings: dict[str, Any] = {"smoothing": calibration.smoothing, "temperature": calibration.temperature}
     if "threshold" in result.scores:
         settings["threshold"] = result.scores["threshold"]
     if validation.rules is not None:
         images = list(validation.tuning_images)  # once, for memory may not hold the images that they are chosen from
-        predicted = (predict_image(net, image, validation, smoothing=calibration.smoothing) for image in images)
+        predicted = predict_images(net, images, validation, smoothing=calibration.smoothing)
         more = (apply_temperature(given, calibration.temperature) for given in predicted)
-        options: dict[str, Any] = {"more": more, "images": images, "deadline": deadline}
-        settings["rules"], _ = tune(probabilities, validation, validation.rules, **options)
+        options: dict[str, Any] = {"more": more, "images": images, "progress": part(show, *RULES)}
+        settings["rules"], _ = tune(probabilities, validation, validation.rules, deadline=deadline, **options)
         result = segment_and_compare(result, validation, settings["rules"])
+    part(show, *DRAWING)(0)
     return Finalised(result, calibration, settings)
 
 
@@ -93,16 +140,31 @@ def calibrate_predictions(
     return replace(result, scores=scores), replace(found, smoothing=smoothing)
 
 
-def statistics_pixels(config: RunConfig) -> int:
-    """Pixels on which the statistics of batch normalisation are measured at the end of a run; 0 without any."""
+def statistics_batches(config: RunConfig) -> int:
+    """Batches on which the statistics of batch normalisation are measured at the end of a run; 0 without any.
+
+    >>> [statistics_batches(RunConfig.preset("default").updated({"train.steps": steps})) for steps in (4, 40, 400)]
+    [1, 8, 16]
+    """
     if config.model.norm != "batch":
         return 0
-    pixels: int = BATCHES * config.train.batch * (WIDER * config.train.patch) ** config.model.dims
+    return BATCHES if config.train.steps is None else min(BATCHES, max(1, config.train.steps // STEPS_A_BATCH))
+
+
+def statistics_pixels(config: RunConfig) -> int:
+    """Pixels of the `statistics_batches`."""
+    pixels: int = statistics_batches(config) * config.train.batch * (WIDER * config.train.patch) ** config.model.dims
     return pixels
 
 
 def with_statistics_of_images(
-    net: nn.Module, source: PatchSampler, config: RunConfig, *, largest: tuple[int, ...], go_on: Callable[[], bool]
+    net: nn.Module,
+    source: PatchSampler,
+    config: RunConfig,
+    *,
+    largest: tuple[int, ...],
+    go_on: Callable[[], bool],
+    progress: Callable[[float], None] = lambda share: None,
 ) -> nn.Module:
     """A copy of a network whose batch normalisation has statistics of wider patches that are not augmented.
 
@@ -114,11 +176,18 @@ def with_statistics_of_images(
     largest : pixels per axis of the largest image
     go_on : () -> bool
         Asked before each batch but the first.
+    progress : (share) -> None
     """
     measured = copy.deepcopy(net)
     wider = config.updated({"train.patch": WIDER * config.train.patch})
     size = network_input_size(wider, geometry_of(config.model), largest)
     plain = replace(source, augment=AugmentConfig(elastic=0, rotate=0, mirror=False), size=size)
-    steps = takewhile(lambda step: not step or go_on(), range(BATCHES))
-    measure_statistics(measured, (plain.batch(step).image for step in steps))
+    count = statistics_batches(config)
+
+    def images() -> Iterator[Tensor]:
+        for step in takewhile(lambda step: not step or go_on(), range(count)):
+            progress(step / count)
+            yield plain.batch(step).image
+
+    measure_statistics(measured, images())
     return measured

@@ -26,21 +26,30 @@ from biounet.data.sample_cache import choose_sample_device, prepare_samples, sam
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
 from biounet.models import check_task, geometry_of
-from biounet.models.device import choose_precision, choose_training_precision
+from biounet.models.device import choose_training_precision
 from biounet.models.model_file import ModelCard, load_network, save_network
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import Fingerprint, choose_settings
 from biounet.training.auto_width import fit_minutes
+from biounet.training.choose_validation import choose_validation
 from biounet.training.distributed import broadcast, check_share, in_precision
-from biounet.training.finalise import finalise, statistics_pixels, with_statistics_of_images
+from biounet.training.finalise import (
+    PREDICTION,
+    STATISTICS,
+    Show,
+    finalise,
+    part,
+    show_nothing,
+    statistics_batches,
+    with_statistics_of_images,
+)
 from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
 from biounet.training.run_folder import begin_folder, check_folder, clear_parts, lengthen
 from biounet.training.starting_model import StartingModel, first_rules, starting_model, taken_over
 from biounet.training.step import State
-from biounet.training.tuning_images import choose_tuning_images
-from biounet.training.validation import THRESHOLDS, Validation, ValidationResult, predict, score
+from biounet.training.validation import Validation, ValidationResult, predict, score
 
 __all__ = ["TrainingRun"]
 
@@ -77,6 +86,8 @@ class TrainingRun:
     reasons: dict[str, str] = field(default_factory=dict)
     """Reasons for the values of settings that were not given by hand."""
     clock: Callable[[], float] = time.monotonic
+    show_end: Show = field(default_factory=lambda: show_nothing, init=False)
+    """Takes the share of the work after the last step that is done, and what is being done."""
     result: ValidationResult | None = field(default=None, init=False)
     """Scores and results on the held-out images at the last validation; at the end, of the finished model."""
     calibration: Calibration | None = field(default=None, init=False)
@@ -99,35 +110,18 @@ class TrainingRun:
 
     @cached_property
     def validation(self) -> Validation:
-        """The held-out images; where the loss has border weights, separating objects is part of their score."""
-        precision = choose_precision(self.config.train.precision, self.fabric.device)
-        separate = self.data.task.has_classes and self.config.train.border_weight > 0 and self.config.model.classes == 2
-        numbered = self.data.task.numbered
-        images, pixels = (
-            choose_tuning_images(self.data, self.config.train.minutes) if numbered and self.is_main_process else ((), 0)
-        )
-        return Validation(
-            self.data.validation,
-            self.fabric.device,
-            precision,
-            objects=self.data.objects if separate else None,
-            rules=first_rules(self.start, self.data) if numbered else None,
-            target_normalization=self.data.target_normalization,
-            tuning_images=images,
-            tuning_pixels=pixels,
-            statistics_pixels=statistics_pixels(self.config),
-            finalise=self.config.train.finalise,
-            thresholds=THRESHOLDS if self.config.train.finalise else (0.5,),
-            clock=self.clock,
-        )
+        """The held-out images, and how networks are scored on them."""
+        rules = first_rules(self.start, self.data) if self.data.task.numbered else None
+        options: dict[str, Any] = {"device": self.fabric.device, "tunes": self.is_main_process, "clock": self.clock}
+        return choose_validation(self.config, self.data, rules, **options)
 
-    def validate(self, net: nn.Module) -> ValidationResult:
+    def validate(self, net: nn.Module, *, progress: Callable[[float], None] = lambda share: None) -> ValidationResult:
         """Predict and score the held-out images, and keep the result.
 
         The arrays of the result before are released first, since memory may not hold both.
         """
         self.result = self.result and self.result.without_arrays()
-        self.result = score(predict(net, self.validation), self.validation)
+        self.result = score(predict(net, self.validation, progress=progress), self.validation)
         return self.result
 
     @cached_property
@@ -222,21 +216,23 @@ class TrainingRun:
 
     def _finalise_model(self, source: PatchSampler, deadline: float) -> None:
         """Finalise the best network of the run, and write it into the model file again."""
-        path = self.folder / "model.safetensors"
+        path, show = self.folder / "model.safetensors", self.show_end
         net, card = load_network(path)
         net, facts, probabilities = net.to(self.fabric.device), dict(card.training), None
-        if self.config.model.norm == "batch":
+        if statistics_batches(self.config):
             until = deadline - (self.result.finalising.needed if self.result else 0.0)
             options: dict[str, Any] = {"largest": self.data.largest, "go_on": lambda: self.clock() < until}
-            measured = with_statistics_of_images(net, source, self.config, **options)
-            result = self.validate(measured)
+            shown = part(show, *STATISTICS)
+            measured = with_statistics_of_images(net, source, self.config, progress=shown, **options)
+            result = self.validate(measured, progress=part(show, *PREDICTION))
             if result.scores["score"] >= facts["scores"]["score"]:
                 net, probabilities = measured, list(result.probabilities)
                 facts |= {"scores": dict(result.scores), "statistics": "of unchanged images"}
             del result  # its arrays are released below
         self.result = self.result and self.result.without_arrays()
-        probabilities = probabilities or predict(net, self.validation).probabilities
-        finalised = finalise(net, probabilities, self.validation, deadline=deadline)
+        if probabilities is None:
+            probabilities = predict(net, self.validation, progress=part(show, *PREDICTION)).probabilities
+        finalised = finalise(net, probabilities, self.validation, deadline=deadline, show=show)
         self.result, self.calibration = finalised.result, finalised.calibration
         save_network(path, net, card.model_copy(update={"training": facts, **finalised.settings}), overwrite=True)
 

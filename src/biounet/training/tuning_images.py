@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 
 import numpy as np
 
@@ -26,7 +26,12 @@ LARGE, PARTS = 4, 4
 
 
 def choose_tuning_images(
-    data: TrainingSet, minutes: float | None, *, enough: int = ENOUGH, most_held_out: int = TUNING_PIXELS
+    data: TrainingSet,
+    minutes: float | None,
+    *,
+    most: float = inf,
+    enough: float = ENOUGH,
+    most_held_out: int = TUNING_PIXELS,
 ) -> tuple[Sequence[AnnotatedImage], int]:
     """Training images on which the rules of objects are tuned, besides the held-out images.
 
@@ -35,6 +40,7 @@ def choose_tuning_images(
     data : TrainingSet
         With numbered objects.
     minutes : of the run, if it has any
+    most : pixels of held-out images that this run tunes rules on at most; twice as many are taken here
     enough : pixels to tune rules on, held-out pixels included
     most_held_out : pixels of held-out images that rules are tuned on at most
 
@@ -48,14 +54,14 @@ def choose_tuning_images(
         Number of their pixels, at most.
     """
     held_out = sum(item.target.size for item in data.validation)
-    most = enough if minutes is None else min(enough, ENOUGH_A_MINUTE * minutes)
-    room = min(TWICE * held_out, most - held_out)
+    enough = min(enough, (1 + TWICE) * most, inf if minutes is None else ENOUGH_A_MINUTE * minutes)
+    room = min(TWICE * held_out, enough - held_out)
     every = int(data.counts.sum() // max(1, room))
     chosen = data.part(slice(None, None, max(1, every)))
     if chosen.counts.sum() <= TWICE * room:
         return OnDemandImages(chosen.train), int(chosen.counts.sum())
-    tuned = min(held_out, most_held_out)  # of large held-out images, too, only parts are compared
-    room = min(TWICE * tuned, int(most) - tuned)
+    tuned = int(min(held_out, most_held_out, most))  # of large held-out images, too, only parts are compared
+    room = min(TWICE * tuned, int(enough) - tuned)
     large = [number for number, image in enumerate(data.statistics) if prod(image.shape[1:]) > room > 0]
     some = large[:: -(-len(large) // LARGE) or 1]
     parts = [part for number in some for part in _parts(data, number, room // len(some))]

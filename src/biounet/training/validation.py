@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -17,22 +17,23 @@ from biounet.config.object_rules import ObjectRules
 from biounet.core.components import label_objects
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
-from biounet.inference.overlap_tile import predict_array
-from biounet.metrics import Matching, adapted_rand, detection, match_objects, object_errors
+from biounet.inference.overlap_tile import TileNet, run_image
+from biounet.metrics import adapted_rand
 from biounet.metrics.image_quality import image_errors, image_scores
 from biounet.metrics.overlap import confusion, dice_of_foreground, dice_per_class
-from biounet.segmentation import score_objects, segment_objects, tune_rules
+from biounet.segmentation import tune_rules
+from biounet.training.object_scores import compare_objects
 from biounet.training.time_budget import TimeToFinalise
 
 __all__ = [
+    "THOROUGH_SEARCH",
     "THRESHOLDS",
     "TUNING_PIXELS",
     "Predictions",
     "Validation",
     "ValidationResult",
-    "count_objects",
     "predict",
-    "predict_image",
+    "predict_images",
     "score",
     "score_classes",
     "segment_and_compare",
@@ -46,7 +47,7 @@ THRESHOLDS = tuple(number / 20 for number in range(2, 19))
 TUNING_PIXELS = 2**22
 """Largest number of held-out pixels that object rules are tuned on; larger sets give evenly spread parts."""
 
-THOROUGH_SEARCH = 15
+THOROUGH_SEARCH = 8
 """Duration of the search for rules at the end of a run, in durations of the quick search during a validation."""
 
 Probabilities = NDArray[np.float32]
@@ -127,6 +128,8 @@ class ValidationResult:
     """Per image (*spatial) unsigned integers, 0 is background; empty where objects are not numbered."""
     rules: ObjectRules | None = None
     """Rules that gave the objects."""
+    outline_error: float = math.nan
+    """Mean distance in pixels between outlines of objects that are found and those of the expert."""
     seconds: float = 0.0
     """Duration of prediction and scoring."""
     finalising: TimeToFinalise = field(default_factory=TimeToFinalise)
@@ -137,19 +140,29 @@ class ValidationResult:
         return replace(self, probabilities=(), objects=())
 
 
-def predict(net: nn.Module, validation: Validation) -> Predictions:
+def predict(
+    net: nn.Module, validation: Validation, *, progress: Callable[[float], None] = lambda share: None
+) -> Predictions:
     """Predictions of the held-out images, computed as `biounet predict` does."""
     began = validation.clock()
-    probabilities = [predict_image(net, image, validation) for image in validation.images]
+    probabilities = list(predict_images(net, validation.images, validation, progress=progress))
     return Predictions(probabilities, validation.clock() - began)
 
 
-def predict_image(
-    net: nn.Module, image: AnnotatedImage, validation: Validation, *, smoothing: int = 0
-) -> Probabilities:
-    """Prediction of one annotated image, as in `Predictions`."""
+def predict_images(
+    net: nn.Module,
+    images: Sequence[AnnotatedImage],
+    validation: Validation,
+    *,
+    smoothing: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Iterator[Probabilities]:
+    """Predictions of annotated images, one by one, as in `Predictions`; the network is made ready once."""
     options: dict[str, Any] = {"device": validation.device, "precision": validation.precision}
-    return predict_array(net, image.image, smoothing=smoothing, units=validation.target_normalization, **options)
+    ready = TileNet(net, smoothing=smoothing, units=validation.target_normalization, **options)
+    for number, image in enumerate(images):
+        progress(number / len(images))
+        yield run_image(ready, image.image)
 
 
 def score(predictions: Predictions, validation: Validation) -> ValidationResult:
@@ -158,8 +171,8 @@ def score(predictions: Predictions, validation: Validation) -> ValidationResult:
     * Classes: ``score`` is the mean Dice of the classes that occur. Of two classes, ``threshold`` is the best one.
     * Two classes that separate objects (`Validation.objects`): ``score`` is the mean of that Dice and of ``rand``, the
       Rand F score, since Dice hardly notices a gap of one pixel in a membrane.
-    * Numbered objects (`Validation.rules`): ``score`` is the mean of the Dice of the foreground and of ``ap``, see
-      `biounet.segmentation.score_objects`, with the best rules that a quick search finds.
+    * Numbered objects (`Validation.rules`): objects are made by the best rules that a quick search finds; ``score`` is
+      the mean of their ``ap``, see `biounet.segmentation.score_objects`, and of the Dice of the pixels they cover.
     * Target images: ``score`` is R^2, see `biounet.metrics.image_quality.image_scores`; errors have the target's units.
 
     All but the last also have ``log_loss`` and the Dice of each class. Without labelled held-out pixels, ``score`` is 0
@@ -195,15 +208,15 @@ def _time_to_finalise(validation: Validation, *, predicting: float, validating: 
 def _score_labels(probabilities: list[Probabilities], validation: Validation) -> tuple[ValidationResult, float]:
     """Scores of classes, and of objects where there are rules; and the seconds in which the rules were tuned."""
     result, seconds = score_classes(probabilities, validation), 0.0
-    scores, confusion = dict(result.scores), result.confusion
+    scores, of_classes = dict(result.scores), dice_per_class(result.confusion)
     if validation.rules is not None:
         began = validation.clock()
         rules, precision = tune(probabilities, validation, validation.rules)
         seconds = validation.clock() - began
-        mean = (dice_of_foreground(confusion) + precision) / 2 if validation.has_labels else 0.0
-        scores |= {"score": mean, "ap": precision}
         result = segment_and_compare(result, validation, rules)
-    scores |= {"log_loss": _log_loss(probabilities, validation)} | dice_per_class(confusion)
+        mean = (dice_of_foreground(result.confusion) + precision) / 2 if validation.has_labels else 0.0
+        scores |= {"score": mean, "ap": precision}
+    scores |= {"log_loss": _log_loss(probabilities, validation)} | of_classes
     return replace(result, scores=scores), seconds
 
 
@@ -249,6 +262,7 @@ def tune(
     more: Iterable[Probabilities] | None = None,
     images: Sequence[AnnotatedImage] = (),
     deadline: float = math.inf,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> tuple[ObjectRules, float]:
     """Rules with which the held-out images give the best objects, and the average precision of these objects.
 
@@ -262,39 +276,23 @@ def tune(
         If given, the search is thorough. Otherwise it is quick, which is enough to compare networks.
     images : the further images, with their labels
     deadline : seconds of `time.monotonic` at which a thorough search stops
+    progress : (share) -> None
     """
     labels = [image.labels for image in chain(validation.images, images)]
     if not any((objects > 0).any() for objects in labels):
         return rules, 0.0
     pixels = validation.most_pixels + validation.tuning_pixels
     given = chain(probabilities, more or ())
-    return tune_rules(given, labels, rules, quick=more is None, deadline=deadline, pixels=pixels)
+    options: dict[str, Any] = {"deadline": deadline, "pixels": pixels, "progress": progress}
+    return tune_rules(given, labels, rules, quick=more is None, **options)
 
 
 def segment_and_compare(result: ValidationResult, validation: Validation, rules: ObjectRules) -> ValidationResult:
     """The result with the objects that some rules find in its probabilities, and their comparison with the truth."""
-    found = (segment_objects(probabilities, rules) for probabilities in result.probabilities)
-    objects = [labels.astype(np.min_scalar_type(labels.max(initial=0))) for labels in found]
-    pairs = [(image.labels, labels) for image, labels in zip(validation.images, objects, strict=True)]
-    per_image = [count_objects(match_objects(*pair)) for pair in pairs]
-    foregrounds = [confusion(np.sign(truth), np.sign(labels), classes=2) for truth, labels in pairs]
-    return replace(result, objects=objects, rules=rules, per_image=per_image, confusion=np.sum(foregrounds, axis=0))
-
-
-def count_objects(matching: Matching) -> dict[str, float]:
-    """Average precision of the objects of an image, and counts of objects that are found, missed or wrong.
-
-    >>> count_objects(match_objects(np.array([1, 2]), np.array([3, 0])))
-    {'ap': 0.5, 'objects': 2, 'predicted': 1, 'found': 1, 'missed': 1, 'false': 0, 'merges': 0, 'splits': 0}
-    """
-    wrong = object_errors(matching)
-    return {
-        "ap": score_objects([matching], metric="ap"),
-        "objects": len(matching.truth_pixels),
-        "predicted": len(matching.result_pixels),
-        "found": detection(matching).true_positives,
-        **{name: getattr(wrong, name) for name in ("missed", "false", "merges", "splits")},
-    }
+    labels, spacing = [image.labels for image in validation.images], validation.images[0].anisotropy
+    found = compare_objects(result.probabilities, labels, rules, spacing=spacing)
+    compared = {name: getattr(found, name) for name in ("objects", "per_image", "confusion", "outline_error")}
+    return replace(result, rules=rules, **compared)
 
 
 def _score_images(predicted: list[Probabilities], validation: Validation) -> ValidationResult:
