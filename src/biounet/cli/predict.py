@@ -5,8 +5,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from biounet.cli.measure_files import TABLES
-from biounet.cli.measure_predictions import are_complete, forget, measure_predictions
 from biounet.cli.predict_page import page_of, write_prediction_page
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
@@ -58,6 +56,9 @@ def run_prediction(
     if not table:
         written, failed = _predict(model, inputs, out, where, pairs, **options)
     else:
+        from biounet.cli.measure_files import TABLES  # measuring is slow to import
+        from biounet.cli.measure_predictions import are_complete, forget
+
         _check_labels(model, options["save"])
         labels = [path for _, path in pairs]
         tables = [_folder_of(labels[0]) / name for name in TABLES]
@@ -113,6 +114,8 @@ def _predict(
 
 def _measure(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], *, keep: bool) -> None:
     """Measure the objects of the files that were predicted."""
+    from biounet.cli.measure_predictions import measure_predictions
+
     card = read_card(member_files(model)[0])
     given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
     measure_predictions(
