@@ -1,5 +1,6 @@
 """`biounet measure` knows parts of objects from classes, and says what does not fit before it begins."""
 
+import csv
 import sys
 
 import numpy as np
@@ -11,7 +12,7 @@ from biounet.cli.measure import measure_frame, run_measurement
 from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
 from biounet.data.normalize import Normalization
-from biounet.io import Image, write
+from biounet.io import Image, Meaning, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
 
@@ -206,3 +207,20 @@ def test_files_that_change_while_they_are_measured_give_no_table(biounet, tmp_pa
     assert status == 2
     assert f"{changed} changed while it was measured" in said
     assert not (tmp_path / "table" / "objects.csv").exists()
+
+
+def test_classes_are_measured_by_name(tmp_path, command):
+    tissue = np.array([[0, 1, 1, 2], [0, 1, 2, 2], [0, 0, 0, 2], [1, 0, 0, 0]], np.uint8)
+    names = ("background", "nucleus", "fibre, long")
+    write(tmp_path / "a.tif", Image(tissue, "YX", None, Meaning(kind="classes", class_names=names)))
+    status, _, said = command("measure", tmp_path / "a.tif", "--out", tmp_path / "whole")
+    assert status == 0
+    assert "each row is a class (background, nucleus, fibre, long); --split measures their parts" in said
+    assert "several pieces" not in said
+    with (tmp_path / "whole" / "objects.csv").open() as stream:
+        rows = [(row["label"], row["class"], row["class_name"], row["area_px"]) for row in csv.DictReader(stream)]
+    assert rows == [("1", "1", "nucleus", "4"), ("2", "2", "fibre, long", "4")]
+    assert command("measure", tmp_path / "a.tif", "--out", tmp_path / "parts", "--split")[0] == 0
+    with (tmp_path / "parts" / "objects.csv").open() as stream:
+        rows = [(row["label"], row["class_name"], row["area_px"]) for row in csv.DictReader(stream)]
+    assert rows == [("1", "nucleus", "3"), ("2", "fibre, long", "4"), ("3", "nucleus", "1")]

@@ -12,7 +12,7 @@ from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelErro
 from biounet.evaluation import evaluate, metric_groups, read_groups, to_csv, to_json
 from biounet.evaluation.pairing import FilePair
 from biounet.evaluation.reading import read_case
-from biounet.io import Image, write
+from biounet.io import Image, Meaning, write
 from biounet.metrics import METRICS, isbi2012, seg
 
 DATA = Path(os.environ.get("BIOUNET_DATA", "no-data"))
@@ -486,3 +486,55 @@ def test_the_fields_of_a_plate_are_scored_against_their_labels(tmp_path):
     scores = evaluate(tmp_path / "out", tmp_path / "p.zarr", metrics=["overlap"])
     assert scores.scores["iou"] == 1
     assert len(scores.images) == 2
+
+
+NAMES = ("background", "nucleus", "fibre")
+TISSUE = np.array([[0, 1, 1, 2], [0, 1, 2, 2], [0, 0, 0, 2], [1, 0, 0, 0]], np.uint8)
+
+
+def test_classes_are_scored_as_classes_by_name(tmp_path):
+    write(tmp_path / "truth.tif", Image(TISSUE, "YX"))
+    found = np.where(TISSUE == 2, 1, TISSUE)
+    write(tmp_path / "result.tif", Image(found, "YX", None, Meaning(kind="classes", class_names=NAMES)))
+    scores = evaluate(tmp_path / "result.tif", tmp_path / "truth.tif")
+    assert scores.class_names == NAMES
+    assert scores.scores["dice_1"] == 2 * 4 / (4 + 8)
+    assert scores.scores["dice_2"] == 0
+    assert "panoptic_quality" not in scores.scores
+    assert to_json(scores)["classes"] == list(NAMES)
+    with pytest.raises(LabelError, match=r"result\.tif: the result holds classes \(background, nucleus, fibre\), not"):
+        evaluate(tmp_path / "result.tif", tmp_path / "truth.tif", metrics=["objects"])
+
+
+@pytest.mark.parametrize("listed", [NAMES, NAMES[1:]])
+def test_a_list_beside_the_truth_names_the_classes_of_other_programs(tmp_path, listed):
+    for folder in ("labels", "results"):
+        write(tmp_path / folder / "a.png", Image(TISSUE, "YX"))
+    assert "panoptic_quality" in evaluate(tmp_path / "results", tmp_path / "labels").scores
+    (tmp_path / "classes.txt").write_text("\n".join(listed))
+    scores = evaluate(tmp_path / "results", tmp_path / "labels")
+    assert (scores.class_names, scores.scores["dice_2"]) == (NAMES, 1)
+    assert "panoptic_quality" not in scores.scores
+    write(tmp_path / "results" / "a.png", Image(TISSUE * 9, "YX"), overwrite=True)  # beyond the list: no classes
+    assert evaluate(tmp_path / "results", tmp_path / "labels", metrics=["overlap"]).class_names == ()
+
+
+def test_numbered_objects_are_no_classes(tmp_path):
+    write(tmp_path / "truth.tif", Image(TISSUE, "YX"))
+    write(tmp_path / "result.tif", Image(TISSUE, "YX", None, Meaning(kind="objects")))
+    assert "panoptic_quality" in evaluate(tmp_path / "result.tif", tmp_path / "truth.tif").scores
+    with pytest.raises(LabelError, match="the result holds numbered objects, not classes"):
+        evaluate(tmp_path / "result.tif", tmp_path / "truth.tif", metrics=["classes"])
+
+
+def test_parts_of_objects_are_foreground(tmp_path):
+    write(tmp_path / "truth.tif", Image(TISSUE, "YX"))
+    write(tmp_path / "result.tif", Image(TISSUE, "YX", None, Meaning(kind="parts")))
+    assert list(evaluate(tmp_path / "result.tif", tmp_path / "truth.tif").scores) == ["iou", "dice", "accuracy"]
+
+
+def test_drawn_images_are_compared_as_images(tmp_path):
+    image = TISSUE.astype(np.float32)
+    write(tmp_path / "truth.tif", Image(image, "YX"))
+    write(tmp_path / "result.tif", Image(image + 1, "YX", None, Meaning(kind="image")))
+    assert evaluate(tmp_path / "result.tif", tmp_path / "truth.tif").scores["rmse"] == 1

@@ -1,6 +1,8 @@
 """The memory of a network, counted by hand and measured from outside."""
 
 import mmap
+import subprocess
+import sys
 
 import psutil
 import pytest
@@ -47,6 +49,43 @@ def test_joined_maps_are_counted():
     halves = meta_copy(nn.ModuleList([nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)]))
     cost = count_cost(lambda image: torch.cat([half(image) for half in halves], dim=1), (1, 1, 10, 10), torch.float32)
     assert cost.bytes == 400 + 2 * 400 + 800
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        nn.Conv2d(4, 6, 3, stride=2, padding=1, dilation=2),
+        nn.Conv2d(4, 6, (3, 1), groups=2),
+        nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.MaxPool2d(2, stride=3, ceil_mode=True),
+        nn.MaxPool2d(2, stride=2, padding=1, ceil_mode=True),
+        lambda image: torch.softmax((image[:, :1] - image) * image / 3 + 1, dim=1).mul_(2).div_(image).add_(1),
+        lambda image: image.int() / 2,
+    ],
+)
+@pytest.mark.parametrize("size", [(9, 12), (16, 11)])
+def test_shapes_that_are_computed_here_are_those_of_torch(compute, size, monkeypatch):
+    found = count_cost(meta_copy(compute) if isinstance(compute, nn.Module) else compute, (2, 4, *size), torch.float32)
+    real = compute(torch.ones(2, 4, *size))
+    monkeypatch.setattr("biounet.inference.cost.SHAPES", {})
+    plain = count_cost(meta_copy(compute) if isinstance(compute, nn.Module) else compute, (2, 4, *size), torch.float32)
+    assert found == plain
+    assert found.bytes >= real.nbytes
+
+
+def test_counting_a_network_imports_no_compiler(tmp_path):
+    code = """
+import sys, torch
+from biounet.config import ModelConfig
+from biounet.inference.overlap_tile import TileNet
+from biounet.models import build
+net = TileNet(build(ModelConfig(width=2, padding="same")), device=torch.device("cpu"), precision=torch.float32)
+net.cost((32, 32), channels=1)
+print([name for name in ("sympy", "torch._dynamo") if name in sys.modules])
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert told.stdout.strip() == "[]"
 
 
 def test_this_process_holds_memory():

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
-from biounet.io import Image, create, read, write
+from biounet.io import Image, Meaning, create, read, write
 
 LAWS = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SIZES = st.tuples(st.integers(1, 30), st.integers(1, 30))
@@ -146,3 +146,21 @@ def test_labels_are_the_numbers_in_the_file(tmp_path, bits):
         factor = {2: 85, 4: 17, 8: 1}[bits]  # Pillow divides again when it writes few bits
         PIL.Image.fromarray(numbers * np.uint8(factor)).save(path, bits=bits)
     np.testing.assert_array_equal(read(path, labels=True).array, numbers)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "meaning", "most", "stored"),
+    [
+        ("uint32", None, 255, "uint8"),
+        ("int64", None, 256, "uint16"),
+        ("uint16", None, 255, "uint16"),
+        ("uint16", Meaning(kind="objects"), 255, "uint8"),
+        ("uint16", Meaning(kind="objects"), 256, "uint16"),
+    ],
+)
+def test_labels_have_8_bits_where_they_fit(tmp_path, dtype, meaning, most, stored):
+    labels = np.array([[0, 1], [2, most]], dtype)
+    write(tmp_path / "a.png", Image(labels, "YX", None, meaning))
+    found = np.asarray(PIL.Image.open(tmp_path / "a.png"))
+    assert (found == labels).all()
+    assert found.dtype == stored or (stored == "uint16" and found.dtype == "int32")

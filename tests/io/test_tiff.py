@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, LabelError, OutputError, ShapeError
-from biounet.io import Image, create, open_lazily, read, write
+from biounet.io import Image, Meaning, create, open_lazily, read, write
 
 LAWS = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 AXES = ["YX", "ZYX", "CYX", "TYX", "CZYX", "TCYX", "TZYX", "TCZYX"]
@@ -436,3 +436,42 @@ def test_labels_that_went_through_jpeg_are_refused(tmp_path):
     np.testing.assert_array_equal(read(path).array, pixels)
     with pytest.raises(LabelError, match=r"a\.tif: its JPEG compression changes label numbers"):
         read(path, labels=True)
+
+
+OBJECTS = Meaning(kind="objects")
+
+
+@pytest.mark.parametrize(("most", "dtype"), [(20, "uint16"), (65_535, "uint16"), (65_536, "uint32")])
+@pytest.mark.parametrize("copied", [1, 5, 2**20])
+def test_numbers_of_objects_have_16_bits_where_they_fit(tmp_path, monkeypatch, most, dtype, copied):
+    monkeypatch.setattr("biounet.io.tiff_output.COPIED", copied)
+    numbers = np.arange(24, dtype=np.uint32).reshape(2, 3, 4)
+    numbers[1, 2, 3] = most
+    path, spacing = tmp_path / "a.tif", (2.0, 0.5, 0.5)
+    with create(path, shape=(2, 3, 4), dtype="uint32", axes="ZYX", spacing=spacing, meaning=OBJECTS) as output:
+        for z in (1, 0):
+            output.write(Box((z, 0, 0), (z + 1, 3, 4)), numbers[z : z + 1])
+    found = read(path)
+    assert (found.array.dtype, found.axes, found.spacing, found.meaning) == (dtype, "ZYX", spacing, OBJECTS)
+    assert (found.array == numbers).all()
+    assert (tifffile.imread(path) == numbers).all()
+    assert [each.name for each in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_other_numbers_keep_their_type(tmp_path):
+    with create(tmp_path / "a.tif", shape=(2, 2), dtype="uint32", axes="YX") as output:
+        output.write(Box((0, 0), (2, 2)), np.ones((2, 2), np.uint32))
+    assert read(tmp_path / "a.tif").array.dtype == np.uint32
+
+
+def test_a_result_that_fails_while_it_is_narrowed_leaves_nothing(tmp_path, monkeypatch):
+    def full(stream, data):
+        if data.nbytes == 8:  # the numbers in 16 bits
+            raise OSError(28, "No space left on device")
+        stream.write(data)
+
+    monkeypatch.setattr("biounet.io.tiff_output._write_all", full)
+    output = create(tmp_path / "a.tif", shape=(2, 2), dtype="uint32", axes="YX", meaning=OBJECTS)
+    with pytest.raises(OutputError, match=r"a\.tif"), output:
+        output.write(Box((0, 0), (2, 2)), np.ones((2, 2), np.uint32))
+    assert not list(tmp_path.iterdir())

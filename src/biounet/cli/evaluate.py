@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,25 @@ def print_table(scores: Scores, title: str) -> None:
         single = [row[name] for row in scores.images.values() if name in row and not math.isnan(row[name])]
         spread = f"{min(single):.4f} {max(single):.4f}" if single else ""
         of_groups = [f"{row[name]:.6g}" if name in row else "" for row in scores.groups.values()]
-        table.add_row(name, f"{value:.6g}", *of_groups, f"{sweep.best_threshold:.1f}" if sweep else "", spread)
+        table.add_row(
+            title_of(name, scores.class_names),
+            f"{value:.6g}",
+            *of_groups,
+            f"{sweep.best_threshold:.1f}" if sweep else "",
+            spread,
+        )
     Console().print(table)
+
+
+def title_of(name: str, class_names: Sequence[str]) -> str:
+    """Name of a score, with that of its class.
+
+    >>> title_of("dice_1", ["background", "nucleus"]), title_of("dice", [])
+    ('dice_1 (nucleus)', 'dice')
+    """
+    number = name.rpartition("_")[2]
+    known = number.isdecimal() and int(number) < len(class_names)
+    return f"{name} ({printable(class_names[int(number)])})" if known else name
 
 
 def read_sections(text: str | None) -> slice | None:

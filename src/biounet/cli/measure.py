@@ -23,10 +23,12 @@ from biounet.core.labels import check_labels
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
 from biounet.core.places import check_output
+from biounet.core.words import printable
 from biounet.io import Image, Selection, write
 from biounet.io.imagej_rois import write_sections
 from biounet.io.label_formats import label_format_of
 from biounet.measurement import uncertain_regions
+from biounet.measurement.class_columns import classes_of_parts, with_classes
 from biounet.measurement.csv_files import place_of
 from biounet.measurement.frames import FrameTable, ObjectFrame, measure_frame, open_frames
 from biounet.measurement.overlay import draw_objects
@@ -91,7 +93,9 @@ def run_measurement(
     files = pair_files(labels, image, probabilities)
     read = Inputs({role: filter(None, paths) for role, paths in zip(ROLES, zip(*files, strict=True), strict=True)})
     channels = None if model is None else Channels.of(model)
-    task = _Task(out, split, pictures, rois, annotate, region, overwrite, _by_class(channels), read)
+    task = _Task(out, split, pictures, rois, annotate, region, overwrite, channels, read)
+
+    noted: dict[str, None] = {}
 
     def opened(files_of_one: MeasuredFiles, stack: ExitStack) -> Sequence[ObjectFrame]:
         path, pixels, shares = files_of_one
@@ -100,6 +104,8 @@ def run_measurement(
         }  # fmt: skip
         frames = open_frames(path, image=pixels, probabilities=shares, files=stack, **options)
         task.check_size(frames)
+        if frames[0].class_names and not split:
+            noted.setdefault(f"each row is a class ({', '.join(frames[0].class_names)}); --split measures their parts")
         return frames
 
     tables = [out / name for name in (*TABLES, *(["annotate.csv"] if annotate else []))]
@@ -114,11 +120,9 @@ def run_measurement(
         batch = measure_files(files, opened, task.measure, out, channels=channels, overwrite=overwrite)
         if annotate:
             task.write_regions()
+    for note in noted:
+        say(f"note: {printable(note)}")
     batch.finish(report=say)
-
-
-def _by_class(channels: Channels | None) -> bool:
-    return channels is not None and channels.are_classes
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,17 @@ class _Task:
     annotate: int
     region: int
     overwrite: bool
-    by_class: bool
+    channels: Channels | None
     read: Inputs
     """What is measured, so that nothing of it is replaced."""
     regions: list[dict[str, Any]] = field(default_factory=list)
     drawn: list[Path] = field(default_factory=list)
     """Pictures of the file that is being measured."""
+
+    @property
+    def by_class(self) -> bool:
+        """Whether the probabilities are of classes, of which each object has one."""
+        return self.channels is not None and self.channels.are_classes
 
     def check_size(self, frames: Sequence[ObjectFrame]) -> None:
         """Refuse what needs a whole frame in memory, if it is too large; frames of a file have one size."""
@@ -167,20 +176,20 @@ class _Task:
             say(
                 f"note: {frames[0].name} has {_size(frames[0])} pixels; whether objects are in one piece is not checked"
             )
-            yield from (measure_frame(frame, by_class=self.by_class) for frame in frames)
+            yield from (self._table(frame) for frame in frames)
             return
         new = []
         for frame in frames:
             labels = self._labels(frame)
             if self.split:
                 new.append(labels)
-            else:
+            elif not frame.class_names:
                 self._say_pieces(frame, labels)
             if self.pictures:
                 self._draw(frame, labels, stem)
             if self.annotate:
                 self._find_regions(frame)
-            yield measure_frame(replace(frame, labels=ArrayReader(labels[np.newaxis])), by_class=self.by_class)
+            yield self._table(frame, labels)
         if self.split:
             axes = "".join(axis for axis, _ in frames[0].position)
             sizes = [frames[-1].position[index][1] + 1 for index in range(len(axes))]
@@ -193,6 +202,17 @@ class _Task:
             path = self.out / "rois" / f"{stem}.zip"
             self.read.check(path, overwrite=self.overwrite, kind="zip")
             write_sections(path, self._sections(frames), overwrite=self.overwrite)
+
+    def _table(self, frame: ObjectFrame, labels: NDArray[Any] | None = None) -> FrameTable:
+        """Table of a frame, or of other labels in its place, with the names of classes."""
+        if labels is None:
+            table = measure_frame(frame, by_class=self.by_class)
+        else:
+            table = measure_frame(replace(frame, labels=ArrayReader(labels[np.newaxis])), by_class=self.by_class)
+        if frame.class_names:
+            of_parts = classes_of_parts(labels, _whole(frame.labels)[0]) if labels is not None else None
+            return with_classes(table, frame.class_names, classes=of_parts)
+        return with_classes(table, self.channels.class_names) if self.channels and "class" in table.table else table
 
     def write_regions(self) -> None:
         """List the regions of all files that are most worth annotating, the best first."""

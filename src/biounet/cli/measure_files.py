@@ -53,6 +53,7 @@ def measure_files(
     """
     batch = Batch(len(files), verb="measured", again="--overwrite", kind="label images")
     by_class = channels is not None and channels.are_classes
+    names = channels.class_names if channels is not None and channels.count > 2 else ()
 
     def kinds() -> Iterator[FrameTable]:
         first = True
@@ -61,7 +62,7 @@ def measure_files(
                 with ExitStack() as stack:
                     frame = opened(each, stack)[0]
                     check_channels(frame, channels, first=first)
-                    kind = empty_table(frame, by_class=by_class)
+                    kind = empty_table(frame, by_class=by_class, class_names=frame.class_names or names)
                 first = False
                 yield kind
 

@@ -40,11 +40,13 @@ class Channels:
     count : int
     are_classes : bool
         Of which an object has one; else they are parts of every object, such as interior and border.
+    class_names : of the classes, where an object has one
     """
 
     model: Path
     count: int
     are_classes: bool
+    class_names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: Path) -> "Channels":
@@ -63,7 +65,7 @@ class Channels:
         card = read_card(member_files(model)[0])
         if not card.task.has_labels:
             raise ConfigError(f"{model} draws images, in which there are no probabilities; leave --model out")
-        return cls(model, card.model.classes, card.task.has_classes)
+        return cls(model, card.model.classes, card.task.has_classes, card.class_names)
 
 
 def check_channels(frame: ObjectFrame, channels: Channels | None, *, first: bool) -> None:

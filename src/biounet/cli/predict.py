@@ -5,8 +5,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from biounet.cli.measure_files import TABLES
-from biounet.cli.measure_predictions import are_complete, forget, measure_predictions
 from biounet.cli.predict_page import page_of, write_prediction_page
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
@@ -55,23 +53,8 @@ def run_prediction(
     pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
     page = page_of(model, pairs, report=report, **chosen)
     options |= {"memory": budget, "processes": processes, "confidence": table}
-    if not table:
-        written, failed = _predict(model, inputs, out, where, pairs, **options)
-    else:
-        _check_labels(model, options["save"])
-        labels = [path for _, path in pairs]
-        tables = [_folder_of(labels[0]) / name for name in TABLES]
-        with stop_when_told(), holding(tables):
-            for path in tables:
-                Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
-            remove_parts(tables)
-            complete = options["resume"] and are_complete(labels, tables[0].parent)
-            written, failed = _predict(model, inputs, out, where, pairs, **options)
-            if complete and failed is None:
-                say(f"{tables[0]} is complete already")
-                forget(labels)
-            elif written:
-                _measure(model, _among(pairs, written), options, keep=failed is not None)
+    work = _predict_and_measure if table else _predict
+    written, failed = work(model, inputs, out, where, pairs, **options)
     _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
     if page is not None and written:
         write_prediction_page(page, _among(pairs, written), failed, axes=options["axes"])
@@ -111,8 +94,34 @@ def _predict(
             raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
 
 
+def _predict_and_measure(
+    model: Path, inputs: list[Path], out: Path, where: Any, pairs: list[tuple[Path, Path]], **options: Any
+) -> tuple[list[Path], BatchError | None]:
+    """Predict files, and write the tables of their objects; return the same as `_predict`."""
+    from biounet.cli.measure_files import TABLES  # measuring is slow to import
+    from biounet.cli.measure_predictions import are_complete, forget
+
+    _check_labels(model, options["save"])
+    labels = [path for _, path in pairs]
+    tables = [_folder_of(labels[0]) / name for name in TABLES]
+    with stop_when_told(), holding(tables):
+        for path in tables:
+            Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
+        remove_parts(tables)
+        complete = options["resume"] and are_complete(labels, tables[0].parent)
+        written, failed = _predict(model, inputs, out, where, pairs, **options)
+        if complete and failed is None:
+            say(f"{tables[0]} is complete already")
+            forget(labels)
+        elif written:
+            _measure(model, _among(pairs, written), options, keep=failed is not None)
+    return written, failed
+
+
 def _measure(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], *, keep: bool) -> None:
     """Measure the objects of the files that were predicted."""
+    from biounet.cli.measure_predictions import measure_predictions
+
     card = read_card(member_files(model)[0])
     given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
     measure_predictions(

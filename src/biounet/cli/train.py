@@ -136,7 +136,8 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
-    yield f"labels: {data.kind}, {data.classes} classes; {coverage(data)}" if data.task.has_labels else coverage(data)
+    shares = coverage(data, class_names=run.config.train.class_names)
+    yield f"labels: {data.kind}, {data.classes} classes; {shares}" if data.task.has_labels else shares
     for name, reason in run.choose_settings().items():
         yield chosen(run.config, name, reason)
     config, net = run.config, build(run.config.model)

@@ -1,11 +1,11 @@
 """Tasks: what a network is trained for, in one table that training, prediction, evaluation and report read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["OUTPUTS", "TARGETS_OF_TASKS", "TASKS", "Task", "task_of"]
+__all__ = ["OUTPUTS", "TARGETS_OF_TASKS", "TASKS", "Task", "name_classes", "task_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +111,17 @@ TARGETS_OF_TASKS: Mapping[str, Task] = MappingProxyType(
 
 OUTPUTS = tuple(dict.fromkeys(output for task in TASKS.values() for output in task.outputs))
 """All that ``predict --save`` may ask for."""
+
+
+def name_classes(given: Sequence[str], classes: int) -> tuple[str, ...]:
+    """Names of so many classes, background first: those given, or else plain ones.
+
+    >>> name_classes((), 3), name_classes(("tissue", "vessel"), 2)
+    (('background', 'class 1', 'class 2'), ('tissue', 'vessel'))
+    """
+    if len(given) == classes:
+        return tuple(given)
+    return ("background", "foreground") if classes == 2 else ("background", *(f"class {n}" for n in range(1, classes)))
 
 
 def task_of(target: str) -> Task:

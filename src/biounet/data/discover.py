@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from biounet.core.errors import DatasetError, LabelError
 from biounet.core.problems import Problems
 from biounet.data.cell_tracking import FieldStatistics, choose_margin, count_missing, measure_reach
+from biounet.data.class_names import class_names_beside
 from biounet.data.colours import has_colours
 from biounet.data.dataset import Dataset, Pair, by_section, check_sizes, label_strips, raw_labels, read_markers
 from biounet.data.dsb2018_layout import in_doubt
@@ -55,10 +56,9 @@ def find_dataset(
         Of the Cell Tracking Challenge, take the computer-made labels of frames and cells that no expert
         labelled. Otherwise those frames are left out, and those cells are unknown.
     kind : classes or objects
-        What label numbers mean. ``None``: what the layout says, or else their pieces do, and a note says so.
+        What numbers mean. ``None``: what layout or ``classes.txt`` say, else their pieces, and a note says so.
     ignore_value : number in the labels that means unknown
-    selection : Selection
-        What is read of each image file. Labels have the axes of their image but C.
+    selection : what is read of each image file; labels have the axes of their image but C
 
     Returns
     -------
@@ -95,6 +95,7 @@ def find_dataset(
     dataset = Dataset(path.name, layout.name, tuple(pairs), tuple(notes), layout.sign)
     with problems.noting():
         if pairs and pairs[0].task.has_labels:
+            dataset = replace(dataset, class_names=class_names_beside(root_of(pairs[0].labels[0]).parent))
             dataset = _understand(dataset, layout, kind, problems)
         elif pairs:
             dataset = _with_targets(dataset, problems)
@@ -102,8 +103,7 @@ def find_dataset(
         _look_at_pixels(pairs, problems)
         problems.finish(path.name)
     others = [] if "," in str(path) else _folders_of(pairs)
-    more = (*dataset.notes, *layout.notes(dataset.pairs), *left_out(others))
-    return replace(dataset, notes=more, class_names=layout.class_names(path))
+    return replace(dataset, notes=(*dataset.notes, *layout.notes(dataset.pairs), *left_out(others)))
 
 
 def _folders_of(pairs: Sequence[Pair]) -> list[Path]:
@@ -123,8 +123,8 @@ def _understand(dataset: Dataset, layout: Layout, kind: str | None, problems: Pr
     statistics, margin, notes = _read_all_labels(pairs, all_labelled=layout.all_labelled, problems=problems)
     if problems and not statistics:
         return dataset
-    likely = pairs[0].kind if layout.says_kind else choose_kind(statistics)
-    guessed, kind = kind is None and not layout.says_kind, kind or likely
+    told = pairs[0].kind if layout.says_kind else "classes" if dataset.class_names else None
+    guessed, kind = kind is None and told is None, kind or told or choose_kind(statistics)
     if guessed:
         check_doubts(statistics, kind)
     values = choose_values(statistics, kind) if statistics else ()

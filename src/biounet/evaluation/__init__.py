@@ -10,13 +10,14 @@ from typing import Any
 
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
 from biounet.core.places import path_of
+from biounet.data.class_names import class_names_beside
 from biounet.evaluation.fragments import Fragments
 from biounet.evaluation.image_pairs import score_drawn
 from biounet.evaluation.pairing import FilePair, pair_files
 from biounet.evaluation.reading import Case, read_case
 from biounet.evaluation.results import Scores, to_csv, to_json
 from biounet.evaluation.subgroups import groups_of, read_groups
-from biounet.io import Selection
+from biounet.io import Selection, meaning_of, open_selected
 from biounet.io.identity import unchanged
 from biounet.metrics import METRICS, Sweep
 
@@ -57,7 +58,9 @@ def evaluate(
         What `biounet.evaluation.pairing.pair_files` takes. Negative is IGNORE and never scored.
     metrics : keys of `biounet.metrics.METRICS` or of `ALIASES`; or ``image`` alone, which compares images
         None: ``seg`` and ``det`` for the Cell Tracking Challenge, ``isbi2012`` and ``overlap`` for
-        probabilities, ``overlap`` where one of the two is a mask, otherwise ``overlap`` and ``objects``.
+        probabilities, ``overlap`` where one of the two is a mask, ``overlap`` and ``classes`` where the result, or
+        ``classes.txt`` beside the truth, says that there are more than two, ``image`` where the result says that it is
+        one, otherwise ``overlap`` and ``objects``.
     sections : slice
         Which sections (or frames) of the truth, and of a result that has all of them, are compared.
     spacing : micrometres per pixel, one number for each of (Z) Y X
@@ -97,17 +100,19 @@ def evaluate(
     found = pair_files(result, truth, ignore=ignore_value)
     pairs = [replace(pair, of_result=of_result, of_truth=of_truth) for pair in found]
     parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
-    if drawn:
+    if drawn or (metrics is None and _is_image(pairs[0])):
         return score_drawn(pairs, parts, sections=sections, progress=progress)
+    names = beside = class_names_beside(pairs[0].truth[0].parent)
     counts: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     rows: dict[str, dict[str, float]] = defaultdict(dict)
     notes: dict[str, None] = {}
     fragments = Fragments()
     for index, (pair, part) in enumerate(zip(pairs, parts, strict=True)):
         with unchanged(pair.result, *pair.truth, verb="scored", labels=True, quick=True):
-            case = read_case(pair, sections=sections, spacing=spacing)
+            case = read_case(pair, sections=sections, spacing=spacing, class_names=beside)
         chosen = chosen or _suitable(case, pair)
         notes |= dict.fromkeys(case.notes)
+        names = (case.meaning.class_names if case.meaning else ()) or names
         wanted = [group for group in chosen if _serves(pair, group)]
         for share, group, name, count in _count(case, wanted, notes):
             counts[group].append((part, count))
@@ -120,7 +125,7 @@ def evaluate(
     for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None
-    return _pool(counts, rows, notes, truth)
+    return replace(_pool(counts, rows, notes, truth), class_names=_names_in(names, counts.get("classes", ())))
 
 
 def metric_groups(metrics: Sequence[str]) -> tuple[str, ...]:
@@ -153,7 +158,17 @@ def _suitable(case: Case, pair: FilePair) -> tuple[str, ...]:
         return ("seg", "det")
     if case.result.dtype.kind == "f":
         return ("isbi2012", "overlap")
+    if case.meaning is not None and case.meaning.kind in ("classes", "parts"):
+        several = len(case.meaning.class_names) > 2 or not case.has_mask
+        return ("overlap", "classes") if several and case.meaning.kind == "classes" else ("overlap",)
     return ("overlap",) if case.has_mask else ("overlap", "objects")
+
+
+def _is_image(pair: FilePair) -> bool:
+    """Whether a result says that it is an image, which its network has drawn."""
+    with open_selected(pair.result, pair.of_result) as file:
+        meaning = meaning_of(file)
+    return meaning is not None and meaning.kind == "image"
 
 
 def _serves(pair: FilePair, group: str) -> bool:
@@ -171,6 +186,8 @@ def _count(case: Case, groups: Sequence[str], notes: dict[str, None]) -> Iterato
         for position, group in enumerate(groups):
             if group in OF_OBJECTS:
                 case.check_objects()
+            if group == "classes":
+                case.check_classes()
             result = scaled if scaled is not None and group in OF_PROBABILITIES else case.result
             images = list(case.images(result, planar=METRICS[group].planar))
             for number, (name, truth, found) in enumerate(images, 1):
@@ -178,6 +195,14 @@ def _count(case: Case, groups: Sequence[str], notes: dict[str, None]) -> Iterato
                 yield (position + number / len(images)) / len(groups), group, name, count
     except (ImageError, LabelError, ShapeError) as error:
         raise type(error)(f"{case.name}: {error}") from error
+
+
+def _names_in(names: tuple[str, ...], counts: Sequence[tuple[str, Any]]) -> tuple[str, ...]:
+    """Names of the classes that were counted, with one for the background where a list leaves it out."""
+    classes = max((len(matrix) for _, matrix in counts), default=0)
+    if not classes:
+        return ()
+    return ("background", *names) if len(names) == classes - 1 else names
 
 
 def _pool(

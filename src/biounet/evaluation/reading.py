@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from biounet.core.labels import IGNORE
 from biounet.data.label_files import merge_masks, read_labels
 from biounet.data.label_kind import LabelStatistics
 from biounet.evaluation.pairing import FilePair
-from biounet.io import Image, open_selected, read_selected
+from biounet.io import Image, Meaning, open_selected, read_selected
 from biounet.io.decoding import check_whole
 from biounet.metrics.checks import EightBitWarning, as_probabilities
 
@@ -43,6 +43,7 @@ class Case:
         Number of the first section (or frame) in the file of the truth.
     spacing : micrometres per pixel, one number for each of (Z) Y X
     notes : tuple[str, ...]
+    meaning : what the numbers mean, as the result tells, or else names of classes beside the truth; None: not known
     """
 
     name: str
@@ -53,6 +54,7 @@ class Case:
     first: int
     spacing: tuple[float, ...]
     notes: tuple[str, ...]
+    meaning: Meaning | None = None
 
     @property
     def has_mask(self) -> bool:
@@ -76,15 +78,33 @@ class Case:
             numbers = (index[0] + self.first, *index[1:]) if index else ()
             yield self.name + "".join(f"[{number}]" for number in numbers), self.truth[index], result[index]
 
+    def check_classes(self) -> None:
+        """Refuse numbered objects where classes are wanted."""
+        if self.meaning is not None and self.meaning.numbers_objects:
+            raise LabelError("the result holds numbered objects, not classes; ask for objects or overlap")
+
     def check_objects(self) -> None:
-        """Refuse masks where numbered objects are wanted."""
+        """Refuse classes and masks where numbered objects are wanted."""
+        if self.meaning is not None and self.meaning.kind in ("classes", "parts"):
+            raise LabelError(
+                f"the result holds {self.meaning.shown}, not numbered objects; ask for classes or overlap, or number "
+                "their parts by: biounet measure RESULT --split"
+            )
         for what, labels in ((f"its truth {self.truth_name}", self.truth), ("the result", self.result)):
             if labels.dtype.kind in "iu" and labels.max() == 255 and _is_mask(labels):
                 raise LabelError(f"{what} is a mask (0 and 255), not numbered objects; ask for overlap or isbi2012")
 
 
-def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequence[float] | None = None) -> Case:
+def read_case(
+    pair: FilePair,
+    *,
+    sections: slice | None = None,
+    spacing: Sequence[float] | None = None,
+    class_names: Sequence[str] = (),
+) -> Case:
     """Read a pair of files and bring them to equal axes.
+
+    `class_names` stand beside the truth: they hold where the result does not tell, and no number goes beyond them.
 
     Raises
     ------
@@ -125,7 +145,10 @@ def read_case(pair: FilePair, *, sections: slice | None = None, spacing: Sequenc
     steps = spacing or truth_spacing or image.spacing
     steps = tuple(steps)[-len(axes.replace("T", "")) :] if steps else (1.0,) * len(axes.replace("T", ""))
     truth_name = pair.name if pair.masks else pair.truth[0].name
-    return Case(pair.name, truth_name, truth, result, axes, first, steps, notes + conversions)
+    silent = image.meaning is None and result.dtype.kind != "f"
+    told = class_names if silent and max(truth.max(initial=0), result.max(initial=0)) <= len(class_names) else ()
+    meaning = Meaning(kind="classes", class_names=tuple(told)) if told else image.meaning
+    return Case(pair.name, truth_name, truth, result, axes, first, steps, notes + conversions, meaning)
 
 
 def pick_sections(
@@ -197,9 +220,10 @@ def _as_labels(result: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ..
 def _as_stack(image: Image) -> Image:
     """Take channels of a plane for sections: a stack of three or four is easily saved as colours. Drop a single one."""
     if image.axes == "CYX" and len(image.array) > 1:
-        return Image(image.array, "ZYX")
+        return Image(image.array, "ZYX", meaning=image.meaning)
     if "C" in image.axes and image.array.shape[image.axes.index("C")] == 1:
-        return Image(image.array.squeeze(image.axes.index("C")), image.axes.replace("C", ""), image.spacing)
+        array = image.array.squeeze(image.axes.index("C"))
+        return replace(image, array=array, axes=image.axes.replace("C", ""))
     return image
 
 

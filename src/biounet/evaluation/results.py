@@ -29,6 +29,8 @@ class Scores:
         Remarks on how the files were read.
     groups : name of a group to name to value
         Pooled over the images of each group; empty where nobody asked for groups.
+    class_names : tuple[str, ...]
+        Of classes 0, 1, ..., where scores are of classes whose names are known.
     """
 
     scores: Mapping[str, float]
@@ -36,6 +38,7 @@ class Scores:
     sweeps: Mapping[str, Sweep]
     notes: tuple[str, ...]
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
 
 
 def to_json(scores: Scores) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def to_json(scores: Scores) -> dict[str, Any]:
     ``{"scores": {name: value}, "images": [{"name": ..., name: value}], "thresholds": {name: {...}}}``
         ``thresholds`` holds, for each score with thresholds, ``threshold``, ``value`` and its parts as lists,
         and ``best_threshold``. It is left out where there are none, and so are ``groups``
-        (``{group: {name: value}}``) and ``notes``.
+        (``{group: {name: value}}``), ``classes`` (their names) and ``notes``.
 
     Examples
     --------
@@ -61,6 +64,8 @@ def to_json(scores: Scores) -> dict[str, Any]:
         document["groups"] = {group: _finite(row) for group, row in scores.groups.items()}
     if scores.sweeps:
         document["thresholds"] = {name: _sweep_to_json(sweep) for name, sweep in scores.sweeps.items()}
+    if scores.class_names:
+        document["classes"] = list(scores.class_names)
     if scores.notes:
         document["notes"] = [printable(note) for note in scores.notes]
     return document

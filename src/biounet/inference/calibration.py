@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
 
@@ -163,6 +162,7 @@ def lowest_log_loss(logs: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
     >>> [round(found, 3) for found in lowest_log_loss(np.log([[0.1] * 4, [0.9] * 4]), np.array([1, 1, 1, 0]))]
     [2.0, 0.562]
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and only training needs it
 
     def loss(log_temperature: float) -> float:
         logits = logs / np.exp(log_temperature)

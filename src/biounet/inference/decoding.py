@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.io import Meaning
 from biounet.models.model_file import ModelCard
 from biounet.segmentation import label_elevation, make_elevation, segment
 
-__all__ = ["DECODERS", "Decoder", "decoder_of"]
+__all__ = ["DECODERS", "Decoder", "decoder_of", "meaning_of_output"]
 
 
 Floats = NDArray[np.float32]
@@ -68,6 +69,21 @@ DECODERS: Mapping[str, Decoder] = MappingProxyType(
     }
 )
 """What is saved -> how it is made of probabilities. Saved labels are objects or classes, by the task."""
+
+
+def meaning_of_output(card: ModelCard, save: str) -> Meaning:
+    """What the numbers of an output mean.
+
+    >>> from biounet.config import ModelConfig
+    >>> from biounet.data.normalize import Normalization
+    >>> card = ModelCard(model=ModelConfig(classes=3), normalization=Normalization())
+    >>> meaning_of_output(card, "labels").shown, meaning_of_output(card, "probabilities").shown
+    ('classes (background, class 1, class 2)', 'probabilities (background, class 1, class 2)')
+    """
+    kind: Any = card.task.name if save == "labels" else save
+    if kind == "classes" and card.task.numbered:
+        kind = "parts"
+    return Meaning(kind=kind, class_names=card.class_names if kind in ("classes", "probabilities") else ())
 
 
 def decoder_of(card: ModelCard, *, save: str = "labels") -> Decoder:

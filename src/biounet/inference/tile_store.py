@@ -14,6 +14,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, OutputError
 from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
+from biounet.inference.decoding import meaning_of_output
 from biounet.inference.job import Job, TileTask
 from biounet.inference.record import RECORD, write_record
 from biounet.inference.tile_files import TileFiles
@@ -77,6 +78,7 @@ class TileStore:
         output = create(
             path, shape=shape, dtype=_dtype(job, path), axes=axes, spacing=spacing, chunks=chunks,
             labels=not job.saves_floats, overwrite=overwrite, resume=resume, like=job.settings.input,
+            meaning=meaning_of_output(job.card, job.settings.save),
         )  # fmt: skip
         store = cls(job, path, output, chunk=chunk, whole=whole)
         if isinstance(output, ResumableOutput):

@@ -43,6 +43,7 @@ from biounet.io.image import (
     notes_of,
 )
 from biounet.io.inner_path import split_inner
+from biounet.io.meaning import Meaning, meaning_of
 from biounet.io.pixels import fit_channels, narrow_integers
 from biounet.io.selection import Selection, WithChannels
 from biounet.io.zarr_replace import check_replaceable, place_of
@@ -59,6 +60,7 @@ __all__ = [
     "Image",
     "LazyImage",
     "LazyOutput",
+    "Meaning",
     "ResumableOutput",
     "Selection",
     "attach",
@@ -73,6 +75,7 @@ __all__ = [
     "is_image",
     "is_there",
     "load_libraries",
+    "meaning_of",
     "notes_of",
     "of_channels",
     "open_lazily",
@@ -188,7 +191,7 @@ def read_selected(path: Path | str, selection: Selection, *, labels: bool = Fals
     with kept, open_selected(path, selection, labels=labels) as lazy:
         check_whole(lazy, Path(path))
         whole = Box((0,) * len(lazy.shape), lazy.shape)
-        return Image(lazy.read(whole), lazy.axes, lazy.spacing)
+        return Image(lazy.read(whole), lazy.axes, lazy.spacing, meaning_of(lazy))
 
 
 def write(path: Path | str, image: Image, *, overwrite: bool = False, like: Path | None = None) -> None:
@@ -213,7 +216,8 @@ def write(path: Path | str, image: Image, *, overwrite: bool = False, like: Path
     """
     path = Path(path)
     form = _output_format(path)
-    array = narrow_integers(image.array)
+    known = image.meaning is not None and image.meaning.is_labels
+    array = narrow_integers(image.array, least=form.least_bits, labels=known)
     if array.dtype == np.float16 and not form.knows(array.dtype):
         array = array.astype(np.float32)
     form.check(path, axes=image.axes, shape=array.shape, dtype=array.dtype)
@@ -233,6 +237,7 @@ def create(
     spacing: Sequence[float] | None = None,
     overwrite: bool = False,
     like: Path | None = None,
+    meaning: Meaning | None = None,
     **options: Any,
 ) -> LazyOutput:
     """Begin an image that is written by region; see `write` for errors.
@@ -240,7 +245,7 @@ def create(
     Parameters
     ----------
     path, overwrite, like : as for `write`
-    shape, dtype, axes, spacing : of the image
+    shape, dtype, axes, spacing, meaning : of the image
     options : ``chunks``, ``labels`` and ``resume``
         Those of `biounet.io.ome_zarr.create`, for formats that are `Format.resumable`; others take no notice.
 
@@ -259,9 +264,10 @@ def create(
     form.check(path, axes=axes, shape=shape, dtype=_narrowest(np.dtype(dtype)) if in_memory else dtype)
     if form.create is not None:
         given = options if form.resumable else {}
-        return form.create(path, shape=shape, dtype=dtype, axes=axes, spacing=spacing, overwrite=overwrite, **given)
+        given |= {"axes": axes, "spacing": spacing, "meaning": meaning}
+        return form.create(path, shape=shape, dtype=dtype, overwrite=overwrite, **given)
     check_absent(path, overwrite=overwrite)
-    pixels = Image(np.zeros(tuple(shape), dtype), axes, None if spacing is None else tuple(spacing))
+    pixels = Image(np.zeros(tuple(shape), dtype), axes, None if spacing is None else tuple(spacing), meaning)
     return ArrayOutput(pixels, lambda image: write(path, image, overwrite=overwrite, like=like))
 
 

@@ -80,6 +80,8 @@ class Format:
     """Images that can be written."""
     exact: bool = True
     """Pixels are stored without loss; otherwise the format does not hold labels."""
+    least_bits: int = 16
+    """Integers of 32 and 64 bits, such as labels, are stored in so many bits at least."""
     library: str | None = None
     """Large or optional library that it needs: the name under which it is imported."""
     is_folder: bool = False

@@ -47,6 +47,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 suffixes=(".png",),
                 open_lazily=png.open_lazily,
                 write=png.write,
+                least_bits=8,
                 holds=(
                     Holds(axes="YX", dtypes=("uint8", "uint16")),
                     Holds(axes="CYX", dtypes=("uint8",), channels=3),

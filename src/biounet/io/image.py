@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, ShapeError
+from biounet.io.meaning import Meaning, meaning_of
 
 __all__ = [
     "AXES",
@@ -41,6 +42,8 @@ class Image:
         Letters of ``TCZYX`` in that order; Y and X are always there.
     spacing : micrometres per pixel, one number per spatial axis
         ``None`` if the file does not tell.
+    meaning : Meaning
+        What the numbers mean, where the file tells.
 
     Raises
     ------
@@ -56,6 +59,7 @@ class Image:
     array: NDArray[Any]
     axes: str
     spacing: tuple[float, ...] | None = None
+    meaning: Meaning | None = None
 
     def __post_init__(self) -> None:
         if self.axes != "".join(axis for axis in AXES if axis in self.axes) or not self.axes.endswith("YX"):
@@ -136,7 +140,7 @@ class WithoutZ:
         self.shape = image.shape[: self._z] + image.shape[self._z + 1 :]
         self.dtype = image.dtype
         self.spacing = None if image.spacing is None else image.spacing[1:]
-        self.notes = notes_of(image)
+        self.notes, self.meaning = notes_of(image), meaning_of(image)
         self.decoding_bytes = image.decoding_bytes
 
     def read(self, box: Box) -> NDArray[Any]:

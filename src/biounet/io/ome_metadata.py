@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from biounet.core.errors import ImageError
 from biounet.core.text_file import Record, TextFile
 from biounet.core.words import printable
+from biounet.io.meaning import Meaning
 from biounet.io.units import micrometres
 
 __all__ = ["Multiscale", "describe_image", "describe_labels", "label_names", "metadata_of", "parse"]
@@ -32,6 +33,7 @@ class Multiscale:
     levels : how many sizes of the image there are
     spacing : micrometres per pixel, for axes whose unit is known
     labels : whether it is marked as labels
+    meaning : what its numbers mean, where biounet has written it
     """
 
     axes: str
@@ -39,6 +41,7 @@ class Multiscale:
     levels: int
     spacing: Mapping[str, float]
     labels: bool
+    meaning: Meaning | None = None
 
 
 class _Axis(Record, extra="ignore"):

@@ -14,6 +14,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import ImageError
 from biounet.core.words import reason
 from biounet.io.image import AXES, Image, name_axes
+from biounet.io.meaning import Meaning
 from biounet.io.ome_metadata import describe_labels, label_names, parse
 from biounet.io.pixels import check_finite, fit_spacing, reading
 from biounet.io.selection import Selection
@@ -61,7 +62,7 @@ class ZarrImage:
             self.shape = tuple(self._array.shape[index] for index in self._order)
             self.dtype = np.dtype(self._array.dtype).newbyteorder("=")
             self.spacing = fit_spacing(dict(multiscale.spacing), self.axes)
-            self.version = VERSION[self._array.metadata.zarr_format]
+            self.version, self.meaning = VERSION[self._array.metadata.zarr_format], multiscale.meaning
             self._chunks = ChunkReader(self._array, path)
             self.decoding_bytes = self._chunks.decoding_bytes
             self._files = stack.pop_all()
@@ -143,12 +144,13 @@ def create(
     version: str = "0.5",
     labels: bool | None = None,
     resume: bool = False,
+    meaning: Meaning | None = None,
 ) -> ZarrOutput:
     """Begin an OME-Zarr image that is written by region, or go on with one; see `biounet.io.create`.
 
     Parameters
     ----------
-    path, shape, dtype, axes, spacing, overwrite
+    path, shape, dtype, axes, spacing, overwrite, meaning
         As for all formats. ``image.zarr/labels/name`` becomes labels of that image, in its version.
     chunks : pixels per axis
         Regions that are written must consist of whole ones.
@@ -164,7 +166,8 @@ def create(
     OutputError
         If it exists, unless `overwrite` or `resume`; if what is resumed has other shape, type, axes or chunks.
     """
-    image = Image(np.broadcast_to(np.zeros((), dtype), tuple(shape)), axes, None if spacing is None else tuple(spacing))
+    nothing = np.broadcast_to(np.zeros((), dtype), tuple(shape))
+    image = Image(nothing, axes, None if spacing is None else tuple(spacing), meaning)
     chunks = default_chunks(axes, shape, wanted=chunks)
     place = place_of(path)
     if place == path or not resume:

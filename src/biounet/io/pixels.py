@@ -125,8 +125,14 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise ImageError(f"{path} cannot be read as {kind} ({why}); copy it again or save it anew") from error
 
 
-def narrow_integers(array: NDArray[Any]) -> NDArray[Any]:
+def narrow_integers(array: NDArray[Any], *, least: int = 16, labels: bool = False) -> NDArray[Any]:
     """Store integers of 32 and 64 bits, and truth values, in the smallest type that programs for images know.
+
+    Parameters
+    ----------
+    array : any type
+    least : bits that are used at least
+    labels : integers of 16 bits are stored in smaller ones, too
 
     Raises
     ------
@@ -140,10 +146,10 @@ def narrow_integers(array: NDArray[Any]) -> NDArray[Any]:
     """
     if array.dtype == bool:
         return array.astype(np.uint8)
-    if array.dtype.kind not in "iu" or array.dtype.itemsize < 4 or not array.size:
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < (2 if labels else 4) or not array.size:
         return array
     low, high = int(array.min()), int(array.max())
-    for dtype in (np.uint16, np.uint32, np.int32):
-        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+    for dtype in (np.uint8, np.uint16, np.uint32, np.int32):
+        if np.iinfo(dtype).bits >= least and np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
             return array.astype(dtype)
     raise OutputError(f"numbers from {low} to {high} do not fit 32 bits; renumber the labels")

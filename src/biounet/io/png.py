@@ -12,11 +12,13 @@ from typing import Any, Self
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngInfo
 
 from biounet.core.atomic_files import replacing
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError
 from biounet.io.image import Image
+from biounet.io.meaning import meaning_of_text, text_of_meaning
 from biounet.io.pixels import fit_spacing, reading, trust_density
 from biounet.io.selection import Selection
 
@@ -84,6 +86,7 @@ class Picture:
             self._channels = channels
         pixel = decoded + channels * self.dtype.itemsize + COEFFICIENTS * ("progressive" in file.info)
         self.decoding_bytes = height * width * pixel
+        self.meaning = meaning_of_text(file.info.get("Software"), self._path)
         density = file.info.get("dpi", (0, 0))
         self._density = {axis: DOT / dots if dots else None for axis, dots in zip("XY", density, strict=True)}
 
@@ -146,6 +149,9 @@ def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
     options: dict[str, Any] = {}
     if image.spacing is not None:
         options["dpi"] = (DOT / image.spacing[-1], DOT / image.spacing[-2])
+    if image.meaning is not None:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Software", text_of_meaning(image.meaning))
     with replacing(path, overwrite=overwrite) as temporary:
         PIL.Image.fromarray(np.moveaxis(array, 0, -1) if colour else array).save(temporary, **options)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ImageError
 from biounet.io.image import LazyImage, notes_of
+from biounet.io.meaning import meaning_of
 
 __all__ = ["Selection", "WithChannels"]
 
@@ -113,6 +114,7 @@ class WithChannels:
 
     def __init__(self, image: LazyImage, channel: Sequence[int], name: str) -> None:
         self._image, self._channel = image, channel
+        self.meaning = meaning_of(image)
         self._at = image.axes.find("C")
         have = image.shape[self._at] if self._at >= 0 else 1
         if max(channel) >= have:

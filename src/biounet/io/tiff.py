@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError, LabelError
 from biounet.io.image import AXES, name_axes
+from biounet.io.meaning import meaning_of_text
 from biounet.io.ome_tiff import COMPANION, open_ome, parse_ome, read_companion
 from biounet.io.pixels import check_finite, fit_spacing, reading
 from biounet.io.selection import Selection
@@ -59,6 +60,8 @@ class TiffImage:
                 self.spacing = fit_spacing(_scaled(series), self.axes)
                 self.notes = tuple(self._say(series, axes))
                 self.decoding_bytes = self._pages.decoding_bytes
+                software = series.keyframe.tags.get("Software")
+                self.meaning = None if software is None else meaning_of_text(software.value, path)
             self._files = stack.pop_all()
 
     def _describe(self, series: PageStack, axes: str | None) -> None:

@@ -1,5 +1,6 @@
 """TIFF as it is written: ImageJ or OME axes and pixel sizes, whole and deflated, or by region; BigTIFF above 4 GB."""
 
+import math
 import shutil
 import threading
 from collections.abc import Sequence
@@ -11,16 +12,20 @@ import numpy as np
 import tifffile
 from numpy.typing import DTypeLike, NDArray
 
-from biounet.core.atomic_files import replacing, sayable
+from biounet.core.atomic_files import hidden_name, replacing, sayable
 from biounet.core.boxes import Box
 from biounet.core.errors import OutputError, ShapeError
 from biounet.io.image import Image
+from biounet.io.meaning import Meaning, text_of_meaning
 
 __all__ = ["TiffOutput", "create", "write"]
 
 
 CLASSIC_BYTES = 2**32 - 2**25
 """Files of more bytes are BigTIFF; 32 MiB are left for what is not pixels."""
+
+COPIED = 2**22
+"""Numbers that are copied at a time."""
 
 
 class TiffOutput:
@@ -31,19 +36,16 @@ class TiffOutput:
         self._path, self._image, self._overwrite = path, image, overwrite
         self.shape, self.axes = image.array.shape, image.axes
         self._lock = threading.Lock()
+        numbered = image.meaning is not None and image.meaning.numbers_objects
+        self._narrows, self._largest = numbered and image.array.dtype == np.uint32, 0
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            temporary = stack.enter_context(replacing(self._path, overwrite=self._overwrite))
-            _check_room(self._path, self._image.array.nbytes)
-            options = _ome_options(self._image)
-            array = self._image.array
-            large = array.nbytes >= CLASSIC_BYTES
-            with tifffile.TiffWriter(temporary, bigtiff=large, ome=True) as file:
-                place = file.write(None, shape=array.shape, dtype=array.dtype, returnoffset=True, **options)
-            assert place is not None  # uncompressed pixels always have one
-            self._offset = place[0]
-            self._stream: BinaryIO = stack.enter_context(temporary.open("r+b", buffering=0))
+            self._temporary = stack.enter_context(replacing(self._path, overwrite=self._overwrite))
+            size = self._image.array.nbytes
+            _check_room(self._path, size + size // 2 * self._narrows)
+            self._offset = _write_header(self._temporary, self._image, self._image.array.dtype)
+            self._stream: BinaryIO = stack.enter_context(self._temporary.open("r+b", buffering=0))
             self._files = stack.pop_all()
         return self
 
@@ -58,6 +60,8 @@ class TiffOutput:
         array = np.ascontiguousarray(array, dtype=self._image.array.dtype)
         if array.shape != box.shape:
             raise ShapeError(f"{self._path.name}: a region of shape {box.shape} came with {array.shape} pixels")
+        if self._narrows:
+            self._largest = max(self._largest, int(array.max(initial=0)))
         # As many of the last axes as are written whole lie in the file as one run of bytes.
         whole = len(self.shape)
         while whole > 1 and box.shape[whole - 1] == self.shape[whole - 1]:
@@ -70,8 +74,30 @@ class TiffOutput:
                 self._stream.seek(self._offset + place * array.itemsize)
                 _write_all(self._stream, runs[index].data)
 
-    def __exit__(self, *error: Any) -> None:
-        self._files.__exit__(*error)
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> None:
+        if kind is not None or not self._narrows or self._largest > np.iinfo(np.uint16).max:
+            self._files.__exit__(kind, *error)
+            return
+        with self._files:
+            self._narrow()
+
+    def _narrow(self) -> None:
+        """Store the numbers of objects in 16 bits, as most programs expect them."""
+        narrow = hidden_name(self._path)
+        try:
+            with sayable(self._path):
+                offset = _write_header(narrow, self._image, np.dtype(np.uint16))
+                self._stream.close()
+                with narrow.open("r+b", buffering=0) as stream, self._temporary.open("rb") as wide:
+                    stream.seek(offset)
+                    wide.seek(self._offset)
+                    for first in range(0, self._image.array.size, COPIED):
+                        count = min(COPIED, self._image.array.size - first)
+                        numbers = np.frombuffer(wide.read(4 * count), np.uint32)
+                        _write_all(stream, numbers.astype(np.uint16).data)
+                narrow.replace(self._temporary)
+        finally:
+            narrow.unlink(missing_ok=True)
 
 
 def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
@@ -107,10 +133,21 @@ def create(
     axes: str,
     spacing: Sequence[float] | None = None,
     overwrite: bool = False,
+    meaning: Meaning | None = None,
 ) -> TiffOutput:
     """Begin a TIFF file that is written by region; see `biounet.io.create`."""
     nothing = np.broadcast_to(np.zeros((), dtype), tuple(shape))
-    return TiffOutput(path, Image(nothing, axes, None if spacing is None else tuple(spacing)), overwrite=overwrite)
+    image = Image(nothing, axes, None if spacing is None else tuple(spacing), meaning)
+    return TiffOutput(path, image, overwrite=overwrite)
+
+
+def _write_header(path: Path, image: Image, dtype: np.dtype[Any]) -> int:
+    """Write a file whose pixels are still to come, uncompressed and in one piece; return where they begin."""
+    size = math.prod(image.array.shape) * dtype.itemsize
+    with tifffile.TiffWriter(path, bigtiff=size >= CLASSIC_BYTES, ome=True) as file:
+        place = file.write(None, shape=image.array.shape, dtype=dtype, returnoffset=True, **_ome_options(image))
+    assert place is not None  # uncompressed pixels always have one
+    return int(place[0])
 
 
 def _write_all(stream: BinaryIO, data: memoryview) -> None:
@@ -124,7 +161,7 @@ def _imagej_options(image: Image) -> dict[str, Any]:
     """Axes and pixel size as ImageJ writes them."""
     # S keeps tifffile from taking a column of pixels for samples.
     metadata: dict[str, Any] = {"axes": "TZCYXS"}
-    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata}
+    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata, **_software(image)}
     if image.spacing is not None:
         metadata["unit"] = "um"
         *depth, height, width = image.spacing
@@ -139,10 +176,15 @@ def _ome_options(image: Image) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": image.axes}
     for axis, size in zip(image.spatial_axes, image.spacing or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
-    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata}
+    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata, **_software(image)}
     if image.spacing is not None:  # for programs that read tags and no OME-XML
         options |= {"resolution": (1e4 / image.spacing[-1], 1e4 / image.spacing[-2]), "resolutionunit": "CENTIMETER"}
     return options
+
+
+def _software(image: Image) -> dict[str, str]:
+    """The tag Software, which says what the numbers mean."""
+    return {} if image.meaning is None else {"software": text_of_meaning(image.meaning)}
 
 
 def _check_room(path: Path, size: int) -> None:

@@ -14,6 +14,7 @@ from biounet.core.errors import ImageError, MissingExtraError, OutputError
 from biounet.core.text_file import Record
 from biounet.core.words import reason
 from biounet.io.image import Image
+from biounet.io.meaning import Meaning
 from biounet.io.ome_metadata import Multiscale, describe_image, label_names, metadata_of, parse
 from biounet.io.pyramid import level_factors, level_shape
 from biounet.io.selection import Selection
@@ -107,6 +108,12 @@ class Ours(Record):
 
     complete: bool
     labels: bool
+    meaning: Meaning | None = None
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """It as an attribute."""
+        return self.model_dump(mode="json", exclude_none=True)
 
     @classmethod
     def of(cls, group: Any, path: Path) -> "Ours":
@@ -219,8 +226,11 @@ def find_image(
         raise ImageError(
             f"{path} holds no image but {', '.join(inside[:8]) or 'nothing'}; give the path of one, or --series"
         )
-    if OURS in node.attrs and not Ours.of(node, path).complete:
-        raise ImageError(f"{path} is not complete; run again what wrote it, with --resume")
+    if OURS in node.attrs:
+        ours = Ours.of(node, path)
+        if not ours.complete:
+            raise ImageError(f"{path} is not complete; run again what wrote it, with --resume")
+        multiscale = replace(multiscale, meaning=ours.meaning)
     array = node.get(multiscale.path)
     if array is None or hasattr(array, "members"):
         raise metadata_of(path).refused(f"there is no array {multiscale.path}")
@@ -277,7 +287,7 @@ def make_levels(
         )
     group.attrs.update(
         describe_image(name, axes=axes, spacing=image.spacing, factors=factors, version=version, labels=labels)
-        | {OURS: {"complete": False, "labels": labels}}
+        | {OURS: Ours(complete=False, labels=labels, meaning=image.meaning).written}
     )
 
 

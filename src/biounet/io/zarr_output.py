@@ -41,7 +41,7 @@ class ZarrOutput:
                 raise OutputError(f"{path} is no OME-Zarr image that was begun; give another name")
             if OURS not in self._group.attrs:
                 raise OutputError(f"{path} was not written by biounet, so it cannot be resumed; give another name")
-            self._labels = Ours.of(self._group, path).labels
+            self._ours = Ours.of(self._group, path)
             self._levels = [self._group[str(level)] for level in range(multiscale.levels)]
             for level in self._levels:
                 check_array(level, path)
@@ -77,7 +77,7 @@ class ZarrOutput:
             for level in range(1, len(self._levels)):
                 self._shrink(level)
             if not self._group.attrs[OURS]["complete"]:  # as that of a run that is resumed may be
-                self._group.attrs[OURS] = {"complete": True, "labels": self._labels}
+                self._group.attrs[OURS] = self._ours.model_copy(update={"complete": True}).written
             if self._target is not None:
                 put_folder(self.path, self._target)
 
@@ -99,7 +99,9 @@ class ZarrOutput:
             start = [index * size for index, size in zip(chunk, coarse.chunks, strict=True)]
             stop = [min(a + n, end) for a, n, end in zip(start, coarse.chunks, coarse.shape, strict=True)]
             source = tuple(slice(a * step, b * step) for a, b, step in zip(start, stop, steps, strict=True))
-            coarse[Box(tuple(start), tuple(stop)).slices] = halve(np.asarray(fine[source]), steps, labels=self._labels)
+            coarse[Box(tuple(start), tuple(stop)).slices] = halve(
+                np.asarray(fine[source]), steps, labels=self._ours.labels
+            )
 
     def _file(self, level: int, chunk: tuple[int, ...]) -> Path:
         """Where a chunk lies."""

@@ -3,7 +3,6 @@
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
 __all__ = ["hull_pixels", "hull_voxels", "on_hull", "row_ends"]
 
@@ -167,6 +166,8 @@ def hull_voxels(objects: NDArray[np.int32], points: NDArray[np.int32], count: in
     -----
     Cost: one hull by Qhull per object, about a millisecond.
     """
+    from scipy.spatial import ConvexHull  # slow to import, and only volumes need it
+
     voxels = np.zeros(count, np.int64)
     sides = np.concatenate([np.eye(3), -np.eye(3)]) / 2
     starts = np.flatnonzero(np.diff(objects, prepend=-1))

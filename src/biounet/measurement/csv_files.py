@@ -11,6 +11,7 @@ import numpy as np
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ConfigError
 from biounet.core.words import printable
+from biounet.measurement.class_columns import with_classes
 from biounet.measurement.frames import FrameTable, ObjectFrame
 from biounet.measurement.region_properties import measure_objects
 
@@ -55,13 +56,14 @@ def counts_of(frame: FrameTable) -> dict[str, object]:
     }
 
 
-def empty_table(frame: ObjectFrame, *, by_class: bool = False) -> FrameTable:
+def empty_table(frame: ObjectFrame, *, by_class: bool = False, class_names: Sequence[str] = ()) -> FrameTable:
     """Table of a frame without objects, which has the columns of the frame; no pixel is read.
 
     Parameters
     ----------
     frame : ObjectFrame
     by_class : as for `biounet.measurement.measure_objects`
+    class_names : of the classes of objects, or of labels that are classes; see `with_classes`
     """
     spatial = (1,) * len(frame.labels.shape[1:])
     image, probabilities = (
@@ -73,7 +75,7 @@ def empty_table(frame: ObjectFrame, *, by_class: bool = False) -> FrameTable:
     table = measure_objects(
         np.zeros(spatial, np.uint8), image=image, probabilities=probabilities, by_class=by_class, spacing=frame.spacing
     )
-    return FrameTable(frame.name, frame.position, 1, table)
+    return with_classes(FrameTable(frame.name, frame.position, 1, table), class_names)
 
 
 def write_tables(

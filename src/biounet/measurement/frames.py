@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from biounet.core.boxes import Box, Reader
 from biounet.core.errors import LabelError, ShapeError
-from biounet.io import LazyImage, Selection, open_lazily, open_selected
+from biounet.io import LazyImage, Selection, meaning_of, open_lazily, open_selected
 from biounet.io.frames import Frame, Frames, Position, frames_of
 from biounet.measurement.confidence import ForegroundSums
 from biounet.measurement.counts import RegionCounts, join
@@ -40,6 +40,7 @@ class ObjectFrame:
     image, probabilities : Reader, axes C(Z)YX
     spacing : micrometres per pixel, one number per spatial axis
     sums : of the probability of the foreground in objects, where that was added up before
+    class_names : of the numbers of the labels, where each is a class and no object
     """
 
     name: str
@@ -49,6 +50,7 @@ class ObjectFrame:
     probabilities: Reader | None
     spacing: tuple[float, ...] | None
     sums: ForegroundSums | None = None
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,9 @@ def open_frames(
         others.append(_fitting(other, frames, path, wanted))
         spacing = spacing or other.spacing
     pixels, shares = others
-    return _ObjectFrames(frames, pixels, shares, spacing[-dims:] if spacing else None, ignore)
+    meaning = meaning_of(source)
+    names = meaning.class_names if meaning is not None and meaning.kind == "classes" else ()
+    return _ObjectFrames(frames, pixels, shares, spacing[-dims:] if spacing else None, ignore, names)
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,7 @@ class _ObjectFrames(Sequence[ObjectFrame]):
     probabilities: Frames | None
     spacing: tuple[float, ...] | None
     ignore: int | None
+    class_names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -196,6 +201,7 @@ class _ObjectFrames(Sequence[ObjectFrame]):
             None if self.image is None else self.image[index],
             None if self.probabilities is None else _Converted(self.probabilities[index], _as_probabilities),
             self.spacing,
+            class_names=self.class_names,
         )
 
 

@@ -5,7 +5,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import SphericalVoronoi
 
 __all__ = ["boundary_sizes", "directions"]
 
@@ -76,5 +75,7 @@ def _shares_of_circle(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _shares_of_sphere(steps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of all directions in space that are nearest to each step of length 1."""
+    from scipy.spatial import SphericalVoronoi  # slow to import, and only volumes need it
+
     areas = SphericalVoronoi(np.concatenate([steps, -steps])).calculate_areas()
     return np.asarray(areas[: len(steps)] / (2 * np.pi))

@@ -18,7 +18,7 @@ import biounet
 from biounet.config import ModelConfig, Settings
 from biounet.config.object_rules import ObjectRules
 from biounet.config.shipped import model_file
-from biounet.config.tasks import TARGETS_OF_TASKS, Task, task_of
+from biounet.config.tasks import TARGETS_OF_TASKS, Task, name_classes, task_of
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ConfigError, ModelFileError
 from biounet.core.json_file import parse_json
@@ -72,6 +72,12 @@ class ModelCard(Settings):
     def task(self) -> Task:
         """What the network was trained for."""
         return task_of(self.target)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, background first; none where the network learnt objects or images."""
+        given = self.training.get("settings", {}).get("train", {}).get("class_names", ())
+        return name_classes(given, self.model.classes) if self.task.has_classes else ()
 
     @property
     def output_options(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.config import TrainConfig
 from biounet.config.object_rules import ObjectRules
+from biounet.config.tasks import name_classes
 from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects, so_far
 from biounet.report.log import best_row, health, load_log
 from biounet.report.page import write_report
@@ -88,11 +89,7 @@ def class_names_of(experiment: TrainingRun) -> list[str]:
     """Names of the classes that a report speaks of; of objects, two."""
     if experiment.data.task.numbered:
         return ["background", "objects"]
-    classes = experiment.config.model.classes
-    given = list(experiment.config.train.class_names)
-    if len(given) == classes:
-        return given
-    return ["background", "foreground"] if classes == 2 else [f"class {number}" for number in range(classes)]
+    return list(name_classes(experiment.config.train.class_names, experiment.config.model.classes))
 
 
 def answer_of(experiment: TrainingRun, class_names: Sequence[str]) -> Answer | None:

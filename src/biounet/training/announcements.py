@@ -5,7 +5,7 @@ Details go to the logger ``biounet``, which ``-v`` shows.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from biounet.config import RunConfig
 from biounet.data.hashes import shared_images
@@ -44,12 +44,13 @@ def chosen(config: RunConfig, name: str, reason: str) -> str:
     return f"{name} = {getattr(getattr(config, group), field)}: {reason}"
 
 
-def coverage(data: TrainingSet) -> str:
+def coverage(data: TrainingSet, *, class_names: Sequence[str] = ()) -> str:
     """Shares of the training pixels that each class holds, in words; or the number of channels of target images."""
     if not data.task.has_labels:
         return f"targets: images of {data.classes} channel{'s' * (data.classes > 1)}"
     unknown, *shares = data.coverage
-    parts = [f"class {number} {share:.1%}" for number, share in enumerate(shares[:LISTED])]
+    names = class_names or [f"class {number}" for number in range(len(shares))]
+    parts = [f"{name} {share:.1%}" for name, share in zip(names, shares[:LISTED], strict=False)]
     parts += [f"{len(shares) - LISTED} more classes {sum(shares[LISTED:]):.1%}"] if len(shares) > LISTED else []
     parts += [f"unknown {unknown:.1%}"] if unknown else []
     return ", ".join(parts)

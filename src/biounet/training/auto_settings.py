@@ -206,7 +206,8 @@ def choose_settings(config: RunConfig, found: Fingerprint) -> tuple[RunConfig, d
         chosen["train.oversample"] = OVERSAMPLE, f"objects have only {shares[1]:.1%} of the pixels"
     if min(shares) < RARE:
         least = min(range(len(shares)), key=shares.__getitem__)
-        what = ("background has", "objects have")[least] if found.objects else f"class {least} has"
+        names = config.train.class_names or [f"class {number}" for number in range(len(shares))]
+        what = ("background has", "objects have")[least] if found.objects else f"{names[least]} has"
         why = f"{what} only {shares[least]:.1%} of the pixels"
         chosen |= {"train.class_balance": (True, why), "train.oversample": (OVERSAMPLE, why)}
     if found.touching:

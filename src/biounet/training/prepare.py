@@ -141,25 +141,28 @@ def prepare_split(
 
 
 def _named(settings: RunConfig, names: tuple[str, ...], data: TrainingSet) -> RunConfig:
-    """Settings with the names of the classes: those given, with one for the background, or those of the dataset.
+    """Settings with the names of the classes: those given, or those of the dataset, with one for the background.
+
+    A dataset may name further classes, which no label has.
 
     Raises
     ------
     ConfigError
-        If there are more or fewer names than classes.
+        If there are fewer names than classes, or more of those given.
     """
     given = settings.train.class_names
-    if not data.task.has_classes or not (given or names):
+    chosen = given or names
+    if not data.task.has_classes or not chosen:
         return settings
-    if len(given) == data.classes - 1:
-        given = ("background", *given)
-    if given and len(given) != data.classes:
+    if len(chosen) == data.classes - 1 and "background" not in chosen:
+        chosen = ("background", *chosen)
+    if len(chosen) < data.classes or len(given) > data.classes:
+        where = "--classes (train.class_names)" if given else "the dataset"
         raise ConfigError(
-            f"--classes (train.class_names) names {len(given)} classes, the labels have {data.classes}, background "
-            "included; name all of them"
+            f"{where} names {len(chosen)} classes, the labels have {data.classes}, background included; name all of "
+            "them by --classes A,B,.."
         )
-    chosen = given or (names if len(names) == data.classes else ())
-    return settings.updated({"train.class_names": chosen})
+    return settings.updated({"train.class_names": chosen[: data.classes]})
 
 
 def room(train: TrainConfig) -> float:

@@ -114,12 +114,11 @@ class StartingModel:
         """
         known = self.card.model.classes
         if self.card.task.has_classes and task.has_classes and classes < known and not named:
-            names = self.card.training.get("settings", {}).get("train", {}).get("class_names", ())
-            listed = f" ({', '.join(names)})" if names else ""
+            listed = ", ".join(self.card.class_names)
             raise ConfigError(
-                f"{self.name} knows {known} classes{listed}, the labels have {classes}, background included; annotate "
-                "an image with the others, add an older dataset by --also, or name the classes that are left by "
-                "--classes A,B,.. to learn these alone"
+                f"{self.name} knows {known} classes ({listed}), the labels have {classes}, background included; "
+                "annotate an image with the others, add an older dataset by --also, or name the classes that are left "
+                "by --classes A,B,.. to learn these alone"
             )
 
     def plan(self, config: RunConfig, target: str) -> Transfer:
