@@ -21,13 +21,16 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 
 import biounet
-from biounet.config.shipped import FOLDER, ShippedCard
+from biounet.config.resolve import resolve_settings
+from biounet.config.shipped import FOLDER, ShippedCard, shipped_card
 from biounet.core.random import generator
 from biounet.data import find_dataset
 from biounet.data.synthetic import draw_membranes
+from biounet.data.training_set import read_split
 from biounet.io import Image, open_lazily, read, write
 from biounet.metrics import average_precision, isbi2012
 from biounet.models.model_file import read_card
+from biounet.training.prepare import split_by_settings
 
 DATA = Path(os.environ.get("BIOUNET_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ISBI_HELD_OUT = range(20, 24)
@@ -48,6 +51,8 @@ class Recipe:
     score: Callable[[Path, Path], Scores]
     """(folder of public images, model file) -> scores on images that were held out."""
     card: Mapping[str, str]
+    spacing: tuple[float, ...] | None = None
+    """Micrometres per pixel, where no image says it."""
 
 
 def held_out_nuclei(data: Path) -> list[Path]:
@@ -145,8 +150,35 @@ RECIPES: Mapping[str, Recipe] = {
             "licence": "model Apache-2.0, as biounet",
             "scored_on": "sections 20 to 23 of ISBI 2012 (Cardona et al. 2010; not trained on)",
         },
+        (0.004, 0.004),
     ),
 }
+
+
+def learnt_from(name: str, data: Path) -> dict[str, Any]:
+    """Facts for the header of a model: size of the objects, and looks, of the images of its recipe, and pixel size."""
+    recipe, card = RECIPES[name], read_card(FOLDER / f"{name}.safetensors")
+    settings = resolve_settings(dict(recipe.settings), minutes=recipe.minutes)
+    with tempfile.TemporaryDirectory() as place:
+        recipe.gather(data, Path(place) / "data")
+        training_set = read_split(split_by_settings(Path(place) / "data", settings), card.normalization)
+        found = training_set.learnt
+    return {"learnt": found.model_copy(update={"magnified": settings.augment.scale}), "spacing": recipe.spacing}
+
+
+def describe(name: str, data: Path) -> Path:
+    """Write what a shipped model learnt from into its header; its file."""
+    target = FOLDER / f"{name}.safetensors"
+    card = read_card(target).model_copy(update=learnt_from(name, data))
+    target.write_bytes(save(load_file(target), {"biounet": card.model_dump_json()}))
+    return target
+
+
+def renew(name: str, data: Path) -> None:
+    """Write the header of a shipped model again, and the new SHA-256 into its card."""
+    target = describe(name, data)
+    facts = {**shipped_card(name).model_dump(), "sha256": hashlib.sha256(target.read_bytes()).hexdigest()}
+    target.with_suffix(".json").write_text(ShippedCard.model_validate(facts).model_dump_json(indent=1) + "\n")
 
 
 def pack(source: Path, target: Path) -> None:
@@ -165,9 +197,9 @@ def make(name: str, data: Path, run: Path | None) -> None:
             run = Path(place) / "run"
             recipe.gather(data, Path(place) / "data")
             biounet.train(Path(place) / "data", run, minutes=recipe.minutes, settings=recipe.settings)
-        target = FOLDER / f"{name}.safetensors"
         whole, _ = recipe.score(data, run / "model.safetensors")
-        pack(run / "model.safetensors", target)
+        pack(run / "model.safetensors", FOLDER / f"{name}.safetensors")
+    target = describe(name, data)
     scores, seconds = recipe.score(data, target)
     print(json.dumps({"float32": whole, "float16": scores, "seconds per megapixel": seconds}, indent=1))
     settings = ", ".join(f"{key}={value}" for key, value in recipe.settings.items())
@@ -185,7 +217,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=list(RECIPES), help=f"of {', '.join(RECIPES)}")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with dsb2018, dsb2018-more and isbi2012")
+    parser.add_argument("--renew", action="store_true", help="train nothing; write again what headers tell of the data")
     parser.add_argument("--run", type=Path, help="a finished run of the recipe")
     given = parser.parse_args()
     for each in given.names:
-        make(each, given.data, given.run)
+        if given.renew:
+            renew(each, given.data)
+        else:
+            make(each, given.data, given.run)

@@ -228,6 +228,10 @@ def predict(
     series: Series = None,
     channel: Channel = None,
     level: Level = 0,
+    diameter: Annotated[
+        float | None, typer.Option(metavar="PX", help="Size of a typical object; images are scaled if need be.")
+    ] = None,
+    pixel_size: Annotated[float | None, typer.Option(metavar="UM", help="The same by the size of a pixel.")] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Local processes.")] = None,
@@ -248,8 +252,8 @@ def predict(
     run_prediction(
         model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, table=table, report=report,
         memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, series=series,
-        channel=channel_numbers(channel), level=level, device=device, precision=precision, verify=verify,
-        overwrite=overwrite, resume=resume,
+        channel=channel_numbers(channel), level=level, diameter=diameter, pixel_size=pixel_size, device=device,
+        precision=precision, verify=verify, overwrite=overwrite, resume=resume,
     )  # fmt: skip
 
 

@@ -52,6 +52,15 @@ class ObjectRules(Settings):
             raise ValueError(f"target must be one of {', '.join(known)}, got {given!r}")
         return given
 
+    def scaled(self, factor: float) -> "ObjectRules":
+        """Rules for an image in which objects have `factor` times as many pixels; probabilities stay.
+
+        >>> ObjectRules(least_seed=10, least_pixels=40).scaled(0.25).least_pixels
+        10
+        """
+        sizes = {name: getattr(self, name) for name in ("least_seed", "least_pixels", "largest_hole")}
+        return self.model_copy(update={name: size and round(size * factor) for name, size in sizes.items()})
+
     @property
     def choosy(self) -> bool:
         """Whether some components above `seed` are no seeds."""

@@ -15,6 +15,8 @@ from biounet.core.components import label_objects
 from biounet.core.problems import Problems
 from biounet.data.annotated_image import AnnotatedFile, AnnotatedImage, AnnotatedImageReader, AnnotatedSource
 from biounet.data.dataset import Dataset, Pair
+from biounet.data.learnt_images import LearntImages
+from biounet.data.measure_learnt import measure_learnt
 from biounet.data.normalize import Normalization
 from biounet.data.out_of_core import SIZES, StripSizes, fit_memory, memory_for_strips
 from biounet.data.split import DatasetSplit, split_dataset
@@ -70,6 +72,11 @@ class TrainingSet:
     def counts(self) -> NDArray[np.int64]:
         """Training pixels that are unknown, and of each class; (1 + classes,)."""
         return total_counts(self.statistics, self.classes)
+
+    @cached_property
+    def learnt(self) -> LearntImages:
+        """Size of the objects, and looks, of the training images; images in files are read once for them."""
+        return measure_learnt(self.train, numbered=self.task.numbered)
 
     @property
     def coverage(self) -> NDArray[np.float64]:

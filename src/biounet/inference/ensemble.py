@@ -18,7 +18,8 @@ from biounet.core.errors import ConfigError
 from biounet.core.geometry import Geometry
 from biounet.data.normalize import Normalization
 from biounet.inference.cost import Cost
-from biounet.inference.overlap_tile import Floats, TileNet
+from biounet.inference.overlap_tile import Floats, TileNet, TilePredictor
+from biounet.inference.scaling import Scale, ScaledNet
 from biounet.models.attention import AttentionMaps
 from biounet.models.downsampled import Downsampled
 from biounet.models.model_file import ModelCard, load_network
@@ -144,11 +145,15 @@ class Ensemble:
         They are applied to a tile one after the other.
     device, precision, tta
         As for `TileNet`.
+    factor : no unit
+        Images are scaled by it before they are predicted, and the result is scaled back.
 
     Attributes
     ----------
     card : ModelCard
-        See `joint_card`.
+        See `joint_card`; its rules of objects are for the pixels of the image.
+    scale : Scale
+        The ratio of pixels that is closest to `factor`.
     normalizations : tuple of Normalization
         The different ways in which members normalise images; one copy of the image is taken for each.
 
@@ -164,13 +169,22 @@ class Ensemble:
     """
 
     def __init__(
-        self, members: Sequence[Member], *, device: torch.device, precision: torch.dtype, tta: bool = False
+        self,
+        members: Sequence[Member],
+        *,
+        device: torch.device,
+        precision: torch.dtype,
+        tta: bool = False,
+        factor: float = 1.0,
     ) -> None:
         cards = [card for _, card in members]
-        nets = [
+        nets: list[TilePredictor] = [
             TileNet(net, device=device, precision=precision, tta=tta, **card.output_options) for net, card in members
         ]
-        self.card = joint_card(cards)
+        self.scale = Scale.near(factor, grid=math.lcm(*(side for net in nets for side in net.geometry.grid)))
+        if self.scale.network != self.scale.image:
+            nets = [ScaledNet(net, self.scale, classes=cards[0].model.classes) for net in nets]
+        self.card = joint_card(cards).scaled(float(self.scale))
         self.normalizations = tuple(dict.fromkeys(card.normalization for card in cards))
         self.copies = len(self.normalizations)
         self.geometry = joint_geometry([net.geometry for net in nets])
@@ -211,7 +225,7 @@ class Ensemble:
             most += batch * 4 * pixels
         return Cost(most, sum(cost.operations for cost in costs))
 
-    def _region(self, net: TileNet, output: Sequence[int]) -> tuple[slice, ...]:
+    def _region(self, net: TilePredictor, output: Sequence[int]) -> tuple[slice, ...]:
         """Region of an input that a member would be given if it were alone."""
         starts = (most - own for most, own in zip(self.geometry.margin, net.geometry.margin, strict=True))
         sizes = net.geometry.input_size(output)

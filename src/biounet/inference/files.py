@@ -21,6 +21,7 @@ from biounet.inference.job import Job, JobSettings, TileTask, as_trained, load_e
 from biounet.inference.memory_budget import MemoryBudget
 from biounet.inference.memory_plan import Plan, Stopwatch, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
+from biounet.inference.object_size import Sizes
 from biounet.inference.record import noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
@@ -35,6 +36,7 @@ from biounet.io import (
     root_of,
 )
 from biounet.io.identity import FileIdentity
+from biounet.models.model_file import read_card
 
 LOG = logging.getLogger("biounet")
 
@@ -76,6 +78,8 @@ def predict_files(
     series: int | str | None = None,
     channel: Sequence[int] | None = None,
     level: int = 0,
+    diameter: float | None = None,
+    pixel_size: float | None = None,
     verify: bool = False,
     overwrite: bool = False,
     resume: bool = False,
@@ -121,6 +125,9 @@ def predict_files(
         As for `biounet.models.device.choose_device` and `choose_precision`.
     axes, series, channel, level
         What is read of the inputs, as for `biounet.io.open_lazily`.
+    diameter, pixel_size
+        Size of a typical object in pixels, or of a pixel in micrometres: images are scaled to what the network learnt
+        if they differ by more than it bears, see `biounet.inference.object_size.Sizes`; results keep their pixels.
     verify : bool
         Predict sample tiles at a second tiling, and report the largest difference.
     overwrite, resume : bool
@@ -154,7 +161,7 @@ def predict_files(
         # Absolute, for workers that were started elsewhere.
         models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
         first = JobSettings(models, pairs[0][0], given, save, device, precision, tta, depth, link, confidence)
-        net, common, told = _load(first, report)
+        net, common, told = _load(first, Sizes(diameter, pixel_size), report)
         load_libraries(path for pair in pairs for path in pair)  # before memory is measured
         held = warm_up(net, net.card.model.in_channels)
         shared = MemoryBudget(memory, held, processes, region_memory)
@@ -182,8 +189,12 @@ def predict_files(
         return written
 
 
-def _load(first: JobSettings, report: Callable[[str], None]) -> tuple[Ensemble, JobSettings, set[str]]:
+def _load(first: JobSettings, sizes: Sizes, report: Callable[[str], None]) -> tuple[Ensemble, JobSettings, set[str]]:
     """Load the models, and fit the settings of the jobs of all images to them; return the notes that were told, too."""
+    factor, scaled = sizes.factor(read_card(first.models[0]))
+    if scaled:
+        report(scaled)
+    first = replace(first, factor=factor)
     net = load_ensemble(first)
     selection, notes = as_trained(first.selection, net.card)
     told = _say_once(notes, set(), report)

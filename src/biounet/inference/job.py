@@ -49,6 +49,7 @@ class JobSettings:
     depth : of the U-Net to take out of a UNet++
     link : objects of neighbouring sections that lie over each other get one number
     confidence : the mean probability of the foreground in each object is kept
+    factor : images are scaled by it before they are predicted
     """
 
     models: tuple[Path, ...]
@@ -61,6 +62,7 @@ class JobSettings:
     depth: int | None = None
     link: bool = False
     confidence: bool = False
+    factor: float = 1.0
 
     def fitted(self, card: ModelCard) -> "JobSettings":
         """Settings with an output that the model has: an image instead of labels where the model draws images.
@@ -110,7 +112,7 @@ def load_ensemble(settings: JobSettings) -> Ensemble:
     device = choose_device(settings.device)
     members = load_members(settings.models, depth=settings.depth, attention=settings.save == "attention")
     precision = choose_precision(settings.precision, device)
-    return Ensemble(members, device=device, precision=precision, tta=settings.tta)
+    return Ensemble(members, device=device, precision=precision, tta=settings.tta, factor=settings.factor)
 
 
 @dataclass(frozen=True)

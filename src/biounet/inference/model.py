@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from biounet.core.places import path_of
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble, joint_card, load_members, normalise
 from biounet.inference.network_input import NetworkInput, Pixels
+from biounet.inference.object_size import Sizes
 from biounet.inference.overlap_tile import predict_image_in_steps
 from biounet.inference.tiles import read_mirrored, tile_sides
 from biounet.io.identity import unchanged
@@ -66,6 +67,8 @@ class Model:
         axes: str | None = None,
         tile: int | None = None,
         tta: bool = False,
+        diameter: float | None = None,
+        pixel_size: float | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> NDArray[np.float32]:
@@ -82,6 +85,11 @@ class Model:
             Largest tile delivered at once; the result does not depend on it.
         tta : bool
             Average over the 8 symmetries of the plane YX.
+        diameter : pixels
+            Of a typical object. The image is scaled, and the result scaled back, if objects differ by more than the
+            network learnt to bear, see `biounet.inference.object_size.Sizes`.
+        pixel_size : micrometres
+            In place of `diameter`, where the network knows the pixel size of the images that it learnt from.
         device, precision
             As for `biounet.models.device.choose_device` and `choose_precision`.
 
@@ -92,13 +100,14 @@ class Model:
         Raises
         ------
         ConfigError
-            If `tile` is no number of pixels.
+            If `tile` is no number of pixels, or the network does not know the size of what it learnt from.
         ImageError
             If the file cannot be read.
         ShapeError
             If the axes cannot be told, or are not those, or the channels, that the network was trained on.
         """
         options: dict[str, Any] = {"axes": axes, "tile": tile, "tta": tta, "device": device, "precision": precision}
+        options |= {"diameter": diameter, "pixel_size": pixel_size}
         ((_, result),) = deque(self.predict_in_steps(image, **options), maxlen=1)
         return result
 
@@ -109,6 +118,8 @@ class Model:
         axes: str | None = None,
         tile: int | None = None,
         tta: bool = False,
+        diameter: float | None = None,
+        pixel_size: float | None = None,
         device: str = "auto",
         precision: str = "auto",
     ) -> Generator[tuple[float, NDArray[np.float32]]]:
@@ -116,7 +127,7 @@ class Model:
 
         Parameters
         ----------
-        image, axes, tile, tta, device, precision : as for `predict`
+        image, axes, tile, tta, diameter, pixel_size, device, precision : as for `predict`
 
         Yields
         ------
@@ -136,7 +147,8 @@ class Model:
             given = NetworkInput.of(image, self.card.model, axes=axes)
             image = given.read()
         members = [(member.net, member.card) for member in (self, *self.others)]
-        net = Ensemble(members, device=where, precision=what, tta=tta)
+        factor, _ = Sizes(diameter, pixel_size).factor(self.card)
+        net = Ensemble(members, device=where, precision=what, tta=tta, factor=factor)
         if not given.sections:
             yield from _predict_pixels(net, image, tile)
             return
@@ -155,13 +167,15 @@ class Model:
         axes: str | None = None,
         tile: int | None = None,
         tta: bool = False,
+        diameter: float | None = None,
+        pixel_size: float | None = None,
         link: bool = False,
     ) -> NDArray[Any]:
         """Labels: class numbers, or numbered objects where the network was trained on objects.
 
         Parameters
         ----------
-        image, axes, tile, tta : as for `predict`
+        image, axes, tile, tta, diameter, pixel_size : as for `predict`
         link : bool
             Give objects that lie over each other one number in all sections of a stack, for a 2D network of objects,
             see `biounet.segmentation.link_slices`. Else no number is in two sections.
@@ -178,7 +192,10 @@ class Model:
             As `predict`; or if there are no sections to link.
         """
         self._check_labels(link=link)
-        return self.decode(self.predict(image, axes=axes, tile=tile, tta=tta), link=link)
+        factor, _ = Sizes(diameter, pixel_size).factor(self.card)
+        options: dict[str, Any] = {"axes": axes, "tile": tile, "tta": tta}
+        probabilities = self.predict(image, diameter=diameter, pixel_size=pixel_size, **options)
+        return replace(self, card=self.card.scaled(factor)).decode(probabilities, link=link)
 
     def decode(self, probabilities: NDArray[np.float32], *, link: bool = False) -> NDArray[Any]:
         """Labels that follow from the probabilities of `predict`.

@@ -41,6 +41,8 @@ class ResultRecord(Record):
     shape: tuple[PositiveInt, ...]
     """Pixels per axis of the image."""
     save: str
+    factor: float = 1.0
+    """Factor by which the image was scaled before it was predicted."""
     tile: tuple[PositiveInt, ...]
     """Pixels per spatial axis that a tile delivers."""
     device: str
@@ -65,6 +67,7 @@ class ResultRecord(Record):
             tta=job.settings.tta,
             depth=job.settings.depth,
             link=job.settings.link,
+            factor=float(job.net.scale),
             input=None if job.identity is None else InputRecord(**asdict(job.identity)),
         )
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import ShapeError
+from biounet.core.labels import equivalent_diameters
 from biounet.measurement.convex_hull import hull_pixels, hull_voxels
 from biounet.measurement.counts import RegionCounts
 from biounet.measurement.perimeter import boundary_sizes
@@ -107,8 +108,7 @@ def table_of(counts: RegionCounts, *, shape: Sequence[int], spacing: Sequence[fl
     for name, corner in (("start", counts.start), ("stop", counts.stop)):
         columns |= {f"box_{name}_{axis}": corner[:, i - dims] for i, axis in enumerate(axes)}
     columns[f"{boundary}_{unit}" + "2" * (dims - 2)] = boundary_sizes(counts.crossings, steps.tolist())
-    ball = np.pi / (2 * dims)  # of diameter 1: pi / 4 of a plane, pi / 6 of a volume
-    columns[f"equivalent_diameter_{unit}"] = (volume / ball) ** (1 / dims)
+    columns[f"equivalent_diameter_{unit}"] = equivalent_diameters(volume, dims=dims)
     return columns | _shapes(counts, steps, unit) | _intensities(counts) | _confidences(counts) | _places(counts, shape)
 
 

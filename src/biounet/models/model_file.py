@@ -23,6 +23,7 @@ from biounet.core.atomic_files import replacing
 from biounet.core.errors import ConfigError, ModelFileError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import Record, TextFile
+from biounet.data.learnt_images import LearntImages
 from biounet.data.normalize import Normalization
 from biounet.models import build
 from biounet.models.weights import check_numbers, check_shapes
@@ -49,6 +50,8 @@ class ModelCard(Settings):
     """How target images were brought to the range that the network was trained on; ``None`` where it learnt labels."""
     rules: ObjectRules | None = None
     """Rules that make objects of probabilities, tuned on validation images."""
+    learnt: LearntImages | None = None
+    """Size of the objects and looks of the images learnt from; ``None`` in files of versions that did not keep them."""
     spacing: tuple[Annotated[float, Field(ge=1e-9, le=1e9)], ...] | None = None
     """Micrometres per pixel of the training images, per spatial axis."""
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -83,6 +86,11 @@ class ModelCard(Settings):
     def output_options(self) -> dict[str, Any]:
         """Temperature, smoothing and units of the outputs, as options of `biounet.inference.overlap_tile.TileNet`."""
         return {"temperature": self.temperature, "smoothing": self.smoothing, "units": self.target_normalization}
+
+    def scaled(self, factor: float) -> "ModelCard":
+        """Card for images that are scaled by a factor before they are predicted: rules count pixels of the image."""
+        rules = self.rules and self.rules.scaled(factor**-self.model.dims)
+        return self.model_copy(update={"rules": rules})
 
     @property
     def object_rules(self) -> ObjectRules:
