@@ -13,6 +13,7 @@ from biounet.core.labels import IGNORE
 from biounet.metrics import (
     accuracy,
     adapted_rand,
+    adjusted_rand_index,
     class_scores,
     confusion,
     dice,
@@ -105,6 +106,26 @@ def test_adapted_rand_equals_scikit_image():
     assert ours.merge > ours.split, "four true objects are cut in five"
 
 
+def test_adjusted_rand_index_by_hand():
+    # Hubert and Arabie 1985: of 6 pairs of foreground pixels, 2 are together in the truth, 3 in the result, 1 in both.
+    truth, result = np.array([0, 0, 1, 1, 2, 2]), np.array([7, 7, 7, 7, 7, 3])
+    assert adjusted_rand_index(truth, result) == pytest.approx((1 - 2 * 3 / 6) / (2.5 - 2 * 3 / 6))
+    # With the background: 15 pairs, 3 together in the truth, 10 in the result, 2 in both.
+    assert adjusted_rand_index(truth, result, background=True) == pytest.approx((2 - 2) / (6.5 - 2))
+    assert adjusted_rand_index(truth, np.array([9, 0, 4, 4, 5, 5])) == 1, "what the background is called is not scored"
+
+
+@given(pairs())
+def test_adjusted_rand_index_equals_counting_pairs(pair):
+    truth, result = (labels.ravel() for labels in pair)
+    i, j = np.triu_indices(truth.size, 1)
+    same_truth, same_result = truth[i] == truth[j], result[i] == result[j]
+    by_chance = same_truth.sum() * same_result.sum() / max(i.size, 1)
+    most = (same_truth.sum() + same_result.sum()) / 2
+    expected = 1 if most == by_chance else ((same_truth & same_result).sum() - by_chance) / (most - by_chance)
+    assert adjusted_rand_index(*pair, background=True) == pytest.approx(expected, abs=1e-9)
+
+
 @given(pairs())
 def test_partition_scores_know_no_numbers_and_no_order(pair):
     for score in (adapted_rand, variation_of_information):
@@ -121,11 +142,13 @@ def test_ignored_pixels_are_never_scored(pair, data):
     unknown = data.draw(hnp.arrays(bool, truth.shape))
     other = data.draw(hnp.arrays(np.int64, truth.shape, elements=st.integers(0, 9)))
     marked, changed = np.where(unknown, IGNORE, truth), np.where(unknown, other, result)
-    for score in (iou, dice, accuracy, adapted_rand, variation_of_information):
+    for score in (iou, dice, accuracy, adapted_rand, adjusted_rand_index, variation_of_information):
         assert score(marked, changed) == score(marked, result)
 
 
-@pytest.mark.parametrize("score", [iou, dice, accuracy, confusion, adapted_rand, variation_of_information])
+@pytest.mark.parametrize(
+    "score", [iou, dice, accuracy, confusion, adapted_rand, adjusted_rand_index, variation_of_information]
+)
 def test_bad_input_is_refused(score):
     labels = np.ones((2, 3), int)
     with pytest.raises(LabelError, match="float32"):

@@ -20,7 +20,7 @@ from biounet.metrics.objects import (
     panoptic_quality,
 )
 from biounet.metrics.overlap import ClassScores, accuracy, class_scores, confusion, dice, iou
-from biounet.metrics.partition import SplitMerge, adapted_rand, variation_of_information
+from biounet.metrics.partition import SplitMerge, adapted_rand, adjusted_rand_index, variation_of_information
 from biounet.metrics.registry import METRICS, MetricGroup
 from biounet.metrics.surface_distance import hausdorff95, mean_surface_distance, surface_distances
 from biounet.metrics.thresholds import THRESHOLDS, Sweep
@@ -41,6 +41,7 @@ __all__ = [
     "Sweep",
     "accuracy",
     "adapted_rand",
+    "adjusted_rand_index",
     "aggregated_jaccard",
     "average_precision",
     "class_scores",

@@ -1,4 +1,4 @@
-"""Agreement of two partitions of an image: adapted Rand error and variation of information, with their parts."""
+"""Agreement of two partitions: adapted Rand error, adjusted Rand index, variation of information."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from biounet.metrics.contingency import OverlapTable, overlap_table
 from biounet.metrics.overlap import share
 
-__all__ = ["SplitMerge", "adapted_rand", "variation_of_information"]
+__all__ = ["SplitMerge", "adapted_rand", "adjusted_rand_index", "variation_of_information"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,47 @@ def adapted_rand(truth: np.ndarray, result: np.ndarray, *, background: bool = Fa
         float((n * (n - 1)).sum()) for n in (table.pixels, table.truth_pixels, table.result_pixels)
     )
     return SplitMerge(1 - share(2 * together, split + merge), share(together, split), share(together, merge))
+
+
+def adjusted_rand_index(truth: np.ndarray, result: np.ndarray, *, background: bool = False) -> float:
+    """Adjusted Rand index of two label images: agreement on pairs of pixels beyond chance; 1 is perfect, 0 is chance.
+
+    Parameters
+    ----------
+    truth, result : any shape, integers
+        Negative in `truth` is IGNORE and not counted.
+    background : bool
+        Count label 0 of the truth as one more object. In the result it always is one.
+
+    Returns
+    -------
+    float
+        At most 1, below 0 where the two agree less than by chance.
+
+    Raises
+    ------
+    ShapeError, LabelError
+        If the two are no label images of one shape.
+
+    Notes
+    -----
+    Source: Hubert and Arabie 1985, equation 5. With S the pairs of pixels that are together in both, A and B those
+    together in the truth and in the result, and E = A B / (all pairs) what S would be by chance, it is
+    (S - E) / ((A + B) / 2 - E). Where all pixels are one object in both, or each is an object of its own in both: 1.
+
+    Examples
+    --------
+    >>> truth, result = np.array([1, 1, 2, 2]), np.array([5, 5, 0, 6])     # S = 1, A = 2, B = 1, E = 2 / 6
+    >>> round(adjusted_rand_index(truth, result), 4)                        # (2 / 3) / (7 / 6)
+    0.5714
+    """
+    table = _foreground(overlap_table(truth, result), background)
+    together, of_truth, of_result, pairs = (
+        float((n * (n - 1)).sum()) / 2
+        for n in (table.pixels, table.truth_pixels, table.result_pixels, table.pixels.sum())
+    )
+    chance = of_truth * share(of_result, pairs)
+    return share(together - chance, (of_truth + of_result) / 2 - chance)
 
 
 def variation_of_information(truth: np.ndarray, result: np.ndarray, *, background: bool = True) -> SplitMerge:
