@@ -1,15 +1,18 @@
 """What `biounet convert` does: each file is read as labels or as an image, and written in another format."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from biounet.cli.progress import progress, say
+from biounet.core.atomic_files import remove_parts
 from biounet.core.batch import Batch
 from biounet.core.errors import ConfigError, DatasetError, ImageError
 from biounet.core.labels import IGNORE
+from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
 from biounet.data.label_folders import LABEL_FOLDERS, Labelled
 from biounet.data.names import match_names
@@ -58,13 +61,15 @@ def run_conversion(source: Path, to: str, out: Path, how: Reading, *, overwrite:
     if to.lower() in LABEL_FOLDERS:
         inputs.check(out)
         pairs = (_labelled(file, each, how) for file in files for each in _labels(file, how))
-        LABEL_FOLDERS[to.lower()](out, pairs, classes=how.classes, overwrite=overwrite)
+        with _holding(out, is_file=False):
+            LABEL_FOLDERS[to.lower()](out, pairs, classes=how.classes, overwrite=overwrite)
         say(f"{len(files)} label file{'s' * (len(files) > 1)} in the layout of {to.lower()}: {out}")
         return
     target = _target(to, how)
     if target.name == "COCO" and out.name.lower().endswith(target.suffixes):
         inputs.check(out, overwrite=overwrite, kind="JSON")
-        write_each(out, _all_labels(files, how), classes=how.classes, overwrite=overwrite)
+        with _holding(out, is_file=True):
+            write_each(out, _all_labels(files, how), classes=how.classes, overwrite=overwrite)
         say(f"labels of {len(files)} file{'s' * (len(files) > 1)}: {out}")
         return
     alone = len(files) == 1 and not is_folder_of_images(source)
@@ -73,13 +78,25 @@ def run_conversion(source: Path, to: str, out: Path, how: Reading, *, overwrite:
         raise ConfigError(f"--out {out}: names of {target.name} end in {ends}; name the file so")
     done: list[Path] = []
     batch = Batch(len(files), verb="converted", again="--overwrite", kind="files")
-    with progress("converting") as show:
+    with _holding(out, is_file=out.name.lower().endswith(target.suffixes)), progress("converting") as show:
         for number, file in enumerate(files):
             show(number / len(files), file.name)
             with batch.noting(file):
                 done += _convert(file, out, target, how, inputs, overwrite=overwrite)
     say(f"{len(done)} file{'s' * (len(done) != 1)} of {target.name}: {out}")
     batch.finish(done, report=say)
+
+
+@contextmanager
+def _holding(out: Path, *, is_file: bool) -> Iterator[None]:
+    """Keep others away from the file or folder that is written, and remove what a killed conversion has left there."""
+    with holding([out] if is_file else (), folder=None if is_file else out):
+        if is_file:
+            remove_parts([out])
+        else:
+            for folder in (out, *(path for path in out.rglob("*") if path.is_dir())):
+                remove_parts((), folder=folder)
+        yield
 
 
 def _convert(

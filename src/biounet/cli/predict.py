@@ -55,26 +55,25 @@ def run_prediction(
     pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
     page = page_of(model, pairs, report=report, **chosen)
     options |= {"memory": budget, "processes": processes, "confidence": table}
-    if not table:
-        written, failed = _predict(model, inputs, out, where, pairs, **options)
-    else:
+    if table:
         _check_labels(model, options["save"])
+    tables = [_folder_of(pairs[0][1]) / name for name in TABLES if table]
+    beside = [*tables, *([page] if page is not None else [])]
+    with stop_when_told(), holding(beside):
+        for path in tables:
+            Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
+        remove_parts(beside)
         labels = [path for _, path in pairs]
-        tables = [_folder_of(labels[0]) / name for name in TABLES]
-        with stop_when_told(), holding(tables):
-            for path in tables:
-                Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
-            remove_parts(tables)
-            complete = options["resume"] and are_complete(labels, tables[0].parent)
-            written, failed = _predict(model, inputs, out, where, pairs, **options)
-            if complete and failed is None:
-                say(f"{tables[0]} is complete already")
-                forget(labels)
-            elif written:
-                _measure(model, _among(pairs, written), options, keep=failed is not None)
-    _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
-    if page is not None and written:
-        write_prediction_page(page, _among(pairs, written), failed, axes=options["axes"])
+        complete = table and options["resume"] and are_complete(labels, tables[0].parent)
+        written, failed = _predict(model, inputs, out, where, pairs, **options)
+        if complete and failed is None:
+            say(f"{tables[0]} is complete already")
+            forget(labels)
+        elif table and written:
+            _measure(model, _among(pairs, written), options, keep=failed is not None)
+        _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
+        if page is not None and written:
+            write_prediction_page(page, _among(pairs, written), failed, axes=options["axes"])
     if failed is not None:
         raise failed
     return written
@@ -100,7 +99,7 @@ def _predict(
     if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
         with holding(root_of(path) for _, path in pairs):
             pass
-    with stop_when_told(), where as run, progress("predicting") as show:
+    with where as run, progress("predicting") as show:
         try:
             return predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
         except BatchError as error:

@@ -15,6 +15,7 @@ KINDS: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
     {
         "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
         "PNG": (b"\x89PNG",),
+        "NIfTI": (b"\x1f\x8b", b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c"),
         "JSON": (b"{", b"["),
         "table": (),
         "zip": (b"PK\3\4", b"PK\5\6"),

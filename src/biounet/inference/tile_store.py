@@ -15,7 +15,7 @@ from biounet.core.errors import ImageError, OutputError
 from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
 from biounet.inference.job import Job, TileTask
-from biounet.inference.record import RECORD, write_record
+from biounet.inference.record import RECORD, note_on, write_record
 from biounet.inference.tile_files import TileFiles
 from biounet.io import LazyOutput, ResumableOutput, attach, create
 
@@ -76,7 +76,7 @@ class TileStore:
         chunks = [min(sizes.get(axis, 1), size) for axis, size in zip(axes, shape, strict=True)]
         output = create(
             path, shape=shape, dtype=_dtype(job, path), axes=axes, spacing=spacing, chunks=chunks,
-            labels=not job.saves_floats, overwrite=overwrite, resume=resume, like=job.settings.input,
+            labels=not job.saves_floats, overwrite=overwrite, resume=resume, note=note_on(job), like=job.settings.input,
         )  # fmt: skip
         store = cls(job, path, output, chunk=chunk, whole=whole)
         if isinstance(output, ResumableOutput):

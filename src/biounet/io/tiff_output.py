@@ -1,4 +1,7 @@
-"""TIFF as it is written: ImageJ or OME axes and pixel sizes, whole and deflated, or by region; BigTIFF above 4 GB."""
+"""TIFF as it is written: ImageJ or OME axes and pixel sizes, whole and deflated, or by region; BigTIFF above 4 GB.
+
+The tag Software names biounet, by which it is known what may be replaced. A private tag holds a note on the result.
+"""
 
 import shutil
 import threading
@@ -11,24 +14,28 @@ import numpy as np
 import tifffile
 from numpy.typing import DTypeLike, NDArray
 
+import biounet
 from biounet.core.atomic_files import replacing, sayable
 from biounet.core.boxes import Box
 from biounet.core.errors import OutputError, ShapeError
 from biounet.io.image import Image
 
-__all__ = ["TiffOutput", "create", "write"]
+__all__ = ["TiffOutput", "create", "is_ours", "note_of", "write"]
 
 
 CLASSIC_BYTES = 2**32 - 2**25
 """Files of more bytes are BigTIFF; 32 MiB are left for what is not pixels."""
 
+NOTE = 65302
+"""Private tag of the note on a result."""
+
 
 class TiffOutput:
     """A TIFF file as a `biounet.io.LazyOutput`: uncompressed, so that any region has its place; see `create`."""
 
-    def __init__(self, path: Path, image: Image, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, image: Image, *, overwrite: bool = False, note: str = "") -> None:
         # Only the shape and type of the array are used: it may be one number, broadcast.
-        self._path, self._image, self._overwrite = path, image, overwrite
+        self._path, self._image, self._overwrite, self._note = path, image, overwrite, note
         self.shape, self.axes = image.array.shape, image.axes
         self._lock = threading.Lock()
 
@@ -37,6 +44,8 @@ class TiffOutput:
             temporary = stack.enter_context(replacing(self._path, overwrite=self._overwrite))
             _check_room(self._path, self._image.array.nbytes)
             options = _ome_options(self._image)
+            if self._note:
+                options["extratags"] = [(NOTE, 2, 0, self._note, True)]
             array = self._image.array
             large = array.nbytes >= CLASSIC_BYTES
             with tifffile.TiffWriter(temporary, bigtiff=large, ome=True) as file:
@@ -107,10 +116,33 @@ def create(
     axes: str,
     spacing: Sequence[float] | None = None,
     overwrite: bool = False,
+    note: str = "",
 ) -> TiffOutput:
     """Begin a TIFF file that is written by region; see `biounet.io.create`."""
-    nothing = np.broadcast_to(np.zeros((), dtype), tuple(shape))
-    return TiffOutput(path, Image(nothing, axes, None if spacing is None else tuple(spacing)), overwrite=overwrite)
+    pixels = Image(
+        np.broadcast_to(np.zeros((), dtype), tuple(shape)), axes, None if spacing is None else tuple(spacing)
+    )
+    return TiffOutput(path, pixels, overwrite=overwrite, note=note)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether biounet has written a TIFF file."""
+    return _tag(path, "Software").startswith("biounet ")
+
+
+def note_of(path: Path) -> str:
+    """The note that `create` was given for a TIFF file; empty if there is none."""
+    return _tag(path, NOTE)
+
+
+def _tag(path: Path, tag: str | int) -> str:
+    """Text of a tag of the first page; empty if it is not there, or no text, or the file is damaged."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            value = file.pages.first.tags.valueof(tag)
+    except Exception:  # damaged files raise errors of every type
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _write_all(stream: BinaryIO, data: memoryview) -> None:
@@ -124,7 +156,7 @@ def _imagej_options(image: Image) -> dict[str, Any]:
     """Axes and pixel size as ImageJ writes them."""
     # S keeps tifffile from taking a column of pixels for samples.
     metadata: dict[str, Any] = {"axes": "TZCYXS"}
-    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata}
+    options: dict[str, Any] = _common_options(metadata)
     if image.spacing is not None:
         metadata["unit"] = "um"
         *depth, height, width = image.spacing
@@ -139,10 +171,15 @@ def _ome_options(image: Image) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": image.axes}
     for axis, size in zip(image.spatial_axes, image.spacing or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
-    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata}
+    options: dict[str, Any] = _common_options(metadata)
     if image.spacing is not None:  # for programs that read tags and no OME-XML
         options |= {"resolution": (1e4 / image.spacing[-1], 1e4 / image.spacing[-2]), "resolutionunit": "CENTIMETER"}
     return options
+
+
+def _common_options(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Options of all files."""
+    return {"photometric": "minisblack", "metadata": metadata, "software": f"biounet {biounet.__version__}"}
 
 
 def _check_room(path: Path, size: int) -> None:
