@@ -1,23 +1,15 @@
-"""Damage TIFF and image files by structure, and read each: it is read, or refused in words, in time and memory.
+"""Damaged images: TIFF, PNG and others, damaged by their structure, are read or refused in words, and soon."""
 
-python tests/chaos/damaged_images.py --count 1000 --seed 0
-python tests/chaos/damaged_images.py --only 137 --seed 0        one of them again; its file is left in --keep DIR
-"""
-
-import argparse
 import io
 import logging
 import resource
-import signal
 import struct
-import sys
-import tempfile
-import time
 import traceback
 import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +20,11 @@ from biounet.core.boxes import Box
 from biounet.core.errors import BiounetError
 from biounet.io import open_lazily, read
 
-SECONDS = 10
-"""Time in which a file must be read or refused."""
+from .outcome import Outcome
+from .within import within
 
 MEMORY = 6 * 2**30
-"""Address space of the process."""
+"""Address space that reading may take: a header may promise a tenth of the machine, see `DecodingRoom`."""
 
 NUMBERS = (0, 1, 2, 3, 7, 255, 2**15, 2**16 - 1, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 """Values that damage puts in the place of others."""
@@ -40,6 +32,7 @@ NUMBERS = (0, 1, 2, 3, 7, 255, 2**15, 2**16 - 1, 2**24, 2**31 - 1, 2**31, 2**32 
 Random = np.random.Generator
 
 
+@cache
 def bases() -> dict[str, bytes]:
     """Whole files, by their names."""
     rng = np.random.default_rng(7)
@@ -162,78 +155,53 @@ def chunks(rng: Random, data: bytes) -> bytes:
 ANY: tuple[Callable[[Random, bytes], bytes], ...] = (cut, repeat, blank, scratch)
 
 
-def damaged(seed: int, number: int, files: dict[str, bytes]) -> tuple[str, str, bytes]:
-    """Name, kind of damage and contents of a damaged file, the same for the same numbers."""
-    rng = np.random.default_rng((seed, number))
-    name = list(files)[int(rng.integers(0, len(files)))]
-    own = {"tif": (directory,) * 6, "png": (chunks,) * 6}.get(name[-3:], ())
-    ways = (*ANY, *own)
+CASES = tuple(bases())
+
+
+def run(case: str, seed: int, folder: Path) -> Outcome:
+    """Damage a file and read it in all ways."""
+    rng = np.random.default_rng((CASES.index(case), seed))
+    ways = (*ANY, *{".tif": (directory,) * 6, ".png": (chunks,) * 6}.get(case[-4:], ()))
     way = ways[int(rng.integers(0, len(ways)))]
-    return name, way.__name__, way(rng, files[name])
-
-
-def attempt(path: Path) -> str:
-    """Read a file in all ways; what came is ``read`` or ``refused``, else what is wrong."""
-    outcome = "read"
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
-    began = time.perf_counter()
+    path = folder / f"{way.__name__}-{case}"
+    path.write_bytes(way(rng, bases()[case]))
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs is for nobody here
+    refused, before = 0, resource.getrlimit(resource.RLIMIT_AS)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for labels in (False, True):
-            try:
-                with open_lazily(path, labels=labels) as image:
-                    image.read(Box((0,) * len(image.shape), tuple(min(16, size) for size in image.shape)))
-                read(path, labels=labels)
-            except BiounetError as error:
-                outcome = "refused"
-                if "\n" in str(error) or path.name not in str(error):
-                    outcome = f"words: {error}"
-            except BaseException as error:
-                frame = traceback.extract_tb(error.__traceback__)[-1]
-                outcome = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, {frame.lineno})"
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    if time.perf_counter() - began > SECONDS:
-        outcome = f"took {time.perf_counter() - began:.0f} s, {outcome}"
+        resource.setrlimit(resource.RLIMIT_AS, (address_space() + MEMORY, before[1]))
+        try:
+            for labels in (False, True):
+                with within():
+                    refused += attempt(path, labels=labels)
+        except BiounetError as error:
+            return Outcome(f"{way.__name__}: words {error}")
+        except BaseException as error:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            return Outcome(
+                f"{way.__name__}: {type(error).__name__}: {error} ({Path(frame.filename).name}, {frame.lineno})"
+            )
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
     told = [str(each.message) for each in caught if not issubclass(each.category, ResourceWarning)]
-    return f"warns: {told[0]}" if told and outcome in ("read", "refused") else outcome
-
-
-def main() -> int:
-    """Run, print what is wrong and how often what came, and return the exit status."""
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--count", type=int, default=1000)
-    words.add_argument("--seed", type=int, default=0)
-    words.add_argument("--only", type=int)
-    words.add_argument("--keep", type=Path)
-    given = words.parse_args()
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"more than {SECONDS} s")
-
-    logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it logs is for nobody here
-    logging.lastResort = None
-    signal.signal(signal.SIGALRM, stop)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    files, outcomes, wrong = bases(), Counter[str](), 0
-    with tempfile.TemporaryDirectory() as folder:
-        place = given.keep or Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        for number in range(given.count) if given.only is None else [given.only]:
-            name, way, data = damaged(given.seed, number, files)
-            path = place / f"{number}-{name}"
-            path.write_bytes(data)
-            outcome = attempt(path)
-            if given.keep is None:
-                path.unlink()
-            outcomes[outcome if outcome in ("read", "refused") else "WRONG"] += 1
-            if outcome not in ("read", "refused"):
-                wrong += 1
-                print(f"--seed {given.seed} --only {number}: {name}, {way}: {outcome}", flush=True)
-    print(
-        f"seed {given.seed}: {dict(outcomes)}, peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 2**10} MiB"
+    return Outcome(
+        f"{way.__name__}: warns {told[0]}" if told else "", Counter({"refused": refused > 0, "read": not refused})
     )
-    return 1 if wrong else 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def attempt(path: Path, *, labels: bool) -> bool:
+    """Read a file by region and whole; whether it is refused in words that name it."""
+    try:
+        with open_lazily(path, labels=labels) as image:
+            image.read(Box((0,) * len(image.shape), tuple(min(16, size) for size in image.shape)))
+        read(path, labels=labels)
+    except BiounetError as error:
+        if "\n" in str(error) or path.name not in str(error):
+            raise
+        return True
+    return False
+
+
+def address_space() -> int:
+    """Address space of this process now, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

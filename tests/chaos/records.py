@@ -1,13 +1,13 @@
 """Damaged records: everything that biounet reads back is read or refused in words, never a traceback, and soon."""
 
+import atexit
 import random
 import resource
 import shutil
-import signal
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -33,8 +33,9 @@ from biounet.training.run_folder import add_row, cut_log
 from biounet.training.step import State
 
 from .damage import damage_csv, damage_json, damage_safetensors, damage_toml
+from .outcome import Outcome
+from .within import within
 
-SECONDS = 10
 MEMORY = 512 * 2**20
 """Bytes that reading a damaged record may take."""
 
@@ -129,6 +130,7 @@ CASES = {
 def whole_files() -> Path:
     """A folder with a whole file of every kind, made once."""
     folder = Path(tempfile.mkdtemp(prefix="biounet-chaos-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "config.toml").write_text(CONFIG.to_toml())
     for name, text in {"log": LOG, "folds": FOLDS, "groups": GROUPS}.items():
         (folder / f"{name}.csv").write_text(text)
@@ -145,8 +147,8 @@ def whole_files() -> Path:
     return folder
 
 
-def run(case: str, seed: int, folder: Path) -> str:
-    """Damage a file of a case and use it; return what went wrong, or nothing."""
+def run(case: str, seed: int, folder: Path) -> Outcome:
+    """Damage a file of a case and use it."""
     chosen, whole, rng = CASES[case], whole_files(), random.Random(f"{case} {seed}")
     for path in whole.glob(chosen.copied):
         copy = shutil.copytree if path.is_dir() else shutil.copy
@@ -155,15 +157,16 @@ def run(case: str, seed: int, folder: Path) -> str:
     path.write_bytes(chosen.damage(rng, path.read_bytes()))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        with within(SECONDS):
+        with within():
             chosen.use(folder)
     except BiounetError as error:
-        return refused(error)
+        return Outcome(refused(error), Counter({"refused": 1}))
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return f"{type(error).__name__}: {str(error)[:200]!r} in {Path(place.filename).name}, line {place.lineno}"
+        said = f"{type(error).__name__}: {str(error)[:200]!r}"
+        return Outcome(f"{said} in {Path(place.filename).name}, line {place.lineno}")
     more = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    return f"{more / 2**20:.0f} MiB for a small record" if more > MEMORY else ""
+    return Outcome(f"{more / 2**20:.0f} MiB for a small record" if more > MEMORY else "", Counter({"read": 1}))
 
 
 def refused(error: BiounetError) -> str:
@@ -176,19 +179,3 @@ def refused(error: BiounetError) -> str:
     except UnicodeEncodeError:
         return f"{type(error).__name__} that cannot be printed: {said[:200]!r}"
     return ""
-
-
-@contextmanager
-def within(seconds: int) -> Iterator[None]:
-    """Let the block run for so long."""
-
-    def stop(number, frame):
-        raise TimeoutError(f"no end in {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)

@@ -80,6 +80,45 @@ def test_what_a_command_must_not_replace_stays(command, place, words, said):
     assert contents(place) == before
 
 
+def test_of_a_folder_of_results_only_our_own_are_replaced(command, place):
+    words = ("predict", "m.safetensors", "two/images", "--out", "results", "--overwrite")
+    assert command(*words)[0] == 0
+    assert command(*words)[0] == 0
+    (place / "results" / "b.tif").unlink()
+    tifffile.imwrite(place / "results" / "b.tif", np.zeros((40, 50), np.uint8))
+    before = contents(place)
+    status, _, error = command(*words)
+    assert status == 2
+    assert "b.tif was not written by biounet" in error
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize("name", ["o.png", "o.tif", "o.nii.gz", "o.nii"])
+def test_a_result_of_any_format_is_replaced(command, place, name):
+    for _ in range(2):
+        status, _, error = command("predict", "m.safetensors", "x.tif", "--out", name, "--overwrite")
+        assert status == 0, error
+
+
+def test_conversions_keep_others_away_and_clear_what_a_killed_one_left(command, place):
+    folder, words = place / "results", ("convert", "r.tif", "--to", "geojson", "--out", "results/o.geojson")
+    folder.mkdir()
+    (folder / ".o.4711-af.part.geojson").write_text("{")
+    with holding([folder / "o.geojson"]):
+        status, _, error = command(*words)
+    assert (status, "is being written by process" in error) == (2, True)
+    assert command(*words)[0] == 0
+    assert [path.name for path in folder.iterdir()] == ["o.geojson"]
+
+
+def test_a_prediction_clears_what_a_killed_one_left_of_its_page(command, place):
+    words = ("predict", "m.safetensors", "two/images", "--out", "results")
+    (place / "results").mkdir()
+    (place / "results" / ".report.4711-af.part.html").write_text("<html>")
+    assert command(*words)[0] == 0
+    assert sorted(path.name for path in (place / "results").iterdir()) == ["a.tif", "b.tif", "report.html"]
+
+
 def test_a_store_with_files_of_others_stays(command, place):
     pytest.importorskip("zarr")
     words = ("predict", "m.safetensors", "x.tif", "--save", "probabilities", "--out", "o.zarr", "--overwrite")

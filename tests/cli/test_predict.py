@@ -87,6 +87,18 @@ def test_a_folder_of_images_gets_the_tables_of_measure(biounet, model, tmp_path)
         pandas.testing.assert_frame_equal(before, after)
 
 
+def test_tables_of_a_complete_result_stay_however_often_it_is_resumed(biounet, model, tmp_path):
+    pytest.importorskip("zarr")
+    write(tmp_path / "a.tif", Image(noise(40, 50), "YX"))
+    words = ("predict", model, tmp_path / "a.tif", "--out", tmp_path / "o.zarr", "--table")
+    assert biounet(*words)[0] == 0
+    before = [(tmp_path / name).read_bytes() for name in TABLES]
+    for _ in range(2):
+        status, said = biounet(*words, "--resume")
+        assert (status, "objects.csv is complete already" in said) == (0, True), said
+        assert [(tmp_path / name).read_bytes() for name in TABLES] == before
+
+
 @pytest.mark.parametrize("out", ["labels.zarr", "image.zarr/labels/cells"])
 def test_sections_that_are_numbered_one_by_one_are_measured_so_beside_the_store(biounet, model, tmp_path, out):
     pytest.importorskip("zarr")

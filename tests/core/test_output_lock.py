@@ -18,7 +18,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 def hold(connection, files, folder, no_locks):
     """Hold outputs in a process of its own until the connection says that it is over."""
     if no_locks:
-        without_locks(lambda module, name, value: setattr(module, name, value))
+        without_locks(lambda module, name, value: setattr(module, name, value), no_locks)
     try:
         with holding(files, folder=folder):
             connection.send("held")
@@ -27,7 +27,7 @@ def hold(connection, files, folder, no_locks):
         connection.send(str(error))
 
 
-def without_locks(set_attribute, number=errno.ENOSYS):
+def without_locks(set_attribute, number):
     """Let every lock of the system fail, as on some shared folders."""
     import fcntl
 
@@ -42,7 +42,7 @@ def other():
     """Starts a process that holds outputs; gives it and the connection to it."""
     begun = []
 
-    def start(*files, folder=None, no_locks=False):
+    def start(*files, folder=None, no_locks=0):
         here, there = CONTEXT.Pipe()
         process = CONTEXT.Process(target=hold, args=(there, files, folder, no_locks))
         process.start()
@@ -57,13 +57,13 @@ def other():
         process.join()
 
 
-@pytest.fixture(params=[False, True], ids=["locks", "no locks"])
+@pytest.fixture(params=[0, errno.ENOSYS, errno.ENOLCK], ids=["locks", "unknown call", "no locks"])
 def no_locks(request, monkeypatch):
-    """Whether the folder is one whose system has no locks; then here, too."""
+    """The error of a folder whose system has no locks, for all processes; 0 where there are locks."""
     if request.param:
         if sys.platform == "win32":
             pytest.skip("flock is of other systems")
-        without_locks(monkeypatch.setattr)
+        without_locks(monkeypatch.setattr, request.param)
     return request.param
 
 

@@ -109,12 +109,37 @@ def test_a_run_that_was_killed_goes_on_with_the_same_image_only(model, tmp_path,
     np.testing.assert_array_equal(read(out).array, read(tmp_path / "whole.zarr").array)
 
 
-def test_a_complete_result_is_not_taken_for_that_of_another_image(model, tmp_path):
-    source, out = draw(tmp_path / "in.tif", 1), tmp_path / "out.zarr"
+@pytest.mark.parametrize("suffix", [".zarr", ".tif"])
+def test_a_complete_result_is_not_taken_for_that_of_another_image(model, tmp_path, suffix):
+    source, out = draw(tmp_path / "in.tif", 1), tmp_path / f"out{suffix}"
     predict_files(model, [source], out, save="classes")
     predict_files(model, [source], out, save="classes", resume=True)
     draw(source, 2, overwrite=True)
     with pytest.raises(ImageError, match=r"begun with another in.tif"):
+        predict_files(model, [source], out, save="classes", resume=True)
+
+
+def test_of_a_folder_only_results_of_the_same_settings_are_kept(model, tmp_path):
+    images = [draw(tmp_path / "in" / f"{name}.png", number) for number, name in enumerate("ab")]
+    out, lines = tmp_path / "out", []
+    predict_files(model, images, out, save="classes")
+    other = predict_files(model, images[:1], tmp_path / "other", save="classes", tta=True)
+    os.replace(other[0], out / "a.tif")
+    with pytest.raises(OutputError, match=r"a\.tif was begun with tta True, this run has False"):
+        predict_files(model, images, out, save="classes", resume=True)
+    again = predict_files(model, images, out, save="classes", resume=True, overwrite=True, report=lines.append)
+    assert lines[-1] == f"{again[1]} is complete already"
+    assert f"{again[0]} is complete already" not in lines
+    predict_files(model, images, out, save="classes", resume=True, report=lines.append)
+    assert lines[-2:] == [f"{path} is complete already" for path in again]
+
+
+def test_a_result_that_holds_no_record_is_kept_if_it_is_younger_than_its_image(model, tmp_path):
+    source, out = draw(tmp_path / "in.tif", 1), tmp_path / "out.png"
+    predict_files(model, [source], out, save="classes")
+    predict_files(model, [source], out, save="classes", resume=True)
+    os.utime(source)
+    with pytest.raises(OutputError, match=r"out.png is older than in.tif"):
         predict_files(model, [source], out, save="classes", resume=True)
 
 

@@ -157,7 +157,7 @@ def test_nothing_is_overwritten_unasked(folder, tmp_path):
         predict(folder, "classes", tmp_path / "in.tif", out=out, save="probabilities")
     assert out.read_bytes() == before
     lines = []
-    predict(folder, "classes", tmp_path / "in.tif", out=out, save="probabilities", resume=True, report=lines.append)
+    predict(folder, "classes", tmp_path / "in.tif", out=out, resume=True, report=lines.append)
     assert out.read_bytes() == before
     assert lines == [f"{out} is complete already"]
     predict(folder, "classes", tmp_path / "in.tif", out=out, save="probabilities", overwrite=True)

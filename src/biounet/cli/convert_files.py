@@ -76,7 +76,9 @@ def run_conversion(source: Path, to: str, out: Path, how: Reading, *, overwrite:
     one = target is not None and _is_one_file(source, files, out, target)
     check_output(out, file=one)
     with stop_when_told(), holding([out]) if one else holding([], folder=out):
-        remove_parts([out] if one else [], folder=None if one else out)
+        remove_parts([out] if one else [])
+        for folder in [] if one else [out, *(path for path in out.rglob("*") if path.is_dir())]:
+            remove_parts([], folder=folder)
         if write_folder is not None:
             inputs.check(out)
             pairs = (_labelled(file, each, how) for file in files for each in _labels(file, how, paired=True))

@@ -105,5 +105,6 @@ def are_complete(labels: Sequence[Path], out: Path) -> bool:
 
 def _changed(labels: Path) -> float:
     """When labels were last written, in nanoseconds; infinite if they are not there."""
-    files = [labels, *(labels / name for name in ("zarr.json", ".zattrs"))] if labels.is_dir() else [labels]
+    # Not that of a folder: it changes with the record, which each run writes anew.
+    files = [labels / name for name in ("zarr.json", ".zattrs")] if labels.is_dir() else [labels]
     return max((path.stat().st_mtime_ns for path in files if path.exists()), default=inf)

@@ -53,11 +53,19 @@ def run_prediction(
     pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
     page = page_of(model, pairs, report=report, **chosen)
     options |= {"memory": budget, "processes": processes, "confidence": table}
+    if table:
+        _check_labels(model, options["save"])
+    tables = _tables_beside(pairs[0][1]) if table else []
+    beside = [*tables, *([page] if page is not None else [])]
     work = _predict_and_measure if table else _predict
-    written, failed = work(model, inputs, out, where, pairs, **options)
-    _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
-    if page is not None and written:
-        write_prediction_page(page, _among(pairs, written), failed, axes=options["axes"])
+    with stop_when_told(), holding(beside):
+        for path in tables:
+            Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
+        remove_parts(beside)
+        written, failed = work(model, inputs, out, where, pairs, **options)
+        _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
+        if page is not None and written:
+            write_prediction_page(page, _among(pairs, written), failed, axes=options["axes"])
     if failed is not None:
         raise failed
     return written
@@ -83,7 +91,7 @@ def _predict(
     if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
         with holding(root_of(path) for _, path in pairs):
             pass
-    with stop_when_told(), where as run, progress("predicting") as show:
+    with where as run, progress("predicting") as show:
         try:
             return predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
         except BatchError as error:
@@ -98,23 +106,17 @@ def _predict_and_measure(
     model: Path, inputs: list[Path], out: Path, where: Any, pairs: list[tuple[Path, Path]], **options: Any
 ) -> tuple[list[Path], BatchError | None]:
     """Predict files, and write the tables of their objects; return the same as `_predict`."""
-    from biounet.cli.measure_files import TABLES  # measuring is slow to import
-    from biounet.cli.measure_predictions import are_complete, forget
+    from biounet.cli.measure_predictions import are_complete, forget  # measuring is slow to import
 
-    _check_labels(model, options["save"])
     labels = [path for _, path in pairs]
-    tables = [_folder_of(labels[0]) / name for name in TABLES]
-    with stop_when_told(), holding(tables):
-        for path in tables:
-            Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
-        remove_parts(tables)
-        complete = options["resume"] and are_complete(labels, tables[0].parent)
-        written, failed = _predict(model, inputs, out, where, pairs, **options)
-        if complete and failed is None:
-            say(f"{tables[0]} is complete already")
-            forget(labels)
-        elif written:
-            _measure(model, _among(pairs, written), options, keep=failed is not None)
+    table = _tables_beside(labels[0])[0]
+    complete = options["resume"] and are_complete(labels, table.parent)
+    written, failed = _predict(model, inputs, out, where, pairs, **options)
+    if complete and failed is None:
+        say(f"{table} is complete already")
+        forget(labels)
+    elif written:
+        _measure(model, _among(pairs, written), options, keep=failed is not None)
     return written, failed
 
 
@@ -148,6 +150,13 @@ def _check_labels(model: Path, save: str) -> None:
             f"{file} was trained on classes, so there are no numbered objects for --table; leave it out, and number "
             "the parts of the result by: biounet measure RESULT --split"
         )
+
+
+def _tables_beside(labels: Path) -> list[Path]:
+    """The tables of label files in the folder of one."""
+    from biounet.cli.measure_files import TABLES  # measuring is slow to import
+
+    return [_folder_of(labels) / name for name in TABLES]
 
 
 def _folder_of(labels: Path) -> Path:

@@ -113,7 +113,7 @@ def _claiming(folder: Path, names: set[bytes]) -> Iterator[None]:
         stack.callback(claim.unlink, missing_ok=True)
         guard = _acquire(folder / GUARD, type(lock))
         try:
-            _check_free(folder, names, claim)
+            _check_free(folder, names, claim, kind=type(lock))
             claim.write_bytes(b"\0".join([os.fsencode(_this_command()), *sorted(names)]))
         finally:
             _release(guard)
@@ -122,12 +122,12 @@ def _claiming(folder: Path, names: set[bytes]) -> Iterator[None]:
         yield
 
 
-def _check_free(folder: Path, names: set[bytes], mine: Path) -> None:
+def _check_free(folder: Path, names: set[bytes], mine: Path, *, kind: type[BaseFileLock]) -> None:
     """Refuse names that a living process has claimed, and remove what dead ones have left; the guard must be held."""
     for path in sorted(folder.iterdir()):
         if CLAIM.fullmatch(path.name) is None or path.stem == mine.stem:
             continue
-        if _is_dead(path.with_suffix(".lock")):
+        if _is_dead(path.with_suffix(".lock"), kind):
             path.with_suffix(".claim").unlink(missing_ok=True)
         elif path.suffix == ".claim":
             with suppress(FileNotFoundError):  # its process has just come to its end
@@ -141,12 +141,15 @@ def _check_free(folder: Path, names: set[bytes], mine: Path) -> None:
                     )
 
 
-def _is_dead(path: Path) -> bool:
-    """Whether no process holds a lock; then its file is removed."""
+def _is_dead(path: Path, kind: type[BaseFileLock]) -> bool:
+    """Whether no process holds a lock; then its file is removed.
+
+    Where the system has no locks, a living process is known by its file, which another kind of lock would empty.
+    """
     if not path.exists():
         return True
     try:
-        _release(_acquire(path, FileLock, patience=0))
+        _release(_acquire(path, kind, patience=0))
     except (Timeout, PermissionError):
         return False
     return True

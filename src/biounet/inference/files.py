@@ -11,7 +11,7 @@ from typing import Protocol
 from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import remove_parts
 from biounet.core.batch import Batch
-from biounet.core.errors import ConfigError
+from biounet.core.errors import ConfigError, ImageError, OutputError
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import KINDS, Inputs
 from biounet.data.left_out import left_out
@@ -22,7 +22,7 @@ from biounet.inference.memory_budget import MemoryBudget
 from biounet.inference.memory_plan import Plan, Stopwatch, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_objects
 from biounet.inference.object_size import Sizes
-from biounet.inference.record import noting_damage, read_record
+from biounet.inference.record import check_complete, noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
 from biounet.io import (
@@ -156,7 +156,7 @@ def predict_files(
     pairs = _name_results(inputs, out, save=save, as_one=series is not None, report=report)
     given = Selection(axes, series, channel, level)
     with holding(root_of(path) for _, path in pairs):
-        _check_results(pairs, [model, *others], overwrite=overwrite, resume=resume)
+        _check_results(pairs, [model, *others], out, overwrite=overwrite, resume=resume)
         remove_parts(path for _, path in pairs)
         # Absolute, for workers that were started elsewhere.
         models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
@@ -168,13 +168,13 @@ def predict_files(
         stopwatch = Stopwatch(net, net.card.model.in_channels)
         images = Batch(len(pairs), verb="predicted", again="--resume")
         for number, (source, path) in enumerate(pairs):
-            if resume and path.is_file():
-                TileStore.clear(path, sums=not confidence)
-                report(f"{path} is complete already")
-                continue
             begun = read_record(place_of(path)) if resume else None
             settings, identity = replace(common, input=source.absolute()), FileIdentity.of(source)
             with images.noting(source), Job(settings, net, identity=identity, room=shared.room) as job:
+                if resume and _is_complete(path, job, overwrite=overwrite):
+                    TileStore.clear(path, sums=not confidence)
+                    report(f"{path} is complete already")
+                    continue
                 plan = shared.plan(job, begun.tile if begun else tile, batch)
                 plan = stopwatch.time(plan) if len(plan.tiles) * plan.frames > FEW_TILES else plan
                 _cut(job, plan, verify=verify, told=told, report=report)
@@ -218,21 +218,35 @@ def _name_results(
 
 
 def _check_results(
-    pairs: Sequence[tuple[Path, Path]], models: Sequence[Path], *, overwrite: bool, resume: bool
+    pairs: Sequence[tuple[Path, Path]], models: Sequence[Path], named: Path, *, overwrite: bool, resume: bool
 ) -> None:
-    """Refuse results that would replace what they must not."""
+    """Refuse results that would replace what they must not: of files that nobody named, all that are not ours."""
     files = [file for path in models for file in (path, *member_files(path))]
     read = Inputs({"the model": files, "an image to predict": [image for image, _ in pairs]})
     for _, path in pairs:
         if not os.path.lexists(path):
             continue
         form = format_of(path)
-        kind = None if form.is_folder else form.name if form.name in KINDS else "TIFF"
-        read.check(path, overwrite=overwrite or resume, kind=kind)
+        read.check(path, overwrite=overwrite or resume, kind=form.name if form.name in KINDS else None)
+        if path != named and overwrite and not resume and form.is_ours is not None and not form.is_ours(path):
+            raise OutputError(f"{path} was not written by biounet, so it is not replaced; give another --out")
         if form.is_folder and overwrite and not resume:
             check_replaceable(path)
     if overwrite:
         check_annotations(pairs)
+
+
+def _is_complete(path: Path, job: Job, *, overwrite: bool) -> bool:
+    """Whether a file is the result of a job; that of another job is refused, unless it may be overwritten."""
+    if not path.is_file():
+        return False
+    try:
+        check_complete(path, job)
+    except (ImageError, OutputError):
+        if not overwrite:
+            raise
+        return False
+    return True
 
 
 def _title(path: Path) -> str:

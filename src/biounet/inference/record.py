@@ -2,22 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import NonNegativeInt, PositiveInt
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ImageError, OutputError
-from biounet.core.json_file import read_json
+from biounet.core.json_file import parse_json, read_json
 from biounet.core.text_file import Record, TextFile
 from biounet.inference.job import Job
+from biounet.io import format_of
 from biounet.io.identity import FileIdentity
 from biounet.io.ome_zarr import DamagedChunkError
 
-__all__ = ["RECORD", "ResultRecord", "noting_damage", "read_record", "write_record"]
+__all__ = ["RECORD", "ResultRecord", "check_complete", "note_on", "noting_damage", "read_record", "write_record"]
 
 
 RECORD = "biounet.json"
@@ -58,7 +60,7 @@ class ResultRecord(Record):
     def of(cls, job: Job) -> "ResultRecord":
         """Settings of a job."""
         return cls(
-            model=hashlib.sha256(b"".join(path.read_bytes() for path in job.settings.models)).hexdigest(),
+            model=_digest(tuple((path, path.stat().st_mtime_ns) for path in job.settings.models)),
             shape=job.image.shape,
             save=job.settings.save,
             tile=job.tiles.step,
@@ -85,12 +87,52 @@ def write_record(path: Path, job: Job) -> None:
     found, wanted = read_record(path), ResultRecord.of(job)
     if found is not None:
         _check_input(path, job, found)
-        for (key, before), (_, now) in zip(found, wanted, strict=True):
-            if before != now and key not in ("input", "damaged"):
-                raise OutputError(
-                    f"{path} was begun with {key} {before}, this run has {now}; use the same or --overwrite"
-                )
+        _check_settings(path, found, wanted)
     _write(path, wanted)
+
+
+def note_on(job: Job) -> str:
+    """The record of a result as text, for files that can hold a note."""
+    return json.dumps(ResultRecord.of(job).model_dump(exclude_defaults=True))
+
+
+def check_complete(path: Path, job: Job) -> None:
+    """Refuse to keep a complete file as the result of a run if it is that of other settings or of another image.
+
+    Files that hold no record must be younger than the image and the models.
+
+    Raises
+    ------
+    OutputError, ImageError
+        As `write_record`.
+    """
+    note_of = format_of(path).note_of
+    text = "" if note_of is None else note_of(path)
+    if text:
+        found = parse_json(text, ResultRecord, TextFile(str(path), OutputError, "give --overwrite to begin again"))
+        _check_input(path, job, found)
+        _check_settings(path, found, ResultRecord.of(job), without=("tile",))
+        return
+    inputs = [(job.settings.input, 0 if job.identity is None else job.identity.changed)]
+    made = path.stat().st_mtime_ns
+    for file, changed in (*inputs, *((model, model.stat().st_mtime_ns) for model in job.settings.models)):
+        if changed > made:
+            raise OutputError(
+                f"{path} is older than {file.name}, so it may be of what was there before; begin again with --overwrite"
+            )
+
+
+def _check_settings(path: Path, found: ResultRecord, wanted: ResultRecord, *, without: Sequence[str] = ()) -> None:
+    """Refuse to go on with a result of other settings."""
+    for (key, before), (_, now) in zip(found, wanted, strict=True):
+        if before != now and key not in ("input", "damaged", *without):
+            raise OutputError(f"{path} was begun with {key} {before}, this run has {now}; use the same or --overwrite")
+
+
+@lru_cache(maxsize=8)
+def _digest(models: tuple[tuple[Path, int], ...]) -> str:
+    """SHA-256 of model files, which are known by their times of change, too."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path, _ in models)).hexdigest()
 
 
 def _check_input(path: Path, job: Job, found: ResultRecord) -> None:

@@ -16,7 +16,7 @@ from biounet.data.results import label_type
 from biounet.inference.confidence_sums import KeptSums
 from biounet.inference.decoding import meaning_of_output
 from biounet.inference.job import Job, TileTask
-from biounet.inference.record import RECORD, write_record
+from biounet.inference.record import RECORD, note_on, write_record
 from biounet.inference.tile_files import TileFiles
 from biounet.io import LazyOutput, ResumableOutput, attach, create
 
@@ -78,7 +78,7 @@ class TileStore:
         output = create(
             path, shape=shape, dtype=_dtype(job, path), axes=axes, spacing=spacing, chunks=chunks,
             labels=not job.saves_floats, overwrite=overwrite, resume=resume, like=job.settings.input,
-            meaning=meaning_of_output(job.card, job.settings.save),
+            meaning=meaning_of_output(job.card, job.settings.save), note=note_on(job),
         )  # fmt: skip
         store = cls(job, path, output, chunk=chunk, whole=whole)
         if isinstance(output, ResumableOutput):

@@ -246,8 +246,9 @@ def create(
     ----------
     path, overwrite, like : as for `write`
     shape, dtype, axes, spacing, meaning : of the image
-    options : ``chunks``, ``labels`` and ``resume``
-        Those of `biounet.io.ome_zarr.create`, for formats that are `Format.resumable`; others take no notice.
+    options : ``chunks``, ``labels``, ``resume`` and ``note``
+        The first three are those of `biounet.io.ome_zarr.create`, for formats that are `Format.resumable`. The note is
+        a text on the image, for formats that have `Format.note_of`. Other formats take no notice.
 
     Examples
     --------
@@ -263,7 +264,8 @@ def create(
     in_memory = form.create is None
     form.check(path, axes=axes, shape=shape, dtype=_narrowest(np.dtype(dtype)) if in_memory else dtype)
     if form.create is not None:
-        given = options if form.resumable else {}
+        known = ("chunks", "labels", "resume") if form.resumable else ("note",) if form.note_of is not None else ()
+        given = {name: options[name] for name in known if name in options}
         given |= {"axes": axes, "spacing": spacing, "meaning": meaning}
         return form.create(path, shape=shape, dtype=dtype, overwrite=overwrite, **given)
     check_absent(path, overwrite=overwrite)

@@ -74,6 +74,10 @@ class Format:
     """
     create: Callable[..., LazyOutput] | None = None
     """Begins an image that is written by region, see `biounet.io.create`. Without it, pixels wait in memory."""
+    note_of: Callable[[Path], str] | None = None
+    """Reads the ``note`` that `create` was given, where a file can hold one."""
+    is_ours: Callable[[Path], bool] | None = None
+    """Whether biounet has written a file, where files tell."""
     attach: Callable[[Path], ResumableOutput] | None = None
     """Opens an image that another process began, to write other regions of it, or to go on after a stop."""
     holds: tuple[Holds, ...] = ()

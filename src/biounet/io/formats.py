@@ -59,6 +59,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
                 open_lazily=tiff.open_lazily,
                 write=tiff_output.write,
                 create=tiff_output.create,
+                note_of=tiff_output.note_of,
+                is_ours=tiff_output.is_ours,
                 holds=(Holds(axes=AXES, dtypes=NUMBERS),),
             ),
             Format(

@@ -9,7 +9,7 @@ from biounet.core.errors import ImageError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import Record, TextFile
 
-__all__ = ["Meaning", "meaning_of", "meaning_of_text", "text_of_meaning"]
+__all__ = ["Meaning", "meaning_of", "meaning_of_text", "software"]
 
 
 class Meaning(Record):
@@ -52,17 +52,18 @@ def meaning_of(image: object) -> Meaning | None:
     return found
 
 
-def text_of_meaning(meaning: Meaning) -> str:
-    """A meaning as text in ASCII, for an entry ``Software``, which TIFF and PNG have.
+def software(meaning: Meaning | None) -> str:
+    """What the entry ``Software``, which TIFF and PNG have, says of a file of ours: a text in ASCII.
 
-    >>> text_of_meaning(Meaning(kind="objects")).partition(" ")[2]
+    >>> software(Meaning(kind="objects")).partition(" ")[2]
     '{"kind": "objects"}'
     """
-    return f"biounet-{biounet.__version__} {json.dumps(meaning.model_dump(exclude_defaults=True))}"
+    document = "" if meaning is None else f" {json.dumps(meaning.model_dump(exclude_defaults=True))}"
+    return f"biounet-{biounet.__version__}{document}"
 
 
 def meaning_of_text(text: object, path: Path) -> Meaning | None:
-    """The meaning that `text_of_meaning` has written; none where other software wrote.
+    """The meaning that `software` has written; none where other software wrote.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def meaning_of_text(text: object, path: Path) -> Meaning | None:
 
     Examples
     --------
-    >>> meaning_of_text(text_of_meaning(Meaning(kind="objects")), Path("a.tif"))
+    >>> meaning_of_text(software(Meaning(kind="objects")), Path("a.tif"))
     Meaning(kind='objects', class_names=())
     """
     name, _, document = str(text or "").partition(" ")

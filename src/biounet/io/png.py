@@ -18,7 +18,7 @@ from biounet.core.atomic_files import replacing
 from biounet.core.boxes import Box
 from biounet.core.errors import ImageError
 from biounet.io.image import Image
-from biounet.io.meaning import meaning_of_text, text_of_meaning
+from biounet.io.meaning import meaning_of_text, software
 from biounet.io.pixels import fit_spacing, reading, trust_density
 from biounet.io.selection import Selection
 
@@ -151,7 +151,7 @@ def write(path: Path, image: Image, *, overwrite: bool = False) -> None:
         options["dpi"] = (DOT / image.spacing[-1], DOT / image.spacing[-2])
     if image.meaning is not None:
         options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_text("Software", text_of_meaning(image.meaning))
+        options["pnginfo"].add_text("Software", software(image.meaning))
     with replacing(path, overwrite=overwrite) as temporary:
         PIL.Image.fromarray(np.moveaxis(array, 0, -1) if colour else array).save(temporary, **options)
 

@@ -1,4 +1,7 @@
-"""TIFF as it is written: ImageJ or OME axes and pixel sizes, whole and deflated, or by region; BigTIFF above 4 GB."""
+"""TIFF as it is written: ImageJ or OME axes and pixel sizes, whole and deflated, or by region; BigTIFF above 4 GB.
+
+The tag Software names biounet, by which it is known what may be replaced. A private tag holds a note on the result.
+"""
 
 import math
 import shutil
@@ -16,9 +19,9 @@ from biounet.core.atomic_files import hidden_name, replacing, sayable
 from biounet.core.boxes import Box
 from biounet.core.errors import OutputError, ShapeError
 from biounet.io.image import Image
-from biounet.io.meaning import Meaning, text_of_meaning
+from biounet.io.meaning import Meaning, software
 
-__all__ = ["TiffOutput", "create", "write"]
+__all__ = ["TiffOutput", "create", "is_ours", "note_of", "write"]
 
 
 CLASSIC_BYTES = 2**32 - 2**25
@@ -27,13 +30,16 @@ CLASSIC_BYTES = 2**32 - 2**25
 COPIED = 2**22
 """Numbers that are copied at a time."""
 
+NOTE = 65302
+"""Private tag of the note on a result."""
+
 
 class TiffOutput:
     """A TIFF file as a `biounet.io.LazyOutput`: uncompressed, so that any region has its place; see `create`."""
 
-    def __init__(self, path: Path, image: Image, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, image: Image, *, overwrite: bool = False, note: str = "") -> None:
         # Only the shape and type of the array are used: it may be one number, broadcast.
-        self._path, self._image, self._overwrite = path, image, overwrite
+        self._path, self._image, self._overwrite, self._note = path, image, overwrite, note
         self.shape, self.axes = image.array.shape, image.axes
         self._lock = threading.Lock()
         numbered = image.meaning is not None and image.meaning.numbers_objects
@@ -44,7 +50,7 @@ class TiffOutput:
             self._temporary = stack.enter_context(replacing(self._path, overwrite=self._overwrite))
             size = self._image.array.nbytes
             _check_room(self._path, size + size // 2 * self._narrows)
-            self._offset = _write_header(self._temporary, self._image, self._image.array.dtype)
+            self._offset = self._write_header(self._temporary, self._image.array.dtype)
             self._stream: BinaryIO = stack.enter_context(self._temporary.open("r+b", buffering=0))
             self._files = stack.pop_all()
         return self
@@ -81,12 +87,22 @@ class TiffOutput:
         with self._files:
             self._narrow()
 
+    def _write_header(self, path: Path, dtype: np.dtype[Any]) -> int:
+        """Write a file whose pixels are still to come, uncompressed and in one piece; return where they begin."""
+        size, options = math.prod(self.shape) * dtype.itemsize, _ome_options(self._image)
+        if self._note:
+            options["extratags"] = [(NOTE, 2, 0, self._note, True)]
+        with tifffile.TiffWriter(path, bigtiff=size >= CLASSIC_BYTES, ome=True) as file:
+            place = file.write(None, shape=self.shape, dtype=dtype, returnoffset=True, **options)
+        assert place is not None  # uncompressed pixels always have one
+        return int(place[0])
+
     def _narrow(self) -> None:
         """Store the numbers of objects in 16 bits, as most programs expect them."""
         narrow = hidden_name(self._path)
         try:
             with sayable(self._path):
-                offset = _write_header(narrow, self._image, np.dtype(np.uint16))
+                offset = self._write_header(narrow, np.dtype(np.uint16))
                 self._stream.close()
                 with narrow.open("r+b", buffering=0) as stream, self._temporary.open("rb") as wide:
                     stream.seek(offset)
@@ -134,20 +150,32 @@ def create(
     spacing: Sequence[float] | None = None,
     overwrite: bool = False,
     meaning: Meaning | None = None,
+    note: str = "",
 ) -> TiffOutput:
     """Begin a TIFF file that is written by region; see `biounet.io.create`."""
     nothing = np.broadcast_to(np.zeros((), dtype), tuple(shape))
     image = Image(nothing, axes, None if spacing is None else tuple(spacing), meaning)
-    return TiffOutput(path, image, overwrite=overwrite)
+    return TiffOutput(path, image, overwrite=overwrite, note=note)
 
 
-def _write_header(path: Path, image: Image, dtype: np.dtype[Any]) -> int:
-    """Write a file whose pixels are still to come, uncompressed and in one piece; return where they begin."""
-    size = math.prod(image.array.shape) * dtype.itemsize
-    with tifffile.TiffWriter(path, bigtiff=size >= CLASSIC_BYTES, ome=True) as file:
-        place = file.write(None, shape=image.array.shape, dtype=dtype, returnoffset=True, **_ome_options(image))
-    assert place is not None  # uncompressed pixels always have one
-    return int(place[0])
+def is_ours(path: Path) -> bool:
+    """Whether biounet has written a TIFF file."""
+    return _tag(path, "Software").startswith("biounet-")
+
+
+def note_of(path: Path) -> str:
+    """The note that `create` was given for a TIFF file; empty if there is none."""
+    return _tag(path, NOTE)
+
+
+def _tag(path: Path, tag: str | int) -> str:
+    """Text of a tag of the first page; empty if it is not there, or no text, or the file is damaged."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            value = file.pages.first.tags.valueof(tag)
+    except Exception:  # damaged files raise errors of every type
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _write_all(stream: BinaryIO, data: memoryview) -> None:
@@ -161,7 +189,7 @@ def _imagej_options(image: Image) -> dict[str, Any]:
     """Axes and pixel size as ImageJ writes them."""
     # S keeps tifffile from taking a column of pixels for samples.
     metadata: dict[str, Any] = {"axes": "TZCYXS"}
-    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata, **_software(image)}
+    options: dict[str, Any] = _common_options(image, metadata)
     if image.spacing is not None:
         metadata["unit"] = "um"
         *depth, height, width = image.spacing
@@ -176,15 +204,15 @@ def _ome_options(image: Image) -> dict[str, Any]:
     metadata: dict[str, Any] = {"axes": image.axes}
     for axis, size in zip(image.spatial_axes, image.spacing or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
-    options: dict[str, Any] = {"photometric": "minisblack", "metadata": metadata, **_software(image)}
+    options: dict[str, Any] = _common_options(image, metadata)
     if image.spacing is not None:  # for programs that read tags and no OME-XML
         options |= {"resolution": (1e4 / image.spacing[-1], 1e4 / image.spacing[-2]), "resolutionunit": "CENTIMETER"}
     return options
 
 
-def _software(image: Image) -> dict[str, str]:
-    """The tag Software, which says what the numbers mean."""
-    return {} if image.meaning is None else {"software": text_of_meaning(image.meaning)}
+def _common_options(image: Image, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Options of all files; the tag Software says what the numbers mean."""
+    return {"photometric": "minisblack", "metadata": metadata, "software": software(image.meaning)}
 
 
 def _check_room(path: Path, size: int) -> None:
