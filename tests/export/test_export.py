@@ -108,11 +108,12 @@ def test_nothing_is_replaced_unless_asked(tmp_path, to):
 
 
 def test_bad_input_is_said_in_one_line(tmp_path, command):
-    path = save(tmp_path / "model.safetensors")
+    path, package = save(tmp_path / "model.safetensors"), ("--to", "bioimageio", "--license", "MIT", "--author", "me")
     for words, said in (
         ([path, "--to", "onx"], f"{', '.join(EXPORTERS)}, got 'onx'"),
         ([path, "--to", "bioimageio"], "--license CC-BY-4.0 and --author NAME"),
         ([path, "--to", "onnx", "--author", "me"], "are of bioimage.io packages"),
+        ([path, *package, "--cite", "my paper"], "--cite wants a DOI, as in 10.1038/"),
         ([tmp_path / "nothing", "--to", "onnx"], "is missing; give a model file"),
     ):
         status, _, error = command("export", *words, "--out", tmp_path / "out")
@@ -141,10 +142,12 @@ def test_a_package_holds_what_readers_want(tmp_path):
         described = yaml.safe_load(package.read("rdf.yaml"))
         image, output = (np.load(package.open(f"test_{which}.npy")) for which in ("input", "output"))
         weights = package.read("weights.onnx")
-        assert set(package.namelist()) >= {"README.md", "cover.png", "weights.pt"}
+        readme = package.read("README.md").decode()
+        assert set(package.namelist()) >= {"cover.png", "weights.pt", "objects.ijm", "objects.groovy"}
     (taken,), (given,) = described["inputs"], described["outputs"]
-    y, x = taken["axes"][2:]
-    assert (y["scale"], x["scale"], y["unit"]) == (0.5, 0.25, "micrometer")
+    y = taken["axes"][2]
+    assert described["config"]["biounet"]["spacing"] == [0.5, 0.25]
+    assert "0.5 x 0.25 micrometres per pixel" in readme
     halo = given["axes"][2]["halo"]
     assert halo % y["size"]["step"] == 0, "or blocks begin between poolings"
     assert y["size"]["min"] == 2 * halo + y["size"]["step"]
@@ -176,15 +179,3 @@ def test_neither_a_folder_nor_a_model_is_replaced(tmp_path):
         with pytest.raises(OutputError, match=message):
             export_model(path, out, to="torchscript", overwrite=True)
     assert load_pipeline(path).card.temperature == 1.5
-
-
-def test_the_operations_are_those_that_java_has():
-    from biounet.data.normalize import NORMALIZATIONS
-    from biounet.export.bioimageio import preprocessing
-
-    known = {"clip", "ensure_dtype", "fixed_zero_mean_unit_variance", "scale_linear", "scale_range"}
-    known |= {"binarize", "sigmoid", "zero_mean_unit_variance"}
-    fixed = Normalization(offset=(1.0, 2.0), scale=(3.0, 4.0))
-    for normalization in (*NORMALIZATIONS.values(), fixed):
-        assert {step["id"] for step in preprocessing(normalization, ("y", "x"))} <= known
-    assert preprocessing(fixed, ("y", "x"))[0]["kwargs"] == {"mean": [1.0, 2.0], "std": [3.0, 4.0], "axis": "channel"}

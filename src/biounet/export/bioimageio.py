@@ -1,10 +1,13 @@
 """Export to a bioimage.io package: a zip that Fiji (deepImageJ), QuPath, ilastik, BiaPy and others open.
 
 The fields are those of format 0.5.9. Readers refuse fields that are younger than they are, so nothing newer is used.
+Axes have no pixel size: JDLL, with which Fiji reads packages, takes the `scale` of an output for the ratio of its size
+to that of the input. The pixel size stands in ``config.biounet`` and in the README.
 """
 
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +23,9 @@ from biounet.core.atomic_files import replacing
 from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, need
 from biounet.data.normalize import Normalization
+from biounet.export.object_scripts import object_scripts
 from biounet.export.onnx import OPSET, to_onnx
+from biounet.export.package_readme import channel_names, package_readme
 from biounet.export.pipeline import Pipeline
 from biounet.export.torchscript import to_torchscript
 from biounet.inference.tiles import read_mirrored
@@ -45,6 +50,7 @@ def write_package(
     sample: Path | None = None,
     license: str = "",
     author: str = "",
+    cite: str = "",
     name: str = "",
 ) -> float:
     """Write a bioimage.io package with ONNX and TorchScript weights, test tensors, a cover and a README.
@@ -59,6 +65,8 @@ def write_package(
         An image that the package is tested on and shown with. None: drawn noise.
     license : SPDX name, such as ``CC-BY-4.0``
     author : str
+    cite : DOI, or address of a web page
+        What is to be cited beside the U-Net.
     name : str
         What the model is called; else what it was trained on says it.
 
@@ -70,13 +78,14 @@ def write_package(
     Raises
     ------
     ConfigError
-        If licence or author are missing, or the network cannot be one graph.
+        If licence or author are missing, `cite` is no DOI, or the network cannot be one graph.
     MissingExtraError
         If ``biounet[onnx]`` is not installed.
     """
     missing = [option for option, given in (("--license CC-BY-4.0", license), ("--author NAME", author)) if not given]
     if missing:
         raise ConfigError(f"a bioimage.io package names its licence and its author; give {' and '.join(missing)}")
+    cited = [_citation(cite), PAPER] if cite else [PAPER]
     yaml = need("yaml")
     image = _sample(pipeline, sample)
     normalization = pipeline.card.normalization.measured(image)
@@ -90,9 +99,13 @@ def write_package(
         "test_output.npy": _npy(output),
         "cover.png": _cover(image, output[0]),
     }
+    if pipeline.card.task.numbered:
+        files |= object_scripts(pipeline.card.object_rules, dims=len(pipeline.grid))
     largest = max(difference, other)
-    files["README.md"] = _readme(pipeline, largest, name).encode()
-    described = _describe(pipeline, files, license=license, author=author, name=name or _title(pipeline))
+    name = name or _title(pipeline)
+    files["README.md"] = package_readme(pipeline, largest, name=name).encode()
+    about = {"name": name, "authors": [{"name": author}], "cite": cited, "license": license}
+    described = _describe(pipeline, files, about)
     files["rdf.yaml"] = yaml.safe_dump(described, sort_keys=False, allow_unicode=True).encode()
     with (
         replacing(path, overwrite=overwrite) as temporary,
@@ -130,9 +143,7 @@ def preprocessing(normalization: Normalization, axes: Sequence[str]) -> list[dic
     return [*steps, {"id": "ensure_dtype", "kwargs": {"dtype": "float32"}}]
 
 
-def _describe(
-    pipeline: Pipeline, files: Mapping[str, bytes], *, license: str, author: str, name: str
-) -> dict[str, Any]:
+def _describe(pipeline: Pipeline, files: Mapping[str, bytes], about: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of ``rdf.yaml``."""
     card, axes = pipeline.card, "zyx"[-len(pipeline.grid) :]
     hashes = {file: {"source": file, "sha256": hashlib.sha256(content).hexdigest()} for file, content in files.items()}
@@ -141,29 +152,25 @@ def _describe(
         listed = [{"type": "batch"}, {"type": "channel", "channel_names": list(channels)}, *space]
         return {"id": ident, "axes": listed, "test_tensor": hashes[test], "data": {"type": "float32"}}
 
-    spacing = card.spacing or (None,) * len(axes)
     taken, given = [], []
-    for axis, grid, halo, step in zip(axes, pipeline.grid, pipeline.halo, spacing, strict=True):
-        known = {} if step is None else {"unit": "micrometer", "scale": step}
-        taken.append({"type": "space", "id": axis, "size": {"min": 2 * halo + grid, "step": grid}, **known})
+    for axis, grid, halo in zip(axes, pipeline.grid, pipeline.halo, strict=True):
+        taken.append({"type": "space", "id": axis, "size": {"min": 2 * halo + grid, "step": grid}})
         same = {"tensor_id": "image", "axis_id": axis}
-        given.append({"type": "space", "id": axis, "size": same, "halo": halo, **known})
+        given.append({"type": "space", "id": axis, "size": same, "halo": halo})
     image = tensor("image", [f"channel{n}" for n in range(card.model.in_channels)], taken, "test_input.npy")
     image["preprocessing"] = preprocessing(card.normalization, axes)
     return {
         "format_version": FORMAT,
         "type": "model",
-        "name": name,
+        **about,
         "description": f"{card.model.name} that learnt {card.target}, trained and exported by biounet {card.biounet}",
-        "authors": [{"name": author}],
-        "cite": [PAPER],
-        "license": license,
         "tags": ["unet", "segmentation", "biounet", f"{len(axes)}d"],
         "documentation": "README.md",
         "covers": ["cover.png"],
+        "attachments": [content for file, content in hashes.items() if Path(file).stem == "objects"],
         "timestamp": datetime.now(UTC).isoformat(),
         "inputs": [image],
-        "outputs": [tensor("output", _channels(pipeline), given, "test_output.npy")],
+        "outputs": [tensor("output", channel_names(card), given, "test_output.npy")],
         "weights": {
             "onnx": {**hashes["weights.onnx"], "opset_version": OPSET},
             "torchscript": {
@@ -172,18 +179,19 @@ def _describe(
                 "parent": "onnx",
             },
         },
-        "config": {"biounet": card.model_dump(mode="json", exclude={"training"})},
+        "config": {
+            "bioimageio": {"nickname": re.sub("[^a-z0-9]+", "-", about["name"].lower()).strip("-")},  # JDLL wants one
+            "biounet": card.model_dump(mode="json", exclude={"training"}),
+        },
     }
 
 
-def _channels(pipeline: Pipeline) -> list[str]:
-    """Names of the channels of the output: readers in Java need some."""
-    card, count = pipeline.card, pipeline.card.model.classes
-    if not card.task.has_labels:
-        return [f"image{number}" for number in range(count)]
-    inner = {"border": ["interior", "border"], "foreground": ["object"]}.get(card.target, [])
-    kind = "level" if card.task.numbered else "class"
-    return ["background", *(inner or [f"{kind}{number}" for number in range(1, count)])][:count]
+def _citation(cite: str) -> dict[str, str]:
+    """An entry of ``cite``."""
+    doi = re.fullmatch(r"(?:https?://(?:dx\.)?doi\.org/|doi:)?(10\.\d{4,9}/\S+)", cite)
+    if doi is None and not re.fullmatch(r"https?://\S+", cite):
+        raise ConfigError(f"--cite wants a DOI, as in 10.1038/s41586-024-00000-0, or a web address, got {cite!r}")
+    return {"text": "This model and its data.", **({"doi": doi[1]} if doi else {"url": cite})}
 
 
 def _sample(pipeline: Pipeline, path: Path | None) -> NDArray[Any]:
@@ -221,29 +229,3 @@ def _npy(array: NDArray[Any]) -> bytes:
 def _title(pipeline: Pipeline) -> str:
     """A name out of what is known."""
     return f"biounet {pipeline.card.model.name} for {pipeline.card.task.name}".replace("+", "p")
-
-
-def _readme(pipeline: Pipeline, difference: float, name: str) -> str:
-    """What a person should know before using the package."""
-    card = pipeline.card
-    scores = card.training.get("scores", {})
-    listed = "\n".join(f"* {key}: {value:.4f}" for key, value in scores.items() if isinstance(value, float))
-    grid, halo = (" x ".join(map(str, sides)) for sides in (pipeline.grid, pipeline.halo))
-    return f"""# {name or _title(pipeline)}
-
-A {card.model.name} that learnt `{card.target}` ({card.task.name}). Input: the image as it comes from the microscope.
-Output: probabilities, one channel per class ({", ".join(_channels(pipeline))}).
-
-Sizes are multiples of {grid} pixels; other sizes work with the whole image. Blocks need a halo of {halo} pixels and
-have to begin on that grid: pad an image to it before blockwise prediction, or blocks at its far end differ.
-
-`config.biounet` in `rdf.yaml` has the threshold and the rules that make objects of probabilities.
-
-# Validation
-
-Held-out images of the training set:
-
-{listed or "* none were held out"}
-
-Weights, read back, differ from biounet in float32 by at most {difference:.1e} in probability.
-"""
