@@ -220,6 +220,9 @@ def predict(
     table: Annotated[bool, typer.Option("--table", help="Measure the labels: objects.csv, counts.csv.")] = False,
     link: Annotated[bool, typer.Option("--link", help="Link objects of the sections of a stack to volumes.")] = False,
     report: Annotated[bool | None, typer.Option(help="Write report.html; on for folders of objects.")] = None,
+    pictures: Annotated[
+        bool | None, typer.Option(help="Write pictures/NAME.png, labels on the image; on for up to 100 images.")
+    ] = None,
     memory: Annotated[str, typer.Option(help="Most memory to use, for all local processes together.")] = "4GiB",
     tile: Annotated[int | None, typer.Option(help="Largest tile in pixels; chosen by --memory if not given.")] = None,
     batch: Annotated[int, typer.Option(help="Tiles sent through the network together.")] = 1,
@@ -251,9 +254,9 @@ def predict(
 
     run_prediction(
         model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, table=table, report=report,
-        memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta, axes=axes, series=series,
-        channel=channel_numbers(channel), level=level, diameter=diameter, pixel_size=pixel_size, device=device,
-        precision=precision, verify=verify, overwrite=overwrite, resume=resume,
+        pictures=pictures, memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta,
+        axes=axes, series=series, channel=channel_numbers(channel), level=level, diameter=diameter,
+        pixel_size=pixel_size, device=device, precision=precision, verify=verify, overwrite=overwrite, resume=resume,
     )  # fmt: skip
 
 

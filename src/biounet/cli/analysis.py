@@ -25,6 +25,8 @@ def evaluate(
             metavar="FILE.csv|IMAGES", help="Score groups, too: columns name,group; or grey and colour images."
         ),
     ] = None,
+    report: Annotated[bool | None, typer.Option(help="Write evaluation.html; on for folders.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Image, or folder, that the page shows the results on.")] = None,
     ignore_value: IgnoreValue = None,
     axes: Axes = None,
     series: Annotated[str | None, typer.Option(help="Number, from 0, or name of an image in files of truth.")] = None,
@@ -35,7 +37,7 @@ def evaluate(
     """Score results against annotations."""
     from biounet.cli.early import check_files, check_output
 
-    check_files([result, truth, groups], DatasetError)
+    check_files([result, truth, groups, image], DatasetError)
     for path in (json_, per_image):
         if path is not None:
             check_output(path, file=True)
@@ -49,6 +51,8 @@ def evaluate(
         csv_file=per_image,
         sections=sections,
         groups=groups,
+        report=report,
+        images=image,
         ignore_value=ignore_value,
         axes=axes,
         series=series,

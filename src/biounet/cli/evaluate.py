@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from biounet.cli.evaluate_page import page_of, write_evaluation_page
 from biounet.cli.progress import progress, say
 from biounet.core.atomic_files import remove_parts, replacing
 from biounet.core.errors import ConfigError, OutputError
@@ -33,6 +34,8 @@ def run_evaluation(
     groups: Path | None = None,
     ignore_value: int | None = None,
     overwrite: bool = False,
+    report: bool | None = None,
+    images: Path | None = None,
     **reading: Any,
 ) -> None:
     """Score results against annotations.
@@ -47,19 +50,22 @@ def run_evaluation(
     groups : a table of groups, or the images, as `biounet.evaluation.read_groups` takes them
     ignore_value : number in the annotations that means unknown
     overwrite : bool
-        Whether `json_file` and `csv_file` may be replaced.
+        Whether `json_file`, `csv_file` and the page may be replaced.
+    report : whether a page is written; by default, of folders
+    images : that the results are of, a file or folder, for the pictures of the page
     reading : axes, series, channel and level, as for `biounet.evaluation.evaluate`
     """
-    written = [path for path in (json_file, csv_file) if path is not None]
+    page = page_of(result, report=report, overwrite=overwrite)
+    written = [path for path in (json_file, csv_file, page) if path is not None]
     names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
     for each in written:
         check_output(each, file=True)
     with holding(written):
         read = Inputs({"the result": [result], "the truth": [truth], "the groups": [groups] if groups else []})
-        for path, kind in ((json_file, "JSON"), (csv_file, "table")):
+        for path, kind in ((json_file, "JSON"), (csv_file, "table"), (page, "page")):
             if path is not None:
                 read.check(path, overwrite=overwrite, kind=kind)
-        if len(written) > 1 and len(set(map(os.path.realpath, written))) == 1:
+        if json_file and csv_file and os.path.realpath(json_file) == os.path.realpath(csv_file):
             raise OutputError(
                 f"{json_file} is to hold both --json and --per-image; choose another name for one of them"
             )
@@ -81,7 +87,11 @@ def run_evaluation(
             if path is not None:
                 with replacing(path, overwrite=overwrite) as temporary:
                     temporary.write_text(text, encoding="utf-8")
-    print_table(scores, printable(f"{result} against {truth}"))
+        print_table(scores, printable(f"{result} against {truth}"))
+        if page is not None:
+            given = images or (groups if groups is not None and groups.is_dir() else None)
+            reading |= {"sections": read_sections(sections), "ignore_value": ignore_value}
+            write_evaluation_page(page, scores, result, truth, given, **reading)
 
 
 def print_table(scores: Scores, title: str) -> None:

@@ -1,11 +1,13 @@
 """The command `biounet predict`: files predicted here or on workers, with the plan and the progress shown."""
 
 import shlex
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from biounet.cli.predict_page import page_of, write_prediction_page
+from biounet.cli.predict_pictures import pictures_of, write_pictures
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import remove_parts
@@ -34,6 +36,7 @@ def run_prediction(
     scheduler: str | None,
     table: bool = False,
     report: bool | None = None,
+    pictures: bool | None = None,
     **options: Any,
 ) -> list[Path]:
     """Predict files as `biounet.inference.predict_files` does, here or on workers; with `table`, measure objects."""
@@ -52,6 +55,7 @@ def run_prediction(
     # Once, and before anything is written: results may lie in a folder that is predicted.
     pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
     page = page_of(model, pairs, report=report, **chosen)
+    drawn = pictures_of(model, pairs, pictures=pictures, **chosen)
     options |= {"memory": budget, "processes": processes, "confidence": table}
     if table:
         _check_labels(model, options["save"])
@@ -64,11 +68,25 @@ def run_prediction(
         remove_parts(beside)
         written, failed = work(model, inputs, out, where, pairs, **options)
         _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
-        if page is not None and written:
-            write_prediction_page(page, _among(pairs, written), failed, axes=options["axes"])
+        done = _among(pairs, written)
+        if drawn and done:
+            _draw(model, done, drawn, options)
+        if page is not None and done:
+            write_prediction_page(page, done, failed, axes=options["axes"])
     if failed is not None:
         raise failed
     return written
+
+
+def _draw(model: Path, pairs: list[tuple[Path, Path]], pictures: Mapping[Path, Path], options: dict[str, Any]) -> None:
+    """Write the pictures of results."""
+    write_pictures(
+        pairs,
+        pictures,
+        numbered=options["save"] == "labels" and read_card(member_files(model)[0]).task.numbered,
+        selection=_selection(model, options),
+        replace=options["overwrite"] or options["resume"],
+    )
 
 
 def _among(pairs: list[tuple[Path, Path]], written: list[Path]) -> list[tuple[Path, Path]]:
@@ -125,16 +143,21 @@ def _measure(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any
     from biounet.cli.measure_predictions import measure_predictions
 
     card = read_card(member_files(model)[0])
-    given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
     measure_predictions(
         pairs,
         _folder_of(pairs[0][1]),
-        selection=as_trained(given, card)[0],
+        selection=_selection(model, options),
         channels=card.model.in_channels,
         dims=card.model.dims,
         link=options["link"],
         keep=keep,
     )
+
+
+def _selection(model: Path, options: dict[str, Any]) -> Selection:
+    """What was read of the images."""
+    given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
+    return as_trained(given, read_card(member_files(model)[0]))[0]
 
 
 def _check_labels(model: Path, save: str) -> None:

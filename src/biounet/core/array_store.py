@@ -37,8 +37,8 @@ class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
     ([(0, 12)], array([3, 4]))
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        self._folder, self._durable = folder, durable
 
     def __getitem__(self, key: tuple[int, ...]) -> NDArray[Any]:
         try:
@@ -49,7 +49,8 @@ class ArrayFolder(MutableMapping[tuple[int, ...], NDArray[Any]]):
 
     def __setitem__(self, key: tuple[int, ...], array: NDArray[Any]) -> None:
         array = np.ascontiguousarray(array)
-        with replacing(self._file(key), overwrite=True) as temporary, temporary.open("wb") as stream:
+        file = replacing(self._file(key), overwrite=True, durable=self._durable)
+        with file as temporary, temporary.open("wb") as stream:
             # Not by np.save: its error on a full disk does not tell that the disk is full.
             np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
             stream.write(array.reshape(-1).view(np.uint8).data)

@@ -62,7 +62,11 @@ def sayable(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(
-    path: Path, *, overwrite: bool = False, check_folder: Callable[[Path], None] | None = None
+    path: Path,
+    *,
+    overwrite: bool = False,
+    check_folder: Callable[[Path], None] | None = None,
+    durable: bool = True,
 ) -> Iterator[Path]:
     """Context with a temporary name next to `path`; the file or folder written there replaces `path` at the end.
 
@@ -76,6 +80,8 @@ def replacing(
         Whether a file or folder at `path` may be replaced.
     check_folder : function
         Refuses a folder that may not be replaced. Without it, none may be.
+    durable : bool
+        Whether a file is whole even after a loss of power; else after any death of the process.
 
     Raises
     ------
@@ -108,8 +114,9 @@ def replacing(
             if temporary.is_dir():
                 put_folder(temporary, path)
             else:
-                with temporary.open("rb") as stream:
-                    os.fsync(stream.fileno())
+                if durable:
+                    with temporary.open("rb") as stream:
+                        os.fsync(stream.fileno())
                 temporary.replace(path)
         finally:
             if temporary.is_dir():

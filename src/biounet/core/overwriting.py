@@ -18,6 +18,7 @@ KINDS: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
         "NIfTI": (b"\x1f\x8b", b"\x5c\1\0\0", b"\0\0\1\x5c", b"\x1c\2\0\0", b"\0\0\2\x1c"),
         "JSON": (b"{", b"["),
         "table": (),
+        "page": (b"<!doctype html",),
         "zip": (b"PK\3\4", b"PK\5\6"),
         "ONNX": (b"\x08",),
     }

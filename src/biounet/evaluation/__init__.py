@@ -8,16 +8,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from biounet.core.errors import ConfigError, DatasetError, ImageError, LabelError, ShapeError
 from biounet.core.places import path_of
 from biounet.data.class_names import class_names_beside
 from biounet.evaluation.fragments import Fragments
 from biounet.evaluation.image_pairs import score_drawn
-from biounet.evaluation.pairing import FilePair, pair_files
+from biounet.evaluation.pairing import FilePair, select_files
 from biounet.evaluation.reading import Case, read_case
 from biounet.evaluation.results import Scores, to_csv, to_json
 from biounet.evaluation.subgroups import groups_of, read_groups
-from biounet.io import Selection, meaning_of, open_selected
+from biounet.io import meaning_of, open_selected
 from biounet.io.identity import unchanged
 from biounet.metrics import METRICS, Sweep
 
@@ -95,10 +98,8 @@ def evaluate(
     drawn = metrics is not None and list(metrics) == ["image"]
     chosen = None if metrics is None or drawn else metric_groups(metrics)
     result, truth = (path_of(each, DatasetError, what="results or annotations") for each in (result, truth))
-    of_result = Selection(axes, channel=None if channel is None else (channel,))
-    of_truth = Selection(axes, series, level=level)
-    found = pair_files(result, truth, ignore=ignore_value)
-    pairs = [replace(pair, of_result=of_result, of_truth=of_truth) for pair in found]
+    reading: dict[str, Any] = {"axes": axes, "series": series, "channel": channel, "level": level}
+    pairs = select_files(result, truth, ignore_value=ignore_value, **reading)
     parts = [""] * len(pairs) if groups is None else groups_of(pairs, groups)
     if drawn or (metrics is None and _is_image(pairs[0])):
         return score_drawn(pairs, parts, sections=sections, progress=progress)
@@ -125,7 +126,8 @@ def evaluate(
     for group in chosen or ():
         if group not in counts:
             notes[f"{group} is left out: {truth} has no {'TRA' if group == 'det' else 'SEG'} folder"] = None
-    return replace(_pool(counts, rows, notes, truth), class_names=_names_in(names, counts.get("classes", ())))
+    scores, confusion = _pool(counts, rows, notes, truth), _confusion(counts)
+    return replace(scores, class_names=_names_in(names, confusion) if "classes" in counts else (), confusion=confusion)
 
 
 def metric_groups(metrics: Sequence[str]) -> tuple[str, ...]:
@@ -197,12 +199,18 @@ def _count(case: Case, groups: Sequence[str], notes: dict[str, None]) -> Iterato
         raise type(error)(f"{case.name}: {error}") from error
 
 
-def _names_in(names: tuple[str, ...], counts: Sequence[tuple[str, Any]]) -> tuple[str, ...]:
+def _names_in(names: tuple[str, ...], confusion: NDArray[np.int64] | None) -> tuple[str, ...]:
     """Names of the classes that were counted, with one for the background where a list leaves it out."""
-    classes = max((len(matrix) for _, matrix in counts), default=0)
-    if not classes:
-        return ()
-    return ("background", *names) if len(names) == classes - 1 else names
+    classes = 0 if confusion is None else len(confusion)
+    return ("background", *names) if names and len(names) == classes - 1 else names
+
+
+def _confusion(counts: Mapping[str, list[tuple[str, Any]]]) -> NDArray[np.int64] | None:
+    """Pixels of each true class given each class, of all images; of masks, the foreground is a class."""
+    for group in ("classes", "overlap"):
+        if counts.get(group):
+            return METRICS[group].confusion([count for _, count in counts[group]])
+    return None
 
 
 def _pool(

@@ -13,7 +13,7 @@ from biounet.data.names import match_names
 from biounet.io import Selection, is_folder_of_images
 from biounet.io.inner_path import split_inner
 
-__all__ = ["FilePair", "pair_files"]
+__all__ = ["FilePair", "pair_files", "select_files"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,23 @@ def pair_files(result: Path, truth: Path, *, ignore: int | None = None) -> list[
         return [FilePair(result.name, result, single[0].files, ignore=ignore)]
     truths = [each if each.ignore is not None else replace(each, ignore=ignore) for each in truths]
     return _by_key(_renamed(layout.results(result), truths), truths, truth, all_compared=layout.all_compared)
+
+
+def select_files(
+    result: Path,
+    truth: Path,
+    *,
+    ignore_value: int | None = None,
+    axes: str | None = None,
+    series: int | str | None = None,
+    channel: int | None = None,
+    level: int = 0,
+) -> list[FilePair]:
+    """Pair results with truths, as `pair_files` does, with what is read of both; see `biounet.evaluation.evaluate`."""
+    of_result = Selection(axes, channel=None if channel is None else (channel,))
+    of_truth = Selection(axes, series, level=level)
+    found = pair_files(result, truth, ignore=ignore_value)
+    return [replace(pair, of_result=of_result, of_truth=of_truth) for pair in found]
 
 
 def _renamed(results: Mapping[str, Path], truths: Sequence[Truth]) -> Mapping[str, Path]:

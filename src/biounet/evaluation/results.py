@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from biounet.core.words import printable
 from biounet.metrics import Sweep
 
@@ -31,6 +34,8 @@ class Scores:
         Pooled over the images of each group; empty where nobody asked for groups.
     class_names : tuple[str, ...]
         Of classes 0, 1, ..., where scores are of classes whose names are known.
+    confusion : (classes, classes), pixels of a true class (row) given a class (column)
+        Of foreground and background, where no classes were scored; None where neither was.
     """
 
     scores: Mapping[str, float]
@@ -39,6 +44,7 @@ class Scores:
     notes: tuple[str, ...]
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     class_names: tuple[str, ...] = ()
+    confusion: NDArray[np.int64] | None = None
 
 
 def to_json(scores: Scores) -> dict[str, Any]:

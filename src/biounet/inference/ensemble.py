@@ -189,6 +189,7 @@ class Ensemble:
         self.copies = len(self.normalizations)
         self.geometry = joint_geometry([net.geometry for net in nets])
         self.dims, self.device, self.precision = nets[0].dims, device, precision
+        self._costs: dict[tuple[tuple[int, ...], int, int], Cost] = {}
         self._members = [
             (net, self.normalizations.index(card.normalization)) for net, card in zip(nets, cards, strict=True)
         ]
@@ -216,7 +217,13 @@ class Ensemble:
         return total if len(self._members) == 1 else np.divide(total, len(self._members), out=total)
 
     def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
-        """Memory and arithmetic of a batch, counted without computing it."""
+        """Memory and arithmetic of a batch, counted without computing it, once for each size."""
+        key = (tuple(output), channels, batch)
+        if key not in self._costs:
+            self._costs[key] = self._count(output, channels, batch)
+        return self._costs[key]
+
+    def _count(self, output: Sequence[int], channels: int, batch: int) -> Cost:
         costs = [net.cost(output, channels=channels, batch=batch) for net, _ in self._members]
         most = max(cost.bytes for cost in costs)
         if len(costs) > 1:  # the sum, and the copies of the image that the member at hand does not take

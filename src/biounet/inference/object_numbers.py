@@ -44,7 +44,7 @@ def number_objects(store: TileStore, frame: int, *, memory: int = REGION_MEMORY)
     writer = _ObjectWriter(store, frame)
     z = dict(store.job.frames[frame].position).get("Z")
     with TemporaryDirectory(dir=store.folder) as seeds:
-        keep = ArrayFolder(Path(seeds))
+        keep = ArrayFolder(Path(seeds), durable=False)
         if z is None:
             label_out_of_core(elevation, writer, rules, region=region, keep=keep, done=writer.is_done)
         else:

@@ -28,6 +28,7 @@ class TileFiles:
     shape : pixels per spatial axis of the frame
     step : pixels per spatial axis of a tile
     dtype : of the pixels
+    durable : whether files are whole even after a loss of power, as a later run needs them that goes on
 
     Examples
     --------
@@ -45,6 +46,7 @@ class TileFiles:
     shape: tuple[int, ...]
     step: tuple[int, ...]
     dtype: type[np.generic] = np.uint8
+    durable: bool = True
 
     @property
     def boxes(self) -> Iterator[Box]:
@@ -64,7 +66,7 @@ class TileFiles:
         OutputError
             When the disk is full.
         """
-        ArrayFolder(self.folder)[self._key(box)] = np.ascontiguousarray(array, self.dtype)
+        ArrayFolder(self.folder, durable=self.durable)[self._key(box)] = np.ascontiguousarray(array, self.dtype)
 
     def read(self, box: Box) -> NDArray[Any]:
         """Pixels (*spatial) of a region, of which all tiles must be there.

@@ -159,7 +159,7 @@ class TileStore:
 
     def elevation(self, frame: int) -> TileFiles:
         """Elevation map of a frame, a file per tile."""
-        return TileFiles(self.folder, frame, self.job.tiles.shape, self.job.tiles.step)
+        return TileFiles(self.folder, frame, self.job.tiles.shape, self.job.tiles.step, durable=self.shared)
 
     def foreground(self, frame: int) -> TileFiles:
         """Probability of the foreground in a frame, a file per tile; kept where `JobSettings.confidence` is set."""

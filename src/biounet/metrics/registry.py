@@ -45,6 +45,8 @@ class MetricGroup:
         The numbers from which `score` follows; they add up over images.
     score : from the counts of some images
         Name to value; NaN where a score is undefined.
+    confusion : from the counts of some images
+        Pixels of each true class (row) given each class (column), where classes were counted.
     sweep : from the counts of some images
         Name to the score at every threshold, where there are thresholds.
     planar : bool
@@ -62,6 +64,7 @@ class MetricGroup:
     count: Count
     score: Callable[[Sequence[Any]], dict[str, float]]
     sweep: Callable[[Sequence[Any]], dict[str, Sweep]] = lambda counts: {}
+    confusion: Callable[[Sequence[Any]], NDArray[np.int64] | None] = lambda counts: None
     planar: bool = False
 
 
@@ -118,15 +121,27 @@ def _score_overlap(counts: Sequence[_MaskCounts]) -> dict[str, float]:
     return scores
 
 
+def _confuse_masks(counts: Sequence[_MaskCounts]) -> NDArray[np.int64]:
+    """Pixels of background and foreground given each."""
+    both, truth, found, known = np.sum([count.pixels for count in counts], axis=0)
+    return np.array([[known - truth - found + both, found - both], [truth - both, both]], np.int64)
+
+
 def _count_classes(truth: np.ndarray, result: np.ndarray, spacing: Sequence[float]) -> NDArray[np.int64]:
     return confusion(truth, result)
 
 
-def _score_classes(counts: Sequence[NDArray[np.int64]]) -> dict[str, float]:
-    """Scores of the pixels of all images together."""
+def _confuse_classes(counts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Pixels of each class given each."""
     total = np.zeros((max(map(len, counts)),) * 2, np.int64)
     for matrix in counts:
         total[: len(matrix), : len(matrix)] += matrix
+    return total
+
+
+def _score_classes(counts: Sequence[NDArray[np.int64]]) -> dict[str, float]:
+    """Scores of the pixels of all images together."""
+    total = _confuse_classes(counts)
     scores = ClassScores(total)
     named = {"class_accuracy": scores.accuracy, "mean_iou": scores.mean_iou, "mean_dice": scores.mean_dice}
     named |= {f"iou_{number}": float(value) for number, value in enumerate(scores.iou)}
@@ -246,8 +261,8 @@ def _mean_scores(counts: Sequence[dict[str, float]]) -> dict[str, float]:
 METRICS: Mapping[str, MetricGroup] = MappingProxyType(
     {
         "isbi2012": MetricGroup(_count_isbi, _score_isbi, _sweep_isbi, planar=True),
-        "overlap": MetricGroup(_count_overlap, _score_overlap, _sweep_overlap, planar=True),
-        "classes": MetricGroup(_count_classes, _score_classes, planar=True),
+        "overlap": MetricGroup(_count_overlap, _score_overlap, _sweep_overlap, _confuse_masks, planar=True),
+        "classes": MetricGroup(_count_classes, _score_classes, confusion=_confuse_classes, planar=True),
         "objects": MetricGroup(_count_objects, _score_objects, _sweep_objects),
         "seg": MetricGroup(_count_seg, _score_seg),
         "det": MetricGroup(_count_det, _score_det),

@@ -28,7 +28,7 @@ from biounet.report.tables import confusion_table, facts_list, score_table
 from biounet.report.templates import FOLDER, Markup, render
 from biounet.report.views import Picture, badness
 
-__all__ = ["SHOWN", "SHOWN_STACKS", "now", "write_page", "write_report"]
+__all__ = ["SHOWN", "SHOWN_STACKS", "histogram_of_pictures", "now", "write_page", "write_report"]
 
 
 SHOWN, SHOWN_STACKS = 6, 3
@@ -115,7 +115,7 @@ def write_report(
         warnings=warnings,
         heading=_heading(len(shown), len(ranked)),
         figures=draw_figures(shown, class_names),
-        histogram=_sizes(ranked) if objects else "",
+        histogram=histogram_of_pictures(ranked) if objects else "",
         strip=strip,
         steps=steps,
         curves=curves(log, class_names=class_names),
@@ -187,7 +187,7 @@ def _heading(shown: int, count: int) -> str:
     return "Images never trained on, worst first" if count > 1 else "The image that was never trained on"
 
 
-def _sizes(pictures: Sequence[Picture]) -> str:
+def histogram_of_pictures(pictures: Sequence[Picture]) -> str:
     """Histogram of the sizes of objects in all pictures, of expert and network."""
     truths = [sizes_of(picture.truth) for picture in pictures if picture.truth is not None]
     results = [sizes_of(picture.result) for picture in pictures]

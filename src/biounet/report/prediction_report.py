@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import BiounetError, ShapeError
-from biounet.io import Image, open_lazily, read
+from biounet.io import Selection, open_lazily, read
 from biounet.report.answer import Answer
 from biounet.report.histogram import histogram
 from biounet.report.numbers import counted
+from biounet.report.overlays import middle_plane
 from biounet.report.page import now, write_page
 from biounet.report.tables import score_table
 from biounet.report.thumbnails import Thumbnail, draw_strip, thumbnail
@@ -188,23 +189,13 @@ def _answer(rows: Mapping[str, Mapping[str, float]], strange: Mapping[str, str])
 def _thumbnails(counts: Sequence[ImageCounts], strange: Mapping[str, str], axes: str | None) -> Iterator[Thumbnail]:
     """A thumbnail of each image that can be read, with its count."""
     for each in counts:
-        labels = _flat(read(each.result, labels=True))[0]
-        image = labels.astype(np.float32)
+        (labels,) = middle_plane(each.result, Selection(), labels=True, largest=LARGEST)
+        image = labels.astype(np.float32)[None]
         with suppress(BiounetError):  # the objects can be seen without the image, which may lie elsewhere by now
-            drawn = _flat(read(each.image, axes=axes))
+            drawn = middle_plane(each.image, Selection(axes), largest=LARGEST)
             image = drawn if drawn.shape[1:] == labels.shape else image
         notes = [
             counted(len(each.sizes), "object"),
             *([strange[each.result.name]] if each.result.name in strange else []),
         ]
         yield thumbnail(each.result.name, image, labels, numbered=True, notes=notes)
-
-
-def _flat(image: Image) -> np.ndarray:
-    """The middle of an image along time and Z, (C, Y, X)."""
-    array = image.array
-    for axis in "TZ":
-        if axis in image.axes:
-            place = [each for each in image.axes if each in "TCZYX" and not (each == "T" and axis == "Z")].index(axis)
-            array = np.take(array, array.shape[place] // 2, axis=place)
-    return array if "C" in image.axes else array[None]
