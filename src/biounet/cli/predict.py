@@ -8,6 +8,7 @@ from typing import Any
 from biounet.cli.measure_files import TABLES
 from biounet.cli.measure_predictions import are_complete, forget, measure_predictions
 from biounet.cli.predict_page import page_of, write_prediction_page
+from biounet.cli.predict_unlike import find_unlike
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import remove_parts
@@ -56,7 +57,7 @@ def run_prediction(
     page = page_of(model, pairs, report=report, **chosen)
     options |= {"memory": budget, "processes": processes, "confidence": table}
     if not table:
-        written, failed = _predict(model, inputs, out, where, pairs, **options)
+        written, failed, unlike = _predict(model, inputs, out, where, pairs, **options)
     else:
         _check_labels(model, options["save"])
         labels = [path for _, path in pairs]
@@ -66,15 +67,15 @@ def run_prediction(
                 Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
             remove_parts(tables)
             complete = options["resume"] and are_complete(labels, tables[0].parent)
-            written, failed = _predict(model, inputs, out, where, pairs, **options)
+            written, failed, unlike = _predict(model, inputs, out, where, pairs, **options)
             if complete and failed is None:
                 say(f"{tables[0]} is complete already")
                 forget(labels)
             elif written:
-                _measure(model, _among(pairs, written), options, keep=failed is not None)
+                _measure(model, _among(pairs, written), options, unlike, keep=failed is not None)
     _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
     if page is not None and written:
-        write_prediction_page(page, _among(pairs, written), failed, axes=options["axes"])
+        write_prediction_page(page, _among(pairs, written), failed, unlike=unlike, axes=options["axes"])
     if failed is not None:
         raise failed
     return written
@@ -95,23 +96,28 @@ def _tell_result(model: Path, out: Path, written: list[Path], *, measurable: boo
 
 def _predict(
     model: Path, inputs: list[Path], out: Path, where: Any, pairs: list[tuple[Path, Path]], **options: Any
-) -> tuple[list[Path], BatchError | None]:
-    """Predict files; return those written, and the error of those that cannot be read."""
+) -> tuple[list[Path], BatchError | None, dict[Path, str]]:
+    """Predict files; return those written, the error of those that cannot be read, and in what images are unlike."""
+    written: list[Path]
+    failed: BatchError | None
     if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
         with holding(root_of(path) for _, path in pairs):
             pass
     with stop_when_told(), where as run, progress("predicting") as show:
         try:
-            return predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
+            written, failed = predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
         except BatchError as error:
-            return error.done, error
+            written, failed = error.done, error
         except MemoryBudgetError as error:
             if options["processes"] == 1:
                 raise
             raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
+    return written, failed, find_unlike(model, _among(pairs, written), options)
 
 
-def _measure(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], *, keep: bool) -> None:
+def _measure(
+    model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], unlike: dict[Path, str], *, keep: bool
+) -> None:
     """Measure the objects of the files that were predicted."""
     card = read_card(member_files(model)[0])
     given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
@@ -122,6 +128,7 @@ def _measure(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any
         channels=card.model.in_channels,
         dims=card.model.dims,
         link=options["link"],
+        unlike=unlike,
         keep=keep,
     )
 

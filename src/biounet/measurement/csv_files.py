@@ -52,6 +52,7 @@ def counts_of(frame: FrameTable) -> dict[str, object]:
         },
         "touching": int((table["neighbours"] > 0).sum()),
         "touching_border": int(table["touches_border"].sum()),
+        **frame.remarks,
     }
 
 
@@ -73,7 +74,7 @@ def empty_table(frame: ObjectFrame, *, by_class: bool = False) -> FrameTable:
     table = measure_objects(
         np.zeros(spatial, np.uint8), image=image, probabilities=probabilities, by_class=by_class, spacing=frame.spacing
     )
-    return FrameTable(frame.name, frame.position, 1, table)
+    return FrameTable(frame.name, frame.position, 1, table, frame.remarks)
 
 
 def write_tables(
