@@ -35,6 +35,18 @@ def test_counts_come_first_and_outliers_before_other_images(tmp_path):
     assert len(page.all("img")) == 7
 
 
+def test_images_unlike_those_learnt_from_are_marked_and_come_first(tmp_path):
+    pairs = results(tmp_path, [5, 6, 5, 6, 5, 25])
+    unlike = {result: "more noise" * (result.name in ("r2.tif", "r5.tif")) for _, result in pairs}
+    answer, page = written(tmp_path, pairs, unlike=unlike)
+    assert answer.heading == "2 images to look at"
+    assert "r2.tif: unlike the images learnt from: more noise" in page.text
+    assert "r5.tif: unlike the images learnt from: more noise; 25 objects, where" in page.text
+    assert [image["alt"] for image in page.all("img")][:2] == ["Labels of r2.tif", "Labels of r5.tif"]
+    one, page = written(tmp_path, pairs[2:3], unlike=unlike)
+    assert one.heading == "1 image to look at"
+
+
 def test_nothing_found_is_said_in_red(tmp_path):
     answer, page = written(tmp_path, results(tmp_path, [0, 0]))
     assert answer.verdict == "nothing"

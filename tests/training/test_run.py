@@ -31,6 +31,15 @@ def test_a_run_writes_its_settings_and_its_model(tmp_path):
     assert RunConfig.from_toml((tmp_path / "run" / "config.toml").read_text()).model.width == 2
 
 
+def test_a_model_remembers_what_it_learnt_from(tmp_path):
+    run = experiment(tmp_path / "run", **{"augment.scale": 1.5})
+    list(run.run())
+    learnt = read_card(tmp_path / "run").learnt
+    assert learnt.magnified == 1.5
+    assert learnt.looks == run.data.learnt.looks
+    assert 1 <= len(learnt.looks) <= len(run.data.train)
+
+
 def test_reasons_are_written_beside_settings(tmp_path):
     run = experiment(tmp_path / "run", **{"train.steps": None, "train.minutes": 0.01, "train.auto": ["model.width"]})
     run.choose_settings()

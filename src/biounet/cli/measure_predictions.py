@@ -1,10 +1,11 @@
 """Measurement of objects that were just predicted, with the confidence that prediction has kept."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from biounet.cli.measure_files import TABLES, measure_files
@@ -28,6 +29,7 @@ def measure_predictions(
     channels: int | None = None,
     dims: int = 2,
     link: bool = False,
+    unlike: Mapping[Path, str] = MappingProxyType({}),
     keep: bool = False,
 ) -> None:
     """Measure objects that were predicted, region by region, as `run_measurement` would; replace older tables.
@@ -43,6 +45,7 @@ def measure_predictions(
     channels : that the network takes; images are measured as it sees them, so all have the same columns
     dims : of the network; one of 2 predicts a stack section by section
     link : the objects of sections were linked to volumes; else each section has objects of its own
+    unlike : labels -> in what the image is unlike those learnt from, a column of ``counts.csv``; of all, or of none
     keep : the confidence is kept for a later run
     """
     unknown: dict[str, None] = {}
@@ -51,12 +54,13 @@ def measure_predictions(
         labels, image, _ = files_of_one
         options: dict[str, Any] = {"selection": selection, "channels": channels, "by_section": dims == 2 and not link}
         frames = open_frames(labels, image=image, files=stack, **options)
+        remarks = {"unlike": unlike[labels]} if unlike else {}
         volume = len(frames[0].labels.shape) > 3
         sums = KeptSums(labels).of(len(frames), sections=frames[0].labels.shape[1] if volume and link else 1)
         if sums is None:
             unknown[labels.name] = None
-            return frames
-        return [replace(frame, sums=each) for frame, each in zip(frames, sums, strict=True)]
+            return [replace(frame, remarks=remarks) for frame in frames]
+        return [replace(frame, sums=each, remarks=remarks) for frame, each in zip(frames, sums, strict=True)]
 
     def measure(frames: Sequence[ObjectFrame], _: str) -> Iterator[FrameTable]:
         return map(measure_frame, frames)  # the objects are in one piece: there is nothing to check in whole frames

@@ -8,6 +8,7 @@ from typing import Any
 
 from biounet.cli.predict_page import page_of, write_prediction_page
 from biounet.cli.predict_pictures import pictures_of, write_pictures
+from biounet.cli.predict_unlike import find_unlike
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import remove_parts
@@ -66,13 +67,13 @@ def run_prediction(
         for path in tables:
             Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
         remove_parts(beside)
-        written, failed = work(model, inputs, out, where, pairs, **options)
+        written, failed, unlike = work(model, inputs, out, where, pairs, **options)
         _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
         done = _among(pairs, written)
         if drawn and done:
             _draw(model, done, drawn, options)
         if page is not None and done:
-            write_prediction_page(page, done, failed, axes=options["axes"])
+            write_prediction_page(page, done, failed, unlike=unlike, axes=options["axes"])
     if failed is not None:
         raise failed
     return written
@@ -104,41 +105,46 @@ def _tell_result(model: Path, out: Path, written: list[Path], *, measurable: boo
 
 def _predict(
     model: Path, inputs: list[Path], out: Path, where: Any, pairs: list[tuple[Path, Path]], **options: Any
-) -> tuple[list[Path], BatchError | None]:
-    """Predict files; return those written, and the error of those that cannot be read."""
+) -> tuple[list[Path], BatchError | None, dict[Path, str]]:
+    """Predict files; return those written, the error of those that cannot be read, and in what images are unlike."""
+    written: list[Path]
+    failed: BatchError | None
     if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
         with holding(root_of(path) for _, path in pairs):
             pass
     with where as run, progress("predicting") as show:
         try:
-            return predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
+            written, failed = predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
         except BatchError as error:
-            return error.done, error
+            written, failed = error.done, error
         except MemoryBudgetError as error:
             if options["processes"] == 1:
                 raise
             raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
+    return written, failed, find_unlike(model, _among(pairs, written), options)
 
 
 def _predict_and_measure(
     model: Path, inputs: list[Path], out: Path, where: Any, pairs: list[tuple[Path, Path]], **options: Any
-) -> tuple[list[Path], BatchError | None]:
+) -> tuple[list[Path], BatchError | None, dict[Path, str]]:
     """Predict files, and write the tables of their objects; return the same as `_predict`."""
     from biounet.cli.measure_predictions import are_complete, forget  # measuring is slow to import
 
     labels = [path for _, path in pairs]
     table = _tables_beside(labels[0])[0]
     complete = options["resume"] and are_complete(labels, table.parent)
-    written, failed = _predict(model, inputs, out, where, pairs, **options)
+    written, failed, unlike = _predict(model, inputs, out, where, pairs, **options)
     if complete and failed is None:
         say(f"{table} is complete already")
         forget(labels)
     elif written:
-        _measure(model, _among(pairs, written), options, keep=failed is not None)
-    return written, failed
+        _measure(model, _among(pairs, written), options, unlike, keep=failed is not None)
+    return written, failed, unlike
 
 
-def _measure(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], *, keep: bool) -> None:
+def _measure(
+    model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], unlike: dict[Path, str], *, keep: bool
+) -> None:
     """Measure the objects of the files that were predicted."""
     from biounet.cli.measure_predictions import measure_predictions
 
@@ -150,6 +156,7 @@ def _measure(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any
         channels=card.model.in_channels,
         dims=card.model.dims,
         link=options["link"],
+        unlike=unlike,
         keep=keep,
     )
 

@@ -1,5 +1,6 @@
 """The page of `biounet predict`: where it goes, and its writing."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from biounet.cli.progress import progress, say
@@ -39,15 +40,20 @@ def page_of(
 
 
 def write_prediction_page(
-    page: Path, pairs: list[tuple[Path, Path]], failed: BatchError | None, *, axes: str | None
+    page: Path,
+    pairs: list[tuple[Path, Path]],
+    failed: BatchError | None,
+    *,
+    unlike: Mapping[Path, str],
+    axes: str | None,
 ) -> None:
-    """Write the page of a prediction, and say where it is."""
+    """Write the page of a prediction, and say where it is; `unlike`: result -> in what its image is unlike."""
     from biounet.report.prediction_report import write_prediction_report
 
     notes = [] if failed is None else [str(failed)]
     with progress("writing the report") as show:
         title = f"Objects in {page.parent.name or page.parent.resolve().name}"
         answer = write_prediction_report(
-            page, pairs, title=title, axes=axes, notes=notes, progress=lambda share: show(share, "")
+            page, pairs, title=title, axes=axes, unlike=unlike, notes=notes, progress=lambda share: show(share, "")
         )
     say(f"{answer.sentence}; look at {page}")

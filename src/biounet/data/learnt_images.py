@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from biounet.config import Settings
 from biounet.data.looks import FEATURES, UNLIKE, differences, distance
 
-__all__ = ["LearntImages"]
+__all__ = ["ALWAYS_BORNE", "LearntImages"]
 
 
 Length = Annotated[float, Field(gt=0, le=1e6)]

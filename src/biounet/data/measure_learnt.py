@@ -4,11 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.boxes import Box
+from biounet.core.components import dense_numbers
 from biounet.core.labels import equivalent_diameters
 from biounet.data.annotated_image import AnnotatedSource
 from biounet.data.learnt_images import LearntImages
@@ -17,7 +19,7 @@ from biounet.data.looks import look_of, spread_out
 __all__ = ["measure_learnt"]
 
 
-MEASURED, MEASURED_FILES = 512, 64
+MEASURED, MEASURED_FILES = 512, 16
 """Images that are measured at most, evenly spread: where memory holds them, and where they lie in files."""
 
 KEPT = 32
@@ -68,12 +70,20 @@ def _measure(source: AnnotatedSource, *, numbered: bool) -> tuple[tuple[float, .
             look = look_of(item.image.shape[1:], partial(_read, item.image))
         if not numbered:
             break
-        own = item.labels[..., rows, :]
-        names, counts = np.unique(own[own > 0], return_counts=True)
-        pixels.update(dict(zip(names.tolist(), counts.tolist(), strict=True)))
+        pixels.update(_pixels_of(item.labels[..., rows, :]))
     assert look is not None
     steps = source.anisotropy
     return look, equivalent_diameters(list(pixels.values()), dims=len(steps)) * math.prod(steps) ** (1 / len(steps))
+
+
+def _pixels_of(labels: NDArray[Any]) -> dict[int, int]:
+    """Pixels of each object."""
+    numbers = dense_numbers(labels)
+    counts = np.bincount(numbers.ravel())
+    names = np.zeros(len(counts), np.int64)
+    names[numbers.ravel()] = labels.ravel()
+    there = np.flatnonzero(counts[1:]) + 1
+    return dict(zip(names[there].tolist(), counts[there].tolist(), strict=True))
 
 
 def _read(image: NDArray[np.float32], box: Box) -> NDArray[np.float32]:

@@ -184,7 +184,7 @@ class Ensemble:
         self.scale = Scale.near(factor, grid=math.lcm(*(side for net in nets for side in net.geometry.grid)))
         if self.scale.network != self.scale.image:
             nets = [ScaledNet(net, self.scale, classes=cards[0].model.classes) for net in nets]
-        self.card = joint_card(cards).scaled(float(self.scale))
+        self.card = joint_card(cards).scaled(factor)
         self.normalizations = tuple(dict.fromkeys(card.normalization for card in cards))
         self.copies = len(self.normalizations)
         self.geometry = joint_geometry([net.geometry for net in nets])

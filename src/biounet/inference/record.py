@@ -69,7 +69,7 @@ class ResultRecord(Record):
             tta=job.settings.tta,
             depth=job.settings.depth,
             link=job.settings.link,
-            factor=float(job.net.scale),
+            factor=job.settings.factor,
             input=None if job.identity is None else InputRecord(**asdict(job.identity)),
         )
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.core.boxes import Box, Reader
 from biounet.core.geometry import Geometry
 from biounet.inference.cost import Cost
 from biounet.inference.overlap_tile import Floats, TilePredictor
+from biounet.inference.tiles import read_mirrored
 
-__all__ = ["Scale", "ScaledNet", "resample"]
+__all__ = ["Scale", "ScaledNet", "ScaledReader", "resample"]
 
 
 CLOSE = 0.01
@@ -110,6 +112,40 @@ def _taps(scale: Scale, start: int, size: int) -> tuple[NDArray[np.int64], Float
 def _reach(scale: Scale) -> int:
     """Pixels of the image on each side of a centre that have a weight."""
     return math.ceil(max(1, scale.image / scale.network))
+
+
+@dataclass(frozen=True)
+class ScaledReader:
+    """An image, seen scaled, as a `biounet.core.boxes.Reader`; nothing is read or scaled before it is wanted.
+
+    Examples
+    --------
+    >>> from biounet.core.boxes import ArrayReader
+    >>> half = ScaledReader(ArrayReader(np.array([[1.0, 3, 5, 7, 9, 11]])), Scale(1, 2))
+    >>> half.shape, half.read(Box((0, 1), (1, 2)))
+    ((1, 3), array([[6.]], dtype=float32))
+    """
+
+    image: Reader
+    scale: Scale
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels per axis, channels first."""
+        channels, *sizes = self.image.shape
+        return (channels, *(max(1, round(size * float(self.scale))) for size in sizes))
+
+    def read(self, box: Box) -> Floats:
+        """Return the pixels of a region, of all channels."""
+        sides = list(zip(box.start[1:], box.shape[1:], strict=True))
+        firsts = [_taps(self.scale, start, size)[0] for start, size in sides]
+        start, stop = (
+            tuple(int(first[at]) + more for first in firsts) for at, more in ((0, 0), (-1, 2 * _reach(self.scale)))
+        )
+        pixels: Floats = read_mirrored(self.image, Box(start, stop)).astype(np.float32)
+        for axis, (begin, size) in enumerate(sides):
+            pixels = resample(pixels, self.scale, axis + 1, start=begin, size=size, first=start[axis])
+        return pixels
 
 
 class ScaledNet:

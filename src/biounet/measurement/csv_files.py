@@ -53,6 +53,7 @@ def counts_of(frame: FrameTable) -> dict[str, object]:
         },
         "touching": int((table["neighbours"] > 0).sum()),
         "touching_border": int(table["touches_border"].sum()),
+        **frame.remarks,
     }
 
 
@@ -75,7 +76,7 @@ def empty_table(frame: ObjectFrame, *, by_class: bool = False, class_names: Sequ
     table = measure_objects(
         np.zeros(spatial, np.uint8), image=image, probabilities=probabilities, by_class=by_class, spacing=frame.spacing
     )
-    return with_classes(FrameTable(frame.name, frame.position, 1, table), class_names)
+    return with_classes(FrameTable(frame.name, frame.position, 1, table, frame.remarks), class_names)
 
 
 def write_tables(

@@ -1,8 +1,8 @@
 """Label images of any size and axes, measured frame by frame and region by region."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -41,6 +41,7 @@ class ObjectFrame:
     spacing : micrometres per pixel, one number per spatial axis
     sums : of the probability of the foreground in objects, where that was added up before
     class_names : of the numbers of the labels, where each is a class and no object
+    remarks : further cells of the row of the frame in ``counts.csv``, by column
     """
 
     name: str
@@ -51,6 +52,7 @@ class ObjectFrame:
     spacing: tuple[float, ...] | None
     sums: ForegroundSums | None = None
     class_names: tuple[str, ...] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,14 @@ class FrameTable:
     position : where the frame stands in the file
     pixels : of the frame
     table : Table
+    remarks : as of the frame
     """
 
     name: str
     position: Position
     pixels: int
     table: Table
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -257,7 +261,7 @@ def measure_frame(frame: ObjectFrame, *, by_class: bool = False, memory: int = R
     if frame.sums is not None:
         counts = replace(counts, scores=frame.sums.at(counts.labels)[:, np.newaxis])
     table = table_of(counts, shape=shape, spacing=frame.spacing)
-    return FrameTable(frame.name, frame.position, prod(shape), table)
+    return FrameTable(frame.name, frame.position, prod(shape), table, frame.remarks)
 
 
 def _read(reader: Reader | None, box: Box) -> NDArray[Any] | None:

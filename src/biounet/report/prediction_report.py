@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,7 @@ def write_prediction_report(
     *,
     title: str,
     axes: str | None = None,
+    unlike: Mapping[Path, str] = MappingProxyType({}),
     notes: Sequence[str] = (),
     progress: Callable[[float], None] = lambda share: None,
 ) -> Answer:
@@ -77,6 +79,7 @@ def write_prediction_report(
     pairs : images and label files of numbered objects
     title : str
     axes : of the images, where files do not tell
+    unlike : label file -> in what its image is unlike those that the model learnt from; such images are marked
     notes : sentences below the answer, such as those of images that could not be predicted
     progress : called with the share that is done
 
@@ -93,7 +96,7 @@ def write_prediction_report(
             notes.append(f"Not counted for this page: {error}")
         progress(0.8 * (number + 1) / len(pairs))
     rows = {name: each.row for name, each in counts.items()}
-    strange = outliers(rows)
+    strange = _marked(outliers(rows), {name: unlike.get(each.result, "") for name, each in counts.items()})
     ranked = [*strange, *(name for name in counts if name not in strange)]
     answer = _answer(rows, strange)
     shown = [*_thumbnails([counts[name] for name in ranked[:SHOWN]], strange, axes)]
@@ -164,6 +167,13 @@ def outliers(rows: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
     return {image: "; ".join(reasons) for image, reasons in found.items()}
 
 
+def _marked(outliers: Mapping[str, str], unlike: Mapping[str, str]) -> dict[str, str]:
+    """What is said of images: those unlike the ones that were learnt from come first."""
+    named = {name: f"unlike the images learnt from: {reason}" for name, reason in unlike.items() if reason}
+    both = {name: "; ".join(filter(None, (said, outliers.get(name)))) for name, said in named.items()}
+    return both | {name: said for name, said in outliers.items() if name not in both}
+
+
 def _far(name: str, value: float, middle: float) -> str:
     """What is unusual about a value, in words."""
     if name == "objects":
@@ -177,13 +187,16 @@ def _answer(rows: Mapping[str, Mapping[str, float]], strange: Mapping[str, str])
     """What the page begins with."""
     objects = [int(row["objects"]) for row in rows.values()]
     sentence = f"{counted(sum(objects), 'object')} in {counted(len(rows), 'image')}"
+    named = [f"{name}: {why}" for name, why in strange.items()][:6]
     if not sum(objects):
         advice = ("Is the model for images like these? Compare with its own report: brightness, pixel size, stain.",)
-        return Answer(sentence, "nothing", "Nothing found", advice)
+        return Answer(sentence, "nothing", "Nothing found", (*advice, *named))
     sentence += f"; {np.median(objects):,.0f} in the median image" if len(rows) > 1 else ""
     look = f"{counted(len(strange), 'image')} to look at" if strange else "No image differs from the others"
-    heading = look if len(rows) >= LEAST_OF_OUTLIERS else "Look at a few images before you rely on the counts"
-    return Answer(sentence, "usable", heading, [f"{name}: {why}" for name, why in strange.items()][:6])
+    heading = (
+        look if strange or len(rows) >= LEAST_OF_OUTLIERS else "Look at a few images before you rely on the counts"
+    )
+    return Answer(sentence, "usable", heading, named)
 
 
 def _thumbnails(counts: Sequence[ImageCounts], strange: Mapping[str, str], axes: str | None) -> Iterator[Thumbnail]:

@@ -1,0 +1,43 @@
+"""What `biounet predict` says of images that are unlike those that the model learnt from."""
+
+from pathlib import Path
+from typing import Any
+
+from biounet.cli.progress import say
+from biounet.inference.ensemble import member_files
+from biounet.inference.job import as_trained
+from biounet.inference.object_size import Sizes
+from biounet.inference.unlike import tell_unlike, unlike
+from biounet.io import Selection
+from biounet.models.model_file import read_card
+
+__all__ = ["find_unlike"]
+
+
+def find_unlike(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any]) -> dict[Path, str]:
+    """In what each image that was predicted is unlike those that the model learnt from; it is said in a line.
+
+    Parameters
+    ----------
+    model : Path
+    pairs : images and results
+    options : of `biounet.inference.predict_files`
+
+    Returns
+    -------
+    result -> a few words, empty where an image is like those; nothing where the model does not know what it learnt from
+    """
+    card = read_card(member_files(model)[0])
+    if card.learnt is None:
+        return {}
+    factor, _ = Sizes(options["diameter"], options["pixel_size"]).factor(card)
+    given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
+    selection, numbered = as_trained(given, card)[0], options["save"] == "labels" and card.task.numbered
+    found = {
+        result: unlike(card, image, labels=result if numbered else None, factor=factor, selection=selection)
+        for image, result in pairs
+    }
+    line = tell_unlike({image: found[result] for image, result in pairs})
+    if line:
+        say(f"note: {line}")
+    return found
