@@ -43,23 +43,15 @@ class TileStore:
         The open file; `begin` and `attach` open it.
     chunk : pixels per spatial axis of the chunks of the file, if its format has chunks
     whole : nothing is left of the result if the image turns out to be bad
-    is_new : no earlier run has begun the result
     """
 
     def __init__(
-        self,
-        job: Job,
-        path: Path,
-        output: LazyOutput,
-        *,
-        chunk: Sequence[int] = (),
-        whole: bool = False,
-        is_new: bool = False,
+        self, job: Job, path: Path, output: LazyOutput, *, chunk: Sequence[int] = (), whole: bool = False
     ) -> None:
         self.job, self.path, self.chunk = job, path.absolute(), tuple(chunk)
         self.folder = _elevation_folder(path)
         self.sums = KeptSums(path)
-        self._output, self._whole, self._is_new = output, whole, is_new
+        self._output, self._whole = output, whole
 
     @classmethod
     def begin(
@@ -88,7 +80,7 @@ class TileStore:
             labels=not job.saves_floats, overwrite=overwrite, resume=resume, like=job.settings.input,
             meaning=meaning_of_output(job.card, job.settings.save), note=note_on(job),
         )  # fmt: skip
-        store = cls(job, path, output, chunk=chunk, whole=whole, is_new=not resume)
+        store = cls(job, path, output, chunk=chunk, whole=whole)
         if isinstance(output, ResumableOutput):
             remove_parts([output.path / RECORD])
             try:
@@ -137,8 +129,6 @@ class TileStore:
     def left(self) -> int:
         """Number of tiles that are missing in all frames."""
         frames = range(len(self.job.frames))
-        if self._is_new:  # of 10 million time points, to look for each takes minutes
-            return len(frames) * len(self.job.tiles)
         return sum(not self.holds(frame, tile.output) for frame in frames for tile in self.job.tiles)
 
     def missing(self, frames: Iterable[int]) -> Iterator[TileTask]:
