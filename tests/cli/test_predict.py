@@ -106,6 +106,17 @@ def test_an_image_that_changes_before_the_tables_or_the_page_are_made_is_said(
     assert (status, "a.png changed while it was predicted" in said) == (2, True), said
 
 
+def test_tables_of_another_model_are_not_kept_when_its_labels_are_replaced(biounet, model, tmp_path):
+    write(tmp_path / "a.tif", Image(noise(40, 50), "YX"))
+    other = save_model(tmp_path / "other.safetensors", "distance")
+    words = (tmp_path / "a.tif", "--table", "--overwrite")
+    assert biounet("predict", model, *words, "--out", tmp_path / "alone" / "o.tif")[0] == 0
+    out = tmp_path / "out" / "o.tif"
+    assert biounet("predict", other, *words, "--out", out)[0] == 0
+    assert biounet("predict", model, *words, "--out", out, "--resume")[0] == 0
+    same_tables(tmp_path / "alone", tmp_path / "out")
+
+
 def test_tables_of_a_complete_result_stay_however_often_it_is_resumed(biounet, model, tmp_path):
     pytest.importorskip("zarr")
     write(tmp_path / "a.tif", Image(noise(40, 50), "YX"))

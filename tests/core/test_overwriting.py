@@ -13,7 +13,6 @@ BEGINNINGS = {
     "NIfTI": b"\x5c\1\0\0" + bytes(40),
     "JSON": b'{"scores": {}}',
     "table": "image,größe\na.tif,3\n".encode(),
-    "NIfTI": b"\x1f\x8b\x08" + bytes(40),
     "zip": b"PK\3\4" + bytes(40),
     "ONNX": b"\x08\x0a\x12\x07pytorch",
 }

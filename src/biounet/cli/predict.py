@@ -150,9 +150,9 @@ def _predict_and_measure(
 
     labels = [path for _, path in pairs]
     table = _tables_beside(labels[0])[0]
-    complete = options["resume"] and are_complete(labels, table.parent)
     written, failed, unlike = _predict(model, inputs, out, where, pairs, **options)
-    if complete and failed is None:
+    # Asked afterwards: with --overwrite and --resume, complete labels of another model have just been replaced.
+    if failed is None and options["resume"] and are_complete(labels, table.parent):
         say(f"{table} is complete already")
         forget(labels)
     elif written:
