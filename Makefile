@@ -20,7 +20,7 @@ test: $(INSTALLED)  ## the checks of every change: under ten minutes on two core
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
 
-chaos: $(INSTALLED)  ## attacks: damage, with seeds; `make test` has a share of them
+chaos: $(INSTALLED)  ## attacks with seeds: damage, kills, pairs, changed inputs, full disks, plans; `make test` has a share
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.chaos
 
 lint: $(INSTALLED)

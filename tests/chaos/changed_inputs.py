@@ -70,7 +70,7 @@ def run(case: str, seed: int, folder: Path) -> Outcome:
     wrong = [difference(outputs(after), outputs(usual.files))]
     if wrong != [""] and path.exists():
         wrong.append(difference(outputs(after), outputs(anew(case, folder))))
-    return Outcome("" if "" in wrong else f"a mixture: {wrong[-1]}", counts)
+    return Outcome("" if "" in wrong else f"a mixture: {wrong[0]}; of what is there now: {wrong[-1]}", counts)
 
 
 def anew(case: str, folder: Path) -> dict[str, bytes]:

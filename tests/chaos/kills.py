@@ -1,6 +1,6 @@
 """Kills at any moment: the same bytes after any number of them, nothing left behind, and the old result until then.
 
-Each case kills one to six times in a row, before a change to the disk or at a moment, and gives the command again.
+Each case kills one to ten times in a row, before a change to the disk or at a moment, and gives the command again.
 The cases called ``...-anew`` replace the result of another command, which must be whole until the new one is complete.
 """
 
@@ -29,7 +29,7 @@ def run(case: str, seed: int, folder: Path) -> Outcome:
             return Outcome(f"the old result: {before.fault or before.said}")
         old, more = contents(folder), job.anew
     no_locks = rng.random() < 0.1
-    for kill in range(rng.choice((1, 2, 3, 4, 6))):
+    for kill in range(rng.choice((1, 3, 6, 10))):
         words = (*job.words, *more, *(job.again if kill and job.again != more else ()))
         command = hit(words, rng, folder, wanted.changes, wanted.seconds, no_locks=no_locks)
         counts["kills"] += command.status == -signal.SIGKILL

@@ -1,6 +1,7 @@
 """The tables that `biounet predict --table` writes are those of `biounet measure`, and wrong words leave nothing."""
 
 import csv
+import importlib
 import json
 from functools import partial
 
@@ -85,6 +86,35 @@ def test_a_folder_of_images_gets_the_tables_of_measure(biounet, model, tmp_path)
         assert after["confidence"].isna().tolist() == (after["image"] == "a.tif").tolist()
         before.loc[before["image"] == "a.tif", "confidence"] = np.nan
         pandas.testing.assert_frame_equal(before, after)
+
+
+@pytest.mark.parametrize("part", ["_measure", "write_prediction_page"])
+def test_an_image_that_changes_before_the_tables_or_the_page_are_made_is_said(
+    biounet, model, tmp_path, monkeypatch, part
+):
+    for number, name in enumerate("ab"):
+        write(tmp_path / "in" / f"{name}.png", Image(noise(40, 50 + number), "YX"))
+    predict = importlib.import_module("biounet.cli.predict")  # the command has the same name
+    make = getattr(predict, part)
+
+    def change(*given, **options):
+        write(tmp_path / "in" / "a.png", Image(255 - noise(40, 50), "YX"), overwrite=True)
+        return make(*given, **options)
+
+    monkeypatch.setattr(predict, part, change)
+    status, said = biounet("predict", model, tmp_path / "in", "--out", tmp_path / "out", "--table")
+    assert (status, "a.png changed while it was predicted" in said) == (2, True), said
+
+
+def test_tables_of_another_model_are_not_kept_when_its_labels_are_replaced(biounet, model, tmp_path):
+    write(tmp_path / "a.tif", Image(noise(40, 50), "YX"))
+    other = save_model(tmp_path / "other.safetensors", "distance")
+    words = (tmp_path / "a.tif", "--table", "--overwrite")
+    assert biounet("predict", model, *words, "--out", tmp_path / "alone" / "o.tif")[0] == 0
+    out = tmp_path / "out" / "o.tif"
+    assert biounet("predict", other, *words, "--out", out)[0] == 0
+    assert biounet("predict", model, *words, "--out", out, "--resume")[0] == 0
+    same_tables(tmp_path / "alone", tmp_path / "out")
 
 
 def test_tables_of_a_complete_result_stay_however_often_it_is_resumed(biounet, model, tmp_path):

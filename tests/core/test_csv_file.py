@@ -32,8 +32,8 @@ def test_what_was_written_comes_back(tmp_path_factory, rows):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "log.csv, line 1: wanted are columns step, name, got none; mend it"),
-        (b"step,what\n", "log.csv, line 1: wanted are columns name, got 'step, what'; mend it"),
+        (b"", "log.csv, line 1: the table lacks step, name, it has no columns; mend it"),
+        (b"step,what\n", "log.csv, line 1: the table lacks name, its columns are 'step, what'; mend it"),
         (b"step,name,step\n1,a,2\n", "log.csv, line 1: the column 'step' is there twice; mend it"),
         (b"step,name\n1,a\n\n2\n", "log.csv, line 4: 2 cells are wanted, as in the heading, got 1; mend it"),
         (b"step,name\n1,a\n2,\xff\n", "log.csv, line 3: the text is damaged (byte 0xff is not UTF-8); mend it"),

@@ -40,7 +40,7 @@ def test_a_text_that_was_cut_is_refused_in_one_line(value, data):
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"value":' * 100_000, '{"value": ' + "[" * 500 + "]" * 500 + "}"])
 def test_what_is_deep_is_refused(text):
-    with pytest.raises(TrainingError, match="more than 32 lists or tables in each other"):
+    with pytest.raises(TrainingError, match="more than 32 lists or tables are nested in each other"):
         parse_json(text, Anything, FILE)
 
 

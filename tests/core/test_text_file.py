@@ -56,7 +56,7 @@ def test_depth_is_counted_in_lists_and_tables():
     FILE.check_depth(nested(DEEPEST))
     FILE.check_depth("text")
     for levels in (DEEPEST + 1, 5000):
-        with pytest.raises(OutputError, match="more than 32 lists or tables in each other"):
+        with pytest.raises(OutputError, match="more than 32 lists or tables are nested in each other"):
             FILE.check_depth(nested(levels))
 
 

@@ -422,10 +422,10 @@ def test_drawn_images_have_groups_too(three_images):
     ("table", "said"),
     [
         ("name,group\na,x\n", r"b\.v2 is of no group, nor are 1 others; name a group"),
-        ("file,kind\na,x\n", r"line 1: wanted are columns name, group, got 'file, kind'"),
+        ("file,kind\na,x\n", r"line 1: the table lacks name, group, its columns are 'file, kind'"),
         ("name,group\na,x\na.png,y\n", r"line 3: a\.png is of x already"),
         ("name,group\n", r"a is of no group, nor are 2 others"),
-        ("", r"line 1: wanted are columns name, group, got none"),
+        ("", r"line 1: the table lacks name, group, it has no columns"),
         ("name,group\na, \n", r"line 2: wanted are a name and a group"),
     ],
 )

@@ -108,7 +108,7 @@ def test_files_of_older_versions_are_read(tmp_path, document, objects):
     [
         ("{", "the text is torn at character 2"),
         ("", "it is empty"),
-        ("[" * 100_000, "more than 32 lists or tables in each other"),
+        ("[" * 100_000, "more than 32 lists or tables are nested in each other"),
         ("7", "must be a JSON object, got int"),
         ('{"features": 7}', "features must be a JSON list"),
         ("[7]", "a feature must be a JSON object"),

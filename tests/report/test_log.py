@@ -32,8 +32,8 @@ def test_log_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n", "wanted are columns step, seconds, loss"),
-        ("", "wanted are columns step, seconds, loss, got none"),
+        ("a,b\n1,2\n", "the table lacks step, seconds, loss"),
+        ("", "the table lacks step, seconds, loss, it has no columns"),
         ("step,seconds,loss\n1,2\n", "line 2"),
         ("step,seconds,loss\n1,2,x\n", "line 2"),
         ("step,seconds,loss\n1,2,3,4\n", "line 2"),

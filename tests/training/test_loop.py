@@ -43,6 +43,14 @@ def test_a_resumed_run_ends_with_the_same_bytes(tmp_path, preset):
     run(tmp_path / "broken", preset=preset, resume=True)
     whole, broken = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken"))
     assert whole == broken
+    losses = [[row["loss"] for row in rows(tmp_path / name)] for name in ("whole", "broken")]
+    assert losses[0] == losses[1], "losses from before the stop count"
+
+
+def rows(folder):
+    """The log of a run."""
+    with (folder / "log.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):

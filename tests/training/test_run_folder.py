@@ -39,6 +39,17 @@ def test_half_written_files_of_killed_processes_are_removed_and_nothing_else(tmp
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(others)
 
 
+def test_a_checkpoint_that_a_killed_process_should_have_removed_goes(tmp_path):
+    (tmp_path / "last").mkdir()
+    for step in (2, 4, 6):
+        (tmp_path / "last" / f"step-{step:08d}.safetensors").touch()
+    clear_parts(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "last").iterdir()) == [
+        "step-00000004.safetensors",
+        "step-00000006.safetensors",
+    ]
+
+
 def test_a_row_that_lacks_scores_has_no_numbers_there(tmp_path):
     add_row(tmp_path, {"step": 1, "loss": 0.5, "score": 0.25, "best": 1})
     add_row(tmp_path, {"step": 2, "loss": float("nan"), "best": 0})

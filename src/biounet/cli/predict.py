@@ -22,6 +22,7 @@ from biounet.inference.ensemble import member_files
 from biounet.inference.files import predict_files, run_here
 from biounet.inference.job import as_trained
 from biounet.io import Selection, root_of
+from biounet.io.identity import FileIdentity, check_unchanged
 from biounet.models.model_file import read_card
 
 __all__ = ["run_prediction"]
@@ -47,11 +48,7 @@ def run_prediction(
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
     budget, processes = parse_bytes(memory), workers or 1
-    where: Any = nullcontext(run_here)
-    if scheduler is not None:
-        where = join_scheduler(scheduler)
-    elif processes > 1:
-        where = local_workers(processes)
+    where = _computer(scheduler, processes)
     chosen = {name: options[name] for name in ("save", "overwrite", "resume")}
     # Once, and before anything is written: results may lie in a folder that is predicted.
     pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
@@ -67,6 +64,7 @@ def run_prediction(
         for path in tables:
             Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
         remove_parts(beside)
+        identities = _identities(pairs) if beside or drawn else {}
         written, failed, unlike = work(model, inputs, out, where, pairs, **options)
         _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
         done = _among(pairs, written)
@@ -74,6 +72,7 @@ def run_prediction(
             _draw(model, done, drawn, options)
         if page is not None and done:
             write_prediction_page(page, done, failed, unlike=unlike, axes=options["axes"])
+        _check_images(done, identities)
     if failed is not None:
         raise failed
     return written
@@ -88,6 +87,25 @@ def _draw(model: Path, pairs: list[tuple[Path, Path]], pictures: Mapping[Path, P
         selection=_selection(model, options),
         replace=options["overwrite"] or options["resume"],
     )
+
+
+def _computer(scheduler: str | None, processes: int) -> Any:
+    """Where tiles are computed: the context of a `biounet.inference.files.Run`."""
+    if scheduler is not None:
+        return join_scheduler(scheduler)
+    return local_workers(processes) if processes > 1 else nullcontext(run_here)
+
+
+def _identities(pairs: list[tuple[Path, Path]]) -> dict[Path, FileIdentity]:
+    """What the images are before they are predicted, since tables, pictures and the page read them again."""
+    return {image: FileIdentity.of(image) for image, _ in pairs}
+
+
+def _check_images(done: list[tuple[Path, Path]], identities: dict[Path, FileIdentity]) -> None:
+    """Refuse to go on with images that changed since before they were predicted."""
+    for image, _ in done:
+        if image in identities:
+            check_unchanged(image, identities[image], verb="predicted", remedy="run again with --overwrite")
 
 
 def _among(pairs: list[tuple[Path, Path]], written: list[Path]) -> list[tuple[Path, Path]]:
@@ -132,9 +150,9 @@ def _predict_and_measure(
 
     labels = [path for _, path in pairs]
     table = _tables_beside(labels[0])[0]
-    complete = options["resume"] and are_complete(labels, table.parent)
     written, failed, unlike = _predict(model, inputs, out, where, pairs, **options)
-    if complete and failed is None:
+    # Asked afterwards: with --overwrite and --resume, complete labels of another model have just been replaced.
+    if failed is None and options["resume"] and are_complete(labels, table.parent):
         say(f"{table} is complete already")
         forget(labels)
     elif written:

@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
 
 from biounet.core.errors import OutputError
@@ -57,6 +58,8 @@ def sayable(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         why = explained(error) or f"{error.strerror or error}"
+        if error.errno == ENOENT:  # folders are made before anything is written
+            why = "its folder was removed meanwhile; run again"
         raise OutputError(f"{path} could not be written: {why}") from error
 
 

@@ -50,7 +50,8 @@ def read_csv(path: Path, kind: type[R], file: TextFile) -> list[tuple[int, R]]:
     missing = [name for name, field in kind.model_fields.items() if field.is_required() and name not in heading]
     if missing:
         wanted, given = ", ".join(missing), ", ".join(heading)
-        raise file.refused(f"wanted are columns {wanted}, got {shortened(given) if heading else 'none'}", line=1)
+        has = f"its columns are {shortened(given)}" if heading else "it has no columns"
+        raise file.refused(f"the table lacks {wanted}, {has}", line=1)
     found = []
     for line, row in rows:
         if len(row) != len(heading):

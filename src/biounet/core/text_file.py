@@ -75,7 +75,7 @@ class TextFile:
         """
         try:
             if not stat.S_ISREG(path.stat().st_mode):
-                raise self.refused("a file is wanted, and this is none")
+                raise self.refused("it is a folder or a device, and no file")
             with path.open("rb") as stream:
                 content = stream.read(self.most + 1)
         except BiounetError:
@@ -120,7 +120,7 @@ class TextFile:
 
     def too_deep(self) -> BiounetError:
         """The error that says that lists and tables are in each other too deeply."""
-        return self.refused(f"there are more than {DEEPEST} lists or tables in each other")
+        return self.refused(f"more than {DEEPEST} lists or tables are nested in each other")
 
     def validated(self, kind: type[R], data: Any, *, line: int | None = None) -> R:
         """Data as a frozen model.

@@ -11,6 +11,7 @@ from biounet.core.atomic_files import replacing
 from biounet.core.errors import TrainingError
 from biounet.core.json_file import read_json
 from biounet.core.text_file import TextFile
+from biounet.core.words import shortened_name
 from biounet.data.training_set import TrainingSet
 
 __all__ = ["HASHES", "check_same_data", "dataset_hash", "image_hashes", "save_hashes", "shared_images"]
@@ -68,7 +69,8 @@ def check_same_data(folder: Path, hashes: Mapping[str, str]) -> None:
     before = read_json(path, _Hashes, file).root
     other = sorted(name for name in {*before, *hashes} if before.get(name) != hashes.get(name))
     if other:
-        names = ", ".join(other[:NAMED]) + (f" and {len(other) - NAMED} more" if len(other) > NAMED else "")
+        names = ", ".join(shortened_name([name]) for name in other[:NAMED])
+        names += f" and {len(other) - NAMED} more" if len(other) > NAMED else ""
         raise TrainingError(
             f"images or labels have changed since the run began: {names}; put them back, or train into another --out"
         )

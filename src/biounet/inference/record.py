@@ -118,15 +118,18 @@ def check_complete(path: Path, job: Job) -> None:
     for file, changed in (*inputs, *((model, model.stat().st_mtime_ns) for model in job.settings.models)):
         if changed > made:
             raise OutputError(
-                f"{path} is older than {file.name}, so it may be of what was there before; begin again with --overwrite"
+                f"{path} is older than {file.name}, which may have changed since; predict it anew with --overwrite"
             )
 
 
 def _check_settings(path: Path, found: ResultRecord, wanted: ResultRecord, *, without: Sequence[str] = ()) -> None:
     """Refuse to go on with a result of other settings."""
     for (key, before), (_, now) in zip(found, wanted, strict=True):
-        if before != now and key not in ("input", "damaged", *without):
-            raise OutputError(f"{path} was begun with {key} {before}, this run has {now}; use the same or --overwrite")
+        if before == now or key in ("input", "damaged", *without):
+            continue
+        if key == "model":
+            raise OutputError(f"{path} was begun with model weights other than these; give that model, or --overwrite")
+        raise OutputError(f"{path} was begun with {key} {before}, this run has {now}; use the same or --overwrite")
 
 
 @lru_cache(maxsize=8)
@@ -140,7 +143,7 @@ def _check_input(path: Path, job: Job, found: ResultRecord) -> None:
     if job.identity is None:
         return
     now = job.identity if not found.damaged else FileIdentity.of(job.settings.input, without=found.damaged)
-    change = "what it was then was not kept"
+    change = "its record does not say which"
     if found.input is not None:
         change = FileIdentity(**found.input.model_dump()).difference(now)
     if change:

@@ -14,7 +14,7 @@ from biounet.core.errors import TrainingError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import Record, TextFile
 
-__all__ = ["Progress", "load_state", "save_state"]
+__all__ = ["Progress", "load_state", "remove_old", "save_state"]
 
 
 KEPT = 2
@@ -30,6 +30,9 @@ class Progress(Record):
     """Seconds before the first step; in old checkpoints the schedule began with the minutes."""
     best: float
     pieces: PositiveInt
+    losses: NonNegativeInt = 0
+    """Number of losses since the last row of the log, of which the next one has the mean."""
+    loss_sum: float = 0.0
 
 
 def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], progress: "Progress") -> None:
@@ -55,6 +58,11 @@ def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], progress:
                 {"run": json.dumps(progress.model_dump())},
             )
         )
+    remove_old(folder)
+
+
+def remove_old(folder: Path) -> None:
+    """Remove older checkpoints than the last two, of which a killed process may have left one."""
     for old in _states(folder)[:-KEPT]:
         old.unlink()
 

@@ -169,7 +169,7 @@ class _Keeper:
 
     def __init__(self, state: State, card: ModelCard, folder: Path, intervals: Intervals) -> None:
         self._state, self._card, self._folder, self._intervals = state, card, folder, intervals
-        self._new, self._losses = list[Tensor](), list[float]()  # since the last look, and before that
+        self._new = list[Tensor]()  # losses since the last look; those before it are summed in the state
         self._looked = self._saved = state.seconds
         self.loss = math.nan
         """Mean of the losses that were read last."""
@@ -209,7 +209,7 @@ class _Keeper:
         state = self._state
         losses = torch.stack(self._new).tolist() if self._new else []
         self._new.clear()
-        self._losses += losses
+        state.losses, state.loss_sum = state.losses + len(losses), math.fsum((state.loss_sum, *losses))
         self._looked = state.seconds
         self.loss = fmean(losses) if losses else self.loss
         broken = next((at for at, loss in enumerate(losses) if not math.isfinite(loss)), None)
@@ -241,12 +241,12 @@ class _Keeper:
             learnt = {"training": facts, "threshold": scores.get("threshold", self._card.threshold)}
             path = self._folder / "model.safetensors"
             save_network(path, state.average, self._card.model_copy(update=learnt), overwrite=True)
-        return self._log(fmean(self._losses), waiting, result, best=best)
+        return self._log(state.loss_sum / state.losses, waiting, result, best=best)
 
     def _log(self, loss: float, waiting: float, result: ValidationResult, *, best: bool) -> Report:
         """Add a row to the log; the next row is of the losses that follow."""
         state, scores = self._state, result.scores
-        self._losses.clear()
+        state.losses, state.loss_sum = 0, 0.0
         rate = state.optimizer.param_groups[0]["lr"]
         row = {"step": state.step, "seconds": round(state.seconds, 1), "loss": loss}
         row |= {"learning_rate": rate, "waiting": round(waiting, 4)}

@@ -14,6 +14,7 @@ from biounet.core.places import check_output
 from biounet.core.text_file import TextFile
 from biounet.core.words import shortened
 from biounet.data.hashes import HASHES, check_same_data, save_hashes
+from biounet.training.checkpoint import remove_old
 
 __all__ = [
     "EARLY",
@@ -144,9 +145,10 @@ def begin_folder(folder: Path, config: RunConfig, reasons: Mapping[str, str], ha
 
 
 def clear_parts(folder: Path) -> None:
-    """Remove half-written files of killed processes; the folder must be locked by this process."""
+    """Remove half-written files and old checkpoints of killed processes; the folder must be locked by this process."""
     remove_parts(folder / name for name in (SETTINGS, LOG, "model.safetensors", "report.html"))
     remove_parts((), folder=folder / STATES)
+    remove_old(folder / STATES)
 
 
 def add_row(folder: Path, row: Mapping[str, float]) -> None:

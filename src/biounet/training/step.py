@@ -41,6 +41,9 @@ class State:
     """Seconds before the first step."""
     pieces: int = 1
     """Number of parts that a batch is computed in, one after the other; more than one where memory is short."""
+    losses: int = 0
+    """Number of losses since the last row of the log, of which the next one has the mean."""
+    loss_sum: float = 0.0
     shared: nn.Module | None = None
     """The network, joined with the networks of other processes if there are any."""
     adversary: Adversary | None = None
