@@ -28,10 +28,10 @@ class Show(Protocol):
         """Take a share in [0, 1] of the work, and a few words."""
 
 
-def say(line: str) -> None:
-    """Print a line for the person at the terminal; results proper go to standard output."""
+def say(line: str, *, loud: bool = False) -> None:
+    """Print a line for the person at the terminal, in red if it is `loud`; results proper go to standard output."""
     if level() > SILENT:
-        CONSOLE.print(printable(line), markup=False)
+        CONSOLE.print(printable(line), markup=False, style="bold red" if loud else None)
 
 
 @contextmanager

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from biounet.config.tasks import name_classes
 from biounet.core.errors import BiounetError
+from biounet.core.words import counted
 from biounet.evaluation import Scores
 from biounet.evaluation.pairing import FilePair
 from biounet.evaluation.reading import Case, read_case
 from biounet.io import Image, Selection, plain_name, read_selected
 from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects
 from biounet.report.figures import draw_figures
-from biounet.report.numbers import counted, number, title_of
+from biounet.report.numbers import number, title_of
 from biounet.report.page import SHOWN, SHOWN_STACKS, histogram_of_pictures, now, write_page
 from biounet.report.tables import confusion_table, facts_list, score_table
 from biounet.report.views import Picture
