@@ -168,9 +168,9 @@ def train_run(
             monitor.say(f"note: {note}")
         run.check_folder(resume=resume)
     with run.holding():
-        auto = run.config.train.auto
+        images = {*run.config.train.auto, "train.normalization"}  # settings that follow from them
         for name, reason in run.choose_settings().items():
-            if run.is_main_process and name in auto:  # what follows from the images stands in config.toml, too
+            if run.is_main_process and name in images:
                 LOG.info("%s", chosen(run.config, name, reason))
             elif run.is_main_process:
                 monitor.say(chosen(run.config, name, reason))
