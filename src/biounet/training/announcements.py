@@ -27,7 +27,7 @@ LOG = logging.getLogger("biounet")
 LISTED = 6
 """Number of classes whose shares are listed one by one."""
 
-COUNTED = 64
+COUNTED = 200
 """Images whose objects are counted at most, since a person waits for it."""
 
 
