@@ -104,8 +104,7 @@ def test_nothing_found_is_red_and_no_images_are_to_be_predicted(command, tmp_pat
     status, _, said = command(*words, "--set", "train.finalise=false", "--set", "train.learning_rate=1e-9")
     assert status == 0, said
     red = [line for line in printed.getvalue().splitlines() if line.startswith("\x1b[1;31m")]
-    assert len(red) == 1
-    assert "Nothing found" in red[0]
+    assert [words in line for words, line in zip(("Nothing found", "check", "-longer"), red, strict=True)] == [True] * 3
     assert "predict other images" not in printed.getvalue()
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from biounet.cli.verbosity import SILENT, level
 from biounet.core.words import printable
@@ -31,7 +32,7 @@ class Show(Protocol):
 def say(line: str, *, loud: bool = False) -> None:
     """Print a line for the person at the terminal, in red if it is `loud`; results proper go to standard output."""
     if level() > SILENT:
-        CONSOLE.print(printable(line), markup=False, style="bold red" if loud else None)
+        CONSOLE.print(Text(printable(line), style="bold red" if loud else ""))
 
 
 @contextmanager

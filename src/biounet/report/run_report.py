@@ -47,7 +47,7 @@ class RunReport:
         drawn = not experiment.data.task.has_labels
         confusion = result.confusion if result and len(result.confusion) and not drawn else None
         train = experiment.config.train
-        late = finished or share_done(train, log) >= LATE
+        late = finished or (share_done(train, log) >= LATE and not objects)  # the end may find objects
         balanced = train.class_balance or objects  # whose classes are levels of distance
         findings = health(log, confusion, class_names=names, balanced=balanced, late=late)
         if finished and log and (few := warning_of_few_steps(experiment.config.train, int(log[-1]["step"]))):
@@ -60,7 +60,8 @@ class RunReport:
             findings.pop("nothing else", None)  # the answer says it
         told, steps = list(findings.values()), next_steps(experiment, again, bad=bad) if finished else []
         if answer is not None and bad:
-            findings[NOTHING] = f"{answer.heading}: {answer.sentence}. {' '.join(f'{what} {do}' for what, do in steps)}"
+            helps = [f"  {what} {command}" for what, command in steps]
+            findings[NOTHING] = "\n".join([f"{answer.heading}: {answer.sentence}", *helps])
         self._strip = training_strip(experiment) if self._strip is None else self._strip
         write_report(
             experiment.folder / "report.html",
