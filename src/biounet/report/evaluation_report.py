@@ -120,15 +120,14 @@ def rank_images(scores: Scores) -> list[str]:
 def counts_of_objects(row: Mapping[str, float]) -> dict[str, float]:
     """Counts and scores of the objects of an image as a page shows them; empty where no objects were scored.
 
-    >>> row = {"objects": 4.0, "recall": 0.5, "objects_found": 3.0, "missed": 1.0, "false": 0.0, "merges": 1.0}
-    >>> counts_of_objects(row | {"splits": 0.0, "average_precision": 0.4})["found"]
+    >>> row = dict.fromkeys(("missed", "false", "merges", "splits"), 0.0)
+    >>> counts_of_objects(row | {"objects": 4.0, "objects_predicted": 3.0, "objects_found": 2.0})["found"]
     2
     """
-    if not {"objects", "recall"} <= row.keys():
+    names = {"objects": "objects", "objects_predicted": "predicted", "objects_found": "found"}
+    if not names.keys() <= row.keys():
         return {}
-    recall, predicted = row["recall"], row.get("objects_predicted", row["objects_found"])
-    found = 0 if math.isnan(recall) else round(recall * row["objects"])
-    counts = {"objects": int(row["objects"]), "predicted": int(predicted), "found": found}
+    counts: dict[str, float] = {short: int(row[name]) for name, short in names.items()}
     counts |= {name: int(row[name]) for name in ("missed", "false", "merges", "splits")}
     return counts | {name: row[name] for name in ("average_precision", "dice") if name in row}
 
