@@ -64,7 +64,7 @@ def test_beside_the_progress_stands_what_is_found_or_the_score():
     [
         ("objects", 9, (), ["background", "objects"]),
         ("classes", 2, (), ["background", "foreground"]),
-        ("classes", 3, (), ["class 0", "class 1", "class 2"]),
+        ("classes", 3, (), ["background", "class 1", "class 2"]),
         ("classes", 2, ("membrane", "cell"), ["membrane", "cell"]),
     ],
 )
