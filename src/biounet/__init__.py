@@ -68,7 +68,8 @@ def train(
     steps : number of updates, for runs that repeat exactly
     settings : ``{"train.batch": 4, ...}``
         What differs from the preset ``default``, or from the settings of the run to resume; or a whole
-        `biounet.config.RunConfig`. Settings that are not given are chosen from the images, and their reasons printed.
+        `biounet.config.RunConfig`. Settings that are not given are chosen from the images; ``config.toml`` has the
+        reasons, and the logger ``biounet`` takes them.
     init : str or Path
         Model to begin with: a model file, the folder of a run, or the name of a shipped model. Its architecture and
         all weights that fit are taken over, see `biounet.training.starting_model`.

@@ -50,6 +50,18 @@ def levels_of_cells():
     return shares
 
 
+@pytest.mark.parametrize("drawn", [False, True])
+def test_at_the_end_stands_how_objects_are_drawn_or_where_they_are(biounet, tmp_path, drawn):
+    write(tmp_path / "cells.tif", Image(CELLS, "YX"))
+    words = ["measure", str(tmp_path / "cells.tif"), "--out", str(tmp_path / "tables")]
+    status, said = biounet(*words, *(["--pictures"] if drawn else []))
+    assert status == 0
+    command = f"biounet {' '.join(words)} --pictures --overwrite"
+    where = f"look at {tmp_path / 'tables' / 'outlines'}: they show which row of the tables is which object"
+    assert said.splitlines()[-1].endswith(where if drawn else command)
+    assert biounet(*command.split()[1:])[0] == 0
+
+
 def test_levels_of_distance_give_the_confidence_of_the_foreground(biounet, tmp_path):
     write(tmp_path / "cells.tif", Image(CELLS, "YX"))
     write(tmp_path / "shares.tif", Image(levels_of_cells(), "CYX"))

@@ -1,11 +1,13 @@
 """Training at a terminal: the command that goes on with a run, and what Ctrl-C and SIGTERM do."""
 
+import io
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from biounet.cli.launch import environment
 from biounet.cli.train import again, run_training
@@ -88,6 +90,22 @@ def test_a_run_that_is_told_to_end_before_its_first_step_ends_at_once(command, d
     status, _, said = command("train", dataset, "--out", tmp_path / "run", "--device", "cpu", *OPTIONS)
     assert (status, said) == (143, "biounet: stopped\n")
     assert not (tmp_path / "run").exists()
+
+
+def test_nothing_found_is_red_and_no_images_are_to_be_predicted(command, tmp_path, monkeypatch):
+    for number in range(4):
+        labels = np.zeros((16, 16), np.uint8)
+        labels[::2, ::2] = number != 3  # two classes in a pattern that no network of one step finds
+        write(tmp_path / "data" / "images" / f"{number}.tif", Image(np.zeros((16, 16), np.uint8), "YX"))
+        write(tmp_path / "data" / "labels" / f"{number}.tif", Image(labels, "YX"))
+    printed = io.StringIO()
+    monkeypatch.setattr("biounet.cli.progress.CONSOLE", Console(file=printed, force_terminal=True, soft_wrap=True))
+    words = ("train", tmp_path / "data", "--out", tmp_path / "run", "--device", "cpu", *OPTIONS)
+    status, _, said = command(*words, "--set", "train.finalise=false", "--set", "train.learning_rate=1e-9")
+    assert status == 0, said
+    red = [line for line in printed.getvalue().splitlines() if line.startswith("\x1b[1;31m")]
+    assert [words in line for words, line in zip(("Nothing found", "check", "-longer"), red, strict=True)] == [True] * 3
+    assert "predict other images" not in printed.getvalue()
 
 
 def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tmp_path):

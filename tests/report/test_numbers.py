@@ -2,17 +2,13 @@
 
 import math
 
-from biounet.report.numbers import breakable, number, percent
+from biounet.report.numbers import breakable, number
 
 
 def test_numbers_are_written_for_people():
     assert [number(value) for value in (0.0, 1.0, 0.5, 0.000346, math.nan, -math.inf, 0, 1234)] == [
         *("0.0000", "1.0000", "0.5000", "0.000346", "–", "−∞", "0", "1,234")
     ]
-
-
-def test_a_share_that_is_not_whole_is_not_rounded_to_all_or_nothing():
-    assert [percent(share) for share in (0.0, 0.004, 0.5, 0.996, 1.0)] == ["0 %", "0.4 %", "50 %", "99.6 %", "100 %"]
 
 
 def test_names_break_at_words_and_stay_text():

@@ -15,6 +15,7 @@ from biounet.data.training_set import TrainingSet
 from biounet.models.model_file import read_card
 from biounet.report.run_report import RunReport, labelled_pixels
 from biounet.training import loop as train
+from biounet.training.announcements import Loud
 from biounet.training.distributed import make_fabric
 from biounet.training.monitor import PrintingMonitor, tell_new
 from biounet.training.monitor import follow as follow_run
@@ -149,6 +150,37 @@ def test_a_finding_is_told_once_whatever_its_numbers(said):
     for findings in ({"loss": "from 1 to 4"}, {"loss": "from 1 to 5", "without border": "border is never"}, {}):
         told |= tell_new(findings, told, said.append)
     assert said == ["note: from 1 to 4", "note: border is never"]
+
+
+def test_a_finished_model_that_finds_nothing_is_told_aloud_with_commands(experiment, follow, said):
+    (item,) = experiment.data.train
+    images = TrainingSet([item], [item], "objects", (), "foreground")
+    experiment.config = experiment.config.updated({"train.target": "auto", "train.steps": 1, "train.reports": 1})
+    scattered = np.zeros((16, 16), np.int64)
+    scattered[::2, ::2] = 1  # no connected object has half of it
+    experiment.data = replace(images, validation=[replace(item, labels=scattered)])
+    follow(experiment, again="biounet train 'my data' --out run --resume")
+    loud = [line for line in said if isinstance(line, Loud)]
+    assert len(loud) == 1
+    assert loud[0].startswith("Nothing found: 0 of 1 object found on 1 image never trained on")
+    assert "biounet check 'my data'" in loud[0]
+    assert "Nothing found" in (experiment.folder / "report.html").read_text()
+
+
+def test_the_work_after_the_last_step_is_shown_with_its_progress(experiment, said):
+    shown = []
+
+    class Window(PrintingMonitor):
+        @contextmanager
+        def watch(self, *, is_main_process):
+            yield lambda share, text: shown.append((share, text)) or ""
+
+    follow_run(experiment, Window("", said.append))
+    after = shown[shown.index(next(each for each in shown if each[0] == 1)) + 1 :]
+    shares = [share for share, _ in after]
+    assert shares == sorted(shares)
+    assert [text for _, text in after][-1] == "drawing the report"
+    assert {"predicting the held-out images", "calibrating probabilities"} <= {text for _, text in after}
 
 
 def test_a_network_that_calls_everything_background_is_told_when_it_does(experiment, follow, said):

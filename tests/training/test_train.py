@@ -34,7 +34,7 @@ def test_it_makes_the_run_of_the_command(dataset, tmp_path, command, capfd):
     for name in ("model.safetensors", "config.toml"):
         assert (here / name).read_bytes() == (there / name).read_bytes()
     assert {path.name for path in here.iterdir()} == {path.name for path in there.iterdir()}
-    assert any(line.startswith("training on 1 images, validating on 1; class 0 ") for line in lines)
+    assert any(line == "learning 2 classes from 1 image; 1 image kept apart to see how good it gets" for line in lines)
     assert [line.split(" = ")[0] for line in lines if " = " in line] == [
         line.split(" = ")[0] for line in said.splitlines() if " = " in line
     ], "the same settings are chosen"

@@ -11,6 +11,7 @@ from biounet.config.object_rules import ObjectRules
 from biounet.core.geometry import Geometry
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
+from biounet.metrics.overlap import dice_of_foreground
 from biounet.training.time_budget import TimeToFinalise
 from biounet.training.validation import THOROUGH_SEARCH, Predictions, Validation, predict, score
 
@@ -105,11 +106,22 @@ def test_half_of_the_score_is_for_the_objects_that_rules_make():
 
 def test_objects_are_scored_at_the_best_of_a_few_thresholds():
     # Between the two cells the network is less sure: a seed above 0.6 separates them, one of 0.5 does not.
-    cells = np.array([[1, 1, 1, 2, 2, 2, 0]])
-    odds = log_odds([[0.9, 0.9, 0.6, 0.6, 0.9, 0.9, 0.1]])
+    cells = np.repeat([[1, 2, 0]], [10, 10, 1], axis=1)
+    odds = log_odds([[*[0.9] * 9, 0.6, 0.6, *[0.9] * 9, 0.1]])
     item = AnnotatedImage("a", odds.astype(np.float32)[None], cells, np.minimum(cells, 1))
-    scores = validate(Odds(), held_out(item, rules=ObjectRules())).scores
-    assert (scores["ap"], scores["score"]) == (1, 1)
+    result = validate(Odds(), held_out(item, rules=ObjectRules()))
+    assert (result.scores["ap"], result.per_image[0]["found"]) == (1, 2)
+    assert result.scores["score"] == (1 + dice_of_foreground(result.confusion)) / 2 > 0.97
+
+
+def test_a_network_that_is_sure_of_no_seed_finds_objects_all_the_same():
+    # Eight levels of distance, of which the network gives the lowest three: no seed is above a level of 0.6.
+    cells = np.repeat([[1, 0, 2, 0]], [10, 5, 10, 5], axis=1)
+    given = np.zeros((9, 1, 30), np.float32)
+    given[0], given[3] = np.where(cells, 0.1, 0.6), np.where(cells, 0.9, 0.4)  # nor of the background
+    item = AnnotatedImage("a", np.zeros((1, 1, 30), np.float32), cells, 3 * np.minimum(cells, 1))
+    images = held_out(item, rules=ObjectRules(target="distance", seed=0.6, peak=0.7))
+    assert score(Predictions([given], 0.0), images).per_image[0]["found"] == 2
 
 
 def test_objects_are_counted_image_by_image_at_the_rules_in_use():

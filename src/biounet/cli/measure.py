@@ -1,6 +1,7 @@
 """The command `biounet measure`: tables, pictures and regions of interest of label images."""
 
 import csv
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -122,7 +123,18 @@ def run_measurement(
             task.write_regions()
     for note in noted:
         say(f"note: {printable(note)}")
+    _tell_pictures(labels, image, out, drawn=pictures)
     batch.finish(report=say)
+
+
+def _tell_pictures(labels: Path, image: Path | None, out: Path, *, drawn: bool) -> None:
+    """Say where the pictures of the objects are, or how to draw them."""
+    if drawn:
+        say(f"look at {out / 'outlines'}: they show which row of the tables is which object")
+        return
+    given = [] if image is None else ["--image", str(image)]
+    words = ["biounet", "measure", str(labels), *given, "--out", str(out), "--pictures", "--overwrite"]
+    say(f"draw which row of the tables is which object: {shlex.join(words)}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from biounet.cli.verbosity import SILENT, level
 from biounet.core.words import printable
@@ -28,10 +29,10 @@ class Show(Protocol):
         """Take a share in [0, 1] of the work, and a few words."""
 
 
-def say(line: str) -> None:
-    """Print a line for the person at the terminal; results proper go to standard output."""
+def say(line: str, *, loud: bool = False) -> None:
+    """Print a line for the person at the terminal, in red if it is `loud`; results proper go to standard output."""
     if level() > SILENT:
-        CONSOLE.print(printable(line), markup=False)
+        CONSOLE.print(Text(printable(line), style="bold red" if loud else ""))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import biounet
@@ -16,7 +16,7 @@ from biounet.core.geometry import Geometry
 from biounet.data.hashes import shared_images
 from biounet.data.patches import network_input_size
 from biounet.models import build
-from biounet.training.announcements import chosen, coverage
+from biounet.training.announcements import Loud, chosen, coverage
 from biounet.training.forecast import Forecast
 from biounet.training.monitor import StoppedError, Watch
 from biounet.training.prepare import begin_run, check_settings
@@ -38,10 +38,13 @@ class Terminal:
         self.stopped_by = signal.SIGTERM.value
         """The signal that stopped the run; in processes that follow the main one, as if they were told to end."""
         self.is_main_process = True
+        self.bad = False
+        """Whether the run said something that must not be missed."""
 
     def say(self, line: str) -> None:
-        """Print a line."""
-        say(line)
+        """Print a line; one that must not be missed in red."""
+        self.bad |= isinstance(line, Loud)
+        say(line, loud=isinstance(line, Loud))
 
     @contextmanager
     def watch(self, *, is_main_process: bool) -> Iterator[Watch]:
@@ -51,11 +54,17 @@ class Terminal:
             with wait_for_the_first():
                 yield lambda share, text: ""
             return
-        with progress("training") as show, stop_between_steps() as interrupt:
+        with ExitStack() as bar, stop_between_steps() as interrupt:
+            show = bar.enter_context(progress("training"))
 
             def after_step(share: float, text: str) -> str:
-                interrupt.finishing = share >= 1
-                show(share, f"{text} finishing" if interrupt.finishing else text)
+                nonlocal show
+                show(share, text)
+                if share >= 1 and not interrupt.finishing:
+                    interrupt.finishing = True
+                    bar.close()
+                    say("all steps are made; finishing the model")
+                    show = bar.enter_context(progress("finishing"))
                 self.stopped_by = interrupt.number
                 return interrupt.reason if interrupt.number else ""
 
@@ -115,6 +124,7 @@ def run_training(
         terminal.leave()  # so that nothing begins that needs the model of a whole run
     if terminal.is_main_process:
         say(f"done: {model}; look at {out / 'report.html'}")
+    if terminal.is_main_process and not terminal.bad:
         say(f"predict other images: {shlex.join(['biounet', 'predict', str(out)])} IMAGES --out RESULT")
     return model
 

@@ -1,9 +1,10 @@
 """Values and names of files as messages and tables show them."""
 
+import math
 import re
 from collections.abc import Sequence
 
-__all__ = ["printable", "reason", "shortened", "shortened_name"]
+__all__ = ["counted", "percent", "printable", "reason", "shortened", "shortened_name"]
 
 
 SHOWN = 60
@@ -35,6 +36,28 @@ def shortened_name(place: Sequence[object]) -> str:
     """
     name = ".".join(map(str, place))
     return name if len(name) <= SHOWN else f"{name[:SHOWN]}..."
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "image"), counted(2000, "image")
+    ('1 image', '2,000 images')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """A share as text, without digits; what is not quite all or nothing is not rounded to it.
+
+    >>> percent(0.876), percent(0.9991), percent(0.001), percent(1), percent(float("nan"))
+    ('88 %', '99.9 %', '0.1 %', '100 %', '–')
+    """
+    if math.isnan(share):
+        return "–"
+    return (
+        f"{share:.1%}".replace("%", " %") if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+    )
 
 
 def reason(error: Exception) -> str:

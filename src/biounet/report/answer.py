@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.report.numbers import counted, percent
+from biounet.core.words import counted, percent
 
 __all__ = ["FEW", "Answer", "Verdict", "answer_classes", "answer_images", "answer_objects", "range_of_share", "so_far"]
 
@@ -111,7 +111,11 @@ def so_far(answer: Answer, *, rules: bool) -> Answer:
     'So far, while the network is still learning'
     """
     heading = "So far, while the network is still learning"
-    doubt = "The end of the run tunes how objects are separated, which often finds many more." if rules else ""
+    doubt = (
+        "The end of the run searches longer for how objects are best separated, and may find a few more."
+        if rules
+        else ""
+    )
     return replace(answer, verdict="unknown", heading=heading, advice=(), doubt=doubt)
 
 

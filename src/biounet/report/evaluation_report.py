@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from biounet.config.tasks import name_classes
 from biounet.core.errors import BiounetError
+from biounet.core.words import counted
 from biounet.evaluation import Scores
 from biounet.evaluation.pairing import FilePair
 from biounet.evaluation.reading import Case, read_case
 from biounet.io import Image, Selection, plain_name, read_selected
 from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects
 from biounet.report.figures import draw_figures
-from biounet.report.numbers import counted, number, title_of
+from biounet.report.numbers import number, title_of
 from biounet.report.page import SHOWN, SHOWN_STACKS, histogram_of_pictures, now, write_page
 from biounet.report.tables import confusion_table, facts_list, score_table
 from biounet.report.views import Picture
@@ -119,15 +120,14 @@ def rank_images(scores: Scores) -> list[str]:
 def counts_of_objects(row: Mapping[str, float]) -> dict[str, float]:
     """Counts and scores of the objects of an image as a page shows them; empty where no objects were scored.
 
-    >>> row = {"objects": 4.0, "recall": 0.5, "objects_found": 3.0, "missed": 1.0, "false": 0.0, "merges": 1.0}
-    >>> counts_of_objects(row | {"splits": 0.0, "average_precision": 0.4})["found"]
+    >>> row = dict.fromkeys(("missed", "false", "merges", "splits"), 0.0)
+    >>> counts_of_objects(row | {"objects": 4.0, "objects_predicted": 3.0, "objects_found": 2.0})["found"]
     2
     """
-    if not {"objects", "recall"} <= row.keys():
+    names = {"objects": "objects", "objects_predicted": "predicted", "objects_found": "found"}
+    if not names.keys() <= row.keys():
         return {}
-    recall, predicted = row["recall"], row.get("objects_predicted", row["objects_found"])
-    found = 0 if math.isnan(recall) else round(recall * row["objects"])
-    counts = {"objects": int(row["objects"]), "predicted": int(predicted), "found": found}
+    counts: dict[str, float] = {short: int(row[name]) for name, short in names.items()}
     counts |= {name: int(row[name]) for name in ("missed", "false", "merges", "splits")}
     return counts | {name: row[name] for name in ("average_precision", "dice") if name in row}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from biounet.report.templates import Markup
 
-__all__ = ["breakable", "counted", "duration", "number", "percent", "title_of"]
+__all__ = ["breakable", "duration", "number", "title_of"]
 
 
 def number(value: float) -> str:
@@ -24,19 +24,6 @@ def number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
-
-
-def percent(share: float) -> str:
-    """A share as text, without digits; what is not quite all or nothing is not rounded to it.
-
-    >>> percent(0.876), percent(0.9991), percent(0.001), percent(1), percent(float("nan"))
-    ('88 %', '99.9 %', '0.1 %', '100 %', '–')
-    """
-    if math.isnan(share):
-        return "–"
-    return (
-        f"{share:.1%}".replace("%", " %") if 0 < share < 0.01 or 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
-    )
 
 
 def duration(seconds: float) -> str:
@@ -58,15 +45,6 @@ def breakable(name: str) -> Markup:
     """
     parts = re.split(r"(?<=[_\-/ ])|(?=[.])", name)
     return Markup("<wbr>").join(Markup.escape(part) for part in parts if part)
-
-
-def counted(count: int, noun: str) -> str:
-    """A count with its noun.
-
-    >>> counted(1, "image"), counted(2000, "image")
-    ('1 image', '2,000 images')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def title_of(name: str, class_names: Sequence[str]) -> str:

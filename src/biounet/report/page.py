@@ -15,7 +15,7 @@ import numpy as np
 
 from biounet.core.atomic_files import replacing
 from biounet.core.errors import ShapeError
-from biounet.core.words import printable
+from biounet.core.words import counted, printable
 from biounet.report.answer import Answer
 from biounet.report.curves import curves, learning_rate
 from biounet.report.figures import draw_figures
@@ -23,7 +23,7 @@ from biounet.report.found import sizes_of
 from biounet.report.histogram import histogram
 from biounet.report.label_coverage import coverage, coverage_of_pictures
 from biounet.report.log import best_row
-from biounet.report.numbers import counted, duration, number
+from biounet.report.numbers import duration, number
 from biounet.report.tables import confusion_table, facts_list, score_table
 from biounet.report.templates import FOLDER, Markup, render
 from biounet.report.views import Picture, badness

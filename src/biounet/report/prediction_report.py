@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.errors import BiounetError, ShapeError
+from biounet.core.words import counted
 from biounet.io import Selection, open_lazily, read
 from biounet.report.answer import Answer
 from biounet.report.histogram import histogram
-from biounet.report.numbers import counted
 from biounet.report.overlays import middle_plane
 from biounet.report.page import now, write_page
 from biounet.report.tables import score_table

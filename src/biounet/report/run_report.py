@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from biounet.config import TrainConfig
 from biounet.config.object_rules import ObjectRules
-from biounet.config.tasks import name_classes
 from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects, so_far
 from biounet.report.log import best_row, health, load_log
 from biounet.report.page import write_report
 from biounet.report.thumbnails import Thumbnail, draw_strip, thumbnail
 from biounet.report.views import Picture
+from biounet.training.announcements import class_names
+from biounet.training.monitor import NOTHING
 from biounet.training.run import TrainingRun
 from biounet.training.time_budget import warning_of_few_steps
 from biounet.training.validation import Validation, ValidationResult
@@ -27,7 +28,7 @@ STRIP, STRIP_PIXELS = 48, 2**24
 """Training images that have a thumbnail, at most, and pixels of an image beyond which it has none."""
 
 
-LATE = 0.5
+LATE = 0.75
 """Share of a run from which on classes that are never predicted are worth a warning."""
 
 
@@ -42,18 +43,25 @@ class RunReport:
     ) -> dict[str, str]:
         """Write the report of a run so far, see `write_report`; return a warning for each problem of the run."""
         result, log, objects = experiment.result, load_log(experiment.folder / "log.csv"), experiment.data.task.numbered
-        names = class_names_of(experiment)
+        names = class_names(experiment.config, experiment.data.task)
         drawn = not experiment.data.task.has_labels
         confusion = result.confusion if result and len(result.confusion) and not drawn else None
         train = experiment.config.train
-        late = finished or bool(stopped) or share_done(train, log) >= LATE
-        findings = health(log, confusion, class_names=names, balanced=train.class_balance, late=late)
+        late = finished or (share_done(train, log) >= LATE and not objects)  # the end may find objects
+        balanced = train.class_balance or objects  # whose classes are levels of distance
+        findings = health(log, confusion, class_names=names, balanced=balanced, late=late)
         if finished and log and (few := warning_of_few_steps(experiment.config.train, int(log[-1]["step"]))):
             findings["few steps"] = f"{few}; biounet check shows where they go."
         answer = answer_of(experiment, names)
         if answer is not None and not finished:
             answer = so_far(answer, rules=objects and experiment.config.train.finalise)
-        told = [line for name, line in findings.items() if not (name == "nothing else" and answer and answer.bad)]
+        bad = answer is not None and answer.bad
+        if bad:
+            findings.pop("nothing else", None)  # the answer says it
+        told, steps = list(findings.values()), next_steps(experiment, again, bad=bad) if finished else []
+        if answer is not None and bad:
+            helps = [f"  {what} {command}" for what, command in steps]
+            findings[NOTHING] = "\n".join([f"{answer.heading}: {answer.sentence}", *helps])
         self._strip = training_strip(experiment) if self._strip is None else self._strip
         write_report(
             experiment.folder / "report.html",
@@ -65,7 +73,7 @@ class RunReport:
             class_names=names,
             config=experiment.config.to_toml(reasons=experiment.reasons),
             answer=answer,
-            steps=next_steps(experiment, again, bad=answer is not None and answer.bad) if finished else (),
+            steps=steps,
             strip=self._strip,
             warnings=told,
             trained={} if drawn else labelled_pixels(experiment, len(names)),
@@ -83,13 +91,6 @@ def share_done(train: TrainConfig, log: Sequence[Mapping[str, float]]) -> float:
     if train.steps is not None:
         return log[-1]["step"] / train.steps
     return log[-1]["seconds"] / 60 / train.minutes if train.minutes else 0.0
-
-
-def class_names_of(experiment: TrainingRun) -> list[str]:
-    """Names of the classes that a report speaks of; of objects, two."""
-    if experiment.data.task.numbered:
-        return ["background", "objects"]
-    return list(name_classes(experiment.config.train.class_names, experiment.config.model.classes))
 
 
 def answer_of(experiment: TrainingRun, class_names: Sequence[str]) -> Answer | None:
@@ -121,8 +122,8 @@ def next_steps(experiment: TrainingRun, again: str, *, bad: bool) -> list[tuple[
     given = shlex.quote(dataset)
     longer_run = f"biounet train {given} --out {longer} --minutes {minutes:g}"
     if bad:
-        check = ("See what is read from the labels, and how long training should take.", f"biounet check {given}")
-        return [check, ("Train longer.", longer_run)]
+        check = ("See what is read from the labels, and how long training should take:", f"biounet check {given}")
+        return [check, ("Train longer:", longer_run)]
     table = ("Count and measure what it finds.", f"biounet predict {run} IMAGES --out results --table")
     return [
         ("Use the model on your own images.", f"biounet predict {run} IMAGES --out results"),

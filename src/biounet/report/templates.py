@@ -32,7 +32,8 @@ def render(name: str, **values: Any) -> Markup:
 @functools.cache
 def _environment() -> jinja2.Environment:
     """Templates with escaping, in which a name without a value is an error."""
-    from biounet.report.numbers import breakable, number, percent, title_of
+    from biounet.core.words import percent
+    from biounet.report.numbers import breakable, number, title_of
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),

@@ -30,8 +30,8 @@ Score = Literal["seg", "ap"]
 COARSE = (0.5, 0.35, 0.65, 0.2, 0.8)
 """Thresholds that are tried; the first of equals wins, so the middle comes first."""
 
-FOREGROUNDS, SEEDS = (0.35, 0.65, 0.8, 0.9), (0.35, 0.65, 0.8)
-"""Thresholds that a quick search tries. A network that has just begun to learn is sure of no background."""
+FOREGROUNDS, SEEDS = (0.5, 0.35, 0.65, 0.8, 0.9, 0.95), (0.35, 0.65, 0.8)
+"""Thresholds that a quick search tries."""
 
 HIGH = (0.5, 0.6, 0.7, 0.8)
 SECOND = (0.2, 0.3, 0.4)
@@ -98,7 +98,7 @@ def tune_rules(
     metric : "seg" or "ap"
         See `score_objects`.
     quick : bool
-        Try no more than nine candidates: enough to compare two networks, and to see how many objects one finds.
+        Try no more than eleven candidates: enough to compare two networks, and to see how many objects one finds.
     deadline : seconds of `time.monotonic`
         From then on no more than the candidates of `quick` are tried.
     pixels : float
@@ -150,7 +150,7 @@ def tune_rules(
     best = rules.model_copy(update=begin)
     best_score, of_images = score(best)
     sizes = _sizes(median, "least_seed"), _sizes(median, "least_pixels")
-    first = (_flat, _without_seeds, _seeds, _foregrounds)
+    first = (_flat, _components, _seeds)
     later = (_coarse, _fine, _fine, _second, *sizes, _peaks, _second, _fine)
     steps = first if quick else (*first, *later)
     for number, candidates in enumerate(steps):
@@ -221,9 +221,14 @@ def _flat(rules: ObjectRules) -> Iterator[ObjectRules]:
         yield rules.model_copy(update={"peak": 0.0})
 
 
-def _without_seeds(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """Rules by which each component without a seed is an object: a network that learns is not yet sure of any seed."""
-    yield rules.model_copy(update={"second_seed": 0.0})
+def _components(rules: ObjectRules) -> Iterator[ObjectRules]:
+    """Rules with a few thresholds of the foreground; components of it without a seed are objects, too.
+
+    A network that has just begun to learn is sure neither of seeds nor of the background.
+    """
+    for foreground in FOREGROUNDS:
+        seed = max(rules.seed, foreground) if rules.target == "foreground" else rules.seed
+        yield rules.model_copy(update={"foreground": foreground, "seed": seed, "second_seed": 0.0})
 
 
 def _seeds(rules: ObjectRules) -> Iterator[ObjectRules]:
@@ -231,13 +236,6 @@ def _seeds(rules: ObjectRules) -> Iterator[ObjectRules]:
     for seed in SEEDS:
         if rules.target != "foreground" or seed >= rules.foreground:
             yield rules.model_copy(update={"seed": seed})
-
-
-def _foregrounds(rules: ObjectRules) -> Iterator[ObjectRules]:
-    """Rules with a few other thresholds of the foreground; of two classes the threshold of seeds is no lower."""
-    for foreground in FOREGROUNDS:
-        seed = max(rules.seed, foreground) if rules.target == "foreground" else rules.seed
-        yield rules.model_copy(update={"foreground": foreground, "seed": seed})
 
 
 def _fine(rules: ObjectRules) -> Iterator[ObjectRules]:

@@ -7,13 +7,19 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from biounet.config import RunConfig
+from biounet.config.tasks import Task, name_classes
+from biounet.core.words import counted, percent
+from biounet.data.annotated_image import AnnotatedSource
 from biounet.data.hashes import shared_images
 from biounet.data.training_set import TrainingSet
+from biounet.metrics.overlap import dice_per_class
 from biounet.training.loop import Report
 from biounet.training.validation import ValidationResult
 
-__all__ = ["LOG", "announce", "chosen", "coverage", "found_text", "report_line", "score_text"]
+__all__ = ["LOG", "Loud", "announce", "chosen", "class_names", "coverage", "how_good", "in_short", "report_line"]
 
 
 LOG = logging.getLogger("biounet")
@@ -21,17 +27,35 @@ LOG = logging.getLogger("biounet")
 LISTED = 6
 """Number of classes whose shares are listed one by one."""
 
+COUNTED = 200
+"""Images whose objects are counted at most, since a person waits for it."""
+
+
+class Loud(str):
+    """A line that a person must not miss: a terminal prints it in red."""
+
 
 def announce(data: TrainingSet, say: Callable[[str], None]) -> None:
-    """Say how many images there are to learn from, what they hold, and what is remarkable about them."""
+    """Say what is learnt from how many images and objects, and what is remarkable about them."""
     for note in (*data.notes, *shared_images(data)):
         say(f"note: {note}")
-    images = f"training on {len(data.train)} images, validating on {len(data.validation)}"
-    if not data.task.numbered:
-        say(f"{images}; {coverage(data)}")
-        return
-    say(f"{images}; each number in the labels is one object")
-    LOG.info("learnt of the objects: %s, with %s", data.target, coverage(data))  # classes are levels of distance
+    images, held_out = counted(len(data.train), "image"), counted(len(data.validation), "image")
+    if data.task.numbered:
+        images, held_out = images + _with_objects(data.train), held_out + _with_objects(data.validation)
+        LOG.info("learnt of the objects: %s, with %s", data.target, coverage(data))  # classes are levels of distance
+    else:
+        LOG.info("%s", coverage(data))
+    what = {"objects": "to find objects", "images": "to draw images"}.get(data.task.name, f"{data.classes} classes")
+    apart = f"{held_out} kept apart to see how good it gets" if data.validation else "no image kept apart"
+    say(f"learning {what} from {images}; {apart}")
+
+
+def _with_objects(images: Sequence[AnnotatedSource]) -> str:
+    """Number of objects of images in memory, in words; empty where they are not in memory, or many."""
+    if len(images) > COUNTED or not all(image.in_memory for image in images):
+        return ""
+    numbers = sum(int(np.count_nonzero(np.unique(image.read().labels) > 0)) for image in images)
+    return f" with {counted(numbers, 'object')}"
 
 
 def chosen(config: RunConfig, name: str, reason: str) -> str:
@@ -56,35 +80,87 @@ def coverage(data: TrainingSet, *, class_names: Sequence[str] = ()) -> str:
     return ", ".join(parts)
 
 
-def report_line(report: Report, result: ValidationResult | None) -> str:
+def class_names(config: RunConfig, task: Task) -> list[str]:
+    """Names of the classes that messages and reports speak of: those given, or plain ones; of objects, two."""
+    if task.numbered:
+        return ["background", "objects"]
+    return list(name_classes(config.train.class_names, config.model.classes))
+
+
+def report_line(report: Report, result: ValidationResult | None, names: Sequence[str]) -> str:
     """A line about a validation: time, how good the network is, and whether it is the best so far; the rest is logged.
 
     Parameters
     ----------
     report : Report
     result : of the validation
+    names : of the classes
     """
     named = {name: value for name, value in report.scores.items() if not name.startswith("dice_")}
     scores = "".join(f"{name} {value:.4f} " for name, value in named.items())
     waiting = f"waited for patches {report.waiting:.0%}"
     LOG.info("step %d: loss %.4f %s%s", report.step, report.loss, scores, waiting)
-    found = found_text(result)
-    good = ", ".join(filter(None, (found, score_text(report).strip())))
+    good = how_good(result, names)
     best = "; the best so far" if report.best and good else ""
     return f"after {report.seconds / 60:.1f} min, step {report.step}: {good or f'loss {report.loss:.4f}'}{best}"
 
 
-def found_text(result: ValidationResult | None) -> str:
-    """How many objects of the held-out images are found; empty where no objects were looked for."""
-    rows = [row for row in (result.per_image if result else ()) if {"found", "objects"} <= row.keys()]
-    if not rows:
+def how_good(result: ValidationResult | None, names: Sequence[str]) -> str:
+    """How good a network is on the held-out images, in words; empty where nothing is held out, or nothing labelled.
+
+    Parameters
+    ----------
+    result : of a validation
+    names : of the classes
+
+    Examples
+    --------
+    >>> counts = {"found": 43, "objects": 54, "false": 1, "merges": 2, "splits": 0}
+    >>> how_good(ValidationResult({}, per_image=[counts], outline_error=1.23), ["background", "objects"])
+    'finds 43 of 54 objects on 1 held-out image, 1 false, 2 merged; outlines within 1.2 px on average'
+    >>> how_good(ValidationResult({}, per_image=[{}], confusion=np.array([[90, 0], [2, 8]])), ["background", "cell"])
+    'right about 98 % of the pixels of 1 held-out image (Dice: cell 0.89)'
+    """
+    if result is None or not result.per_image:
         return ""
-    found, objects, false = (sum(int(row[name]) for row in rows) for name in ("found", "objects", "false"))
-    images = f"{len(rows)} held-out image{'s' * (len(rows) > 1)}"
-    return f"finds {found:,} of {objects:,} objects of {images}, {false:,} false"
+    images = counted(len(result.per_image), "held-out image")
+    if "found" in result.per_image[0]:
+        return _objects_found(result, images)
+    if "r2" in result.per_image[0]:
+        share = result.scores["score"]
+        return f"explains {percent(max(0.0, share))} of what differs between pixels of {images} (R² {share:.3f})"
+    return _classes_right(result, images, names)
 
 
-def score_text(report: Report) -> str:
-    """The score of a validation as it stands beside the progress; empty where it is no number."""
+def _objects_found(result: ValidationResult, images: str) -> str:
+    """How many objects are found, and the mistakes."""
+    found, objects, false, merged, split = (
+        sum(int(row[name]) for row in result.per_image) for name in ("found", "objects", "false", "merges", "splits")
+    )
+    mistakes = {"false": false, "merged": merged, "split": split}
+    listed = "".join(f", {count:,} {name}" for name, count in mistakes.items() if count)
+    off = "" if math.isnan(result.outline_error) else f"; outlines within {result.outline_error:.1f} px on average"
+    return f"finds {found:,} of {counted(objects, 'object')} on {images}{listed}{off}"
+
+
+def _classes_right(result: ValidationResult, images: str, names: Sequence[str]) -> str:
+    """How many pixels have the right class, and how well each class but the background is found."""
+    pixels = result.confusion.sum()
+    if not pixels:
+        return ""
+    dice = list(dice_per_class(result.confusion).values())
+    each = [f"{name} {value:.2f}" for name, value in zip(names[1:], dice[1:], strict=True) if not math.isnan(value)]
+    listed = ", ".join([*each[:LISTED], *(["..."] if len(each) > LISTED else [])])
+    apart = f"; Rand score of separated cells {result.scores['rand']:.2f}" if "rand" in result.scores else ""
+    right = percent(np.trace(result.confusion) / pixels)
+    return f"right about {right} of the pixels of {images}{f' (Dice: {listed})' if listed else ''}{apart}"
+
+
+def in_short(report: Report, result: ValidationResult | None) -> str:
+    """How good a network is, as it stands beside the progress; empty where that is not known."""
+    rows = result.per_image if result else ()
+    if rows and "found" in rows[0]:
+        found, objects = (sum(int(row[name]) for row in rows) for name in ("found", "objects"))
+        return f", finds {found:,} of {objects:,}"
     score = report.scores.get("score", math.nan)
-    return f" score {score:.4f}" if math.isfinite(score) else ""
+    return f", score {score:.4f}" if math.isfinite(score) else ""

@@ -58,9 +58,9 @@ def show_nothing(share: float, text: str) -> None:
     """Show no progress."""
 
 
-STATISTICS = (0.0, 0.2, "measuring the brightness of features in whole images")
-PREDICTION = (0.2, 0.5, "predicting the held-out images")
-CALIBRATION = (0.5, 0.6, "calibrating probabilities")
+STATISTICS = (0.0, 0.2, "adapting the network to whole images")
+PREDICTION = (0.2, 0.4, "predicting the held-out images")
+CALIBRATION = (0.4, 0.6, "calibrating probabilities")
 RULES = (0.6, 0.95, "finding how objects are best separated")
 DRAWING = (0.95, 1.0, "drawing the report")
 """Parts of the work after the last step: where each begins and ends, as shares of all of it, and in words."""

@@ -4,21 +4,43 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from biounet.core.errors import BiounetError, OutputError, TrainingError
-from biounet.training.announcements import LOG, announce, chosen, found_text, report_line, score_text
+from biounet.training.announcements import (
+    LOG,
+    Loud,
+    announce,
+    chosen,
+    class_names,
+    how_good,
+    in_short,
+    report_line,
+)
 from biounet.training.distributed import broadcast, connected
 from biounet.training.loop import Step
 from biounet.training.run import TrainingRun
 from biounet.training.tensorboard import TensorBoardWriter
 
-__all__ = ["Monitor", "Page", "PrintingMonitor", "StoppedError", "Watch", "WriteReport", "follow", "train_run"]
+__all__ = [
+    "NOTHING",
+    "Monitor",
+    "Page",
+    "PrintingMonitor",
+    "StoppedError",
+    "Watch",
+    "WriteReport",
+    "follow",
+    "train_run",
+]
 
 
 Watch = Callable[[float, str], str]
-"""(share of the run that is done, a few words) -> why the run is to stop now, or nothing."""
+"""(share of the steps that are made, a few words) -> why the run is to stop now, or nothing.
+
+Once all steps are made, the share begins anew: it is that of the end of the run, which nothing stops."""
 
 
 class Monitor(Protocol):
@@ -29,7 +51,7 @@ class Monitor(Protocol):
         """How to go on with the run if it stops: a command, or a line of Python."""
 
     def say(self, line: str) -> None:
-        """Take a line about the run."""
+        """Take a line about the run; a `biounet.training.announcements.Loud` one must not be missed."""
 
     def watch(self, *, is_main_process: bool) -> AbstractContextManager[Watch]:
         """Follow the steps while the block runs; of several processes the main one alone asks, after every step."""
@@ -62,7 +84,11 @@ class WriteReport(Protocol):
     """A writer of the page of a run."""
 
     def __call__(self, experiment: TrainingRun, *, finished: bool, stopped: str, again: str) -> dict[str, str]:
-        """Write the page as the run stands; return what looks wrong with the run."""
+        """Write the page as the run stands; return what looks wrong with the run, by name."""
+
+
+NOTHING = "nothing found"
+"""Name of the finding that a finished model finds nothing, which must not be missed."""
 
 
 class Page:
@@ -80,6 +106,11 @@ class Page:
         self.step = 0
         """The last step that was made; before the first one, the folder may be that of another run."""
         self._run, self._write_report, self._again = run, write_report, again
+
+    @property
+    def path(self) -> Path | None:
+        """Where the page is written; None without one."""
+        return None if self._write_report is None else self._run.folder / "report.html"
 
     def write(self, *, finished: bool = False, stopped: str = "") -> dict[str, str]:
         """Write the page as the run stands; return what looks wrong with the run."""
@@ -137,8 +168,11 @@ def train_run(
             monitor.say(f"note: {note}")
         run.check_folder(resume=resume)
     with run.holding():
+        images = {*run.config.train.auto, "train.normalization"}  # settings that follow from them
         for name, reason in run.choose_settings().items():
-            if run.is_main_process:
+            if run.is_main_process and name in images:
+                LOG.info("%s", chosen(run.config, name, reason))
+            elif run.is_main_process:
                 monitor.say(chosen(run.config, name, reason))
         return follow(run, monitor, resume=resume, tensorboard=tensorboard, write_report=write_report)
 
@@ -186,15 +220,23 @@ def _lead(
 ) -> str:
     """Make the steps in the main process, say how the run stands, and keep its page."""
     why, score, told = "", "", warn_of_unlabelled(run, say)
+    names = class_names(run.config, run.data.task)
+
+    def show_end(share: float, text: str) -> None:
+        watch(share, text)
+
+    run.show_end = show_end
     for step in steps:
         if step.note:
             say(f"note: {step.note}")
         if step.report is not None:
-            score = score_text(step.report) if run.validation.has_labels else ""
-            say(report_line(step.report, run.result))
+            score = in_short(step.report, run.result) if run.validation.has_labels else ""
+            say(report_line(step.report, run.result, names))
             writer.add(step.report)
         if step.report is not None or not page.step:  # the first page takes the place of one that says "stopped"
             told |= tell_new(page.write(), told, say)
+        if not page.step and page.path:
+            say(f"watch: {page.path}")
         page.step = step.number
         loss = f" loss {step.loss:.4f}" if math.isfinite(step.loss) else ""
         why = watch(step.progress, f"step {step.number}{loss}{score}")
@@ -202,8 +244,8 @@ def _lead(
             steps.close()  # writes the state, and a model if there is none yet
     if run.calibration is not None:
         LOG.info("%s", run.calibration)
-        if found := found_text(run.result):
-            say(f"the finished model {found}")
+        if good := how_good(run.result, names):
+            say(f"the finished model {good}")
     if why:
         page.write(stopped=f"After step {page.step:,}: {why}. The state is written.")
     elif page.step or run.calibration is not None:
@@ -227,5 +269,5 @@ def tell_new(findings: dict[str, str], told: set[str], say: Callable[[str], None
     new = findings.keys() - told
     for name, sentence in findings.items():
         if name in new:
-            say(f"note: {sentence}")
+            say(Loud(sentence) if name == NOTHING else f"note: {sentence}")
     return new

@@ -46,11 +46,14 @@ class FollowedRun:
     @contextmanager
     def watch(self, *, is_main_process: bool) -> Iterator[Watch]:
         """Tell of the steps, twice a second."""
-        began, told = time.monotonic(), 0.0
+        began, told, before = time.monotonic(), 0.0, 0.0
 
         def look(share: float, text: str) -> str:
-            nonlocal told
+            nonlocal began, told, before
             now = time.monotonic()
+            if share < before:  # the steps are made: the end of the run begins
+                began, told = now, 0.0
+            before = share
             if now - told > 0.5:
                 told = now
                 self._tell(share, (now - began) * (1 - share) / share if share > 0.01 else None, text)
