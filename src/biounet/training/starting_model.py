@@ -117,8 +117,8 @@ class StartingModel:
         if self.card.task.has_classes and task.has_classes and classes < known and not named:
             listed = ", ".join(self.card.class_names)
             raise ConfigError(
-                f"{self.name} knows {known} classes ({listed}), the labels have {classes}, background included; "
-                "annotate an image with the others, add an older dataset by --also, or name the classes that are left "
+                f"{self.name} knows {known} classes, the labels have {classes}, background included; annotate an image "
+                f"with the others (of {listed}), add an older dataset by --also, or name the classes that are left "
                 "by --classes A,B,.. to learn these alone"
             )
 
