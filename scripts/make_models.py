@@ -162,8 +162,8 @@ def learnt_from(name: str, data: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         recipe.gather(data, Path(place) / "data")
         training_set = read_split(split_by_settings(Path(place) / "data", settings), card.normalization)
-        found = training_set.learnt
-    return {"learnt": found.model_copy(update={"magnified": settings.augment.scale}), "spacing": recipe.spacing}
+        facts = training_set.remembered(magnified=settings.augment.scale)
+    return facts | ({"spacing": recipe.spacing} if recipe.spacing else {})
 
 
 def describe(name: str, data: Path) -> Path:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from biounet.config import ModelConfig
 from biounet.config.object_rules import ObjectRules
-from biounet.core.boxes import ArrayReader
+from biounet.core.boxes import ArrayReader, Box
 from biounet.core.errors import OutputError
 from biounet.core.geometry import Geometry
 from biounet.data.learnt_images import LearntImages
@@ -19,7 +19,7 @@ from biounet.inference.job import JobSettings, load_ensemble
 from biounet.inference.model import load_model
 from biounet.inference.overlap_tile import TileNet
 from biounet.inference.record import read_record
-from biounet.inference.scaling import Scale, ScaledNet, resample
+from biounet.inference.scaling import Scale, ScaledNet, ScaledReader, resample
 from biounet.inference.tiles import plan_tiles, read_mirrored
 from biounet.io import Image, read, write
 from biounet.models import build
@@ -157,3 +157,29 @@ def test_rules_count_pixels_of_the_image(model_and_image):
     settings = JobSettings((model,), model, factor=0.5)
     rules = load_ensemble(settings).card.object_rules
     assert (rules.least_seed, rules.largest_hole) == (8, 32)
+
+
+@given(data=st.data())
+def test_a_scaled_image_is_read_by_region(data):
+    image = np.random.default_rng(0).normal(size=(2, 90, 50)).astype(np.float32)
+    scaled = ScaledReader(ArrayReader(image), Scale(*data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))))
+    whole = scaled.read(Box((0, 0, 0), scaled.shape))
+    assert whole.shape == scaled.shape
+    start = [data.draw(st.integers(0, size - 1)) for size in scaled.shape[1:]]
+    stop = [data.draw(st.integers(first + 1, size)) for first, size in zip(start, scaled.shape[1:], strict=True)]
+    box = Box((0, *start), (2, *stop))
+    np.testing.assert_array_equal(scaled.read(box), whole[box.slices])
+
+
+def test_of_a_much_smaller_image_some_rows_are_read_at_a_time():
+    read = []
+
+    class Rows:
+        shape = (1, 10_000, 100)
+
+        def read(self, box):
+            read.append(box.shape[1])
+            return np.zeros(box.shape, np.uint8)
+
+    assert ScaledReader(Rows(), Scale(1, 16)).read(Box((0, 0, 0), (1, 512, 6))).shape == (1, 512, 6)
+    assert max(read) <= 33 * 16

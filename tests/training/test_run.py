@@ -38,6 +38,15 @@ def test_a_model_remembers_what_it_learnt_from(tmp_path):
     assert learnt.magnified == 1.5
     assert learnt.looks == run.data.learnt.looks
     assert 1 <= len(learnt.looks) <= len(run.data.train)
+    assert read_card(tmp_path / "run").spacing is None
+
+
+def test_a_model_remembers_the_pixel_size(tmp_path):
+    run = experiment(tmp_path / "run")
+    items = [replace(item, spacing=(0.5, 0.25)) for item in run.data.train]
+    run.data = replace(run.data, train=items)
+    list(run.run())
+    assert read_card(tmp_path / "run").spacing == (0.5, 0.25)
 
 
 def test_reasons_are_written_beside_settings(tmp_path):

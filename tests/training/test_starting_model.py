@@ -2,15 +2,19 @@
 
 import hashlib
 from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import biounet
+from biounet.config import TrainConfig
 from biounet.config.tasks import TASKS
 from biounet.config.toml import RunConfig
 from biounet.core.errors import ConfigError, TrainingError
+from biounet.data.learnt_images import LearntImages
 from biounet.io import Image, write
 from biounet.models.model_file import load_network, read_card
 from biounet.training.monitor import StoppedError
@@ -72,6 +76,26 @@ def test_a_run_takes_over_the_architecture_and_records_the_model(command, source
     assert (
         f"note: begins with {source} (SHA-256 {sha256[:12]}), {whole} of {whole} tensors as they are" in said + errors
     )
+
+
+def test_check_says_what_is_taken_over_and_refuses_what_training_would(command, source, tmp_path):
+    options = ["--set", "train.target=classes", "--device", "cpu", "--steps", 2, *ASSIGNED]
+    status, said, errors = command("check", tmp_path / "data", "--from", source, *options)
+    assert status == 0, errors
+    assert f"note: begins with {source} (SHA-256" in said
+    assert "unet of width 2 and depth 1" in said
+    status, _, errors = command("check", tmp_path / "data", "--from", tmp_path / "no-model", *options)
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert "nuclei" in errors
+
+
+def test_objects_of_a_size_that_the_model_does_not_know_are_told(source):
+    card = read_card(source).model_copy(update={"learnt": LearntImages(diameter=20, diameters=(15, 30))})
+    start = replace(starting_model(TrainConfig(init=str(source))), card=card)
+    data = SimpleNamespace(target="classes", learnt=LearntImages(diameter=50, diameters=(40, 60)))
+    config = RunConfig.preset("default").updated({**TINY, "model.classes": 2, "model.in_channels": 1})
+    assert start.notes(config, data)[-1] == f"objects have a median diameter of 50 px; {source} knows 15 to 30 px"
+    assert "diameter" not in start.notes(config, SimpleNamespace(target="classes", learnt=LearntImages()))[-1]
 
 
 def test_the_first_weights_are_those_of_the_model(source, tmp_path):

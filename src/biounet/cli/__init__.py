@@ -96,6 +96,8 @@ def check(
     objects: Objects = False,
     classes: Classes = None,
     ignore_value: IgnoreValue = None,
+    from_: From = None,
+    also: Also = None,
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Minutes = None,
@@ -112,7 +114,7 @@ def check(
     level: Level = 0,
 ) -> None:
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
-    from biounet.cli.early import check_dataset, check_names, dataset_path
+    from biounet.cli.early import check_dataset, check_names, dataset_path, start_of
     from biounet.cli.label_options import meaning
     from biounet.cli.setting_options import assignments, given_settings
     from biounet.config.resolve import resolve_settings
@@ -120,9 +122,10 @@ def check(
     dataset = dataset_path(dataset, images, labels)
     changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
     changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
-    changes |= given_settings(channel=channel_numbers(channel))
+    changes |= given_settings(channel=channel_numbers(channel), also=also and str(also))
     changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
-    settings = resolve_settings(changes, preset=preset, file=config, minutes=minutes, steps=steps)
+    budget: dict[str, Any] = {"minutes": minutes, "steps": steps}
+    settings = resolve_settings(changes, preset=preset, file=config, start=start_of(from_), **budget)
     check_names(settings)
     check_dataset(dataset)
     from biounet.cli.train import describe

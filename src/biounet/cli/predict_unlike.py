@@ -8,7 +8,7 @@ from biounet.inference.ensemble import member_files
 from biounet.inference.job import as_trained
 from biounet.inference.object_size import Sizes
 from biounet.inference.unlike import tell_unlike, unlike
-from biounet.io import Selection
+from biounet.io import DecodingRoom, Selection
 from biounet.models.model_file import read_card
 
 __all__ = ["find_unlike"]
@@ -33,10 +33,8 @@ def find_unlike(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, 
     factor, _ = Sizes(options["diameter"], options["pixel_size"]).factor(card)
     given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
     selection, numbered = as_trained(given, card)[0], options["save"] == "labels" and card.task.numbered
-    found = {
-        result: unlike(card, image, labels=result if numbered else None, factor=factor, selection=selection)
-        for image, result in pairs
-    }
+    seen: dict[str, Any] = {"factor": factor, "selection": selection, "room": DecodingRoom(options["memory"])}
+    found = {result: unlike(card, image, labels=result if numbered else None, **seen) for image, result in pairs}
     line = tell_unlike({image: found[result] for image, result in pairs})
     if line:
         say(f"note: {line}")

@@ -145,6 +145,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     data = run.data
     yield f"{dataset}: {len(data.train)} images to train on, {len(data.validation)} to validate on"
     yield from (f"note: {note}" for note in (*data.notes, *shared_images(data)))
+    yield from (f"note: {note}" for note in (run.start.notes(run.config, data) if run.start else ()))
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     shares = coverage(data, class_names=run.config.train.class_names)
     yield f"labels: {data.kind}, {data.classes} classes; {shares}" if data.task.has_labels else shares

@@ -54,6 +54,10 @@ class AnnotatedSource(Protocol):
         """Whether `read` returns at once, since no file must be read."""
 
     @property
+    def spacing(self) -> tuple[float, ...] | None:
+        """Micrometres per pixel and spatial axis, if the file has them."""
+
+    @property
     def anisotropy(self) -> tuple[float, ...]:
         """Pixel size along each spatial axis, divided by that along X; 1 where the file does not tell it."""
 
@@ -172,6 +176,11 @@ class AnnotatedFile:
     def in_memory(self) -> bool:
         """Always false."""
         return False
+
+    @property
+    def spacing(self) -> tuple[float, ...] | None:
+        """Micrometres per pixel and spatial axis, if the file has them."""
+        return self.pair.spacing
 
     @property
     def anisotropy(self) -> tuple[float, ...]:

@@ -20,7 +20,7 @@ from biounet.data.measure_learnt import measure_learnt
 from biounet.data.normalize import Normalization
 from biounet.data.out_of_core import SIZES, StripSizes, fit_memory, memory_for_strips
 from biounet.data.split import DatasetSplit, split_dataset
-from biounet.data.statistics import ImageStatistics, total_counts
+from biounet.data.statistics import ImageStatistics, median_spacing, total_counts
 from biounet.data.targets import least_classes
 
 __all__ = ["AnnotatedImage", "TrainingSet", "load_training_set", "read_all", "read_split"]
@@ -77,6 +77,11 @@ class TrainingSet:
     def learnt(self) -> LearntImages:
         """Size of the objects, and looks, of the training images; images in files are read once for them."""
         return measure_learnt(self.train, numbered=self.task.numbered)
+
+    def remembered(self, *, magnified: float) -> dict[str, Any]:
+        """Pixel size and `learnt` for the model file, of images that are magnified by a factor at most."""
+        spacing = median_spacing([image.spacing for image in self.train])
+        return {"spacing": spacing, "learnt": self.learnt.model_copy(update={"magnified": magnified})}
 
     @property
     def coverage(self) -> NDArray[np.float64]:

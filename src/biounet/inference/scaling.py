@@ -20,6 +20,9 @@ from biounet.inference.tiles import read_mirrored
 __all__ = ["Scale", "ScaledNet", "ScaledReader", "resample"]
 
 
+ROWS = 32
+"""Rows of a scaled image that are made at a time, since each may be the mean of many of the image."""
+
 CLOSE = 0.01
 """Largest relative difference between the factor that is wanted and the ratio of pixels that is taken for it."""
 
@@ -136,7 +139,13 @@ class ScaledReader:
         return (channels, *(max(1, round(size * float(self.scale))) for size in sizes))
 
     def read(self, box: Box) -> Floats:
-        """Return the pixels of a region, of all channels."""
+        """Return the pixels of a region, of all channels; the image is read some rows at a time."""
+        *before, _, columns = zip(box.start, box.stop, strict=True)
+        ends = ((at, min(at + ROWS, box.stop[-2])) for at in range(box.start[-2], box.stop[-2], ROWS))
+        return np.concatenate([self._rows(Box(*zip(*before, rows, columns, strict=True))) for rows in ends], axis=-2)
+
+    def _rows(self, box: Box) -> Floats:
+        """The pixels of some rows."""
         sides = list(zip(box.start[1:], box.shape[1:], strict=True))
         firsts = [_taps(self.scale, start, size)[0] for start, size in sides]
         start, stop = (

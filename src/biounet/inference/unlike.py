@@ -13,7 +13,7 @@ from biounet.data.learnt_images import ALWAYS_BORNE, LearntImages
 from biounet.data.looks import look_of
 from biounet.data.normalize import measure
 from biounet.inference.scaling import Scale, ScaledReader
-from biounet.io import LazyImage, Selection, open_lazily, open_selected
+from biounet.io import DecodingRoom, LazyImage, Selection, open_lazily, open_selected
 from biounet.io.frames import Frame, frames_of
 from biounet.models.model_file import ModelCard
 
@@ -31,7 +31,13 @@ LISTED = 3
 
 
 def unlike(
-    card: ModelCard, image: Path, *, labels: Path | None = None, factor: float = 1.0, selection: Selection = Selection()
+    card: ModelCard,
+    image: Path,
+    *,
+    labels: Path | None = None,
+    factor: float = 1.0,
+    selection: Selection = Selection(),
+    room: DecodingRoom | None = None,
 ) -> str:
     """In what an image is unlike those that a network learnt from; empty where it is like one of them.
 
@@ -45,6 +51,7 @@ def unlike(
     labels : objects that were found; None: their size is not compared
     factor : the image was scaled by it before it was predicted
     selection : what was read of the image
+    room : memory for what must be decoded of a file at once; by default that of `biounet.io.open_lazily`
 
     Raises
     ------
@@ -52,7 +59,7 @@ def unlike(
         If a file cannot be read, or has not the axes or channels of the network.
     """
     model, learnt = card.model, card.learnt or LearntImages()
-    with open_selected(image, selection) as opened:
+    with open_selected(image, selection, room=room) as opened:
         frame = _middle(opened, dims=model.dims, channels=model.in_channels, name=image.name)
         normalization = measure(frame, card.normalization)
         scaled = ScaledReader(frame, Scale.near(factor, grid=1))
@@ -64,7 +71,7 @@ def unlike(
         if factor == 1:
             reasons.append(_other_pixels(opened.spacing, card))
     if labels is not None:
-        reasons.append(_other_size(_diameter(labels, dims=model.dims), learnt, factor))
+        reasons.append(_other_size(_diameter(labels, dims=model.dims, room=room), learnt, factor))
     return "; ".join(filter(None, reasons))
 
 
@@ -74,9 +81,9 @@ def _middle(image: LazyImage, *, dims: int, channels: int, name: str) -> Frame:
     return frames[len(frames) // 2]
 
 
-def _diameter(labels: Path, *, dims: int) -> float | None:
+def _diameter(labels: Path, *, dims: int, room: DecodingRoom | None) -> float | None:
     """Median diameter of the objects in the middle of a result, in pixels along X; None if they are few."""
-    with open_lazily(labels, labels=True) as opened:
+    with open_lazily(labels, labels=True, room=room) as opened:
         frame = _middle(opened, dims=dims, channels=1, name=labels.name)
         sizes = tuple(map(min, frame.shape[1:], LARGEST[dims]))
         start = tuple((size - part) // 2 for size, part in zip(frame.shape[1:], sizes, strict=True))

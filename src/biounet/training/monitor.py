@@ -164,7 +164,7 @@ def train_run(
     """
     if run.is_main_process:
         announce(run.data, monitor.say)
-        for note in run.start.notes(run.config, run.data.target) if run.start else ():
+        for note in run.start.notes(run.config, run.data) if run.start else ():
             monitor.say(f"note: {note}")
         run.check_folder(resume=resume)
     with run.holding():

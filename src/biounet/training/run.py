@@ -303,7 +303,7 @@ class TrainingRun:
             normalization=self.data.normalization or self.normalization,
             target_normalization=self.data.target_normalization,
             target=self.data.target,
-            learnt=self.data.learnt.model_copy(update={"magnified": self.config.augment.scale}),
+            **self.data.remembered(magnified=self.config.augment.scale),
             rules=self.validation.rules if self.config.train.finalise else None,
             **taken_over(self.start, self.data, fitted=self.validation.has_labels),
             training={

@@ -17,6 +17,7 @@ from biounet.config.object_rules import ObjectRules
 from biounet.config.shipped import SHIPPED
 from biounet.config.tasks import Task, task_of
 from biounet.core.errors import ConfigError, TrainingError
+from biounet.data.learnt_images import LearntImages
 from biounet.data.training_set import TrainingSet
 from biounet.inference.ensemble import member_files
 from biounet.models.model_file import ModelCard, load_network, read_card
@@ -116,8 +117,8 @@ class StartingModel:
         if self.card.task.has_classes and task.has_classes and classes < known and not named:
             listed = ", ".join(self.card.class_names)
             raise ConfigError(
-                f"{self.name} knows {known} classes ({listed}), the labels have {classes}, background included; "
-                "annotate an image with the others, add an older dataset by --also, or name the classes that are left "
+                f"{self.name} knows {known} classes, the labels have {classes}, background included; annotate an image "
+                f"with the others (of {listed}), add an older dataset by --also, or name the classes that are left "
                 "by --classes A,B,.. to learn these alone"
             )
 
@@ -125,8 +126,9 @@ class StartingModel:
         """Weights that a run takes over; the output layer is new where targets differ."""
         return plan_transfer(self.card.model, config.model, new_head=target != self.card.target)
 
-    def notes(self, config: RunConfig, target: str) -> list[str]:
-        """What is taken over, and what is not, in lines for people."""
+    def notes(self, config: RunConfig, data: TrainingSet) -> list[str]:
+        """What is taken over, what is not, and whether objects have another size, in lines for people."""
+        target = data.target
         plan, before, after = self.plan(config, target), self.card.model, config.model
         whole = len(plan.taken) + len(plan.adapted) + len(plan.drawn)
         lines = [
@@ -148,7 +150,19 @@ class StartingModel:
             f"also taken over: {before.name} of width {before.width} and depth {before.depth}, "
             f"{config.train.normalization} normalisation{', rules of objects' * rules}; not: optimiser, schedule"
         )
-        return lines
+        return [*lines, *self._sizes(data.learnt)]
+
+    def _sizes(self, found: LearntImages) -> list[str]:
+        """A note on objects of a size that the model does not know."""
+        learnt = self.card.learnt
+        if learnt is None or learnt.known is None or found.diameter is None:
+            return []
+        least, most = learnt.known
+        if least <= found.diameter <= most:
+            return []
+        return [
+            f"objects have a median diameter of {found.diameter:g} px; {self.name} knows {least:.3g} to {most:.3g} px"
+        ]
 
     def rules(self, target: str) -> ObjectRules | None:
         """Rules where the search for better rules begins; None if the model has learnt another target."""
