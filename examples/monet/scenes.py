@@ -3,14 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.core.labels import IGNORE
+
 
 def draw_scenes(
-    rng: np.random.Generator, count: int, *, size: int = 32, grey: bool = False, any_hue: bool = False, most: int = 3
+    rng: np.random.Generator, count: int, *, size: int = 32, grey: bool = False, most: int = 3
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Draw images (N, C, Y, X) in [0, 1] of one to `most` blobs each, and their labels (N, Y, X), 0 is background.
 
-    Blobs have different colours, of red, green and blue or of any three hues far from each other; or in grey images
-    different brightness. Where two overlap one sees the later.
+    Blobs have different colours, of any hues far from each other, or in grey images different brightness. Where two
+    overlap one sees the later. A pixel on an edge shows both sides; its label is IGNORE.
     """
     grid = np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2, indexing="ij"))
     channels = 1 if grey else 3
@@ -18,7 +20,7 @@ def draw_scenes(
     labels = np.zeros((count, size, size), np.int32)
     for image, label in zip(images, labels, strict=True):
         image[:] = rng.uniform(0.02, 0.15, (channels, 1, 1))
-        tints = _tints(rng, most, grey, any_hue)
+        tints = _tints(rng, most, grey)
         for number, (centre, radius) in enumerate(_places(rng, rng.integers(1, most + 1), size), 1):
             turn, stretch = rng.uniform(0, np.pi), rng.uniform(1, 1.4)
             y, x = grid - centre[:, None, None]
@@ -26,7 +28,8 @@ def draw_scenes(
             distance = np.hypot(along / stretch, across * stretch) / radius
             cover = np.clip((1 - distance) * radius + 0.5, 0, 1)  # an edge of one pixel
             image += cover * (tints[number - 1] * (1 - 0.2 * distance.clip(0, 1) ** 2) - image)
-            label[cover > 0.5] = number
+            label[cover > 0] = IGNORE
+            label[cover == 1] = number
     images += rng.normal(0, 0.02, images.shape).astype(np.float32)
     return images.clip(0, 1), labels
 
@@ -42,11 +45,11 @@ def _places(rng: np.random.Generator, blobs: int, size: int) -> list[tuple[np.nd
     return placed
 
 
-def _tints(rng: np.random.Generator, count: int, grey: bool, any_hue: bool) -> NDArray[np.float32]:
+def _tints(rng: np.random.Generator, count: int, grey: bool) -> NDArray[np.float32]:
     """Colours of different hues, or grey values of different brightness: (count, C, 1, 1)."""
     if grey:
         values = np.linspace(0.4, 1, count) + rng.uniform(-0.08, 0.08, count)
         return rng.permutation(values).clip(0, 1).astype(np.float32)[:, None, None, None]
-    hues = (rng.uniform() if any_hue else 0) + np.arange(count) / count + rng.uniform(-0.06, 0.06, count)
+    hues = rng.uniform() + np.arange(count) / count + rng.uniform(-0.1, 0.1, count)
     waves = np.cos(2 * np.pi * (hues[:, None] - np.arange(3) / 3))
     return rng.permutation(0.5 + 0.5 * waves).astype(np.float32)[..., None, None]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
-from biounet.models.blocks import Upsampling, convolve
+from biounet.models.blocks import Upsampling, convolve, draw_weights
 from biounet.models.pix2pix import PatchGAN
 from biounet.models.unet import UNet
 from biounet.models.vgg import trunk_features
@@ -18,7 +18,8 @@ class StyleFeatures(nn.Module):
 
     def __init__(self, styles: int, *, width: int = 8, features: int = 64) -> None:
         super().__init__()
-        self.trunk = trunk_features(11, ModelConfig(in_channels=3, width=width, norm="batch"))
+        self.trunk = trunk_features(11, ModelConfig(in_channels=3, width=width))
+        draw_weights(self.trunk, torch.Generator().manual_seed(0))
         self.connected = nn.Linear(8 * width, features)
         self.classes = nn.Linear(features, styles)
 

@@ -9,6 +9,7 @@ from torch import nn
 from torch.distributions import Categorical, Normal, kl_divergence
 from torch.nn import functional
 
+from biounet.core.labels import IGNORE
 from biounet.io import Image, read, write
 from biounet.models.blocks import draw_weights
 
@@ -162,6 +163,8 @@ def test_scenes_show_their_labels(example, grey):
         colours = [np.median(image[:, label == number], axis=1) for number in range(label.max() + 1)]
         gaps = [np.abs(a - b).max() for i, a in enumerate(colours) for b in colours[:i]]
         assert min(gaps) > 0.1, "blobs differ from each other and from the background"
+        edges = (label == IGNORE).sum()
+        assert 0 < edges < 3 * (label > 0).sum(), "pixels on edges are of no blob"
     again, _ = example("scenes").draw_scenes(np.random.default_rng(3), 40, grey=grey)
     np.testing.assert_array_equal(again, images)
 
