@@ -72,15 +72,15 @@ def main() -> None:
     """Compare each architecture in every runtime."""
     warnings.simplefilter("ignore")
     options = arguments()
-    rows = {name: compared(name, options) for name in options.only or MODELS}
+    rows = {}
+    for name in options.only or MODELS:
+        rows[name] = row = compared(name, options)
+        if options.table:
+            if len(rows) == 1:
+                print(f"| architecture | {' | '.join(row)} |\n| --- |{' ---: |' * len(row)}")
+            print(f"| `{name}` |", " | ".join(f"{worst:.1e}" for worst in row.values()), "|", flush=True)
     if not options.table:
         print(json.dumps(rows))
-        return
-    columns = list(next(iter(rows.values())))
-    print("| architecture |", " | ".join(columns), "|")
-    print("| --- |" + " ---: |" * len(columns))
-    for name, row in rows.items():
-        print(f"| `{name}` |", " | ".join(f"{row[column]:.1e}" for column in columns), "|")
 
 
 def arguments() -> argparse.Namespace:

@@ -13,5 +13,6 @@ def layer(data, *, name="cells", rgb=False, **options):
         "axis_labels": tuple(str(at - axes) for at in range(axes)),
         "visible": True,
         "multiscale": False,
+        "metadata": {},
     }
     return SimpleNamespace(data=data, name=name, rgb=rgb, ndim=axes, **usual | options)

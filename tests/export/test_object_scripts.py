@@ -22,6 +22,9 @@ RULES = {
 }
 
 
+OTHERS = [name for name in RULES if name != "distance"]
+
+
 def groovy(folder, code, *, classpath=""):
     """Run a script."""
     (folder / "run.groovy").write_text(code)
@@ -54,7 +57,7 @@ def test_rules_are_written_in_the_words_of_both_languages():
 
 
 @pytest.mark.skipif(not shutil.which("groovy"), reason="Groovy is not installed")
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", ["distance", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def test_the_script_of_qupath_gives_the_same_labels(tmp_path, name):
     rules = RULES[name]
     probabilities = probabilities_of(rules, (48, 60))
@@ -77,7 +80,13 @@ new File(args[0], "labels").text = BiounetObjects.of(p, 60, 48).join(" ")
 
 
 @pytest.mark.skipif(not (JAR.exists() and shutil.which("groovy")), reason="ImageJ or Groovy is not installed")
-@pytest.mark.parametrize(("name", "shape"), [*((name, (30, 36)) for name in RULES), ("distance", (5, 24, 26))])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("distance", (5, 24, 26)),
+        *(pytest.param(name, (30, 36), marks=pytest.mark.slow) for name in RULES),
+    ],
+)
 def test_the_macro_of_imagej_gives_the_same_labels(tmp_path, name, shape):
     rules = RULES[name]
     probabilities = probabilities_of(rules, shape)

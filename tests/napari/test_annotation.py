@@ -7,6 +7,7 @@ from biounet.core.errors import DatasetError
 from biounet.data import find_dataset
 from biounet.io import read
 from biounet.napari.annotation import Annotated, annotated_in_view, write_dataset
+from biounet.napari.layers import PROBABILITIES
 from layers_of_tests import layer
 
 SQUARE = np.zeros((20, 24), np.int64)
@@ -26,6 +27,11 @@ def test_labels_belong_to_the_visible_image_of_their_size_that_lies_next_below()
     assert names([first, second, labels]) == ["first + labels"]
     labels.visible = False
     assert names([first, labels]) == []
+
+
+def test_probabilities_are_not_learnt_from():
+    image, shown = layer(np.zeros((20, 24)), name="image"), layer(np.zeros((20, 24)), metadata=PROBABILITIES)
+    assert names([image, shown, layer(SQUARE, name="labels")]) == ["image + labels"]
 
 
 def test_channels_and_colours_need_no_labels_of_their_own():

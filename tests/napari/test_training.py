@@ -51,6 +51,17 @@ def test_training_that_is_closed_keeps_its_model(annotated, tmp_path):
     assert list((tmp_path / "temporary").glob("biounet-*")) == []
 
 
+def test_a_run_begins_with_the_model_of_another(annotated, tmp_path):
+    list(train_on_layers(annotated, tmp_path / "first", settings=SETTINGS))
+    again = {key: value for key, value in SETTINGS.items() if not key.startswith("model.")}
+    lines = [
+        progress.text
+        for progress in train_on_layers(annotated, tmp_path / "next", init=str(tmp_path / "first"), settings=again)
+    ]
+    assert any("first" in line for line in lines), lines
+    assert biounet.load_model(tmp_path / "next").card.model.width == 2
+
+
 def test_a_view_without_labels_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="labels over an image are wanted"):
         next(train_on_layers([], tmp_path / "run"))

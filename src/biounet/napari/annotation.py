@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.core.errors import DatasetError
 from biounet.io import Image, write
-from biounet.napari.layers import Layer, pixels_of, shape_of, spacing_of
+from biounet.napari.layers import PROBABILITIES, Layer, pixels_of, shape_of, spacing_of
 
 __all__ = ["Annotated", "annotated_in_view", "write_dataset"]
 
@@ -34,6 +34,8 @@ class Annotated:
 def annotated_in_view(layers: Sequence[Layer], is_labels: Callable[[Layer], bool]) -> list[Annotated]:
     """Visible labels, each with the visible image of their size that lies next below, or else above.
 
+    Layers that show probabilities are no images to learn from.
+
     Parameters
     ----------
     layers : from the lowest to the highest
@@ -41,7 +43,7 @@ def annotated_in_view(layers: Sequence[Layer], is_labels: Callable[[Layer], bool
     is_labels : Callable
         Whether a layer has labels.
     """
-    seen = [layer for layer in layers if layer.visible]
+    seen = [layer for layer in layers if layer.visible and not layer.metadata.items() >= PROBABILITIES.items()]
     found = []
     for at, labels in enumerate(seen):
         if is_labels(labels):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from biounet.core.errors import ConfigError, need
+from biounet.napari.model_choice import chosen_model, model_choice
 from biounet.napari.work import Progress, Work, Worker
 
 __all__ = ["export_for", "export_widget"]
@@ -13,7 +14,7 @@ SUFFIXES = {"bioimageio": ".zip", "onnx": ".onnx", "torchscript": ".pt"}
 """Name of a format, see `biounet.export.EXPORTERS` -> suffix of its files."""
 
 
-def export_for(model: str, out: Path, *, to: str, license: str = "", author: str = "") -> Work:
+def export_for(model: str, out: Path, *, to: str, license: str = "", author: str = "", cite: str = "") -> Work:
     """Export of a model; it returns the largest difference of the written file from torch.
 
     Parameters
@@ -22,7 +23,7 @@ def export_for(model: str, out: Path, *, to: str, license: str = "", author: str
         A model file, or the folder of a run.
     out : Path
         The file to write.
-    to, license, author : as for `biounet.export.export_model`
+    to, license, author, cite : as for `biounet.export.export_model`
 
     Yields
     ------
@@ -38,7 +39,7 @@ def export_for(model: str, out: Path, *, to: str, license: str = "", author: str
     yield Progress(0, "writes the model, and reads it back in the runtime that it is for")
     from biounet.export import export_model  # torch: imported in the thread, when it is needed
 
-    words: dict[str, Any] = {"license": license, "author": author} if to == "bioimageio" else {}
+    words: dict[str, Any] = {"license": license, "author": author, "cite": cite} if to == "bioimageio" else {}
     return export_model(model, out, to=to, **words)
 
 
@@ -52,26 +53,27 @@ class _Panel:
 
     def __init__(self) -> None:
         widgets = need("magicgui.widgets")
-        self.model = widgets.FileEdit(label="model", mode="r", filter="*.safetensors")
+        self.model = model_choice("model")
         self.to = widgets.ComboBox(label="for", choices=list(SUFFIXES))
         self.license = widgets.LineEdit(label="licence", value="CC-BY-4.0")
         self.author = widgets.LineEdit(label="author")
+        self.cite = widgets.LineEdit(label="cite", tooltip="DOI or web address")
         self.out = widgets.FileEdit(label="file", mode="w", value=Path.cwd() / "model.zip")
         self.worker = Worker("Export", self._begin, finish=self._finish)
-        choices = [self.model, self.to, self.license, self.author, self.out]
+        choices = [self.model, self.to, self.license, self.author, self.cite, self.out]
         self.widget = widgets.Container(widgets=[*choices, self.worker.widget])
         self.widget.native.panel = self  # lives as long as its widget
         self.to.changed.connect(lambda _: self._rename())
 
     def _rename(self) -> None:
-        """Give the file the suffix of its format; only a package has a licence and an author."""
+        """Give the file the suffix of its format; only a package has words about it."""
         self.out.value = Path(self.out.value).with_suffix(SUFFIXES[self.to.value])
-        self.license.enabled = self.author.enabled = self.to.value == "bioimageio"
+        for words in (self.license, self.author, self.cite):
+            words.enabled = self.to.value == "bioimageio"
 
     def _begin(self) -> Work:
-        model = "" if str(self.model.value) == "." else str(self.model.value)
-        words: dict[str, Any] = {"license": self.license.value.strip(), "author": self.author.value.strip()}
-        return export_for(model, Path(self.out.value), to=self.to.value, **words)
+        words = {name: getattr(self, name).value.strip() for name in ("license", "author", "cite")}
+        return export_for(chosen_model(self.model), Path(self.out.value), to=self.to.value, **words)
 
     def _finish(self, difference: float) -> str:
         return f"{self.out.value}: read back, it differs from biounet by at most {difference:.1e} in probability"

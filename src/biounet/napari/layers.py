@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from biounet.core.errors import ShapeError
 from biounet.io import AXES
 
-__all__ = ["Layer", "Placed", "axes_of", "pixels_of", "place_of", "shape_of", "spacing_of"]
+__all__ = ["PROBABILITIES", "Layer", "Placed", "axes_of", "pixels_of", "place_of", "shape_of", "spacing_of"]
+
+
+PROBABILITIES = {"biounet": "probabilities"}
+"""Metadata of a layer that shows the probabilities of a prediction."""
 
 
 class Layer(Protocol):
@@ -26,6 +30,7 @@ class Layer(Protocol):
     scale: Any
     translate: Any
     units: Sequence[Any]
+    metadata: dict[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,12 @@ from dataclasses import asdict
 from typing import Any
 
 from biounet.core.errors import ConfigError, need
+from biounet.napari.layers import PROBABILITIES
+from biounet.napari.model_choice import chosen_model, model_choice
 from biounet.napari.prediction import Predicted, predict_layer
 from biounet.napari.work import Work, Worker
 
 __all__ = ["predict_widget"]
-
-
-PROBABILITIES = "probabilities"
-LABELS = "labels"
 
 
 def predict_widget() -> Any:
@@ -28,7 +26,7 @@ class _Panel:
         self.preview: Any = None
         self._source = ""
         self.layer = widgets.create_widget(annotation=layers.Image, label="image")
-        self.model = widgets.FileEdit(label="model", mode="r", filter="*.safetensors")
+        self.model = model_choice("model")
         self.axes = widgets.LineEdit(label="axes", tooltip="Letters of TCZYX; empty: as the layer tells")
         self.tta = widgets.CheckBox(text="average 8 symmetries", tooltip="Test-time augmentation: 8 times the work")
         self.link = widgets.CheckBox(text="one number through all sections", tooltip="For a 2D model of objects")
@@ -43,18 +41,19 @@ class _Panel:
         if layer is None:
             raise ConfigError("an image is wanted: open one, or choose File > Open Sample > biounet")
         self.preview, self._source = None, layer.name
-        model = "" if str(self.model.value) == "." else str(self.model.value)
-        return predict_layer(layer, model, axes=self.axes.value.strip(), tta=self.tta.value, link=self.link.value)
+        options = {"tta": self.tta.value, "link": self.link.value}
+        return predict_layer(layer, chosen_model(self.model), axes=self.axes.value.strip(), **options)
 
     def _show(self, predicted: Predicted) -> None:
         if self.preview is None:
-            name = f"{self._source} {PROBABILITIES}"
+            name = f"{self._source} probabilities"
             self.preview = self.viewer.add_image(
                 predicted.pixels,
                 name=name,
                 contrast_limits=(0, 1),
                 colormap="magma",
                 opacity=0.6,
+                metadata=PROBABILITIES,
                 **asdict(predicted.place),
             )
         self.preview.refresh()
@@ -64,7 +63,7 @@ class _Panel:
             assert self.preview is not None
             self.preview.reset_contrast_limits()
             return f"{self._source}: an image is drawn"
-        self.viewer.add_labels(predicted.pixels, name=f"{self._source} {LABELS}", **asdict(predicted.place))
+        self.viewer.add_labels(predicted.pixels, name=f"{self._source} labels", **asdict(predicted.place))
         if not self.keep.value:
             self._leave()
         return f"{self._source}: {predicted.pixels.max()} labels" if predicted.pixels.size else "nothing to predict"

@@ -5,6 +5,7 @@ from typing import Any
 
 from biounet.core.errors import ConfigError, need
 from biounet.napari.annotation import Annotated, annotated_in_view
+from biounet.napari.model_choice import chosen_model, model_choice
 from biounet.napari.training import train_on_layers
 from biounet.napari.work import Work, Worker
 
@@ -32,6 +33,7 @@ class _Panel:
         self.viewer, self._lines = viewer, [""]
         self.pairs = widgets.Label(label="in view")
         self.pairs.native.setWordWrap(True)
+        self.init = model_choice("begin with")
         self.meaning = widgets.ComboBox(label="labels are", choices=list(MEANINGS))
         self.unpainted = widgets.ComboBox(label="unpainted is", choices=list(UNPAINTED))
         self.stacks = widgets.ComboBox(label="stacks are", choices=list(STACKS))
@@ -41,7 +43,7 @@ class _Panel:
         self.log.read_only = True
         self.log.native.setMaximumHeight(140)
         self.worker = Worker("Train", self._begin, show=self._show, finish=self._finish, leave=self._leave)
-        choices = [self.pairs, self.meaning, self.unpainted, self.stacks, self.minutes, self.out]
+        choices = [self.pairs, self.init, self.meaning, self.unpainted, self.stacks, self.minutes, self.out]
         self.widget = widgets.Container(widgets=[*choices, self.worker.widget, self.log])
         self.widget.native.panel = self  # lives as long as its widget
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
@@ -73,6 +75,7 @@ class _Panel:
         return train_on_layers(
             self._annotated,
             out,
+            init=chosen_model(self.init) or None,
             minutes=self.minutes.value,
             settings=MEANINGS[self.meaning.value],
             volumes=STACKS[self.stacks.value],
@@ -86,7 +89,7 @@ class _Panel:
         bar.setValue(bar.maximum())
 
     def _finish(self, out: Path) -> str:
-        self.out.value = free_folder(out.parent)
+        self.out.value, self.init.value = free_folder(out.parent), out / "model.safetensors"
         return f"done: {out / 'model.safetensors'}, {out / 'report.html'}"
 
     def _leave(self) -> None:

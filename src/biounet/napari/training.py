@@ -46,6 +46,7 @@ def train_on_layers(
     annotated: Sequence[Annotated],
     out: Path,
     *,
+    init: str | None = None,
     minutes: float | None = None,
     volumes: bool = False,
     unpainted: str = "background",
@@ -60,7 +61,7 @@ def train_on_layers(
     annotated : pairs of layers
     out : Path
         Folder of the run, see `biounet.train`. The images are written into a temporary folder.
-    minutes, settings : as for `biounet.train`
+    init, minutes, settings : as for `biounet.train`
     volumes, unpainted : as for `biounet.napari.annotation.write_dataset`
 
     Yields
@@ -81,7 +82,7 @@ def train_on_layers(
         count = write_dataset(annotated, Path(folder), volumes=volumes, unpainted=unpainted)
         yield Progress(0, f"{count} annotated images", f"{count} annotated images")
         monitor = _Queue(again="the Train widget, with another folder")
-        options: dict[str, Any] = {"minutes": minutes, "settings": settings or {}, "monitor": monitor}
+        options: dict[str, Any] = {"init": init, "minutes": minutes, "settings": settings or {}, "monitor": monitor}
         run = thread.submit(biounet.train, folder, out, **options)
         run.add_done_callback(lambda _: monitor.told.put(None))
         try:

@@ -10,6 +10,10 @@ from biounet.core.errors import BiounetError, need
 __all__ = ["Outcome", "Progress", "Work", "Worker", "followed"]
 
 
+HEIGHT = 72
+"""Pixels for the line of words, which wraps."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """State of long work: how far it is, in words, and what there is to show."""
@@ -102,6 +106,7 @@ class Worker:
         self.stop = widgets.PushButton(text="Stop", enabled=False)
         self.line = widgets.Label(value="")
         self.line.native.setWordWrap(True)
+        self.line.native.setMinimumHeight(HEIGHT)
         self.widget = widgets.Container(widgets=[self.start, self.bar, self.stop, self.line], labels=False)
         self.widget.margins = (0, 0, 0, 0)
         self.thread: Any = None
