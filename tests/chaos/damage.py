@@ -111,7 +111,7 @@ def damage_csv(rng: random.Random, content: bytes) -> bytes:
     """Damage the cells of a table, or its bytes."""
     if rng.random() < 0.3:
         return damage_bytes(rng, content)
-    rows = list(csv.reader(io.StringIO(content.decode())))
+    rows = list(csv.reader(io.StringIO(content.decode()))) or [[]]
     for _ in range(rng.randint(1, 3)):
         row = rng.choice(rows)
         place = rng.randrange(len(row) + 1)

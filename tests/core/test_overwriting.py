@@ -12,6 +12,7 @@ BEGINNINGS = {
     "PNG": b"\x89PNG\r\n\x1a\n",
     "NIfTI": b"\x5c\1\0\0" + bytes(40),
     "JSON": b'{"scores": {}}',
+    "page": b"<!doctype html><html></html>",
     "table": "image,größe\na.tif,3\n".encode(),
     "zip": b"PK\3\4" + bytes(40),
     "ONNX": b"\x08\x0a\x12\x07pytorch",
@@ -27,7 +28,7 @@ def test_every_kind_replaces_its_own_and_no_binary_of_another():
 def test_a_file_is_replaced_by_one_of_its_kind_only(tmp_path, kind, other):
     path = tmp_path / "result"
     path.write_bytes(BEGINNINGS[other])
-    if kind == other or (kind, other) in {("table", "JSON"), ("table", "PNG"), ("table", "ONNX")}:  # may be text
+    if kind == other or (kind, other) in {("table", text) for text in ("JSON", "PNG", "ONNX", "page")}:  # may be text
         check_kind(path, kind)
     else:
         with pytest.raises(OutputError, match=rf"result is not an? {kind}"):

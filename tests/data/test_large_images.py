@@ -105,8 +105,10 @@ def test_settings_are_the_same_whether_memory_holds_the_images_or_not(dataset):
     assert some.objects == Fingerprint.of(two).objects < whole.objects
 
 
-def test_each_image_is_read_twice_and_once_more_for_the_settings(dataset, tmp_path, monkeypatch):
-    """For what is to be known of it, and for its files; no image is read for the settings where none is left open."""
+def test_each_image_is_read_three_times_and_once_more_for_the_settings(dataset, tmp_path, monkeypatch):
+    """For what is to be known of it, for its files, and for what the model remembers; where no setting is left open,
+    none for the settings.
+    """
     read, item = [], AnnotatedImageReader.read
 
     def noted(reader, source, pair):
@@ -114,7 +116,7 @@ def test_each_image_is_read_twice_and_once_more_for_the_settings(dataset, tmp_pa
         return item(reader, source, pair)
 
     monkeypatch.setattr(AnnotatedImageReader, "read", noted)
-    for auto, times in (((), 2), (("model.depth", "train.border_weight"), 3)):
+    for auto, times in (((), 3), (("model.depth", "train.border_weight"), 4)):
         read.clear()
         settings = {**TINY, "train.memory": 0.0, "train.validation": 1 / 4, "train.target": "classes"}
         out = tmp_path / str(times)

@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from biounet.core.components import dense_numbers
 from biounet.core.labels import equivalent_diameters
 from biounet.data.annotated_image import AnnotatedSource
 from biounet.data.learnt_images import LearntImages
-from biounet.data.looks import look_of, spread_out
+from biounet.data.looks import look_of, look_windows, spread_out
 
 __all__ = ["measure_learnt"]
 
@@ -63,16 +62,20 @@ def measure_learnt(sources: Sequence[AnnotatedSource], *, numbered: bool) -> Lea
 
 
 def _measure(source: AnnotatedSource, *, numbered: bool) -> tuple[tuple[float, ...], np.ndarray]:
-    """Look of an image, of its first strip if it is read in strips, and the diameters of its objects."""
-    look, pixels = None, Counter[int]()
+    """Look of an image, and the diameters of its objects; the same whether it is read whole or in strips."""
+    shape, pixels, first = source.statistics.shape[1:], Counter[int](), 0
+    windows: dict[Box, list[NDArray[np.float32]]] = {box: [] for box in look_windows(shape)}
     for item, rows in source.strips():
-        if look is None:
-            look = look_of(item.image.shape[1:], partial(_read, item.image))
-        if not numbered:
+        own = item.image[..., rows, :]
+        for box, parts in windows.items():
+            start, stop = (min(max(0, at[-2] - first), own.shape[-2]) for at in (box.start, box.stop))
+            parts.append(own[(slice(None), *box.slices[:-2], slice(start, stop), box.slices[-1])].copy())
+        first += own.shape[-2]
+        if numbered:
+            pixels.update(_pixels_of(item.labels[..., rows, :]))
+        elif all(first >= box.stop[-2] for box in windows):
             break
-        pixels.update(_pixels_of(item.labels[..., rows, :]))
-    assert look is not None
-    steps = source.anisotropy
+    steps, look = source.anisotropy, look_of(shape, lambda box: np.concatenate(windows[box], axis=-2))
     return look, equivalent_diameters(list(pixels.values()), dims=len(steps)) * math.prod(steps) ** (1 / len(steps))
 
 
@@ -84,8 +87,3 @@ def _pixels_of(labels: NDArray[Any]) -> dict[int, int]:
     names[numbers.ravel()] = labels.ravel()
     there = np.flatnonzero(counts[1:]) + 1
     return dict(zip(names[there].tolist(), counts[there].tolist(), strict=True))
-
-
-def _read(image: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
-    """Pixels (C, *spatial) of a box of the spatial axes."""
-    return image[(slice(None), *box.slices)]
