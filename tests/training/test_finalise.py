@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from biounet.config.object_rules import ObjectRules
+from biounet.core.components import label_objects
 from biounet.core.geometry import Geometry
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.inference.overlap_tile import predict_array
-from biounet.segmentation import segment_objects
-from biounet.training.finalise import finalise
-from biounet.training.validation import Validation, predict, score
+from biounet.segmentation import close_gaps, segment_objects
+from biounet.training.finalise import close_predictions, finalise
+from biounet.training.validation import Validation, predict, score, score_classes
 
 CPU = {"device": torch.device("cpu"), "precision": torch.float32}
 
@@ -124,3 +125,31 @@ def test_held_out_images_are_not_predicted_again():
     end = finalise(net, list(given), held_out(item))
     assert calls == []
     assert end.calibration == finalise(net, list(given), held_out(item)).calibration
+
+
+def predicted_with_a_gap(*, rows, truth):
+    """Predictions of two cells, with a membrane between them that lacks some rows; the held-out image; its scores."""
+    foreground = np.full((24, 25), 0.95, np.float32)
+    foreground[:, 12] = [0.92] * rows + [0.05] * (24 - rows)
+    classes = np.ones((24, 25), int)
+    classes[:, 12] = truth
+    validation = held_out(annotated(foreground, classes), objects=lambda image: label_objects(image.target > 0))
+    probabilities = [np.stack([1 - foreground, foreground])]
+    return probabilities, validation, score_classes(probabilities, validation)
+
+
+def test_gaps_are_closed_where_that_separates_cells():
+    given, validation, before = predicted_with_a_gap(rows=4, truth=0)
+    wanted = close_gaps(given[0][1])
+    end = close_predictions(given, validation, before)
+    assert before.scores["rand"] < end.scores["rand"] == 1
+    np.testing.assert_array_equal(given[0][1], wanted)
+    np.testing.assert_allclose(given[0].sum(axis=0), 1, atol=1e-6)
+    assert label_objects(given[0][1] > end.scores["threshold"]).max() == 2
+
+
+def test_gaps_stay_open_where_there_is_one_cell():
+    given, validation, before = predicted_with_a_gap(rows=4, truth=1)
+    copy = given[0].copy()
+    assert close_predictions(given, validation, before) is None
+    np.testing.assert_array_equal(given[0], copy)

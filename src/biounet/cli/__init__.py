@@ -219,6 +219,7 @@ def predict(
     save: Annotated[str, typer.Option(help="labels, classes, probabilities or attention.")] = "labels",
     table: Annotated[bool, typer.Option("--table", help="Measure the labels: objects.csv, counts.csv.")] = False,
     link: Annotated[bool, typer.Option("--link", help="Link objects of the sections of a stack to volumes.")] = False,
+    close_gaps: Annotated[bool | None, typer.Option(help="Close gaps in membranes; by default as tuned.")] = None,
     report: Annotated[bool | None, typer.Option(help="Write report.html; on for folders of objects.")] = None,
     pictures: Annotated[
         bool | None, typer.Option(help="Write pictures/NAME.png, labels on the image; on for up to 100 images.")
@@ -253,9 +254,9 @@ def predict(
     from biounet.cli.predict import run_prediction
 
     run_prediction(
-        model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, table=table, report=report,
-        pictures=pictures, memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch, tta=tta,
-        axes=axes, series=series, channel=channel_numbers(channel), level=level, diameter=diameter,
+        model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, close_gaps=close_gaps, table=table,
+        report=report, pictures=pictures, memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch,
+        tta=tta, axes=axes, series=series, channel=channel_numbers(channel), level=level, diameter=diameter,
         pixel_size=pixel_size, device=device, precision=precision, verify=verify, overwrite=overwrite, resume=resume,
     )  # fmt: skip
 

@@ -52,7 +52,9 @@ def member_files(path: Path) -> list[Path]:
     return [model_file(path)]
 
 
-def load_members(paths: Sequence[Path], *, depth: int | None = None, attention: bool = False) -> list[Member]:
+def load_members(
+    paths: Sequence[Path], *, depth: int | None = None, attention: bool = False, close_gaps: bool | None = None
+) -> list[Member]:
     """Members of an ensemble, read from their files.
 
     Parameters
@@ -62,17 +64,22 @@ def load_members(paths: Sequence[Path], *, depth: int | None = None, attention: 
         Of a UNet++, the U-Net with so many poolings is taken, see `biounet.models.unetpp.prune`.
     attention : bool
         The members draw the maps of their attention gates, see `biounet.models.attention.AttentionMaps`.
+    close_gaps : bool
+        Whether gaps in membranes are closed, whatever the files say; see `biounet.segmentation.close_gaps`.
 
     Raises
     ------
     ModelFileError
         If a file is missing, torn, not ours, or of a newer version.
     ConfigError
-        If members differ in axes, channels, classes or target; if a network has no output of this depth, or no
-        attention gates.
+        If members differ in axes, channels, classes or target; if a network has no output of this depth, no
+        attention gates, or no two classes where gaps shall be closed.
     """
     files = [file for path in paths for file in member_files(path)]
     members = [_load_member(file, depth, attention) for file in files]
+    if close_gaps is not None:
+        pairs = zip(files, members, strict=True)
+        members = [(net, _closing_gaps(card, file, close_gaps)) for file, (net, card) in pairs]
     first = _agreed(members[0][1])
     for file, (_, card) in zip(files, members, strict=True):
         for name, value in _agreed(card).items():
@@ -97,12 +104,22 @@ def _load_member(file: Path, depth: int | None, attention: bool) -> Member:
         raise ConfigError(f"{file}: {error}") from error
 
 
+def _closing_gaps(card: ModelCard, file: Path, close_gaps: bool) -> ModelCard:
+    """A card with gaps closed or not; to close them takes two classes."""
+    if close_gaps and (card.target != "classes" or card.model.classes != 2):
+        raise ConfigError(
+            f"{file}: gaps are closed where one class is membranes and the other cells, this model has learnt target "
+            f"{card.target}, with {card.model.classes} classes; leave --close-gaps out"
+        )
+    return card.model_copy(update={"close_gaps": close_gaps})
+
+
 def _drawing_attention(net: nn.Module, card: ModelCard) -> Member:
     """A network that draws an image with a channel for each attention gate, in [0, 1]."""
     maps = AttentionMaps(net)
     units = Normalization(offset=(0.0,) * maps.maps, scale=(1.0,) * maps.maps)
     model = card.model.model_copy(update={"classes": maps.maps})
-    drawn = {"model": model, "target": "image", "target_normalization": units, "smoothing": 0}
+    drawn = {"model": model, "target": "image", "target_normalization": units, "smoothing": 0, "close_gaps": False}
     return maps, card.model_copy(update=drawn)
 
 

@@ -16,6 +16,7 @@ from biounet.core.output_lock import holding
 from biounet.core.overwriting import KINDS, Inputs
 from biounet.data.left_out import left_out
 from biounet.data.results import check_annotations, name_outputs
+from biounet.inference.closed_gaps import write_closed
 from biounet.inference.ensemble import Ensemble, member_files
 from biounet.inference.job import Job, JobSettings, TileTask, as_trained, load_ensemble
 from biounet.inference.memory_budget import MemoryBudget
@@ -68,6 +69,7 @@ def predict_files(
     save: str = "labels",
     link: bool = False,
     confidence: bool = False,
+    close_gaps: bool | None = None,
     memory: int = 4 * 2**30,
     tile: int | None = None,
     batch: int = 1,
@@ -113,6 +115,9 @@ def predict_files(
     confidence : bool
         Sum the probability of the foreground in each object, in a folder beside the labels, see
         `biounet.inference.confidence_sums`.
+    close_gaps : bool
+        Close gaps in the membranes between cells, see `biounet.segmentation.close_gaps`, where a model has two classes;
+        by default if it paid on the held-out images of its training.
     memory : bytes
         Budget for all processes on this machine together; tiles are planned to stay inside it.
     tile : pixels
@@ -160,7 +165,8 @@ def predict_files(
         remove_parts(path for _, path in pairs)
         # Absolute, for workers that were started elsewhere.
         models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
-        first = JobSettings(models, pairs[0][0], given, save, device, precision, tta, depth, link, confidence)
+        options = (save, device, precision, tta, depth, link, confidence, close_gaps)
+        first = JobSettings(models, pairs[0][0], given, *options)
         net, common, told = _load(first, Sizes(diameter, pixel_size), report)
         load_libraries(path for pair in pairs for path in pair)  # before memory is measured
         held = warm_up(net, net.card.model.in_channels)
@@ -284,9 +290,10 @@ def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iter
 
 
 def _tiles(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[None]:
-    """Predict the missing tiles of a result, number its objects, and yield once for every tile."""
+    """Predict the missing tiles of a result, finish its frames, and yield once for every tile."""
     job, frames = store.job, range(len(store.job.frames))
-    if not job.numbers_objects:
+    finish = number_objects if job.numbers_objects else write_closed
+    if not job.by_frame:
         for count in run(job, store.missing(frames), store, batch=batch):
             yield from [None] * count
         return
@@ -294,4 +301,4 @@ def _tiles(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterat
         if not store.is_done(frame):
             for count in run(job, store.missing([frame]), store, batch=batch):
                 yield from [None] * count
-            number_objects(store, frame, memory=region_memory)
+            finish(store, frame, memory=region_memory)

@@ -49,6 +49,7 @@ class JobSettings:
     depth : of the U-Net to take out of a UNet++
     link : objects of neighbouring sections that lie over each other get one number
     confidence : the mean probability of the foreground in each object is kept
+    close_gaps : gaps in membranes are closed or not; by default as the model files say
     factor : images are scaled by it before they are predicted
     """
 
@@ -62,6 +63,7 @@ class JobSettings:
     depth: int | None = None
     link: bool = False
     confidence: bool = False
+    close_gaps: bool | None = None
     factor: float = 1.0
 
     def fitted(self, card: ModelCard) -> "JobSettings":
@@ -110,7 +112,8 @@ def load_ensemble(settings: JobSettings) -> Ensemble:
     ModelFileError, ConfigError
     """
     device = choose_device(settings.device)
-    members = load_members(settings.models, depth=settings.depth, attention=settings.save == "attention")
+    attention = settings.save == "attention"
+    members = load_members(settings.models, depth=settings.depth, attention=attention, close_gaps=settings.close_gaps)
     precision = choose_precision(settings.precision, device)
     return Ensemble(members, device=device, precision=precision, tta=settings.tta, factor=settings.factor)
 
@@ -190,6 +193,16 @@ class Job:
         return self._decoder.numbers_objects
 
     @property
+    def closes_gaps(self) -> bool:
+        """Whether tiles are encoded as the probability of the foreground, in which gaps are closed in a whole frame."""
+        return self.card.close_gaps
+
+    @property
+    def by_frame(self) -> bool:
+        """Whether the result is made of whole frames, so that their tiles are kept until then."""
+        return self.numbers_objects or self.closes_gaps
+
+    @property
     def saves_floats(self) -> bool:
         """Whether pixels are saved as the network gives them: probabilities, predicted images, attention maps."""
         return self.dtype.kind == "f"
@@ -235,14 +248,21 @@ class Job:
     def encode(self, task: TileTask, probabilities: Floats) -> NDArray[Any]:
         """Pixels (C, *spatial) of the output region of a tile, as they are stored.
 
-        The pixels are those that are saved, or an elevation map where objects are numbered; then, if the confidence of
-        objects is wanted, the probability of the foreground is a second channel.
+        The pixels are those that are saved, or what a whole frame is made of: the probability of the foreground, where
+        gaps are closed; an elevation map, where objects are numbered, and then, if the confidence of objects is wanted,
+        the probability of the foreground as a second channel.
         """
         inside = probabilities[(slice(None), *(slice(size) for size in task.tile.output.shape))]
+        if self.closes_gaps:
+            return inside[1:]
         pixels = self._decoder.encode(inside, self.card)
         if self.numbers_objects and self.settings.confidence:
             return np.concatenate([pixels, foreground(inside[1:] if len(inside) == 2 else inside)])
         return pixels
+
+    def encode_foreground(self, foreground: Floats) -> NDArray[Any]:
+        """Pixels (C, *spatial) as they are saved, of the probability of the foreground (*spatial) of two classes."""
+        return self._decoder.encode(np.stack([1 - foreground, foreground]), self.card)
 
     def _check(self, task: TileTask, probabilities: Floats) -> None:
         """Refuse a tile that is not finite, in words that name the image and the frame."""

@@ -10,6 +10,7 @@ from biounet.inference.job import Job
 from biounet.inference.memory_plan import SLACK_BYTES, Plan, plan_prediction
 from biounet.inference.tiles import tile_sides
 from biounet.io import DecodingRoom
+from biounet.segmentation.gaps import TABLE_BYTES_PER_PIXEL
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 __all__ = ["MemoryBudget"]
@@ -49,8 +50,9 @@ class MemoryBudget:
         """
         tile_sides(tile, job.net.dims)
         first, decoding = job.frames[0], job.image.decoding_bytes
-        # Memory for a region of objects comes on top, because the memory of tiles is not all given back.
+        # Memory for a region of a whole frame comes on top, because the memory of tiles is not all given back.
         numbering = min(self.region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:]))
+        table = TABLE_BYTES_PER_PIXEL * math.prod(first.shape[1:]) * job.closes_gaps
         left = self.memory
         if self.processes > 1:
             left = max(0, left - self.held - decoding) // self.processes
@@ -60,13 +62,18 @@ class MemoryBudget:
                 first.shape,
                 classes=job.card.model.classes,
                 itemsize=job.image.dtype.itemsize,
-                held=self.held + decoding + numbering * job.numbers_objects,
+                held=self.held + decoding + numbering * job.by_frame + table,
                 budget=left,
                 frames=len(job.frames),
                 tile=tile,
                 batch=batch,
             )
         except MemoryBudgetError as error:
+            if table > max(decoding, SLACK_BYTES):
+                raise MemoryBudgetError(
+                    f"{job.settings.input.name}: {format_bytes(table)} go to closing gaps in all of a section, and "
+                    f"{error}, or --no-close-gaps"
+                ) from error
             if decoding < SLACK_BYTES:
                 raise
             raise ImageError(

@@ -23,6 +23,7 @@ from biounet.inference.tiles import read_mirrored, tile_sides
 from biounet.io.identity import unchanged
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
+from biounet.segmentation import close_gaps as closed
 from biounet.segmentation import link_slices, number_apart
 
 __all__ = ["Model", "load_model"]
@@ -260,16 +261,27 @@ class Model:
 def _predict_pixels(
     net: Ensemble, image: NDArray[Any], tile: int | None
 ) -> Generator[tuple[float, NDArray[np.float32]]]:
-    """Share that is done and result so far of an image (C, *spatial), after every tile."""
+    """Share that is done and result so far of an image (C, *spatial), after every tile; gaps are closed at the end."""
     measured = [normalization.measured(image) for normalization in net.normalizations]
     reader = ArrayReader(image)
-    return predict_image_in_steps(
+    steps = predict_image_in_steps(
         net, image.shape[1:], lambda at: normalise(read_mirrored(reader, at.input), measured), tile=tile
     )
+    for share, result in steps:
+        yield share, result
+    if net.card.close_gaps:
+        result[1] = closed(result[1])
+        result[0] = 1 - result[1]
+        yield share, result
 
 
 def load_model(
-    path: str | Path, *, others: Sequence[str | Path] = (), depth: int | None = None, attention: bool = False
+    path: str | Path,
+    *,
+    others: Sequence[str | Path] = (),
+    depth: int | None = None,
+    attention: bool = False,
+    close_gaps: bool | None = None,
 ) -> Model:
     """A trained model, or an ensemble, read from files.
 
@@ -285,6 +297,8 @@ def load_model(
     attention : bool
         Of an attention U-Net, `Model.predict` gives the maps of the gates, ``(maps, *spatial)``, in [0, 1], the
         innermost level first.
+    close_gaps : bool
+        Close gaps in the membranes between cells, see `biounet.segmentation.close_gaps`; by default as the file says.
 
     Raises
     ------
@@ -295,5 +309,5 @@ def load_model(
         see `biounet.inference.ensemble.load_members`.
     """
     files = [path_of(each, ModelFileError, what="a model file or of a run") for each in (path, *others)]
-    (net, _), *rest = members = load_members(files, depth=depth, attention=attention)
+    (net, _), *rest = members = load_members(files, depth=depth, attention=attention, close_gaps=close_gaps)
     return Model(net, joint_card([card for _, card in members]), tuple(Model(*each) for each in rest), files[0])

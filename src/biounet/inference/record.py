@@ -52,6 +52,7 @@ class ResultRecord(Record):
     tta: bool
     depth: int | None
     link: bool
+    close_gaps: bool = False
     input: InputRecord | None = None
     damaged: str | None = None
     """A chunk of the image that could not be read; the identity is of all other files."""
@@ -69,6 +70,7 @@ class ResultRecord(Record):
             tta=job.settings.tta,
             depth=job.settings.depth,
             link=job.settings.link,
+            close_gaps=job.closes_gaps,
             factor=job.settings.factor,
             input=None if job.identity is None else InputRecord(**asdict(job.identity)),
         )

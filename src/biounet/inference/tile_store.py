@@ -27,8 +27,9 @@ class TileStore:
     """Store for the predicted tiles of an image, which takes tiles in any order and knows which ones are missing.
 
     Probabilities, classes and predicted images are written into the file of the result. Where objects are to be
-    numbered, a tile is an elevation map. Elevation maps are kept in a hidden folder next to the result until a frame
-    has all its tiles. `biounet.inference.object_numbers` then writes the objects of the frame into the result.
+    numbered, a tile is an elevation map; where gaps are closed, it is the probability of the foreground. These are kept
+    in a hidden folder next to the result until a frame has all its tiles. Then `biounet.inference.object_numbers` or
+    `biounet.inference.closed_gaps` writes the frame into the result.
 
     Results in some formats can be resumed, see `biounet.io.Format`: such a result is stored in chunks, and no chunk
     crosses the edge of a tile. A record beside the chunks holds the settings that the pixels depend on, so that a later
@@ -87,15 +88,16 @@ class TileStore:
                 write_record(output.path, job)
             except (ImageError, OutputError) as error:  # of a hidden folder; it is known by the name that it will have
                 raise type(error)(str(error).replace(output.path.name, path.name)) from error
-        if not (resume and store.shared and job.numbers_objects):
+        if not (resume and store.shared and job.by_frame):
             store.clear(path)
         elif not job.settings.confidence:
             store.sums.forget()
-        if job.numbers_objects:
+        if job.by_frame:
             with sayable(path):
                 store.folder.mkdir(parents=True, exist_ok=True)
-            if job.settings.confidence and not any(map(store.is_written, range(len(job.frames)))):
-                store.sums.begin()
+        sums = job.numbers_objects and job.settings.confidence
+        if sums and not any(map(store.is_written, range(len(job.frames)))):
+            store.sums.begin()
         return store
 
     @staticmethod
@@ -138,22 +140,20 @@ class TileStore:
 
     def put(self, task: TileTask, pixels: NDArray[Any]) -> None:
         """Store the pixels (C, *spatial) of a tile, as `Job.encode` makes them."""
-        if not self.job.numbers_objects:
+        if not self.job.by_frame:
             self.write(task.frame, task.tile.output, pixels)
             return
-        if self.job.settings.confidence:
-            self.foreground(task.frame).write(task.tile.output, pixels[1])
-        self.elevation(task.frame).write(task.tile.output, pixels[0])
+        for files, channel in zip(self._kept(task.frame), pixels, strict=True):
+            files.write(task.tile.output, channel)
 
     def holds(self, frame: int, box: Box) -> bool:
         """Whether a tile, whose output has this box, need not be predicted again."""
-        if not self.job.numbers_objects:
+        if not self.job.by_frame:
             return self.is_written(frame, box)
-        maps = [self.elevation(frame), *([self.foreground(frame)] if self.job.settings.confidence else [])]
-        return all(files.holds(box) for files in maps) or self.is_done(frame)
+        return all(files.holds(box) for files in self._kept(frame)) or self.is_done(frame)
 
     def is_done(self, frame: int) -> bool:
-        """Whether a frame of objects is written, with the sums of their confidence if the run keeps any."""
+        """Whether a whole frame is written, with the sums of the confidence of its objects if the run keeps any."""
         keeps = self.job.settings.confidence and self.sums.begun
         return self.is_written(frame) and (not keeps or self.sums.has(frame))
 
@@ -162,8 +162,13 @@ class TileStore:
         return TileFiles(self.folder, frame, self.job.tiles.shape, self.job.tiles.step, durable=self.shared)
 
     def foreground(self, frame: int) -> TileFiles:
-        """Probability of the foreground in a frame, a file per tile; kept where `JobSettings.confidence` is set."""
+        """Probability of the foreground in a frame, a file per tile."""
         return TileFiles(self.folder / "foreground", frame, self.job.tiles.shape, self.job.tiles.step, np.float32)
+
+    def _kept(self, frame: int) -> list[TileFiles]:
+        """What is kept of a frame until it is whole, a file per tile for each channel of `Job.encode`."""
+        foreground = [self.foreground(frame)] if self.job.closes_gaps or self.job.settings.confidence else []
+        return foreground if self.job.closes_gaps else [self.elevation(frame), *foreground]
 
     def write(self, frame: int, box: Box, pixels: NDArray[Any]) -> None:
         """Write the pixels of a box of a frame, (C, *spatial) or (*spatial), into the result."""

@@ -61,6 +61,9 @@ class ModelCard(Settings):
     probabilities after it."""
     smoothing: Annotated[int, Field(ge=0, le=64)] = 0
     """Number of smoothing passes over the logits before that, see `biounet.inference.smoothing`."""
+    close_gaps: bool = False
+    """Whether gaps in membranes (class 0) between cells (class 1) are closed, see `biounet.segmentation.close_gaps`.
+    The threshold applies to the probabilities after it."""
     training: Mapping[str, Any] = Field(default_factory=dict)
     """Settings, data and scores of the run that made the weights."""
 
@@ -207,6 +210,8 @@ def _check_channels(card: ModelCard) -> None:
     offset = card.normalization.offset
     if offset is not None and len(offset) != model.in_channels:
         raise ConfigError(f"normalization has {len(offset)} channels, the network takes {model.in_channels}")
+    if card.close_gaps and (target != "classes" or model.classes != 2):
+        raise ConfigError(f"close_gaps is for two classes, this is target {target} of {model.classes} classes")
     if card.rules is not None and card.rules.target != target:
         raise ConfigError(f"rules are for target {card.rules.target}, the network has learnt {target}")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import ImageError, ShapeError
 
-__all__ = ["foreground_and_heights", "make_elevation", "seed_level"]
+__all__ = ["HIGHEST", "foreground_and_heights", "make_elevation", "seed_level"]
 
 
 HIGHEST = 255

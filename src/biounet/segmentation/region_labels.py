@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.boxes import Reader
+from biounet.core.boxes import Box, Reader
 from biounet.segmentation.object_sizes import ObjectSizes
 from biounet.segmentation.regions import Index, RegionPieces, Regions
+from biounet.segmentation.watershed import labels_of
 
 __all__ = ["RegionLabels"]
 
@@ -76,6 +77,28 @@ class RegionLabels:
         sides = zip(box.start, outer.start, box.stop, outer.stop, strict=True)
         zeros = [(2 - (start - outer_start), 2 - (outer_stop - stop)) for start, outer_start, stop, outer_stop in sides]
         return np.pad(self._elevation.read(outer), zeros)
+
+    def elevation_around(self, index: Index, margin: Sequence[int]) -> tuple[NDArray[np.uint8], Box]:
+        """Elevation map of a region and a margin around it, as far as the image reaches; and where the region lies."""
+        box = self.regions.box(index)
+        outer = box.grown(margin, self.regions.shape)
+        return self._elevation.read(outer), box.relative_to(outer.start)
+
+    def framed(
+        self,
+        index: Index,
+        labels: NDArray[np.uint32],
+        *,
+        outside: int,
+        of_seeds: Callable[[NDArray[np.uint32]], NDArray[np.uint32]] = lambda seeds: seeds,
+    ) -> NDArray[np.uint32]:
+        """Labels of a region with one pixel around it: labels of the next region's seeds, or `outside` of the image."""
+        framed = np.pad(labels, 1, constant_values=outside)
+        inner = (slice(1, -1),) * framed.ndim
+        for axis, side, other in self.regions.faces(index):
+            beyond = of_seeds(labels_of(self.costs[other, axis, 1 - side]))
+            framed[(*inner[:axis], -1 if side else 0, *inner[axis + 1 :])] = beyond
+        return framed
 
     def once(self, compute: Callable[[Index], NDArray[Any]]) -> Callable[[Index], NDArray[Any]]:
         """The function `compute` of a region; where there is a single region, its result is computed now and held."""

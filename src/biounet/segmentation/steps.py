@@ -18,7 +18,7 @@ from biounet.segmentation.region_labels import RegionLabels
 from biounet.segmentation.regions import Index
 from biounet.segmentation.watershed import FAR, labels_of, spread
 
-__all__ = ["STEPS", "drop_small", "fill_holes", "find_seeds", "grow_seeds", "number_in_order"]
+__all__ = ["STEPS", "drop_small", "fill_holes", "find_seeds", "grow_seeds", "number_in_order", "number_seeds"]
 
 
 Mask = Callable[[Index], NDArray[np.bool_]]
@@ -36,6 +36,11 @@ def find_seeds(image: RegionLabels, rules: ObjectRules) -> None:
         seeds = _large_and_high(image, seeds, rules)
     if rules.second_seed is not None:
         seeds = _with_second(image, seeds, _above(image, rules.second_seed))
+    number_seeds(image, seeds)
+
+
+def number_seeds(image: RegionLabels, seeds: Mask) -> None:
+    """Seeds of the image: connected pieces of a mask, numbered in the order of their first pixels."""
     pieces = image.once(lambda index: label_objects(seeds(index)))
 
     def first_pixel(index: Index, labels: NDArray[np.uint32]) -> list[NDArray[np.int64]]:
@@ -97,12 +102,8 @@ def fill_holes(image: RegionLabels, rules: ObjectRules) -> None:
     background = image.once(lambda index: label_objects(objects(index) == 0))
 
     def measure(index: Index, pieces: NDArray[np.uint32]) -> tuple[NDArray[Any], ...]:
-        framed = np.pad(objects(index), 1, constant_values=OUTSIDE)
-        inner = (slice(1, -1),) * framed.ndim
-        for axis, side, other in image.regions.faces(index):
-            beyond = remaining[labels_of(image.costs[other, axis, 1 - side])]
-            framed[(*inner[:axis], -1 if side else 0, *inner[axis + 1 :])] = beyond
-        return measure_holes(pieces, framed)
+        around = image.framed(index, objects(index), outside=int(OUTSIDE), of_seeds=lambda seeds: remaining[seeds])
+        return measure_holes(pieces, around)
 
     decision = partial(surrounding, largest=rules.largest_hole)
     fillings = image.decide(background, measure, [np.add, np.minimum, np.maximum], decision)

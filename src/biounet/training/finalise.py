@@ -1,4 +1,4 @@
-"""The end of a training run: statistics of batch normalisation, smoothing, temperature, threshold, and object rules."""
+"""The end of a training run: batch statistics, smoothing, temperature, gaps in membranes, threshold, object rules."""
 
 import copy
 import math
@@ -16,6 +16,7 @@ from biounet.data.patches import PatchSampler, network_input_size
 from biounet.inference.calibration import Calibration, apply_temperature, calibrate, move_threshold
 from biounet.inference.smoothing import fit_smoothing, smooth_probabilities
 from biounet.models import geometry_of
+from biounet.segmentation import close_gaps
 from biounet.training.optimizer import measure_statistics
 from biounet.training.validation import (
     Validation,
@@ -32,6 +33,7 @@ __all__ = [
     "Finalised",
     "Show",
     "calibrate_predictions",
+    "close_predictions",
     "finalise",
     "part",
     "show_nothing",
@@ -84,7 +86,8 @@ class Finalised:
     calibration: Calibration
     settings: Mapping[str, Any]
     """Fields of a `biounet.models.model_file.ModelCard`: ``smoothing``, ``temperature``, and for probabilities that are
-    smoothed and calibrated by these, the ``threshold`` of two classes, and the ``rules`` of numbered objects."""
+    smoothed and calibrated by these, ``close_gaps`` where it paid, the ``threshold`` of two classes, and the ``rules``
+    of numbered objects."""
 
 
 def finalise(
@@ -110,6 +113,8 @@ def finalise(
     part(show, *CALIBRATION)(0)
     result, calibration = calibrate_predictions(probabilities, validation)
     settings: dict[str, Any] = {"smoothing": calibration.smoothing, "temperature": calibration.temperature}
+    if validation.objects is not None and (closed := close_predictions(probabilities, validation, result)):
+        result, settings["close_gaps"] = closed, True
     if "threshold" in result.scores:
         settings["threshold"] = result.scores["threshold"]
     if validation.rules is not None:
@@ -138,6 +143,33 @@ def calibrate_predictions(
     if "threshold" in scores:
         scores["threshold"] = move_threshold(scores["threshold"], found.temperature)
     return replace(result, scores=scores), replace(found, smoothing=smoothing)
+
+
+def close_predictions(
+    probabilities: list[NDArray[np.float32]], validation: Validation, result: ValidationResult
+) -> ValidationResult | None:
+    """Close gaps in the predictions of the held-out images, in place, and score them; None if that does not pay.
+
+    Parameters
+    ----------
+    probabilities : (2, *spatial) each
+        As they were before, where it does not pay.
+    validation : Validation
+        Its `objects` are those that borders separate.
+    result : with the score of the probabilities as they are
+    """
+    changed = []
+    for given in probabilities:
+        closed = close_gaps(given[1])
+        lower = closed < given[1]
+        changed.append((lower, given[:, lower]))
+        given[:, lower] = 1 - closed[lower], closed[lower]
+    found = score_classes(probabilities, validation)
+    if found.scores["score"] > result.scores["score"]:
+        return found
+    for given, (lower, before) in zip(probabilities, changed, strict=True):
+        given[:, lower] = before
+    return None
 
 
 def statistics_batches(config: RunConfig) -> int:

@@ -188,7 +188,7 @@ def first_rules(start: StartingModel | None, data: TrainingSet) -> ObjectRules:
 
 
 def taken_over(start: StartingModel | None, data: TrainingSet, *, fitted: bool) -> dict[str, Any]:
-    """Smoothing, temperature and threshold of a model card, from the model to begin with.
+    """Smoothing, temperature, threshold, and whether gaps are closed, from the card of the model to begin with.
 
     Parameters
     ----------
@@ -199,7 +199,8 @@ def taken_over(start: StartingModel | None, data: TrainingSet, *, fitted: bool) 
     """
     if start is None or fitted or not data.task.has_labels or data.target != start.card.target:
         return {}
-    return {name: getattr(start.card, name) for name in ("smoothing", "temperature", "threshold")}
+    of_classes = ("close_gaps",) if data.classes == start.card.model.classes else ()
+    return {name: getattr(start.card, name) for name in ("smoothing", "temperature", "threshold", *of_classes)}
 
 
 def first_weights(net: nn.Module, config: RunConfig, *, target: str) -> bool:
