@@ -264,9 +264,10 @@ def _predict_pixels(
     """Share that is done and result so far of an image (C, *spatial), after every tile; gaps are closed at the end."""
     measured = [normalization.measured(image) for normalization in net.normalizations]
     reader = ArrayReader(image)
-    read = lambda at: normalise(read_mirrored(reader, at.input), measured)  # noqa: E731
-    share, result = 0.0, np.zeros((0, 0), np.float32)
-    for share, result in predict_image_in_steps(net, image.shape[1:], read, tile=tile):
+    steps = predict_image_in_steps(
+        net, image.shape[1:], lambda at: normalise(read_mirrored(reader, at.input), measured), tile=tile
+    )
+    for share, result in steps:
         yield share, result
     if net.card.close_gaps:
         result[1] = closed(result[1])
