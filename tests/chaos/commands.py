@@ -63,6 +63,7 @@ class Command:
             return True
         self.status, self.peak = os.waitstatus_to_exitcode(status), 1024 * peak
         self.seconds = time.monotonic() - self.began
+        self._stream.close()
         self._connection.close()
         return False
 

@@ -168,7 +168,8 @@ def measure(drawn: Drawn, folder: Path) -> tuple[str, int]:
     if drawn.workers > 1:
         watcher.start()
     assert process.stderr is not None
-    said = process.stderr.read()
+    with process.stderr:
+        said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     over.set()
     process.returncode = os.waitstatus_to_exitcode(status)
