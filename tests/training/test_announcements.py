@@ -40,7 +40,7 @@ def test_mistakes_are_named_where_there_are_any():
 def test_of_classes_each_but_the_background_has_its_dice():
     three = ValidationResult({}, per_image=[{}], confusion=np.array([[8, 0, 0], [1, 1, 0], [0, 0, 0]]))
     assert how_good(three, ["background", "cell", "fibre"]) == (
-        "right about 90 % of the pixels of 1 held-out image (Dice: cell 0.67)"
+        "is right about 90 % of the pixels of 1 held-out image (Dice: cell 0.67)"
     )
     membranes = ValidationResult({"rand": 0.91}, per_image=[{}], confusion=np.array([[5, 0], [0, 5]]))
     assert how_good(membranes, ["membrane", "cell"]).endswith("(Dice: cell 1.00); Rand score of separated cells 0.91")

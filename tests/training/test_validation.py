@@ -11,7 +11,6 @@ from biounet.config.object_rules import ObjectRules
 from biounet.core.geometry import Geometry
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
-from biounet.metrics.overlap import dice_of_foreground
 from biounet.training.time_budget import TimeToFinalise
 from biounet.training.validation import THOROUGH_SEARCH, Predictions, Validation, predict, score
 
@@ -110,8 +109,7 @@ def test_objects_are_scored_at_the_best_of_a_few_thresholds():
     odds = log_odds([[*[0.9] * 9, 0.6, 0.6, *[0.9] * 9, 0.1]])
     item = AnnotatedImage("a", odds.astype(np.float32)[None], cells, np.minimum(cells, 1))
     result = validate(Odds(), held_out(item, rules=ObjectRules()))
-    assert (result.scores["ap"], result.per_image[0]["found"]) == (1, 2)
-    assert result.scores["score"] == (1 + dice_of_foreground(result.confusion)) / 2 > 0.97
+    assert (result.scores["ap"], result.scores["score"], result.per_image[0]["found"]) == (1, 1, 2)
 
 
 def test_a_network_that_is_sure_of_no_seed_finds_objects_all_the_same():

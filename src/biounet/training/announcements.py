@@ -119,7 +119,7 @@ def how_good(result: ValidationResult | None, names: Sequence[str]) -> str:
     >>> how_good(ValidationResult({}, per_image=[counts], outline_error=1.23), ["background", "objects"])
     'finds 43 of 54 objects on 1 held-out image, 1 false, 2 merged; outlines within 1.2 px on average'
     >>> how_good(ValidationResult({}, per_image=[{}], confusion=np.array([[90, 0], [2, 8]])), ["background", "cell"])
-    'right about 98 % of the pixels of 1 held-out image (Dice: cell 0.89)'
+    'is right about 98 % of the pixels of 1 held-out image (Dice: cell 0.89)'
     """
     if result is None or not result.per_image:
         return ""
@@ -153,7 +153,7 @@ def _classes_right(result: ValidationResult, images: str, names: Sequence[str]) 
     listed = ", ".join([*each[:LISTED], *(["..."] if len(each) > LISTED else [])])
     apart = f"; Rand score of separated cells {result.scores['rand']:.2f}" if "rand" in result.scores else ""
     right = percent(np.trace(result.confusion) / pixels)
-    return f"right about {right} of the pixels of {images}{f' (Dice: {listed})' if listed else ''}{apart}"
+    return f"is right about {right} of the pixels of {images}{f' (Dice: {listed})' if listed else ''}{apart}"
 
 
 def in_short(report: Report, result: ValidationResult | None) -> str:

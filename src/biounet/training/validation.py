@@ -172,7 +172,8 @@ def score(predictions: Predictions, validation: Validation) -> ValidationResult:
     * Two classes that separate objects (`Validation.objects`): ``score`` is the mean of that Dice and of ``rand``, the
       Rand F score, since Dice hardly notices a gap of one pixel in a membrane.
     * Numbered objects (`Validation.rules`): objects are made by the best rules that a quick search finds; ``score`` is
-      the mean of their ``ap``, see `biounet.segmentation.score_objects`, and of the Dice of the pixels they cover.
+      the mean of their ``ap``, see `biounet.segmentation.score_objects`, and of the Dice of the foreground: of the
+      classes, or of the pixels that objects cover, whichever is higher, since either may suit a young network badly.
     * Target images: ``score`` is R^2, see `biounet.metrics.image_quality.image_scores`; errors have the target's units.
 
     All but the last also have ``log_loss`` and the Dice of each class. Without labelled held-out pixels, ``score`` is 0
@@ -208,15 +209,15 @@ def _time_to_finalise(validation: Validation, *, predicting: float, validating: 
 def _score_labels(probabilities: list[Probabilities], validation: Validation) -> tuple[ValidationResult, float]:
     """Scores of classes, and of objects where there are rules; and the seconds in which the rules were tuned."""
     result, seconds = score_classes(probabilities, validation), 0.0
-    scores, of_classes = dict(result.scores), dice_per_class(result.confusion)
+    scores, confusion = dict(result.scores), result.confusion
     if validation.rules is not None:
         began = validation.clock()
         rules, precision = tune(probabilities, validation, validation.rules)
         seconds = validation.clock() - began
         result = segment_and_compare(result, validation, rules)
-        mean = (dice_of_foreground(result.confusion) + precision) / 2 if validation.has_labels else 0.0
-        scores |= {"score": mean, "ap": precision}
-    scores |= {"log_loss": _log_loss(probabilities, validation)} | of_classes
+        dice = max(map(dice_of_foreground, (confusion, result.confusion)))
+        scores |= {"score": (dice + precision) / 2 if validation.has_labels else 0.0, "ap": precision}
+    scores |= {"log_loss": _log_loss(probabilities, validation)} | dice_per_class(confusion)
     return replace(result, scores=scores), seconds
 
 
