@@ -116,7 +116,7 @@ def test_a_prediction_clears_what_a_killed_one_left_of_its_page(command, place):
     (place / "results").mkdir()
     (place / "results" / ".report.4711-af.part.html").write_text("<html>")
     assert command(*words)[0] == 0
-    assert sorted(path.name for path in (place / "results").iterdir()) == ["a.tif", "b.tif", "report.html"]
+    assert sorted(path.name for path in (place / "results").iterdir()) == ["a.tif", "b.tif", "pictures", "report.html"]
 
 
 def test_a_store_with_files_of_others_stays(command, place):
