@@ -111,8 +111,9 @@ def test_train_predict_evaluate(biounet, dataset, tmp_path):
 
     status, _, said = biounet("predict", run, dataset / "images", "--out", result)
     assert status == 0, said
-    assert sorted(path.stem for path in result.iterdir()) == [*map(str, range(6)), "pictures", "report"]
-    assert read(next(result.iterdir())).array.shape == (48, 40)
+    assert sorted(path.stem for path in result.glob("*.*")) == [*(str(number) for number in range(6)), "report"]
+    assert sorted(path.stem for path in (result / "pictures").iterdir()) == [str(number) for number in range(6)]
+    assert read(result / "0.tif").array.shape == (48, 40)
 
     scores = tmp_path / "scores.json"
     status, table, said = biounet("evaluate", result, dataset, "--json", scores, "--metrics", "overlap,objects")

@@ -246,8 +246,8 @@ def create(
     ----------
     path, overwrite, like : as for `write`
     shape, dtype, axes, spacing, meaning : of the image
-    options : ``chunks``, ``labels``, ``resume`` and ``note``
-        The first three are those of `biounet.io.ome_zarr.create`, for formats that are `Format.resumable`. The note is
+    options : ``chunks``, ``labels``, ``resume``, ``version`` and ``note``
+        The first four are those of `biounet.io.ome_zarr.create`, for formats that are `Format.resumable`. The note is
         a text on the image, for formats that have `Format.note_of`. Other formats take no notice.
 
     Examples
@@ -264,7 +264,13 @@ def create(
     in_memory = form.create is None
     form.check(path, axes=axes, shape=shape, dtype=_narrowest(np.dtype(dtype)) if in_memory else dtype)
     if form.create is not None:
-        known = ("chunks", "labels", "resume") if form.resumable else ("note",) if form.note_of is not None else ()
+        known = (
+            ("chunks", "labels", "resume", "version")
+            if form.resumable
+            else ("note",)
+            if form.note_of is not None
+            else ()
+        )
         given = {name: options[name] for name in known if name in options}
         given |= {"axes": axes, "spacing": spacing, "meaning": meaning}
         return form.create(path, shape=shape, dtype=dtype, overwrite=overwrite, **given)

@@ -39,6 +39,12 @@ KEYS = ("average_precision", "mean_dice", "dice", "r2", "v_rand", "seg", "det")
 COUNTS = frozenset({"objects", "objects_found", "objects_predicted", "missed", "false", "merges", "splits"})
 """Scores that are counts."""
 
+NOTHING = (
+    "Are these results of the images that the truth is of? Look at both below.",
+    "Is the model for images like these? Compare them with those it learnt from: brightness, pixel size, stain.",
+)
+"""What to do where nothing was found."""
+
 FIRM = "Score more images for a firm number."
 
 
@@ -151,6 +157,8 @@ def _answer(scores: Scores, ranked: Sequence[str]) -> Answer:
     else:
         name, value = next(iter(scores.scores.items()))
         return Answer(f"{name} {number(value)} on {counted(len(ranked), 'image')}", "unknown", "Scores", ())
+    if answer.bad:
+        answer = replace(answer, advice=NOTHING)
     return replace(answer, doubt=answer.doubt.replace("Hold out more for a firm number (--validation 0.3).", FIRM))
 
 
