@@ -4,7 +4,6 @@ A run is right if it is refused in words, or done with a peak under the budget a
 processes are started anew, not forked: what their libraries take counts.
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from .outcome import Outcome
 CASES = ("plan",)
 FORMATS = ("raw", "strips", "one strip", "tiles", "png", "zarr", "one chunk")
 WATCHED = 0.02
-"""Seconds between two looks at several processes."""
+"""Seconds between two looks at the processes."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +127,13 @@ def make(drawn: Drawn, folder: Path) -> tuple[list[Path], Path]:
     return models, path
 
 
+def high_water(process: psutil.Process) -> int:
+    """Most memory of a process so far. The system's own sum at its end counts what its parent had when it began it."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
+
+
 def tree_bytes(process: psutil.Process) -> int:
     """Memory of a process and its children together, now."""
     total = 0
@@ -159,23 +165,20 @@ def measure(drawn: Drawn, folder: Path) -> tuple[str, int]:
     over = threading.Event()
 
     def watch() -> None:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             watched = psutil.Process(process.pid)
             while not over.wait(WATCHED):
-                peaks[0] = max(peaks[0], tree_bytes(watched))
+                peaks[0] = max(peaks[0], tree_bytes(watched) if drawn.workers > 1 else high_water(watched))
 
     watcher = threading.Thread(target=watch, daemon=True)
-    if drawn.workers > 1:
-        watcher.start()
+    watcher.start()
     assert process.stderr is not None
     with process.stderr:
         said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    process.wait()
     over.set()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        return said, 0
-    return said, peaks[0] if drawn.workers > 1 else usage.ru_maxrss * 1024
+    watcher.join()
+    return said, 0 if process.returncode else peaks[0]
 
 
 def run(case: str, seed: int, folder: Path) -> Outcome:
