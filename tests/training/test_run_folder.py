@@ -63,6 +63,7 @@ def test_a_row_that_lacks_scores_has_no_numbers_there(tmp_path):
         ("2,0.5\n4,0.4\n6,0.3\n", "2,0.5\n4,0.4\n"),
         ("2,0.5\n4,0.", "2,0.5\n"),
         ("2,0.5\n\0\0\0\n", "2,0.5\n"),
+        (f"2,0.5\n{'9' * 5000},0.4\n", "2,0.5\n"),
     ],
 )
 def test_rows_up_to_a_step_are_kept_if_they_are_whole(tmp_path, rows, kept):

@@ -188,7 +188,8 @@ def cut_log(folder: Path, *, step: int) -> None:
     with path.open(newline="", encoding="utf-8", errors="replace") as stream:
         heading, *rows = [*stream] or [""]
     steps = [row.partition(",")[0] for row in rows]
-    whole = [(row, int(made)) for row, made in zip(rows, steps, strict=True) if row.endswith("\n") and made.isdecimal()]
+    pairs = zip(rows, steps, strict=True)
+    whole = [(row, int(made)) for row, made in pairs if row.endswith("\n") and made.isdecimal() and len(made) < 20]
     rows_before = [row for row, made in whole if made <= step]
     if not rows_before or not heading.startswith("step,"):
         path.unlink()  # the first row brings its heading
