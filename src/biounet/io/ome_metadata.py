@@ -124,7 +124,7 @@ def parse(attributes: Mapping[str, Any], *, level: int = 0, path: Path | str = "
     version = str(found.get("version") or image.version or VERSIONS[0])
     if version[:3] not in VERSIONS:
         words = f"{VERSIONS[0]} to {VERSIONS[-1]} are read: convert it"
-        raise ImageError(f"{path}: it is OME-Zarr of version {shortened(version)}; {words}")
+        raise ImageError(f"{path}: it is OME-Zarr of version {shortened(version)[1:-1]}; {words}")
     if level >= len(image.datasets):
         sizes = f"levels 0 to {len(image.datasets) - 1}" if len(image.datasets) > 1 else "one size of its image"
         raise ImageError(f"{path}: it holds {sizes}, no level {level}; take a smaller --level")
