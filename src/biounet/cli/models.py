@@ -2,13 +2,13 @@
 
 import typer
 
-from biounet.config.shipped import SHIPPED, shipped_card
-
 __all__ = ["models"]
 
 
 def models() -> None:
     """List the shipped models: what for, from what, how good."""
+    from biounet.config.shipped import SHIPPED, shipped_card
+
     for name, path in SHIPPED.items():
         card = shipped_card(name)
         typer.echo(f"{name} ({path.stat().st_size / 1e6:.1f} MB): {card.purpose}")
