@@ -209,6 +209,6 @@ def _thumbnails(counts: Sequence[ImageCounts], strange: Mapping[str, str], axes:
             image = drawn if drawn.shape[1:] == labels.shape else image
         notes = [
             counted(len(each.sizes), "object"),
-            *([strange[each.result.name]] if each.result.name in strange else []),
+            *([strange[each.result.name].partition(":")[0]] if each.result.name in strange else []),
         ]
         yield thumbnail(each.result.name, image, labels, numbered=True, notes=notes)
