@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from biounet.core.errors import OutputError
 from biounet.core.output_lock import holding, is_lock
@@ -157,3 +158,13 @@ def test_a_file_in_place_of_the_folder_is_said(tmp_path):
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match="out could not be written"), holding([tmp_path / "out" / "a.tif"]):
         pass
+
+
+def test_what_is_left_of_the_removal_of_a_dead_lock_is_removed(tmp_path):
+    left = tmp_path / ".biounet-1234-00ff.lock.break.99.aa"
+    left.touch()
+    with holding([tmp_path / "a.tif"]):
+        assert not left.exists()
+    left.touch()
+    with FileLock(tmp_path / ".biounet-1234-00ff.lock"), holding([tmp_path / "a.tif"]):
+        assert left.exists()  # it may hold the mark of the process that lives

@@ -139,6 +139,9 @@ def _check_free(folder: Path, names: set[bytes], mine: Path, *, kind: type[BaseF
                         f"{folder if name == '.' else folder / name} is being written by {_shown(who)}; wait for its "
                         "end, stop it, or choose another name"
                     )
+    for left in folder.glob(".biounet-*.lock.break.*"):  # of a process that was killed while it removed a dead lock
+        if not left.with_name(left.name.partition(".break.")[0]).exists():
+            left.unlink(missing_ok=True)
 
 
 def _is_dead(path: Path, kind: type[BaseFileLock]) -> bool:
