@@ -139,7 +139,7 @@ def _predict(
             if options["processes"] == 1:
                 raise
             raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
-    return written, failed, find_unlike(model, _among(pairs, written), options)
+    return written, failed, find_unlike(model, _among(pairs, written), options, selection=_selection(model, options))
 
 
 def _predict_and_measure(

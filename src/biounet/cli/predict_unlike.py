@@ -5,7 +5,6 @@ from typing import Any
 
 from biounet.cli.progress import say
 from biounet.inference.ensemble import member_files
-from biounet.inference.job import as_trained
 from biounet.inference.object_size import Sizes
 from biounet.inference.unlike import tell_unlike, unlike
 from biounet.io import DecodingRoom, Selection
@@ -14,7 +13,9 @@ from biounet.models.model_file import read_card
 __all__ = ["find_unlike"]
 
 
-def find_unlike(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any]) -> dict[Path, str]:
+def find_unlike(
+    model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], *, selection: Selection
+) -> dict[Path, str]:
     """In what each image that was predicted is unlike those that the model learnt from; it is said in a line.
 
     Parameters
@@ -22,6 +23,7 @@ def find_unlike(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, 
     model : Path
     pairs : images and results
     options : of `biounet.inference.predict_files`
+    selection : what was read of the images
 
     Returns
     -------
@@ -31,8 +33,7 @@ def find_unlike(model: Path, pairs: list[tuple[Path, Path]], options: dict[str, 
     if card.learnt is None:
         return {}
     factor, _ = Sizes(options["diameter"], options["pixel_size"]).factor(card)
-    given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
-    selection, numbered = as_trained(given, card)[0], options["save"] == "labels" and card.task.numbered
+    numbered = options["save"] == "labels" and card.task.numbered
     seen: dict[str, Any] = {"factor": factor, "selection": selection, "room": DecodingRoom(options["memory"])}
     found = {result: unlike(card, image, labels=result if numbered else None, **seen) for image, result in pairs}
     line = tell_unlike({image: found[result] for image, result in pairs})
