@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import NonNegativeInt, PositiveInt
 
 from biounet.core.atomic_files import replacing
-from biounet.core.errors import ImageError, OutputError
+from biounet.core.errors import ImageError, ModelFileError, OutputError
 from biounet.core.json_file import parse_json, read_json
 from biounet.core.text_file import Record, TextFile
 from biounet.inference.job import Job
@@ -61,7 +61,7 @@ class ResultRecord(Record):
     def of(cls, job: Job) -> "ResultRecord":
         """Settings of a job."""
         return cls(
-            model=_digest(tuple((path, path.stat().st_mtime_ns) for path in job.settings.models)),
+            model=_digest(tuple((path, _changed(path)) for path in job.settings.models)),
             shape=job.image.shape,
             save=job.settings.save,
             tile=job.tiles.step,
@@ -117,7 +117,7 @@ def check_complete(path: Path, job: Job) -> None:
         return
     inputs = [(job.settings.input, 0 if job.identity is None else job.identity.changed)]
     made = path.stat().st_mtime_ns
-    for file, changed in (*inputs, *((model, model.stat().st_mtime_ns) for model in job.settings.models)):
+    for file, changed in (*inputs, *((model, _changed(model)) for model in job.settings.models)):
         if changed > made:
             raise OutputError(
                 f"{path} is older than {file.name}, which may have changed since; predict it anew with --overwrite"
@@ -132,6 +132,14 @@ def _check_settings(path: Path, found: ResultRecord, wanted: ResultRecord, *, wi
         if key == "model":
             raise OutputError(f"{path} was begun with model weights other than these; give that model, or --overwrite")
         raise OutputError(f"{path} was begun with {key} {before}, this run has {now}; use the same or --overwrite")
+
+
+def _changed(model: Path) -> int:
+    """When a model file was last changed, in nanoseconds."""
+    try:
+        return model.stat().st_mtime_ns
+    except OSError as error:
+        raise ModelFileError(f"{model} is gone, which was just read; put it back, and predict again") from error
 
 
 @lru_cache(maxsize=8)
