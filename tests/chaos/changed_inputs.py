@@ -30,7 +30,7 @@ SAID = (
     "chang",
     "was begun with",
     "there is no such",
-    "it is gone",
+    "is gone",
     "cannot be read",
     "no longer",
     "differ",

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from biounet.config import ModelConfig
-from biounet.core.errors import BatchError, ImageError, OutputError
+from biounet.core.errors import BatchError, ImageError, ModelFileError, OutputError
 from biounet.data.normalize import Normalization
 from biounet.inference import job as jobs
 from biounet.inference.files import predict_files, run_here
 from biounet.inference.record import RECORD
+from biounet.inference.tile_store import TileStore
 from biounet.io import Image, open_lazily, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
@@ -202,3 +203,15 @@ def test_a_chunk_that_could_not_be_read_may_be_put_right_but_no_other(model, tmp
     predict_files(model, [source], out, save="classes", resume=True)
     np.testing.assert_array_equal(read(out).array, read(tmp_path / "whole.zarr").array)
     assert "damaged" not in json.loads((out / RECORD).read_text())
+
+
+def test_a_model_that_is_gone_before_its_result_is_begun_is_told(model, tmp_path, monkeypatch):
+    begin = TileStore.begin
+
+    def without_the_model(*given, **options):
+        model.unlink()
+        return begin(*given, **options)
+
+    monkeypatch.setattr(TileStore, "begin", without_the_model)
+    with pytest.raises(ModelFileError, match="is gone since it was read"):
+        predict_files(model, [draw(tmp_path / "in.tif", 1)], tmp_path / "out.zarr", save="classes")

@@ -139,7 +139,7 @@ def _changed(model: Path) -> int:
     try:
         return model.stat().st_mtime_ns
     except OSError as error:
-        raise ModelFileError(f"{model} is gone, which was just read; put it back, and predict again") from error
+        raise ModelFileError(f"{model} is gone since it was read; put it back, and predict again") from error
 
 
 @lru_cache(maxsize=8)
