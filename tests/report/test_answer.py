@@ -54,6 +54,11 @@ def test_advice_follows_the_most_frequent_mistake(mistakes, said):
     assert said in answer_objects({"a.tif": counts(100, 100, 80, **mistakes)}).advice[1]
 
 
+def test_the_image_with_most_of_a_mistake_is_named_though_another_is_worse():
+    few = {"worse.tif": counts(9, 8, 8, missed=1), "a.tif": counts(16, 23, 15, false=4, splits=3)}
+    assert answer_objects(few).advice[1].endswith("as in a.tif.")
+
+
 def test_range_of_few_images_is_that_of_wilson_and_of_many_that_of_images():
     # Wilson 1927 for 8 of 10: statsmodels.stats.proportion.proportion_confint(8, 10, method="wilson")
     low, high = range_of_share(np.array([8.0]), np.array([10.0]))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -128,6 +129,17 @@ HEADINGS: Mapping[Verdict, str] = {
 }
 
 
+REASONS = MappingProxyType(
+    {
+        "missed": "Most mistakes are missed objects: label more images like {}, and train longer.",
+        "false": "Most mistakes are false objects: label more images with what is taken for one, as in {}.",
+        "merges": "Touching objects are merged: label more of these, each with its own number, as in {}.",
+        "splits": "Objects are cut into pieces: label more large ones, as in {}.",
+    }
+)
+"""Mistake -> what it asks for; the image with most of them is named, of several the worst."""
+
+
 def _nothing_of(predicted: int) -> tuple[str, ...]:
     """Advice where no object was found."""
     drawn = f"The network drew {counted(predicted, 'object')}, none of which matches one of the expert."
@@ -140,18 +152,12 @@ def _advice_on_objects(
     """What the counts of mistakes ask for, the most frequent mistake first."""
     count = f"Counts are {percent(abs(error))} too {'high' if error > 0 else 'low'}" if error else "Counts are right"
     said = [f"{count} in all: {total['predicted']:,} for {total['objects']:,}."]
-    worst = min(per_image, key=lambda name: _share_of(per_image[name]))
-    reasons = {
-        "missed": f"Most mistakes are missed objects: label more images like {worst}, and train longer.",
-        "false": f"Most mistakes are false objects: label more images with what is taken for one, as in {worst}.",
-        "merges": f"Touching objects are merged: label more of these, each with its own number, as in {worst}.",
-        "splits": f"Objects are cut into pieces: label more large ones, as in {worst}.",
-    }
-    most = max(reasons, key=lambda name: total[name])
+    most = max(REASONS, key=lambda name: total[name])
+    ranked = sorted(per_image, key=lambda name: _share_of(per_image[name]))
     if total[most] > 0.02 * total["objects"]:
-        said.append(reasons[most])
+        said.append(REASONS[most].format(max(ranked, key=lambda name: per_image[name].get(most, 0))))
     elif verdict != "good":
-        said.append(f"Outlines differ from those of the expert: look at {worst}, and train longer.")
+        said.append(f"Outlines differ from those of the expert: look at {ranked[0]}, and train longer.")
     return tuple(said)
 
 
