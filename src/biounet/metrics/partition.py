@@ -53,10 +53,7 @@ def adapted_rand(truth: np.ndarray, result: np.ndarray, *, background: bool = Fa
     >>> adapted_rand(np.array([1, 1, 1, 1]), np.array([1, 1, 2, 2]))    # 2 + 2 of 12 ordered pairs
     SplitMerge(value=0.5, split=0.3333333333333333, merge=1.0)
     """
-    table = _foreground(overlap_table(truth, result), background)
-    together, split, merge = (
-        float((n * (n - 1)).sum()) for n in (table.pixels, table.truth_pixels, table.result_pixels)
-    )
+    together, split, merge, _ = _pairs(_foreground(overlap_table(truth, result), background))
     return SplitMerge(1 - share(2 * together, split + merge), share(together, split), share(together, merge))
 
 
@@ -92,11 +89,7 @@ def adjusted_rand_index(truth: np.ndarray, result: np.ndarray, *, background: bo
     >>> round(adjusted_rand_index(truth, result), 4)                        # (2 / 3) / (7 / 6)
     0.5714
     """
-    table = _foreground(overlap_table(truth, result), background)
-    together, of_truth, of_result, pairs = (
-        float((n * (n - 1)).sum()) / 2
-        for n in (table.pixels, table.truth_pixels, table.result_pixels, table.pixels.sum())
-    )
+    together, of_truth, of_result, pairs = _pairs(_foreground(overlap_table(truth, result), background))
     chance = of_truth * share(of_result, pairs)
     return share(together - chance, (of_truth + of_result) / 2 - chance)
 
@@ -140,6 +133,12 @@ def variation_of_information(truth: np.ndarray, result: np.ndarray, *, backgroun
 def _foreground(table: OverlapTable, background: bool) -> OverlapTable:
     """The table with or without the background of the truth."""
     return table if background else table.select(table.truth_labels[table.truth] != 0)
+
+
+def _pairs(table: OverlapTable) -> tuple[float, ...]:
+    """Ordered pairs of pixels that are together in both partitions, in the truth, in the result; and all pairs."""
+    counts = (table.pixels, table.truth_pixels, table.result_pixels, table.pixels.sum())
+    return tuple(float((pixels * (pixels - 1)).sum()) for pixels in counts)
 
 
 def _bits(pixels: NDArray[np.int64]) -> float:
