@@ -33,17 +33,17 @@ def draw_crops(
     size: int = 32,
     most: int = 3,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Draw crops (N, 3, Y, X), grey in three channels, with 1 to `most` nuclei each, and their labels (N, Y, X)."""
+    """Draw crops (N, 3, Y, X), grey in three channels, with 2 to `most` nuclei each, and their labels (N, Y, X)."""
     crops: list[tuple[np.ndarray, np.ndarray]] = []
     for _ in range(1000 * count):
         image, labels = _crop(rng, *nuclei[rng.integers(len(nuclei))], size)
-        if 1 <= len(np.unique(labels[labels > 0])) <= most:
+        if 2 <= len(np.unique(labels[labels > 0])) <= most:
             crops.append((np.stack([image] * 3), labels))
         if len(crops) == count:
             images, truths = zip(*crops, strict=True)
             return np.stack(images), np.stack(truths)
     raise ValueError(
-        f"found {len(crops)} of {count} crops with 1 to {most} nuclei; take images with more room around them"
+        f"found {len(crops)} of {count} crops with 2 to {most} nuclei; take images with more room around them"
     )
 
 

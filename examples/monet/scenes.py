@@ -3,16 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.labels import IGNORE
-
 
 def draw_scenes(
-    rng: np.random.Generator, count: int, *, size: int = 32, grey: bool = False, most: int = 3
+    rng: np.random.Generator,
+    count: int,
+    *,
+    size: int = 32,
+    grey: bool = False,
+    most: int = 3,
+    soft: bool = False,
+    alike: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Draw images (N, C, Y, X) in [0, 1] of one to `most` blobs each, and their labels (N, Y, X), 0 is background.
+    """Draw images (N, C, Y, X) in [0, 1] of two to `most` blobs each, and their labels (N, Y, X), 0 is background.
 
-    Blobs have different colours, of any hues far from each other, or in grey images different brightness. Where two
-    overlap one sees the later. A pixel on an edge shows both sides; its label is IGNORE.
+    Blobs have different colours, of any hues far from each other, or in grey images different brightness; with `alike`
+    the blobs of a scene have one. Where two overlap one sees the later. Edges are hard, so that each pixel shows one
+    thing. With `soft` a pixel on an edge shows both sides, and is labelled as the one that covers more of it.
     """
     grid = np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2, indexing="ij"))
     channels = 1 if grey else 3
@@ -21,15 +27,16 @@ def draw_scenes(
     for image, label in zip(images, labels, strict=True):
         image[:] = rng.uniform(0.02, 0.15, (channels, 1, 1))
         tints = _tints(rng, most, grey)
-        for number, (centre, radius) in enumerate(_places(rng, rng.integers(1, most + 1), size), 1):
+        for number, (centre, radius) in enumerate(_places(rng, rng.integers(2, most + 1), size), 1):
             turn, stretch = rng.uniform(0, np.pi), rng.uniform(1, 1.4)
             y, x = grid - centre[:, None, None]
             along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
             distance = np.hypot(along / stretch, across * stretch) / radius
-            cover = np.clip((1 - distance) * radius + 0.5, 0, 1)  # an edge of one pixel
-            image += cover * (tints[number - 1] * (1 - 0.2 * distance.clip(0, 1) ** 2) - image)
-            label[cover > 0] = IGNORE
-            label[cover == 1] = number
+            depth = (1 - distance) * radius  # pixels from the edge, below 0 outside
+            cover = np.clip(depth + 0.5, 0, 1) if soft else depth > 0
+            tint = tints[0 if alike else number - 1]
+            image += cover * (tint * (1 - 0.2 * distance.clip(0, 1) ** 2) - image)
+            label[depth > 0] = number
     images += rng.normal(0, 0.02, images.shape).astype(np.float32)
     return images.clip(0, 1), labels
 

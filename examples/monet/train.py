@@ -15,12 +15,13 @@ from torch import Tensor
 
 from biounet.core.random import generator
 from biounet.io import Image, write
-from biounet.metrics import adjusted_rand_index
+from biounet.metrics import adjusted_rand_index, dice
 from biounet.models.device import has_bfloat16
 from monet import Decomposition, MONet, loss_of
 
 SIZE, SLOTS, WIDTH = 32, 4, 16
 REPORT = 250  # steps
+HARDER = {"scenes with soft edges": {"soft": True}, "scenes of blobs of one colour": {"alike": True}}
 BFLOAT16 = has_bfloat16(torch.device("cpu"))
 Draw = Callable[[np.random.Generator, int, bool], tuple[np.ndarray, np.ndarray]]
 """Draws a number of images (N, C, Y, X) and labels (N, Y, X), of what is to be learnt from or of what is unseen."""
@@ -45,12 +46,8 @@ def decompose(net: MONet, images: np.ndarray) -> Decomposition:
 
 
 def score(found: Decomposition, labels: np.ndarray) -> float:
-    """Return the mean adjusted Rand index of the foreground over the scenes with labels (N, Y, X) of two or more blobs.
-
-    Of a single blob the index is 1 or 0, by a single pixel.
-    """
-    pairs = zip(labels, found.labels().numpy(), strict=True)
-    return float(np.mean([adjusted_rand_index(*pair) for pair in pairs if len(np.unique(pair[0][pair[0] > 0])) > 1]))
+    """Return the mean adjusted Rand index over scenes with labels (N, Y, X), of all pixels whose label is above 0."""
+    return float(np.mean(list(map(adjusted_rand_index, labels, found.labels().numpy()))))
 
 
 def train_step(net: MONet, optimizer: torch.optim.Optimizer, images: Tensor) -> float:
@@ -100,8 +97,20 @@ def picture(images: np.ndarray, found: Decomposition) -> np.ndarray:
     return (255 * np.broadcast_to(whole, (3, *whole.shape[1:])).clip(0, 1)).astype(np.uint8)
 
 
+def print_scores(net: MONet, name: str, scenes: tuple[np.ndarray, np.ndarray]) -> None:
+    """Print how well the network takes scenes (N, C, Y, X) apart whose labels (N, Y, X) are known."""
+    images, labels = scenes
+    found = decompose(net, images)
+    foreground = dice(labels > 0, found.labels().numpy() > 1)
+    print(
+        f"{name}: adjusted Rand index of the foreground {score(found, labels):.3f}, "
+        f"Dice of all slots but the first {foreground:.3f}",
+        flush=True,
+    )
+
+
 def draw_from(folder: Path | None, *, grey: bool) -> Draw:
-    """Return what draws scenes: by hand, or as crops of a dataset of nuclei, a quarter of whose images is held out."""
+    """Return what draws scenes: of blobs, or as crops of a dataset of nuclei, a quarter of whose images is held out."""
     if folder is None:
         return lambda rng, count, known: draw_scenes(rng, count, grey=grey)
     nuclei = read_nuclei(folder)
@@ -130,6 +139,8 @@ def main(arguments: list[str] | None = None) -> None:
         net.load_state_dict(load_file(given.start))
     draw = draw_from(given.nuclei, grey=given.grey)
     optimizer = torch.optim.Adam(net.parameters(), lr=given.rate)
+    if given.start:
+        print_scores(net, "before training", draw(generator(given.seed, 2, 0, stream="unseen"), 200, False))
     begin = time.monotonic()
     for report in fit(net, optimizer, draw, steps=given.steps, batch=given.batch, seed=given.seed):
         minutes = (time.monotonic() - begin) / 60
@@ -137,6 +148,11 @@ def main(arguments: list[str] | None = None) -> None:
             f"step {report.step}, {minutes:.1f} min: loss {report.loss:.0f}, adjusted Rand index {report.score:.3f}",
             flush=True,
         )
+    print_scores(net, "unseen scenes", draw(generator(given.seed, 2, 0, stream="unseen"), 200, False))
+    if not given.nuclei:
+        for name, options in HARDER.items():
+            rng = generator(given.seed, 2, 0, stream="unseen")
+            print_scores(net, name, draw_scenes(rng, 200, grey=given.grey, **options))
     given.out.mkdir(parents=True, exist_ok=True)
     save_file(net.state_dict(), given.out / "model.safetensors")
     scenes, _ = draw(generator(given.seed, 1, 0, stream="unseen"), 8, False)

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_dilation, binary_erosion
 from torch import nn
 from torch.distributions import Categorical, Normal, kl_divergence
 from torch.nn import functional
 
-from biounet.core.labels import IGNORE
 from biounet.io import Image, read, write
 from biounet.models.blocks import draw_weights
 
@@ -158,15 +158,30 @@ def test_scenes_show_their_labels(example, grey):
     assert images.shape == (40, 1 if grey else 3, 32, 32)
     assert images.dtype == np.float32
     assert 0 <= images.min() < images.max() <= 1
-    assert {int(label.max()) for label in labels} == {1, 2, 3}
+    assert {int(label.max()) for label in labels} == {2, 3}
     for image, label in zip(images, labels, strict=True):
         colours = [np.median(image[:, label == number], axis=1) for number in range(label.max() + 1)]
         gaps = [np.abs(a - b).max() for i, a in enumerate(colours) for b in colours[:i]]
         assert min(gaps) > 0.1, "blobs differ from each other and from the background"
-        edges = (label == IGNORE).sum()
-        assert 0 < edges < 3 * (label > 0).sum(), "pixels on edges are of no blob"
     again, _ = example("scenes").draw_scenes(np.random.default_rng(3), 40, grey=grey)
     np.testing.assert_array_equal(again, images)
+
+
+def test_edges_are_hard_or_soft_and_blobs_of_one_colour_if_asked(example):
+    draw_scenes = example("scenes").draw_scenes
+    (hard, labels), (soft, same), (alike, _) = (
+        draw_scenes(np.random.default_rng(4), 10, **options) for options in ({}, {"soft": True}, {"alike": True})
+    )
+    np.testing.assert_array_equal(labels, same)
+    mixed = (np.abs(hard - soft) > 0.1).any(axis=1)
+    edge = np.stack([binary_dilation(label > 0) & ~binary_erosion(label > 0) for label in labels])
+    assert mixed[edge].mean() > 0.3
+    for image, label in zip(alike, labels, strict=True):
+        first, *others = (np.median(image[:, label == number], axis=1) for number in range(1, label.max() + 1))
+        assert np.abs(np.stack(others) - first).max() < 0.1
+    for image, label in zip(hard, labels, strict=True):
+        inside, background = image[:, label > 0].max(axis=0), image[:, label == 0]
+        assert inside.min() > background.max(), "each pixel shows one thing, also on an edge"
 
 
 def test_crops_hold_a_few_nuclei_of_grey_images(example, tmp_path):
@@ -183,7 +198,7 @@ def test_crops_hold_a_few_nuclei_of_grey_images(example, tmp_path):
     assert [image.shape for image, _ in nuclei] == [(100, 100)]
     images, found = crops.draw_crops(np.random.default_rng(0), nuclei, 20)
     assert images.shape == (20, 3, 32, 32)
-    assert all(1 <= len(np.unique(label[label > 0])) <= 3 for label in found)
+    assert all(2 <= len(np.unique(label[label > 0])) <= 3 for label in found)
     assert (images[:, 0][found > 0] > 0.9).all()
     with pytest.raises(ValueError, match="found 0 of 2 crops"):
         crops.draw_crops(np.random.default_rng(0), [(image, np.zeros_like(label)) for image, label in nuclei], 2)
@@ -198,19 +213,28 @@ def test_training_lowers_the_loss_and_writes_what_the_command_says(example, tmp_
     losses = [train.train_step(net, optimizer, images) for _ in range(25)]
     assert np.mean(losses[-3:]) < losses[0] / 2
     train.main(["--out", str(tmp_path), "--steps", "1", "--batch", "2", "--grey"])
-    assert "step 1, " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "step 1, " in said
+    assert said.count("Dice of all slots but the first") == 3
     assert read(tmp_path / "slots.png").array.shape == (3, 8 * 96, 10 * 96)
     again = tmp_path / "again"
     train.main(
         ["--out", str(again), "--steps", "1", "--batch", "2", "--grey", "--start", f"{tmp_path}/model.safetensors"]
     )
+    assert "before training: adjusted Rand index" in capsys.readouterr().out
     assert (again / "model.safetensors").stat().st_size == (tmp_path / "model.safetensors").stat().st_size
 
 
-def test_the_score_knows_slots_by_no_number(example):
+def test_the_score_knows_slots_by_no_number_and_counts_each_pixel_of_a_blob(example, capsys, monkeypatch):
     train, monet = example("train"), example("monet")
     labels = np.array([[[0, 1], [2, 2]]])
     shares = torch.tensor([[[[0.9, 0.1], [0.1, 0.1]], [[0.05, 0.1], [0.8, 0.8]], [[0.05, 0.8], [0.1, 0.1]]]])
     found = monet.Decomposition(shares.log(), *([torch.zeros(1)] * 4))
     assert found.labels().tolist() == [[[1, 3], [2, 2]]]
     assert train.score(found, labels) == 1
+    lost = torch.tensor([[[[0.9, 0.1], [0.9, 0.1]], [[0.05, 0.1], [0.05, 0.8]], [[0.05, 0.8], [0.05, 0.1]]]])
+    found = monet.Decomposition(lost.log(), *([torch.zeros(1)] * 4))
+    assert train.score(found, labels) == 0  # one pixel of the second blob is in the slot of the background: 1, 2, 3
+    monkeypatch.setattr(train, "decompose", lambda net, images: found)
+    train.print_scores(None, "one scene", (np.zeros((1, 3, 2, 2)), labels))
+    assert "foreground 0.000, Dice of all slots but the first 0.800" in capsys.readouterr().out  # 2 x 2 / (3 + 2)
