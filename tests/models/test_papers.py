@@ -51,6 +51,15 @@ def test_every_source_of_a_docstring_is_cited_in_the_page():
     assert not missing, f"add to the last table of docs/papers.md: {sorted(missing)}"
 
 
+def test_a_file_that_nobody_has_seen_is_no_source():
+    # The learning rate was once said to be that of "the authors' published Caffe solver".
+    files = (*(ROOT / "src").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md")
+    speaks = {path: re.findall(r"[^.]*\bsolver\b[^.]*", path.read_text()) for path in files}
+    assert {path.name: len(said) for path, said in speaks.items() if said} == {"papers.md": 1}
+    assert "Nobody here has seen the solver file of the release." in PAGE
+    assert "| learning rate, number of steps | not stated | 0.001, constant, customary at the time;" in PAGE
+
+
 # What follows counts public code layer by layer, from its own layers and not from ours.
 
 
