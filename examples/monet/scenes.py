@@ -17,8 +17,9 @@ def draw_scenes(
     """Draw images (N, C, Y, X) in [0, 1] of two to `most` blobs each, and their labels (N, Y, X), 0 is background.
 
     Blobs have different colours, of any hues far from each other, or in grey images different brightness; with `alike`
-    the blobs of a scene have one. Where two overlap one sees the later. Edges are hard, so that each pixel shows one
-    thing. With `soft` a pixel on an edge shows both sides, and is labelled as the one that covers more of it.
+    the blobs of a scene have one. Where two overlap one sees the later. Edges are hard and a blob has one colour, as
+    the sprites of Multi-dSprites do. With `soft` a blob is a fifth dimmer at its rim, and a pixel on an edge shows both
+    sides, and is labelled as the one that covers more of it.
     """
     grid = np.stack(np.meshgrid(*[np.arange(size, dtype=np.float32)] * 2, indexing="ij"))
     channels = 1 if grey else 3
@@ -33,9 +34,10 @@ def draw_scenes(
             along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
             distance = np.hypot(along / stretch, across * stretch) / radius
             depth = (1 - distance) * radius  # pixels from the edge, below 0 outside
-            cover = np.clip(depth + 0.5, 0, 1) if soft else depth > 0
-            tint = tints[0 if alike else number - 1]
-            image += cover * (tint * (1 - 0.2 * distance.clip(0, 1) ** 2) - image)
+            cover, light = depth > 0, 1.0
+            if soft:
+                cover, light = np.clip(depth + 0.5, 0, 1), 1 - 0.2 * distance.clip(0, 1) ** 2
+            image += cover * (light * tints[0 if alike else number - 1] - image)
             label[depth > 0] = number
     images += rng.normal(0, 0.02, images.shape).astype(np.float32)
     return images.clip(0, 1), labels

@@ -21,6 +21,7 @@ from monet import Decomposition, MONet, loss_of
 
 SIZE, SLOTS, WIDTH = 32, 4, 16
 REPORT = 250  # steps
+UNSEEN = 200  # scenes that are scored in the end
 HARDER = {"scenes with soft edges": {"soft": True}, "scenes of blobs of one colour": {"alike": True}}
 BFLOAT16 = has_bfloat16(torch.device("cpu"))
 Draw = Callable[[np.random.Generator, int, bool], tuple[np.ndarray, np.ndarray]]
@@ -66,9 +67,9 @@ def fit(
 ) -> Iterator[Report]:
     """Train on new scenes in each step; chance is a function of seed and step.
 
-    The learning rate is constant, and falls to 0 in the last quarter.
+    The learning rate is constant, and falls to 0 in the second half.
     """
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, 4 * (1 - step / steps)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, 2 * (1 - step / steps)))
     unseen, labels = draw(generator(seed, 0, 0, stream="unseen"), 100, False)
     losses: list[float] = []
     for step in range(steps):
@@ -140,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     draw = draw_from(given.nuclei, grey=given.grey)
     optimizer = torch.optim.Adam(net.parameters(), lr=given.rate)
     if given.start:
-        print_scores(net, "before training", draw(generator(given.seed, 2, 0, stream="unseen"), 200, False))
+        print_scores(net, "before training", draw(generator(given.seed, 2, 0, stream="unseen"), UNSEEN, False))
     begin = time.monotonic()
     for report in fit(net, optimizer, draw, steps=given.steps, batch=given.batch, seed=given.seed):
         minutes = (time.monotonic() - begin) / 60
@@ -148,11 +149,11 @@ def main(arguments: list[str] | None = None) -> None:
             f"step {report.step}, {minutes:.1f} min: loss {report.loss:.0f}, adjusted Rand index {report.score:.3f}",
             flush=True,
         )
-    print_scores(net, "unseen scenes", draw(generator(given.seed, 2, 0, stream="unseen"), 200, False))
+    print_scores(net, "unseen scenes", draw(generator(given.seed, 2, 0, stream="unseen"), UNSEEN, False))
     if not given.nuclei:
         for name, options in HARDER.items():
             rng = generator(given.seed, 2, 0, stream="unseen")
-            print_scores(net, name, draw_scenes(rng, 200, grey=given.grey, **options))
+            print_scores(net, name, draw_scenes(rng, UNSEEN, grey=given.grey, **options))
     given.out.mkdir(parents=True, exist_ok=True)
     save_file(net.state_dict(), given.out / "model.safetensors")
     scenes, _ = draw(generator(given.seed, 1, 0, stream="unseen"), 8, False)
