@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import binary_dilation, distance_transform_edt
 
-from biounet import Model
+from biounet import load_model
 from biounet.core.boxes import Box
 from biounet.core.labels import IGNORE
 from biounet.data import find_dataset
@@ -151,7 +151,7 @@ def correct(given: argparse.Namespace, sets: "Sets", tell: Callable[[dict], None
     """A person and a network at work together; tell how good the network is, again and again."""
     learner = Learner(sets.project, given.model)
     left = clock = shown_at = 0.0
-    looks = iter([*(60 * np.array([0.5, 1, 1.5, 2, 3]))[: int(2 * given.minutes)], *range(240, 3600, 60)])
+    looks = iter((*range(15, 60, 15), *range(60, 3601, 30)))
     look = next(looks)
 
     def wait(image: ProjectImage, seconds: float) -> None:
@@ -199,9 +199,9 @@ def train(given: argparse.Namespace, sets: "Sets", tell: Callable[[dict], None])
         strokes += 1
     monitor, folder, began = FollowedRun(lambda *_: None, lambda: ""), sets.project.next_run(), time.process_time()
     finish_run(sets.project, folder, monitor, minutes=given.minutes, init=given.model)
-    used, model = time.process_time() - began, Model.load(folder)
+    used, model = time.process_time() - began, load_model(folder)
     ap = sets.score(lambda image: model.segment(image.planes.read(PLANE, Box((0, 0), image.planes.size))[0]))
-    tell({"minutes": given.minutes, "processor_minutes": round(used / 60, 2), "strokes": strokes, "ap50": ap})
+    tell({"strokes": strokes, "clock_minutes": given.minutes, "ap50": ap, "minutes": round(used / 60, 2)})
 
 
 @dataclass(frozen=True)
@@ -244,6 +244,7 @@ def main() -> None:
         nargs="?",
         default=Path(os.environ.get("BIOUNET_DATA", "../shared/data")) / "DIC-C2DH-HeLa",
     )
+    parser.add_argument("--name", help="of the dataset in the results; that of its folder, if not given")
     parser.add_argument("--model", help="model to begin with")
     parser.add_argument("--full", action="store_true", help="train once, on images of which all is drawn")
     parser.add_argument("--minutes", type=float, default=4)
@@ -252,7 +253,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=value)
     given = parser.parse_args()
     way = {
-        "dataset": given.dataset.name,
+        "dataset": given.name or given.dataset.name,
         "start": given.model or "nothing",
         "full": given.full,
         "minutes": given.minutes,
