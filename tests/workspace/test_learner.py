@@ -12,6 +12,7 @@ import biounet
 from biounet.core.boxes import Box
 from biounet.core.errors import ModelFileError
 from biounet.models.model_file import read_card
+from biounet.segmentation import segment_objects
 from biounet.workspace import Edit, Project, Workspace
 from biounet.workspace import learner as learner_module
 from biounet.workspace.examples import Examples, labelled_boxes
@@ -78,6 +79,17 @@ def test_a_region_is_predicted_as_the_whole_image_is(tmp_path):
     for box, _ in part.doubtful:
         assert box.start >= (20, 32)
         assert box.stop <= (70, 100)
+
+
+def test_objects_are_outlined_before_the_network_is_sure_of_their_middle(tmp_path):
+    project = Project(draw_spots(tmp_path))
+    draw(project)
+    learner = Learner(project)
+    learner.follow()
+    unsure = np.zeros((9, 40, 40), np.float32)
+    unsure[0] = 1
+    unsure[:, 5:35, 5:35] = np.array([0, *[1 / 8] * 8])[:, None, None]  # inside, at any of the levels
+    assert segment_objects(unsure, learner.card.rules).max() == 1
 
 
 def test_labels_that_come_later_are_taken_in_and_those_that_stay_are_not_read_again(tmp_path):

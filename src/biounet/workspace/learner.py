@@ -190,7 +190,8 @@ class Learner:
         task = TASKS[self.project.settings.kind]
         target = self._examples.target if task.numbered else "foreground"
         seed, pixels = (round(share * self._size) for share in SPECKS)
-        rules = ObjectRules(target=target, least_seed=seed, least_pixels=pixels, **task.first_rules.get(target, {}))
+        # Not the task's first rules: a network that has just begun to learn does not reach their peaks.
+        rules = ObjectRules(target=target, least_seed=seed, least_pixels=pixels)
         if self._start is not None:
             rules = self._start.rules(self._examples.target) or rules
         return ModelCard(
