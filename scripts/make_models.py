@@ -66,12 +66,12 @@ def held_out_nuclei(data: Path) -> list[Path]:
     return sorted((data / "dsb2018-more" / "images").iterdir(), key=kind)[3::7]
 
 
-def gather_nuclei(data: Path, folder: Path) -> None:
-    """Copy the images of both folders, but for those held out."""
+def gather_nuclei(data: Path, folder: Path, *, sets: str = "dsb2018*") -> None:
+    """Copy the images of both folders, or of those that a pattern names, but for those held out."""
     held_out = held_out_nuclei(data)
     for part in ("images", "masks"):
         (folder / part).mkdir(parents=True)
-    for image in sorted(data.glob("dsb2018*/images/*.png")):
+    for image in sorted(data.glob(f"{sets}/images/*.png")):
         if image not in held_out:
             shutil.copy(image, folder / "images")
             shutil.copy(masks_of(image), folder / "masks")
@@ -84,20 +84,25 @@ def masks_of(image: Path) -> Path:
 
 def score_nuclei(data: Path, file: Path) -> Scores:
     """Average precision of nuclei, and seconds per megapixel."""
+    stained = {path for path in held_out_nuclei(data) if "C" in read(path).axes}
+    fluorescence = [path for path in held_out_nuclei(data) if path not in stained]
+    groups = {"fluorescence": precisions(file, fluorescence), "stained": precisions(file, sorted(stained))}
+    scores, every = dict[str, float](), np.concatenate([found for found, _, _ in groups.values()])
+    for name, values in {"all": every, **{name: found for name, (found, _, _) in groups.items()}}.items():
+        scores |= {f"AP50 {name}": float(values[:, 0].mean()), f"AP50-90 {name}": float(values.mean())}
+    return scores, 1e6 * sum(seconds for _, seconds, _ in groups.values()) / sum(size for _, _, size in groups.values())
+
+
+def precisions(file: Path, images: list[Path]) -> tuple[NDArray[np.float64], float, int]:
+    """Average precision of images at 0.5, 0.55, ..., 0.9, seconds in which they were predicted, and their pixels."""
     model, found, seconds, pixels = biounet.load_model(file), list[list[float]](), 0.0, 0
-    groups: dict[str, list[int]] = {"fluorescence": [], "stained": []}
-    for number, path in enumerate(held_out_nuclei(data)):
+    for path in images:
         truth = read(masks_of(path)).array
         began = time.process_time()
         result = model.segment(path)
         seconds, pixels = seconds + time.process_time() - began, pixels + truth.size
         found.append([average_precision(truth, result, threshold=t) for t in np.arange(0.5, 0.91, 0.05)])
-        groups["fluorescence" if "C" not in read(path).axes else "stained"].append(number)
-    scores = {}
-    for name, numbers in (("all", range(len(found))), *groups.items()):
-        values = np.array([found[number] for number in numbers])
-        scores |= {f"AP50 {name}": float(values[:, 0].mean()), f"AP50-90 {name}": float(values.mean())}
-    return scores, 1e6 * seconds / pixels
+    return np.array(found), seconds, pixels
 
 
 def draw_tissue(_: Path, folder: Path) -> None:

@@ -11,14 +11,15 @@ import torch
 
 import biounet
 from biounet.config import TrainConfig
+from biounet.config.object_rules import ObjectRules
 from biounet.config.tasks import TASKS
 from biounet.config.toml import RunConfig
 from biounet.core.errors import ConfigError, TrainingError
 from biounet.data.learnt_images import LearntImages
 from biounet.io import Image, write
-from biounet.models.model_file import load_network, read_card
+from biounet.models.model_file import load_network, read_card, save_network
 from biounet.training.monitor import StoppedError
-from biounet.training.starting_model import StartingModel, starting_model
+from biounet.training.starting_model import StartingModel, keeps_fit, starting_model
 from small_sets import make_set
 
 TINY = {
@@ -92,10 +93,13 @@ def test_check_says_what_is_taken_over_and_refuses_what_training_would(command, 
 def test_objects_of_a_size_that_the_model_does_not_know_are_told(source):
     card = read_card(source).model_copy(update={"learnt": LearntImages(diameter=20, diameters=(15, 30))})
     start = replace(starting_model(TrainConfig(init=str(source))), card=card)
-    data = SimpleNamespace(target="classes", learnt=LearntImages(diameter=50, diameters=(40, 60)))
+    data = SimpleNamespace(
+        target="classes", learnt=LearntImages(diameter=50, diameters=(40, 60)), train=[None], validation=[]
+    )
     config = RunConfig.preset("default").updated({**TINY, "model.classes": 2, "model.in_channels": 1})
     assert start.notes(config, data)[-1] == f"objects have a median diameter of 50 px; {source} knows 15 to 30 px"
-    assert "diameter" not in start.notes(config, SimpleNamespace(target="classes", learnt=LearntImages()))[-1]
+    data.learnt = LearntImages()
+    assert "diameter" not in start.notes(config, data)[-1]
 
 
 def test_the_first_weights_are_those_of_the_model(source, tmp_path):
@@ -237,3 +241,48 @@ def test_old_images_are_learnt_from_beside_new_ones(command, source, tmp_path):
         "old/0.tif",
         "old/1.tif",
     ]
+
+
+def test_few_images_of_objects_that_a_model_knows_keep_its_rules_and_calibration(command, source, tmp_path):
+    labels = [np.kron(np.arange(1, 10).reshape(3, 3), np.ones((8, 8))).astype(np.uint16) for _ in range(6)]
+    for each in labels:
+        each[::8], each[:, ::8] = 0, 0
+    images = [(each > 0).astype(np.uint8) * 100 + number for number, each in enumerate(labels)]
+    words = ["--device", "cpu", "--steps", 2, "--objects", *ASSIGNED]
+    many = make_set(tmp_path / "many", labels, images=images)
+    few = make_set(tmp_path / "few", labels[:4], images=images[:4])
+    assert command("train", many, "--out", tmp_path / "first", "--from", source, *words)[0] == 0
+    net, card = load_network(tmp_path / "first" / "model.safetensors")
+    fitted = {"smoothing": 3, "temperature": 0.7, "rules": ObjectRules(target=card.target, seed=0.61, least_seed=3)}
+    known = tmp_path / "known.safetensors"
+    save_network(known, net, card.model_copy(update=fitted))
+    for name, data, kept in (("with-few", few, True), ("with-many", many, False)):
+        status, said, errors = command("train", data, "--out", tmp_path / name, "--from", known, *words)
+        assert status == 0, errors
+        assert ("fewer than 5 images: the rules of objects and the calibration of" in said + errors) == kept
+        found = read_card(tmp_path / name)
+        assert ((found.smoothing, found.temperature) == (3, 0.7)) == kept
+        assert (found.rules == fitted["rules"]) == kept
+
+
+@pytest.mark.parametrize(
+    ("diameter", "images", "kept"), [(20, 4, True), (20, 5, False), (40, 4, False), (None, 1, False)]
+)
+def test_rules_are_fitted_anew_where_images_are_many_or_objects_have_another_size(source, diameter, images, kept):
+    known = {"learnt": LearntImages(diameter=20, diameters=(15, 30)), "target": "distance"}
+    card = read_card(source).model_copy(update={**known, "rules": ObjectRules(target="distance")})
+    start = replace(starting_model(TrainConfig(init=str(source))), card=card)
+    found = LearntImages(diameter=diameter, diameters=diameter and (diameter, diameter))
+    data = SimpleNamespace(target="distance", learnt=found, train=[None] * (images - 1), validation=[None])
+    assert keeps_fit(start, data) == kept
+    assert not keeps_fit(start, SimpleNamespace(**{**vars(data), "target": "border"}))
+    assert not keeps_fit(None, data)
+
+
+def test_a_model_that_training_makes_worse_is_kept(command, source, tmp_path):
+    words = ["--set", "train.learning_rate=1", "--set", "train.ema=0", "--set", "train.finalise=false"]
+    status, _, errors = begin(command, tmp_path / "data", tmp_path / "run", source, *words)
+    assert status == 0, errors
+    assert read_card(tmp_path / "run").training["step"] == 0
+    before, after = (load_network(path / "model.safetensors")[0].state_dict() for path in (source, tmp_path / "run"))
+    assert all(torch.equal(after[name], weights) for name, weights in before.items())

@@ -236,7 +236,7 @@ def predict(
     channel: Channel = None,
     level: Level = 0,
     diameter: Annotated[
-        float | None, typer.Option(metavar="PX", help="Size of a typical object; images are scaled if need be.")
+        str | None, typer.Option(metavar="PX|auto", help="Size of a typical object; images are scaled if need be.")
     ] = None,
     pixel_size: Annotated[float | None, typer.Option(metavar="UM", help="The same by the size of a pixel.")] = None,
     device: Device = "auto",

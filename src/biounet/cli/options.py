@@ -26,6 +26,7 @@ __all__ = [
     "Seed",
     "Series",
     "channel_numbers",
+    "size_of_objects",
 ]
 
 
@@ -69,3 +70,24 @@ def channel_numbers(text: str | None) -> tuple[int, ...] | None:
     if not all(word.isdecimal() for word in words):
         raise ConfigError(f"--channel wants numbers from 0, as in 0,2, got {text!r}")
     return tuple(int(word) for word in words)
+
+
+def size_of_objects(text: str | None) -> float | str | None:
+    """A diameter as a person gives it: pixels, or ``auto`` to measure it.
+
+    Raises
+    ------
+    ConfigError
+        If it is no number.
+
+    Examples
+    --------
+    >>> size_of_objects("40"), size_of_objects("auto")
+    (40.0, 'auto')
+    """
+    if text is None or text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"--diameter wants pixels, as in 40, or auto, got {text!r}") from None

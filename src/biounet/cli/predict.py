@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from biounet.cli.options import size_of_objects
 from biounet.cli.predict_page import page_of, write_prediction_page
 from biounet.cli.predict_pictures import pictures_of, write_pictures
 from biounet.cli.predict_unlike import find_unlike
@@ -20,8 +21,10 @@ from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
 from biounet.inference.files import predict_files, run_here
-from biounet.inference.job import as_trained
-from biounet.io import Selection, root_of
+from biounet.inference.job import JobSettings, as_trained
+from biounet.inference.measured_size import measure_diameters, tell_scaled
+from biounet.inference.object_size import Sizes
+from biounet.io import DecodingRoom, Selection, root_of
 from biounet.io.identity import FileIdentity, check_unchanged
 from biounet.models.model_file import read_card
 
@@ -48,6 +51,7 @@ def run_prediction(
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
     budget, processes = parse_bytes(memory), workers or 1
+    options["diameter"] = size_of_objects(options["diameter"])
     where = _computer(scheduler, processes)
     chosen = {name: options[name] for name in ("save", "overwrite", "resume")}
     # Once, and before anything is written: results may lie in a folder that is predicted.
@@ -130,6 +134,8 @@ def _predict(
     if not isinstance(where, nullcontext):  # another command that writes there is noticed before workers are started
         with holding(root_of(path) for _, path in pairs):
             pass
+    if options["diameter"] == "auto":
+        options["diameter"] = _measure_sizes(model, [image for image, _ in pairs], options)
     with where as run, progress("predicting") as show:
         try:
             written, failed = predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
@@ -140,6 +146,18 @@ def _predict(
                 raise
             raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
     return written, failed, find_unlike(model, _among(pairs, written), options, selection=_selection(model, options))
+
+
+def _measure_sizes(model: Path, images: list[Path], options: dict[str, Any]) -> dict[Path, float]:
+    """Diameters of the objects of images that are to be scaled; they are told."""
+    Sizes(1.0, options["pixel_size"])  # both are refused
+    files = tuple(file.absolute() for path in (model, *options["others"]) for file in member_files(path))
+    selection = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
+    settings = JobSettings(files, Path(), selection, device=options["device"], precision=options["precision"])
+    with progress("measuring objects") as show:
+        found = measure_diameters(settings, images, room=DecodingRoom(options["memory"]), progress=show)
+    say(tell_scaled(found, len(images), read_card(files[0])))
+    return found
 
 
 def _predict_and_measure(

@@ -1,5 +1,6 @@
 """What `biounet predict` says of images that are unlike those that the model learnt from."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,15 @@ def find_unlike(
     card = read_card(member_files(model)[0])
     if card.learnt is None:
         return {}
-    factor, _ = Sizes(options["diameter"], options["pixel_size"]).factor(card)
     numbered = options["save"] == "labels" and card.task.numbered
-    seen: dict[str, Any] = {"factor": factor, "selection": selection, "room": DecodingRoom(options["memory"])}
-    found = {result: unlike(card, image, labels=result if numbered else None, **seen) for image, result in pairs}
+    seen: dict[str, Any] = {"selection": selection, "room": DecodingRoom(options["memory"])}
+    found = dict[Path, str]()
+    for image, result in pairs:
+        diameter = options["diameter"]
+        if isinstance(diameter, Mapping):
+            diameter = diameter.get(image)
+        factor, _ = Sizes(diameter, options["pixel_size"]).factor(card)
+        found[result] = unlike(card, image, labels=result if numbered else None, factor=factor, **seen)
     line = tell_unlike({image: found[result] for image, result in pairs})
     if line:
         say(f"note: {line}")

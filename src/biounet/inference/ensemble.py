@@ -194,6 +194,7 @@ class Ensemble:
         tta: bool = False,
         factor: float = 1.0,
     ) -> None:
+        self._given, self._tta = members, tta
         cards = [card for _, card in members]
         nets: list[TilePredictor] = [
             TileNet(net, device=device, precision=precision, tta=tta, **card.output_options) for net, card in members
@@ -232,6 +233,10 @@ class Ensemble:
             total = result if total is None else np.add(total, result, out=total)
         assert total is not None
         return total if len(self._members) == 1 else np.divide(total, len(self._members), out=total)
+
+    def scaled(self, factor: float) -> "Ensemble":
+        """The same networks, applied to images scaled by another factor."""
+        return Ensemble(self._given, device=self.device, precision=self.precision, tta=self._tta, factor=factor)
 
     def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
         """Memory and arithmetic of a batch, counted without computing it, once for each size."""

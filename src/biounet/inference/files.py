@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +80,7 @@ def predict_files(
     series: int | str | None = None,
     channel: Sequence[int] | None = None,
     level: int = 0,
-    diameter: float | None = None,
+    diameter: float | Mapping[Path, float] | None = None,
     pixel_size: float | None = None,
     verify: bool = False,
     overwrite: bool = False,
@@ -133,6 +133,7 @@ def predict_files(
     diameter, pixel_size
         Size of a typical object in pixels, or of a pixel in micrometres: images are scaled to what the network learnt
         if they differ by more than it bears, see `biounet.inference.object_size.Sizes`; results keep their pixels.
+        Diameters by image are of some of the images, such as `biounet.inference.measured_size` measures.
     verify : bool
         Predict sample tiles at a second tiling, and report the largest difference.
     overwrite, resume : bool
@@ -167,7 +168,8 @@ def predict_files(
         models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
         options = (save, device, precision, tta, depth, link, confidence, close_gaps)
         first = JobSettings(models, pairs[0][0], given, *options)
-        net, common, told = _load(first, Sizes(diameter, pixel_size), report)
+        sizes, each = (Sizes(), diameter) if isinstance(diameter, Mapping) else (Sizes(diameter, pixel_size), {})
+        net, common, told = _load(first, sizes, report)
         load_libraries(path for pair in pairs for path in pair)  # before memory is measured
         held = warm_up(net, net.card.model.in_channels)
         shared = MemoryBudget(memory, held, processes, region_memory)
@@ -176,13 +178,14 @@ def predict_files(
         for number, (source, path) in enumerate(pairs):
             begun = read_record(place_of(path)) if resume else None
             settings, identity = replace(common, input=source.absolute()), FileIdentity.of(source)
-            with images.noting(source), Job(settings, net, identity=identity, room=shared.room) as job:
+            own, settings, clock = _scaled(net, settings, stopwatch, each.get(source))
+            with images.noting(source), Job(settings, own, identity=identity, room=shared.room) as job:
                 if resume and _is_complete(path, job, overwrite=overwrite):
                     TileStore.clear(path, sums=not confidence)
                     report(f"{path} is complete already")
                     continue
                 plan = shared.plan(job, begun.tile if begun else tile, batch)
-                plan = stopwatch.time(plan) if len(plan.tiles) * plan.frames > FEW_TILES else plan
+                plan = clock.time(plan) if len(plan.tiles) * plan.frames > FEW_TILES else plan
                 _cut(job, plan, verify=verify, told=told, report=report)
                 whole = len(pairs) > 1 and not begun
                 with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
@@ -209,6 +212,17 @@ def _load(first: JobSettings, sizes: Sizes, report: Callable[[str], None]) -> tu
     # The precision that is chosen here holds for workers on other processors, too: their pixels must be the same.
     precision = str(net.precision).removeprefix("torch.")
     return net, replace(first.fitted(net.card), precision=precision, selection=selection), told
+
+
+def _scaled(
+    net: Ensemble, settings: JobSettings, stopwatch: Stopwatch, diameter: float | None
+) -> tuple[Ensemble, JobSettings, Stopwatch]:
+    """Networks, settings and stopwatch for an image, for whose objects a diameter may be given."""
+    if diameter is None:
+        return net, settings, stopwatch
+    factor, _ = Sizes(diameter).factor(net.card)
+    scaled = net.scaled(factor)
+    return scaled, replace(settings, factor=factor), Stopwatch(scaled, net.card.model.in_channels)
 
 
 def _name_results(

@@ -1,17 +1,26 @@
 """The factor by which images are scaled, so that objects get the size that a network learnt."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from biounet.core.errors import ConfigError
+from biounet.core.labels import equivalent_diameters
 from biounet.data.learnt_images import LearntImages
 from biounet.models.model_file import ModelCard
 
-__all__ = ["Sizes"]
+__all__ = ["Sizes", "known_sizes", "median_diameter"]
 
 
 LARGEST = 16.0
 """Images are enlarged, or made smaller, by no more than this."""
+
+LEAST_OBJECTS = 5
+"""Of fewer objects no size is judged."""
 
 
 @dataclass(frozen=True)
@@ -79,21 +88,55 @@ class Sizes:
         return factor, said
 
 
-def _by_objects(diameter: float, card: ModelCard) -> tuple[float, str]:
-    """Factor for objects of a diameter in pixels, and why."""
+def known_sizes(card: ModelCard) -> tuple[float, float, float]:
+    """Median diameter of the objects that a network learnt from, and the least and largest that it knows, in pixels.
+
+    Raises
+    ------
+    ConfigError
+        If the network does not know them.
+    """
     learnt = card.learnt
     if learnt is None or learnt.diameter is None or learnt.known is None:
         raise ConfigError(
             "the model does not know how large the objects were that it learnt from (it learnt classes, or was trained "
             "by an older biounet); leave --diameter out, or train again on numbered objects"
         )
-    least, most = learnt.known
+    return learnt.diameter, *learnt.known
+
+
+def median_diameter(labels: NDArray[Any], *, steps: Sequence[float]) -> float | None:
+    """Median diameter of numbered objects, in pixels along X: of the circle, or ball, with as many pixels.
+
+    Parameters
+    ----------
+    labels : (Y, X) or (Z, Y, X), integers
+    steps : pixel size along each axis, divided by that along X
+
+    Returns
+    -------
+    float, or None of fewer than five objects
+
+    Examples
+    --------
+    >>> median_diameter(np.arange(12).reshape(3, 4), steps=(1, 1)), median_diameter(np.ones((3, 4), int), steps=(1, 1))
+    (1.1283791670955126, None)
+    """
+    counts = np.unique(labels[labels > 0], return_counts=True)[1]
+    if len(counts) < LEAST_OBJECTS:
+        return None
+    return float(np.median(equivalent_diameters(counts * np.prod(steps), dims=labels.ndim)))
+
+
+def _by_objects(diameter: float, card: ModelCard) -> tuple[float, str]:
+    """Factor for objects of a diameter in pixels, and why."""
+    learnt, least, most = known_sizes(card)
     if least <= diameter <= most:
         return 1.0, f"images are not scaled: the network knows objects of {least:.3g} to {most:.3g} px"
-    factor = learnt.diameter / diameter
+    factor = learnt / diameter
     return factor, (
         f"images are scaled by {factor:.3g}: objects of {diameter:.3g} px become as large as those learnt from, "
-        f"{learnt.diameter:.3g} px"
+        f"{learnt:.3g} px"
     )
 
 

@@ -7,21 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.boxes import Box
-from biounet.core.labels import equivalent_diameters
 from biounet.data.annotated_image import anisotropy
 from biounet.data.learnt_images import ALWAYS_BORNE, LearntImages
 from biounet.data.looks import look_of
 from biounet.data.normalize import measure
+from biounet.inference.object_size import median_diameter
 from biounet.inference.scaling import Scale, ScaledReader
-from biounet.io import DecodingRoom, LazyImage, Selection, open_lazily, open_selected
-from biounet.io.frames import Frame, frames_of
+from biounet.io import DecodingRoom, Selection, open_lazily, open_selected
+from biounet.io.frames import middle_frame
 from biounet.models.model_file import ModelCard
 
 __all__ = ["tell_unlike", "unlike"]
 
-
-LEAST_OBJECTS = 5
-"""Of fewer objects no size is judged."""
 
 LARGEST = {2: (2048, 2048), 3: (64, 512, 512)}
 """Pixels per axis of the middle of a result in which objects are measured."""
@@ -60,7 +57,7 @@ def unlike(
     """
     model, learnt = card.model, card.learnt or LearntImages()
     with open_selected(image, selection, room=room) as opened:
-        frame = _middle(opened, dims=model.dims, channels=model.in_channels, name=image.name)
+        frame = middle_frame(opened, dims=model.dims, channels=model.in_channels, name=image.name)
         normalization = measure(frame, card.normalization)
         scaled = ScaledReader(frame, Scale.near(factor, grid=1))
 
@@ -75,25 +72,16 @@ def unlike(
     return "; ".join(filter(None, reasons))
 
 
-def _middle(image: LazyImage, *, dims: int, channels: int, name: str) -> Frame:
-    """The frame in the middle of an image."""
-    frames = frames_of(image, dims=dims, channels=channels, name=name)
-    return frames[len(frames) // 2]
-
-
 def _diameter(labels: Path, *, dims: int, room: DecodingRoom | None) -> float | None:
     """Median diameter of the objects in the middle of a result, in pixels along X; None if they are few."""
     with open_lazily(labels, labels=True, room=room) as opened:
-        frame = _middle(opened, dims=dims, channels=1, name=labels.name)
+        frame = middle_frame(opened, dims=dims, channels=1, name=labels.name)
         sizes = tuple(map(min, frame.shape[1:], LARGEST[dims]))
         start = tuple((size - part) // 2 for size, part in zip(frame.shape[1:], sizes, strict=True))
         stop = tuple(zero + part for zero, part in zip(start, sizes, strict=True))
         pixels = frame.read(Box((0, *start), (1, *stop)))
         steps = anisotropy(opened.spacing and opened.spacing[-dims:], axes=dims)
-    counts = np.unique(pixels[pixels > 0], return_counts=True)[1]
-    if len(counts) < LEAST_OBJECTS:
-        return None
-    return float(np.median(equivalent_diameters(counts * np.prod(steps), dims=dims)))
+    return median_diameter(pixels[0], steps=steps)
 
 
 def _other_pixels(spacing: tuple[float, ...] | None, card: ModelCard) -> str:

@@ -12,7 +12,7 @@ from biounet.core.errors import ShapeError
 from biounet.io.image import LazyImage
 from biounet.io.pixels import fit_channels
 
-__all__ = ["Frame", "Frames", "frames_of"]
+__all__ = ["Frame", "Frames", "frames_of", "middle_frame"]
 
 
 Position = tuple[tuple[str, int], ...]
@@ -137,3 +137,9 @@ def frames_of(image: LazyImage, *, dims: int, channels: int, name: str) -> Frame
     counting = [axis for axis in image.axes if axis == "T" or (axis == "Z" and dims == 2)]
     sizes = tuple(image.shape[image.axes.index(axis)] for axis in counting)
     return Frames("".join(counting), sizes, image, channels, name)
+
+
+def middle_frame(image: LazyImage, *, dims: int, channels: int, name: str) -> Frame:
+    """The frame in the middle of an image, which stands for the others; as `frames_of`."""
+    frames = frames_of(image, dims=dims, channels=channels, name=name)
+    return frames[len(frames) // 2]

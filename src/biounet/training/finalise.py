@@ -16,11 +16,13 @@ from biounet.data.patches import PatchSampler, network_input_size
 from biounet.inference.calibration import Calibration, apply_temperature, calibrate, move_threshold
 from biounet.inference.smoothing import fit_smoothing, smooth_probabilities
 from biounet.models import geometry_of
+from biounet.models.model_file import ModelCard
 from biounet.segmentation import close_gaps
 from biounet.training.optimizer import measure_statistics
 from biounet.training.validation import (
     Validation,
     ValidationResult,
+    predict,
     predict_images,
     score_classes,
     segment_and_compare,
@@ -36,6 +38,7 @@ __all__ = [
     "close_predictions",
     "finalise",
     "part",
+    "score_as_fitted",
     "show_nothing",
     "statistics_batches",
     "statistics_pixels",
@@ -126,6 +129,15 @@ def finalise(
         result = segment_and_compare(result, validation, settings["rules"])
     part(show, *DRAWING)(0)
     return Finalised(result, calibration, settings)
+
+
+def score_as_fitted(net: nn.Module, card: ModelCard, validation: Validation) -> ValidationResult:
+    """Results on the held-out images with the smoothing, temperature and rules of objects that a model has already."""
+    probabilities = [
+        apply_temperature(smooth_probabilities(given, card.smoothing), card.temperature)
+        for given in predict(net, validation).probabilities
+    ]
+    return segment_and_compare(score_classes(probabilities, validation), validation, card.object_rules)
 
 
 def calibrate_predictions(

@@ -133,6 +133,7 @@ def fit(
     began = (clock() if began is None else began) - state.seconds
     state.gone = state.gone if state.step else clock() - began
     budget, keeper = TimeBudget(config.train, state.gone), _Keeper(state, card, folder, intervals)
+    keeper.keep_first(validate if is_main_process and not begun and config.train.init else None)
     reported, pieces, waited = clock() - began, state.pieces, 0.0
     batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
     progress = budget.progress(state.step, state.seconds)
@@ -148,8 +149,7 @@ def fit(
             report = None
             if is_main_process:
                 waiting = waited / max(state.seconds - reported, 1e-9)
-                due = budget.reports_between(before, progress)
-                report = keeper.keep(loss, waiting, validate if due else None)
+                report = keeper.keep(loss, waiting, validate if budget.reports_between(before, progress) else None)
             yield Step(state.step, state.seconds, progress, report, note, keeper.loss)
             if keeper.fault:
                 raise TrainingError(keeper.fault)
@@ -196,6 +196,20 @@ class _Keeper:
             self._save()
         return report
 
+    def keep_first(self, validate: Validate | None) -> None:
+        """Save the model that a run begins with, if `validate` is given: it may be better than what it becomes."""
+        scores = validate(self._state.average).scores if validate else {"score": math.nan}
+        if math.isfinite(scores["score"]):
+            self._state.best = scores["score"]
+            self._save_network(scores)
+
+    def _save_network(self, scores: Mapping[str, float]) -> None:
+        """Save the network of this step as the best so far."""
+        facts = {**self._card.training, "step": self._state.step, "scores": dict(scores)}
+        learnt = {"training": facts, "threshold": scores.get("threshold", self._card.threshold)}
+        path = self._folder / "model.safetensors"
+        save_network(path, self._state.average, self._card.model_copy(update=learnt), overwrite=True)
+
     def stop(self) -> None:
         """Write a checkpoint, and a model if there is none yet."""
         self._look(weights=True)
@@ -237,10 +251,7 @@ class _Keeper:
         best = state.best == -math.inf if math.isnan(score) else score >= state.best
         if best:
             state.best = state.best if math.isnan(score) else score
-            facts = {**self._card.training, "step": state.step, "scores": dict(scores)}
-            learnt = {"training": facts, "threshold": scores.get("threshold", self._card.threshold)}
-            path = self._folder / "model.safetensors"
-            save_network(path, state.average, self._card.model_copy(update=learnt), overwrite=True)
+            self._save_network(scores)
         return self._log(state.loss_sum / state.losses, waiting, result, best=best)
 
     def _log(self, loss: float, waiting: float, result: ValidationResult, *, best: bool) -> Report:

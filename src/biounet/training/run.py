@@ -39,6 +39,7 @@ from biounet.training.finalise import (
     Show,
     finalise,
     part,
+    score_as_fitted,
     show_nothing,
     statistics_batches,
     with_statistics_of_images,
@@ -47,7 +48,7 @@ from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
 from biounet.training.run_folder import begin_folder, check_folder, clear_parts, lengthen
-from biounet.training.starting_model import StartingModel, first_rules, starting_model, taken_over
+from biounet.training.starting_model import StartingModel, first_rules, keeps_fit, starting_model, taken_over
 from biounet.training.step import State
 from biounet.training.validation import Validation, ValidationResult, predict, score
 
@@ -218,6 +219,9 @@ class TrainingRun:
         """Finalise the best network of the run, and write it into the model file again."""
         path, show = self.folder / "model.safetensors", self.show_end
         net, card = load_network(path)
+        if keeps_fit(self.start, self.data):
+            self.result = score_as_fitted(net.to(self.fabric.device), card, self.validation)
+            return
         net, facts, probabilities = net.to(self.fabric.device), dict(card.training), None
         if statistics_batches(self.config):
             until = deadline - (self.result.finalising.needed if self.result else 0.0)

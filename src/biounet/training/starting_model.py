@@ -24,12 +24,24 @@ from biounet.models.model_file import ModelCard, load_network, read_card
 from biounet.models.pretrained import load_pretrained
 from biounet.models.transfer import DATA, Transfer, plan_transfer, transfer
 
-__all__ = ["FINE_TUNING", "StartingModel", "first_rules", "first_weights", "starting_model", "taken_over"]
+__all__ = [
+    "FEW",
+    "FINE_TUNING",
+    "StartingModel",
+    "first_rules",
+    "first_weights",
+    "keeps_fit",
+    "starting_model",
+    "taken_over",
+]
 
 
 FINE_TUNING = {"train.learning_rate": 1e-4}
 """Settings of a run that begins with a model, where they differ from those of a run that begins at random; measured in
 docs/models.md."""
+
+FEW = 5
+"""Annotated images, held out or not, of which fewer are too few to fit rules of objects, where a model has some."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,8 @@ class StartingModel:
             f"also taken over: {before.name} of width {before.width} and depth {before.depth}, "
             f"{config.train.normalization} normalisation{', rules of objects' * rules}; not: optimiser, schedule"
         )
+        if keeps_fit(self, data):
+            lines.append(f"fewer than {FEW} images: the rules of objects and the calibration of {self.name} stay")
         return [*lines, *self._sizes(data.learnt)]
 
     def _sizes(self, found: LearntImages) -> list[str]:
@@ -201,6 +215,18 @@ def first_rules(start: StartingModel | None, data: TrainingSet) -> ObjectRules:
     return taken or ObjectRules(target=data.target, **data.task.first_rules.get(data.target, {}))
 
 
+def keeps_fit(start: StartingModel | None, data: TrainingSet) -> bool:
+    """Whether rules of objects, smoothing and temperature stay those of the model that a run begins with.
+
+    Fitted to few images, they would suit these alone. Of objects larger or smaller than the model knows they are fitted
+    even so, since those of the model would not suit them.
+    """
+    if start is None or start.rules(data.target) is None or len(data.train) + len(data.validation) >= FEW:
+        return False
+    known, diameter = (start.card.learnt or LearntImages()).known, data.learnt.diameter
+    return known is not None and diameter is not None and known[0] <= diameter <= known[1]
+
+
 def taken_over(start: StartingModel | None, data: TrainingSet, *, fitted: bool) -> dict[str, Any]:
     """Smoothing, temperature, threshold, and whether gaps are closed, from the card of the model to begin with.
 
@@ -209,8 +235,9 @@ def taken_over(start: StartingModel | None, data: TrainingSet, *, fitted: bool) 
     start : StartingModel
     data : TrainingSet
     fitted : bool
-        Whether the run fits its own on held-out images; then nothing is taken over.
+        Whether labelled images are held out, on which the run fits its own, unless it `keeps_fit`.
     """
+    fitted = fitted and not keeps_fit(start, data)
     if start is None or fitted or not data.task.has_labels or data.target != start.card.target:
         return {}
     of_classes = ("close_gaps",) if data.classes == start.card.model.classes else ()
