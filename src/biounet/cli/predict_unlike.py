@@ -33,7 +33,7 @@ def find_unlike(
     if card.learnt is None:
         return {}
     factor, _ = Sizes(options["diameter"], options["pixel_size"]).factor(card)
-    numbered = options["save"] == "labels" and card.task.numbered
+    numbered = card.task.saves_objects(options["save"])
     seen: dict[str, Any] = {"factor": factor, "selection": selection, "room": DecodingRoom(options["memory"])}
     found = {result: unlike(card, image, labels=result if numbered else None, **seen) for image, result in pairs}
     line = tell_unlike({image: found[result] for image, result in pairs})
