@@ -81,7 +81,7 @@ def meaning_of_output(card: ModelCard, save: str) -> Meaning:
     >>> meaning_of_output(card, "labels").shown, meaning_of_output(card, "probabilities").shown
     ('classes (background, class 1, class 2)', 'probabilities (background, class 1, class 2)')
     """
-    kind: Any = "objects" if card.task.saves_objects(save) else "classes" if save == "labels" else save
+    kind: Any = _kind_of(card, save)
     if kind == "classes" and card.task.numbered:
         kind = "parts"
     return Meaning(kind=kind, class_names=card.class_names if kind in ("classes", "probabilities") else ())
@@ -110,6 +110,11 @@ def decoder_of(card: ModelCard, *, save: str = "labels") -> Decoder:
     >>> decoder_of(card) is DECODERS["objects"], decoder_of(card, save="classes") is DECODERS["classes"]
     (True, True)
     """
-    if save == "labels":
-        save = "objects" if card.task.saves_objects(save) else "classes"
-    return DECODERS[save]
+    return DECODERS[_kind_of(card, save)]
+
+
+def _kind_of(card: ModelCard, save: str) -> str:
+    """Key of `DECODERS` for an output: labels are objects or classes, by the task."""
+    if card.task.saves_objects(save):
+        return "objects"
+    return "classes" if save == "labels" else save
