@@ -282,7 +282,7 @@ def test_more_objects_than_the_challenge_takes_are_refused(biounet, model, tmp_p
     [
         (("objects", "--save", "probabilities"), "--save is probabilities; save labels"),
         (("objects", "--save", "classes"), "--save is classes; save labels"),
-        (("classes",), "measure RESULT --split"),
+        (("classes",), "add --save objects, to number the parts of the foreground"),
         (("image",), "draws images, in which there are no numbered objects"),
     ],
 )

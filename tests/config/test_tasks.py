@@ -33,7 +33,7 @@ def test_each_target_is_of_one_task():
     assert max(Counter(target for task in TASKS.values() for target in task.targets).values()) == 1
     assert all(task_of(target).targets.count(target) == 1 for target in TARGETS_OF_TASKS)
     assert {target for task in TASKS.values() if task.numbered for target in task.targets} == set(TARGETS)
-    assert set(OUTPUTS) == {"labels", "classes", "probabilities", "image", "attention"}
+    assert set(OUTPUTS) == {"labels", "objects", "classes", "probabilities", "image", "attention"}
 
 
 def test_unknown_targets_are_refused_with_those_that_are_known():

@@ -538,3 +538,16 @@ def test_drawn_images_are_compared_as_images(tmp_path):
     write(tmp_path / "truth.tif", Image(image, "YX"))
     write(tmp_path / "result.tif", Image(image + 1, "YX", None, Meaning(kind="image")))
     assert evaluate(tmp_path / "result.tif", tmp_path / "truth.tif").scores["rmse"] == 1
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_numbered_objects_are_scored_against_the_parts_of_a_mask(tmp_path, linked):
+    mask = np.array([[[255, 0, 255]], [[255, 0, 0]]], np.uint8)
+    found = np.array([[[1, 0, 2]], [[1 if linked else 3, 0, 0]]], np.uint16)
+    write(tmp_path / "truth.tif", Image(mask, "ZYX"))
+    write(tmp_path / "cells.tif", Image(found, "ZYX", meaning=Meaning(kind="objects")))
+    scores = evaluate(tmp_path / "cells.tif", tmp_path / "truth.tif", metrics=["objects", "partition"])
+    assert scores.scores["objects"] == (2 if linked else 3)
+    assert scores.scores["average_precision"] == 1
+    assert scores.scores["adapted_rand_error"] == 0
+    assert scores.notes == ("truth.tif is a mask; its connected components in each section are its objects",)

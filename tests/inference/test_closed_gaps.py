@@ -13,7 +13,7 @@ from biounet.inference.model import load_model
 from biounet.io import Image, read, write
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
-from biounet.segmentation import close_gaps
+from biounet.segmentation import close_gaps, label_objects, link_slices, number_apart
 
 STACK = (255 * gaussian_filter(np.random.default_rng(0).random((2, 70, 50)), (0, 3, 3))).astype(np.uint8)
 """Blobs, of which a network with random weights makes a map with cells, membranes and gaps."""
@@ -139,3 +139,55 @@ def test_borders_that_memory_does_not_hold_are_refused(model, stack, tmp_path, m
         predict_files(model, [stack], tmp_path / "out.tif")
     assert not list(tmp_path.glob("*out*"))
     predict_files(model, [stack], tmp_path / "out.tif", close_gaps=False)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+@pytest.mark.parametrize("options", [{}, {"tile": 16, "region_memory": 40 * 17**2}])
+def test_objects_are_the_components_of_closed_cells(model, stack, tmp_path, suffix, options):
+    for save in ("objects", "probabilities"):
+        predict_files(model, [stack], tmp_path / f"{save}{suffix}", save=save, **options)
+    closed = read(tmp_path / f"probabilities{suffix}").array
+    wanted = number_apart(np.stack([label_objects(section > 0.4) for section in closed]))
+    np.testing.assert_array_equal(read(tmp_path / f"objects{suffix}", labels=True).array, wanted)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_objects_of_sections_are_linked_and_measured(model, plain, stack, tmp_path, command):
+    out = tmp_path / "out.tif"
+    status, _, said = command("predict", model, stack, "--out", out, "--save", "objects", "--link", "--table")
+    assert status == 0, said
+    wanted = link_slices(np.stack([label_objects(close_gaps(section) > 0.4) for section in plain]))
+    found = read(out, labels=True).array
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(load_model(model).segment(STACK, objects=True, link=True), wanted)
+    rows = (tmp_path / "objects.csv").read_text().splitlines()[1:]
+    assert len(rows) == len(np.unique(wanted[wanted > 0]))
+
+
+def test_objects_of_a_killed_run_are_those_of_one_run(model, stack, tmp_path):
+    class KilledError(Exception):
+        pass
+
+    def dying(share, text):
+        if share > 0.6:
+            raise KilledError
+
+    predict_files(model, [stack], tmp_path / "whole.zarr", save="objects", link=True, tile=16)
+    with pytest.raises(KilledError):
+        predict_files(model, [stack], tmp_path / "out.zarr", save="objects", link=True, tile=16, progress=dying)
+    predict_files(model, [stack], tmp_path / "out.zarr", save="objects", link=True, tile=16, resume=True)
+    one, other = (read(tmp_path / name, labels=True).array for name in ("whole.zarr", "out.zarr"))
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("classes", "options", "remedy"),
+    [
+        (3, {"save": "objects"}, "this one has 3; save labels, and number their parts by: biounet measure RESULT"),
+        (2, {"save": "labels", "link": True}, "save objects, or leave link out"),
+    ],
+)
+def test_objects_that_a_network_does_not_have_are_refused(classes, options, remedy, stack, tmp_path):
+    model = saved(tmp_path / "model.safetensors", classes=classes)
+    with pytest.raises(ConfigError, match=remedy):
+        predict_files(model, [stack], tmp_path / "out.tif", **options)

@@ -219,7 +219,7 @@ def predict(
         list[Path] | None, typer.Option("--with", metavar="MODEL", help="A model to average with; repeat at will.")
     ] = None,
     depth: Annotated[int | None, typer.Option(help="Poolings of the U-Net to take out of a unet++.")] = None,
-    save: Annotated[str, typer.Option(help="labels, classes, probabilities or attention.")] = "labels",
+    save: Annotated[str, typer.Option(help="labels, objects, classes, probabilities, attention.")] = "labels",
     table: Annotated[bool, typer.Option("--table", help="Measure the labels: objects.csv, counts.csv.")] = False,
     link: Annotated[bool, typer.Option("--link", help="Link objects of the sections of a stack to volumes.")] = False,
     close_gaps: Annotated[bool | None, typer.Option(help="Close gaps in membranes; by default as tuned.")] = None,

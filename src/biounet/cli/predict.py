@@ -70,7 +70,7 @@ def run_prediction(
         remove_parts(beside)
         identities = _identities(pairs) if beside or drawn else {}
         written, failed, unlike = work(model, inputs, out, where, pairs, **options)
-        _tell_result(model, out, written, measurable=options["save"] == "labels" and not table)
+        _tell_result(out, written, measurable=not table and _saves_objects(model, options["save"]))
         done = _among(pairs, written)
         if drawn and done:
             _draw(model, done, drawn, options)
@@ -87,7 +87,7 @@ def _draw(model: Path, pairs: list[tuple[Path, Path]], pictures: Mapping[Path, P
     write_pictures(
         pairs,
         pictures,
-        numbered=options["save"] == "labels" and read_card(member_files(model)[0]).task.numbered,
+        numbered=_saves_objects(model, options["save"]),
         selection=_selection(model, options),
         replace=options["overwrite"] or options["resume"],
     )
@@ -118,10 +118,15 @@ def _among(pairs: list[tuple[Path, Path]], written: list[Path]) -> list[tuple[Pa
     return [pair for pair in pairs if pair[1] in done]
 
 
-def _tell_result(model: Path, out: Path, written: list[Path], *, measurable: bool) -> None:
+def _saves_objects(model: Path, save: str) -> bool:
+    """Whether the results of a model are numbered objects."""
+    return read_card(member_files(model)[0]).task.saves_objects(save)
+
+
+def _tell_result(out: Path, written: list[Path], *, measurable: bool) -> None:
     """Say what was written, and what can be done with it."""
-    labels = measurable and read_card(member_files(model)[0]).task.numbered
-    more = f"; measure them: {shlex.join(['biounet', 'measure', str(out)])} --out TABLES" if labels and written else ""
+    measure = f"; measure them: {shlex.join(['biounet', 'measure', str(out)])} --out TABLES"
+    more = measure if measurable and written else ""
     say(f"{len(written):,} image{'s' * (len(written) != 1)} predicted: {out}{more}")
 
 
@@ -205,17 +210,17 @@ def _selection(model: Path, options: dict[str, Any]) -> Selection:
 
 def _check_labels(model: Path, save: str) -> None:
     """Refuse a table, before anything is predicted, of results that cannot be measured."""
-    if save != "labels":
+    if save not in ("labels", "objects"):
         raise ConfigError(f"--table measures numbered objects, and --save is {save}; save labels, or leave --table out")
     file = member_files(model)[0]
-    task = read_card(file).task
+    card = read_card(file)
+    task = card.task
     if not task.has_labels:
         raise ConfigError(f"{file} draws images, in which there are no numbered objects for --table; leave it out")
-    if not task.numbered:
-        raise ConfigError(
-            f"{file} was trained on classes, so there are no numbered objects for --table; leave it out, and number "
-            "the parts of the result by: biounet measure RESULT --split"
-        )
+    if not task.saves_objects(save):
+        split = "leave it out, and number the parts of the result by: biounet measure RESULT --split"
+        remedy = "add --save objects, to number the parts of the foreground" if card.is_binary else split
+        raise ConfigError(f"{file} was trained on classes, so there are no numbered objects for --table; {remedy}")
 
 
 def _tables_beside(labels: Path) -> list[Path]:

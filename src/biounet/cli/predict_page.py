@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from biounet.cli.progress import progress, say
+from biounet.config.tasks import LABELS
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import BatchError, ConfigError
 from biounet.inference.ensemble import member_files
@@ -26,10 +27,10 @@ def page_of(
 
     `pairs` are the images and their results.
     """
-    if report is False or (report is None and save != "labels"):
+    if report is False or (report is None and save not in LABELS):
         return None
     page = root_of(pairs[0][1]).parent / "report.html"
-    numbered = save == "labels" and read_card(member_files(model)[0]).task.numbered
+    numbered = read_card(member_files(model)[0]).task.saves_objects(save)
     if report is None:
         free = not page.exists() or overwrite or resume
         return page if numbered and len(pairs) > 1 and free else None

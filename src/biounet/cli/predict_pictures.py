@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from biounet.cli.progress import progress, say
+from biounet.config.tasks import LABELS
 from biounet.core.atomic_files import remove_parts, replacing
 from biounet.core.errors import BiounetError, ConfigError, OutputError
 from biounet.core.output_lock import holding
@@ -50,7 +51,7 @@ def pictures_of(
     """
     if pictures is False or (pictures is None and len(pairs) > MOST):
         return {}
-    labels = save in ("labels", "classes") and read_card(member_files(model)[0]).task.has_labels
+    labels = save in LABELS and read_card(member_files(model)[0]).task.has_labels
     if not labels and pictures:
         raise ConfigError("--pictures draws labels on images, which this prediction has none of; leave it out")
     if not labels:

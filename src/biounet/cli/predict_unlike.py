@@ -33,7 +33,7 @@ def find_unlike(
     card = read_card(member_files(model)[0])
     if card.learnt is None:
         return {}
-    numbered = options["save"] == "labels" and card.task.numbered
+    numbered = card.task.saves_objects(options["save"])
     seen: dict[str, Any] = {"selection": selection, "room": DecodingRoom(options["memory"])}
     found = dict[Path, str]()
     for image, result in pairs:

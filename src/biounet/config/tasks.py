@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["OUTPUTS", "TARGETS_OF_TASKS", "TASKS", "Task", "name_classes", "task_of"]
+__all__ = ["LABELS", "OUTPUTS", "TARGETS_OF_TASKS", "TASKS", "Task", "name_classes", "task_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +50,20 @@ class Task:
         """Whether annotations number classes."""
         return self.has_labels and not self.numbered
 
+    def saves_objects(self, save: str) -> bool:
+        """Whether an output is numbered objects.
+
+        >>> TASKS["objects"].saves_objects("labels"), TASKS["classes"].saves_objects("labels")
+        (True, False)
+        """
+        return save == "objects" or (save == "labels" and self.numbered)
+
 
 LOSSES_OF_LABELS = ("cross-entropy", "dice", "cross-entropy+dice", "focal")
-OUTPUTS_OF_LABELS = ("labels", "classes", "probabilities", "attention")
+LABELS = ("labels", "objects", "classes")
+"""Outputs that are label images."""
+
+OUTPUTS_OF_LABELS = (*LABELS, "probabilities", "attention")
 
 TASKS: Mapping[str, Task] = MappingProxyType(
     {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from biounet.config.tasks import LABELS
 from biounet.core.errors import BiounetError, ImageError, OutputError
 from biounet.core.places import check_output
 from biounet.data.layouts import LABEL_FOLDERS, LAYOUTS, named_images
@@ -129,7 +130,7 @@ def label_type(path: Path, usual: np.dtype[Any]) -> np.dtype[Any]:
 
 def _names(named: Sequence[tuple[str, Path]], out: Path, save: str) -> list[str]:
     """Names of results in a folder: those that a challenge gives to all of them, or those of the images."""
-    for names in _NAMES if save == "labels" else ():
+    for names in _NAMES if save in ("labels", "objects") else ():
         given = [names.of(image, out) for _, image in named]
         if None not in given:
             return [str(name) for name in given]
@@ -157,7 +158,7 @@ def _real_folder(folder: str, known: dict[str, str]) -> str:
 def _suffix(image: Path, save: str) -> str:
     """Suffix of the result of an image: nnU-Net wants labels in files like its images."""
     form = format_of(image)
-    if of_channels(image) and save in ("labels", "classes") and form.write is not None and form.exact:
+    if of_channels(image) and save in LABELS and form.write is not None and form.exact:
         return image.name.rpartition(CHANNELS)[2]
     return form.result
 

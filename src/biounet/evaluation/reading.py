@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.core.components import label_objects
 from biounet.core.errors import ConfigError, ImageError, LabelError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.data.label_files import merge_masks, read_labels
@@ -17,6 +18,7 @@ from biounet.evaluation.pairing import FilePair
 from biounet.io import Image, Meaning, open_selected, read_selected
 from biounet.io.decoding import check_whole
 from biounet.metrics.checks import EightBitWarning, as_probabilities
+from biounet.segmentation import link_slices, number_apart
 
 __all__ = ["Case", "pick_sections", "read_case"]
 
@@ -59,10 +61,7 @@ class Case:
     @property
     def has_mask(self) -> bool:
         """Whether truth or result show foreground only: 255, or a 1 in several pieces."""
-        return any(
-            _is_mask(labels) and (labels.max() == 255 or LabelStatistics.of(Path(self.name), [labels]).pieces > 1)
-            for labels in (self.truth, self.result.astype(np.int32))
-        )
+        return any(_shows_foreground(labels, self.name) for labels in (self.truth, self.result.astype(np.int32)))
 
     def probabilities(self) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """The result as probabilities, and what had to be converted."""
@@ -142,6 +141,10 @@ def read_case(
             *conversions,
             f"{pair.truth[0].name} has no known pixel, all are negative (IGNORE); nothing of it is scored",
         )
+    if image.meaning is not None and image.meaning.numbers_objects and _shows_foreground(truth, pair.truth[0].name):
+        truth = _number_parts(truth, like=result)
+        said = f"{pair.truth[0].name} is a mask; its connected components in each section are its objects"
+        conversions = (*conversions, said)
     steps = spacing or truth_spacing or image.spacing
     steps = tuple(steps)[-len(axes.replace("T", "")) :] if steps else (1.0,) * len(axes.replace("T", ""))
     truth_name = pair.name if pair.masks else pair.truth[0].name
@@ -225,6 +228,27 @@ def _as_stack(image: Image) -> Image:
         array = image.array.squeeze(image.axes.index("C"))
         return replace(image, array=array, axes=image.axes.replace("C", ""))
     return image
+
+
+def _shows_foreground(labels: NDArray[np.int32], name: str) -> bool:
+    """Whether labels of that name are 255, or a 1 in several pieces, where they are not 0."""
+    return _is_mask(labels) and (labels.max() == 255 or LabelStatistics.of(Path(name), [labels]).pieces > 1)
+
+
+def _number_parts(mask: NDArray[np.int32], *, like: np.ndarray) -> NDArray[np.int32]:
+    """Connected components of each section of a mask as objects, linked through the sections if those of `like` are.
+
+    >>> _number_parts(np.array([[[255, 0, 255]], [[255, -1, 0]]], np.int32), like=np.array([[[1, 0, 2]], [[1, 0, 0]]]))
+    array([[[ 1,  0,  2]],
+    <BLANKLINE>
+           [[ 1, -1,  0]]], dtype=int32)
+    """
+    sections = mask.reshape(-1, *mask.shape[-2:])
+    parts = np.stack([label_objects(section > 0) for section in sections])
+    found = [np.unique(section[section > 0]) for section in like.reshape(sections.shape)]
+    linked = mask.ndim == 3 and sum(map(len, found)) > len(np.unique(like[like > 0]))
+    numbers = (link_slices if linked else number_apart)(parts).reshape(mask.shape)
+    return np.where(mask < 0, mask, numbers).astype(np.int32)
 
 
 def _is_mask(labels: np.ndarray) -> bool:

@@ -1,14 +1,20 @@
-"""Frames in which gaps are closed, written to the result region by region once all their tiles are predicted."""
+"""Frames in which gaps are closed region by region, once all their tiles are predicted; then they are written."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from biounet.core.array_store import ArrayFolder
 from biounet.core.boxes import Box
-from biounet.inference.object_numbers import REGION_MEMORY
+from biounet.inference.job import Job
+from biounet.inference.object_numbers import REGION_MEMORY, number_objects
+from biounet.inference.tile_files import TileFiles
 from biounet.inference.tile_store import TileStore
 from biounet.segmentation import close_gaps_out_of_core, region_size
 
@@ -16,7 +22,7 @@ __all__ = ["write_closed"]
 
 
 def write_closed(store: TileStore, frame: int, *, memory: int = REGION_MEMORY) -> None:
-    """Close gaps in a frame of which all tiles are stored, and write it into the result.
+    """Close gaps in a frame of which all tiles are stored, and write it, or its numbered objects, into the result.
 
     Parameters
     ----------
@@ -31,23 +37,30 @@ def write_closed(store: TileStore, frame: int, *, memory: int = REGION_MEMORY) -
     """
     foreground = store.foreground(frame)
     region = region_size(foreground.shape, memory, multiple=store.chunk)
-    writer = _EncodedFrame(store, frame)
-    with TemporaryDirectory(dir=store.folder) as fragments:
+    with TemporaryDirectory(dir=store.folder) as fragments, TemporaryDirectory(dir=store.folder) as closed:
         keep = ArrayFolder(Path(fragments))
-        close_gaps_out_of_core(foreground, writer, region=region, keep=keep, done=writer.is_done)
+        if store.job.numbers_objects:
+            elevation = TileFiles(Path(closed), frame, foreground.shape, region, durable=False)
+            writer = _Encoded(store.job, lambda box, pixels: elevation.write(box, pixels[0]))
+            close_gaps_out_of_core(foreground, writer, region=region, keep=keep)
+            number_objects(store, frame, elevation, memory=memory)
+        else:
+            writer, done = _Encoded(store.job, partial(store.write, frame)), partial(store.is_written, frame)
+            close_gaps_out_of_core(foreground, writer, region=region, keep=keep, done=done)
     foreground.forget()
 
 
-class _EncodedFrame:
-    """A frame of a result as a `biounet.core.boxes.Writer` of the probability of the foreground."""
+@dataclass(frozen=True)
+class _Encoded:
+    """A `biounet.core.boxes.Writer` of the probability of the foreground, which puts pixels where they are kept.
 
-    def __init__(self, store: TileStore, frame: int) -> None:
-        self._store, self._frame = store, frame
+    job : Job, which encodes pixels (C, *spatial)
+    put : (box, pixels) -> None
+    """
 
-    def is_done(self, box: Box) -> bool:
-        """Whether an earlier run has written a region."""
-        return self._store.is_written(self._frame, box)
+    job: Job
+    put: Callable[[Box, NDArray[Any]], None]
 
     def write(self, box: Box, array: NDArray[np.float32]) -> None:
-        """Write a region as it is saved: probabilities or classes."""
-        self._store.write(self._frame, box, self._store.job.encode_foreground(array))
+        """Write a region as it is kept: probabilities, classes, or an elevation map."""
+        self.put(box, self.job.encode_foreground(array))

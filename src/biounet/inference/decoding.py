@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from biounet.core.errors import ConfigError
 from biounet.io import Meaning
 from biounet.models.model_file import ModelCard
 from biounet.segmentation import label_elevation, make_elevation, segment
 
-__all__ = ["DECODERS", "Decoder", "decoder_of", "meaning_of_output"]
+__all__ = ["DECODERS", "Decoder", "check_objects", "decoder_of", "meaning_of_output"]
 
 
 Floats = NDArray[np.float32]
@@ -80,10 +81,24 @@ def meaning_of_output(card: ModelCard, save: str) -> Meaning:
     >>> meaning_of_output(card, "labels").shown, meaning_of_output(card, "probabilities").shown
     ('classes (background, class 1, class 2)', 'probabilities (background, class 1, class 2)')
     """
-    kind: Any = card.task.name if save == "labels" else save
+    kind: Any = _kind_of(card, save)
     if kind == "classes" and card.task.numbered:
         kind = "parts"
     return Meaning(kind=kind, class_names=card.class_names if kind in ("classes", "probabilities") else ())
+
+
+def check_objects(card: ModelCard) -> None:
+    """Refuse to number the objects of several classes, which may touch.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if card.task.has_classes and not card.is_binary:
+        raise ConfigError(
+            "objects are numbered where a network has two classes, such as membranes and cells; this one has "
+            f"{card.model.classes}; save labels, and number their parts by: biounet measure RESULT --split"
+        )
 
 
 def decoder_of(card: ModelCard, *, save: str = "labels") -> Decoder:
@@ -95,6 +110,11 @@ def decoder_of(card: ModelCard, *, save: str = "labels") -> Decoder:
     >>> decoder_of(card) is DECODERS["objects"], decoder_of(card, save="classes") is DECODERS["classes"]
     (True, True)
     """
-    if save == "labels":
-        save = "objects" if card.task.numbered else "classes"
-    return DECODERS[save]
+    return DECODERS[_kind_of(card, save)]
+
+
+def _kind_of(card: ModelCard, save: str) -> str:
+    """Key of `DECODERS` for an output: labels are objects or classes, by the task."""
+    if card.task.saves_objects(save):
+        return "objects"
+    return "classes" if save == "labels" else save

@@ -106,7 +106,7 @@ def _load_member(file: Path, depth: int | None, attention: bool) -> Member:
 
 def _closing_gaps(card: ModelCard, file: Path, close_gaps: bool) -> ModelCard:
     """A card with gaps closed or not; to close them takes two classes."""
-    if close_gaps and (card.target != "classes" or card.model.classes != 2):
+    if close_gaps and not card.is_binary:
         raise ConfigError(
             f"{file}: gaps are closed where one class is membranes and the other cells, this model has learnt target "
             f"{card.target}, with {card.model.classes} classes; leave --close-gaps out"

@@ -21,7 +21,7 @@ from biounet.inference.ensemble import Ensemble, member_files
 from biounet.inference.job import Job, JobSettings, TileTask, as_trained, load_ensemble
 from biounet.inference.memory_budget import MemoryBudget
 from biounet.inference.memory_plan import Plan, Stopwatch, warm_up
-from biounet.inference.object_numbers import REGION_MEMORY, number_objects
+from biounet.inference.object_numbers import REGION_MEMORY, number_stored
 from biounet.inference.object_size import Sizes
 from biounet.inference.record import check_complete, noting_damage, read_record
 from biounet.inference.tile_store import TileStore
@@ -106,9 +106,10 @@ def predict_files(
         The probabilities of all models are averaged.
     depth : int
         As for `load_model`.
-    save : labels, classes, probabilities or attention
-        What to write; of two classes only the probability of the foreground. A network that draws images writes
-        images, in units of the true ones.
+    save : labels, objects, classes, probabilities or attention
+        What to write. Objects are also numbered where a network has two classes, such as membranes and cells: they are
+        the connected components of the foreground. Of two classes only the probability of the foreground is written. A
+        network that draws images writes images, in units of the true ones.
     link : bool
         Objects of neighbouring sections get one number where they lie over each other, as by
         `biounet.segmentation.link_slices` on the whole stack. Else no number is in two sections.
@@ -306,7 +307,7 @@ def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iter
 def _tiles(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[None]:
     """Predict the missing tiles of a result, finish its frames, and yield once for every tile."""
     job, frames = store.job, range(len(store.job.frames))
-    finish = number_objects if job.numbers_objects else write_closed
+    finish = write_closed if job.closes_gaps else number_stored
     if not job.by_frame:
         for count in run(job, store.missing(frames), store, batch=batch):
             yield from [None] * count

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from biounet.core.boxes import Box
 from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.data.normalize import Normalization, measure
-from biounet.inference.decoding import decoder_of
+from biounet.inference.decoding import check_objects, decoder_of
 from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
 from biounet.inference.tiles import Tile, TilePlan, check_tile, read_mirrored
@@ -75,11 +75,14 @@ class JobSettings:
             If the model has no such output, or no objects that could be linked.
         """
         task, target = card.task, card.target
-        if self.link and (self.save != "labels" or not task.numbered or card.model.dims != 2):
+        if self.link and (not task.saves_objects(self.save) or card.model.dims != 2):
+            remedy = "save objects, or leave link out" if card.is_binary else "leave link out"
             raise ConfigError(
                 "the objects of sections are linked where a 2D network saves labels of objects; this one has "
-                f"{card.model.dims} axes and target {target}, to save are {self.save}; leave link out"
+                f"{card.model.dims} axes and target {target}, to save are {self.save}; {remedy}"
             )
+        if self.save == "objects":
+            check_objects(card)
         save = task.output if self.save == "labels" else self.save
         if save not in task.outputs:
             raise ConfigError(f"the model has learnt target {target}, it cannot save {save}; leave --save away")

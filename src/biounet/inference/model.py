@@ -14,7 +14,7 @@ from torch import nn
 from biounet.core.boxes import ArrayReader
 from biounet.core.errors import ConfigError, ModelFileError, ShapeError
 from biounet.core.places import path_of
-from biounet.inference.decoding import decoder_of
+from biounet.inference.decoding import check_objects, decoder_of
 from biounet.inference.ensemble import Ensemble, joint_card, load_members, normalise
 from biounet.inference.network_input import NetworkInput, Pixels
 from biounet.inference.object_size import Sizes
@@ -170,6 +170,7 @@ class Model:
         tta: bool = False,
         diameter: float | None = None,
         pixel_size: float | None = None,
+        objects: bool = False,
         link: bool = False,
     ) -> NDArray[Any]:
         """Labels: class numbers, or numbered objects where the network was trained on objects.
@@ -177,8 +178,10 @@ class Model:
         Parameters
         ----------
         image, axes, tile, tta, diameter, pixel_size : as for `predict`
+        objects : bool
+            Number the connected components of the foreground, where the network was trained on two classes.
         link : bool
-            Give objects that lie over each other one number in all sections of a stack, for a 2D network of objects,
+            Give objects that lie over each other one number in all sections of a stack, for a 2D network,
             see `biounet.segmentation.link_slices`. Else no number is in two sections.
 
         Returns
@@ -188,23 +191,23 @@ class Model:
         Raises
         ------
         ConfigError
-            If the network draws images, or there are no objects to link.
+            If the network draws images, or there are no objects to number or to link.
         ImageError, ShapeError
             As `predict`; or if there are no sections to link.
         """
-        self._check_labels(link=link)
+        self._check_labels(objects=objects, link=link)
         factor, _ = Sizes(diameter, pixel_size).factor(self.card)
         options: dict[str, Any] = {"axes": axes, "tile": tile, "tta": tta}
         probabilities = self.predict(image, diameter=diameter, pixel_size=pixel_size, **options)
-        return replace(self, card=self.card.scaled(factor)).decode(probabilities, link=link)
+        return replace(self, card=self.card.scaled(factor)).decode(probabilities, objects=objects, link=link)
 
-    def decode(self, probabilities: NDArray[np.float32], *, link: bool = False) -> NDArray[Any]:
+    def decode(self, probabilities: NDArray[np.float32], *, objects: bool = False, link: bool = False) -> NDArray[Any]:
         """Labels that follow from the probabilities of `predict`.
 
         Parameters
         ----------
         probabilities : float32 (classes, Y, X) or (classes, Z, Y, X), in [0, 1]
-        link : as for `segment`
+        objects, link : as for `segment`
 
         Returns
         -------
@@ -218,8 +221,9 @@ class Model:
         ShapeError
             If there are no sections to link.
         """
-        self._check_labels(link=link)
-        decode = partial(decoder_of(self.card).segment, card=self.card)
+        self._check_labels(objects=objects, link=link)
+        decoder = decoder_of(self.card, save="objects" if objects else "labels")
+        decode = partial(decoder.segment, card=self.card)
         if probabilities.ndim - 1 == self.card.model.dims:
             if link:
                 sizes = " x ".join(map(str, probabilities.shape[1:]))
@@ -227,13 +231,15 @@ class Model:
             return decode(probabilities)
         sections = np.stack([decode(section) for section in np.moveaxis(probabilities, 1, 0)])
         number = link_slices if link else number_apart
-        return number(sections) if self.card.task.numbered else sections
+        return number(sections) if decoder.numbers_objects else sections
 
-    def _check_labels(self, *, link: bool) -> None:
-        """Refuse to label what has no labels, or to link what has no objects."""
+    def _check_labels(self, *, objects: bool, link: bool) -> None:
+        """Refuse to label what has no labels, or to number or to link what has no objects."""
         if not self.card.task.has_labels:
             raise ConfigError("the model draws images, which have no labels; use predict")
-        if link and not self.card.task.numbered:
+        if objects:
+            check_objects(self.card)
+        elif link and not self.card.task.numbered:
             raise ConfigError("the model was trained on classes, there are no objects to link; leave link out")
 
     def __repr__(self) -> str:

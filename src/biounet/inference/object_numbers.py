@@ -17,21 +17,28 @@ from biounet.inference.tile_store import TileStore
 from biounet.measurement import ForegroundSums
 from biounet.segmentation import label_out_of_core, region_size
 
-__all__ = ["REGION_MEMORY", "number_objects"]
+__all__ = ["REGION_MEMORY", "number_objects", "number_stored"]
 
 
 REGION_MEMORY = 128 * 2**20
 """Bytes for a region in which objects are numbered at a time."""
 
 
-def number_objects(store: TileStore, frame: int, *, memory: int = REGION_MEMORY) -> None:
-    """Number the objects of a frame of which all tiles are stored, and write them into the result.
+def number_stored(store: TileStore, frame: int, *, memory: int = REGION_MEMORY) -> None:
+    """Number the objects of a frame of which all tiles are stored as an elevation map; see `number_objects`."""
+    number_objects(store, frame, store.elevation(frame), memory=memory)
+
+
+def number_objects(store: TileStore, frame: int, elevation: TileFiles, *, memory: int = REGION_MEMORY) -> None:
+    """Number the objects of a frame, and write them into the result.
 
     Parameters
     ----------
     store : TileStore
     frame : int
         Sections of a stack come in their order.
+    elevation : TileFiles
+        The whole elevation map of the frame.
     memory : bytes for a region; the numbers do not depend on it
 
     Raises
@@ -39,7 +46,7 @@ def number_objects(store: TileStore, frame: int, *, memory: int = REGION_MEMORY)
     OutputError
         If there are more objects than the type of the result holds, or when the disk is full.
     """
-    elevation, rules = store.elevation(frame), store.job.card.object_rules
+    rules = store.job.card.object_rules
     region = region_size(elevation.shape, memory, multiple=store.chunk)
     writer = _ObjectWriter(store, frame)
     z = dict(store.job.frames[frame].position).get("Z")

@@ -86,6 +86,11 @@ class ModelCard(Settings):
         return name_classes(given, self.model.classes) if self.task.has_classes else ()
 
     @property
+    def is_binary(self) -> bool:
+        """Whether the network tells foreground from background, such as cells from membranes."""
+        return self.task.has_classes and self.model.classes == 2
+
+    @property
     def output_options(self) -> dict[str, Any]:
         """Temperature, smoothing and units of the outputs, as options of `biounet.inference.overlap_tile.TileNet`."""
         return {"temperature": self.temperature, "smoothing": self.smoothing, "units": self.target_normalization}
@@ -210,7 +215,7 @@ def _check_channels(card: ModelCard) -> None:
     offset = card.normalization.offset
     if offset is not None and len(offset) != model.in_channels:
         raise ConfigError(f"normalization has {len(offset)} channels, the network takes {model.in_channels}")
-    if card.close_gaps and (target != "classes" or model.classes != 2):
+    if card.close_gaps and not card.is_binary:
         raise ConfigError(f"close_gaps is for two classes, this is target {target} of {model.classes} classes")
     if card.rules is not None and card.rules.target != target:
         raise ConfigError(f"rules are for target {card.rules.target}, the network has learnt {target}")
