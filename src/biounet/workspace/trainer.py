@@ -74,7 +74,7 @@ class Trainer:
         self._learner, self._out = learner, out
         self._orders: queue.Queue[_Order | None] = queue.Queue()
         self._look: _Look | None = None
-        self._paused, self._told = False, ""
+        self._paused, self._told, self._problem = False, "", ""
         self._minutes, self._stopped, self._closed = 0.0, False, False
         self._learnt = self._idle_since = self._predicted = self._saved = 0.0
         self._needed, self._files, self._next = 0.0, 0, 0
@@ -103,11 +103,15 @@ class Trainer:
         self.say("ready")
         while self._obey() and not self._closed:
             try:
+                self._learner.project.check_there()
                 self._turn()
+                self._problem = ""
             except BiounetError as error:
-                self.say("problem", text=str(error))
+                if str(error) != self._problem:
+                    self._problem = str(error)
+                    self.say("problem", text=self._problem)
                 time.sleep(2)
-        if self._learner.state is not None:
+        if self._learner.state is not None and self._learner.project.folder.is_dir():
             self._learner.save()
 
     def _obey(self) -> bool:

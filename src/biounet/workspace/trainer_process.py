@@ -86,7 +86,10 @@ class TrainerProcess:
                 message = parse_json(line, _Message, LINE).model_dump()
             except BiounetError as error:
                 message = {"event": "problem", "text": str(error)}
-            self._hear(message)
+            try:
+                self._hear(message)
+            except BiounetError as error:
+                self._hear({"event": "problem", "text": str(error)})
         self._process.wait()
         self._process.stdout.close()
         if not self._closed:

@@ -1,6 +1,6 @@
 // The page: puts viewer, tools, panels and server together.
 
-import { events, get, post, Refused } from "./api.js";
+import { events, get, insist, post, Refused } from "./api.js";
 import { css, firstColours, labelColour } from "./colours.js";
 import { KEYS, keyTable } from "./keys.js";
 import { $, element, showChannels, showCurve, showImages, showState, slider, toast } from "./panels.js";
@@ -14,10 +14,17 @@ const page = { project: null, image: null, tool: "brush", radius: 6, label: 1, o
 const YOUNG = 60;
 const viewer = new Viewer($("canvas"), look);
 let queue = Promise.resolve();  // edits go one after the other
+let unsent = 0;
 
 // ---- opening
 
 async function start() {
+  await showProject();
+  const wanted = Number(sessionStorage.getItem("image") || 0);
+  await open(page.project.images[wanted] ? wanted : 0);
+}
+
+async function showProject() {
   page.project = await get("project");
   page.scores = page.project.scores;
   page.state = page.project.training;
@@ -32,8 +39,6 @@ async function start() {
   showCurve(page.scores);
   showState(page.state);
   grew(page.state.step);
-  const wanted = Number(sessionStorage.getItem("image") || 0);
-  await open(page.project.images[wanted] ? wanted : 0);
 }
 
 async function open(number) {
@@ -66,23 +71,30 @@ function edit(change, shown) {
   if (!image) return;
   if (shown) viewer.pending.push(shown);
   const plane = [...viewer.plane];
+  unsent++;
   queue = queue.then(async () => {
     try {
-      took(image, await post(`images/${image.image}/edits`, { ...change, plane, version: image.version }));
+      took(image, await insist(`images/${image.image}/edits`, { ...change, plane, version: image.version }, () => {
+        toast("The server does not answer. What you draw stays in this page, and is sent when it is back: leave the page open.", "problem");
+      }));
     } catch (error) {
       await failed(error, image);
-    } finally {
-      await settled();
+    }
+    unsent--;
+    settled().then(() => {
       viewer.pending = viewer.pending.filter((each) => each !== shown);
       viewer.redraw();
-    }
+    });
   });
 }
 
+addEventListener("beforeunload", (event) => { if (unsent) event.preventDefault(); });
+
 async function swap(name) {
   const { image } = page;
-  if (!image || !(name === "undo" ? image.undo : image.redo)) return toast(`nothing to ${name}`);
+  if (!image) return;
   queue = queue.then(async () => {
+    if (!image[name]) return toast(`There is nothing to ${name}.`);
     try {
       took(image, await post(`images/${image.image}/${name}`, { version: image.version }));
     } catch (error) {
@@ -102,19 +114,22 @@ function took(image, { version, plane, tiles, finished, undo, redo }) {
 
 async function failed(error, image) {
   toast(error.message, "problem");
-  if (!(error instanceof Refused) || error.status !== 409) return;
-  const now = await get(`images/${image.image}`);
-  Object.assign(image, { version: now.version, finished: now.finished, undo: now.undo, redo: now.redo });
-  viewer.tiles.forget("labels", viewer.plane);
+  if (error instanceof Refused && error.status === 409) await refresh(image).catch(() => {});
+}
+
+// Show an image as it is on the server, where others may have changed it.
+async function refresh(image) {
+  const { version, finished, undo, redo } = await get(`images/${image.image}`);
+  Object.assign(image, { version, finished, undo, redo });
+  if (image !== page.image) return;
+  viewer.tiles.forget();
+  viewer.onview();
   showStrip();
 }
 
 // Until tiles that have changed are there; not for ever.
 async function settled() {
-  for (let i = 0; i < 40; i++) {
-    await new Promise((done) => setTimeout(done, 25));
-    if (i > 1 && !viewer.tiles.busy) return;
-  }
+  for (let i = 0; i < 400 && viewer.busy; i++) await new Promise((done) => setTimeout(done, 25));
 }
 
 function view() {
@@ -138,7 +153,6 @@ const at = (event) => {
   const box = canvas.getBoundingClientRect();
   return [event.clientY - box.top, event.clientX - box.left];
 };
-const labelAt = ([y, x]) => viewer.tiles.at("labels", viewer.plane, Math.floor(y), Math.floor(x)) ?? -1;
 let drag = null, space = false;
 
 function toolColour() {
@@ -164,7 +178,7 @@ function end() {
   viewer.stroke = null;
   if (!stroke) return;
   const points = thinned(stroke.points);
-  const change = editOf(page.tool, points, { ...page, numbered: look.numbered, labelAt });
+  const change = editOf(page.tool, points, { ...page, numbered: look.numbered });
   if (change) edit(change, stroke);
   else viewer.redraw();
 }
@@ -190,8 +204,9 @@ canvas.addEventListener("pointermove", (event) => {
   cursor(viewer.toImage(here));
   showWhere(viewer.toImage(here));
 });
-canvas.addEventListener("pointerup", () => {
+canvas.addEventListener("pointerup", (event) => {
   drag = null;
+  viewer.stroke?.points.push(viewer.toImage(at(event)));  // no movement may have been told since
   end();
 });
 canvas.addEventListener("pointercancel", () => { drag = viewer.stroke = null; viewer.redraw(); });
@@ -370,7 +385,7 @@ function showWhere(point) {
   const [y, x] = point.map(Math.floor);
   const [height, width] = viewer.size;
   const inside = y >= 0 && x >= 0 && y < height && x < width;
-  const label = inside ? viewer.tiles.at("labels", viewer.plane, y, x) : undefined;
+  const label = inside ? viewer.tiles.at("labels", viewer.plane, y, x, viewer.level) : undefined;
   const name = label === undefined ? "" : label < 0 ? "unknown" : label === 0 ? "background" : look.numbered ? `object ${label}` : page.project.settings.classes[label] ?? `class ${label}`;
   $("where").textContent = inside ? `y ${y}, x ${x}${name ? ` · ${name}` : ""}` : "";
 }
@@ -435,9 +450,6 @@ function hear(event) {
       toast(event.share < 1 ? `The overview of this large image is being made: ${Math.round(100 * event.share)} %. Until then zoom out only a little.` : "The overview is ready: press 0 to see the whole image.");
       viewer.redraw();
     }
-  } else if (event.event === "ended") {
-    Object.assign(page.state, { state: "ended", text: `The network stopped: ${event.text}` });
-    showState(page.state);
   } else if (event.event === "problem") toast(event.text, "problem");
 }
 
@@ -448,16 +460,13 @@ async function connection(there, why) {
     showState({ ...page.state, state: "away", text: why });
     return;
   }
-  if (away && page.image) {
-    away = false;
-    page.project = await get("project");
-    page.state = page.project.training;
-    await open(page.image.image);
-  }
-  showState(page.state);
+  if (!away) return;
+  await showProject();
+  if (page.image) await refresh(page.image);
+  away = false;
 }
 
-$("pause").addEventListener("click", () => post("training", { pause: page.state.state !== "paused" }).catch((error) => toast(error.message, "problem")));
+$("pause").addEventListener("click", () => post("training", { pause: !["paused", "ended"].includes(page.state.state) }).catch((error) => toast(error.message, "problem")));
 $("finish").addEventListener("click", askForMinutes);
 $("meaning").addEventListener("click", () => askForMeaning(page.project, meant));
 $("next").addEventListener("click", next);

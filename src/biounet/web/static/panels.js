@@ -67,7 +67,7 @@ export function showState({ state, text, step, loss, seconds }) {
   }[state];
   $("advice").textContent = text || advice || "";
   $("advice").hidden = !$("advice").textContent;
-  $("pause").textContent = state === "paused" ? "Go on" : "Pause";
+  $("pause").textContent = { paused: "Go on", ended: "Start again" }[state] || "Pause";
   $("facts").replaceChildren(...(step ? [
     element("div", {}, element("dt", {}, "updates"), element("dd", {}, step.toLocaleString("en"))),
     element("div", {}, element("dt", {}, "loss"), element("dd", {}, Number.isFinite(loss) ? loss.toFixed(3) : "–")),

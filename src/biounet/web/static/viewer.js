@@ -115,6 +115,11 @@ export class Viewer {
     return box[0] < box[2] && box[1] < box[3] ? box : null;
   }
 
+  // Whether anything on the screen is not yet as it will be.
+  get busy() {
+    return Boolean(this.asked) || this.tiles.busy;
+  }
+
   get level() {
     const level = Math.floor(Math.log2(1 / (this.scale * this.ratio)) + 0.2);
     return Math.min(Math.max(level, 0), this.image.levels - 1);
