@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +48,23 @@ def folder(tmp_path_factory):
     return made
 
 
-@pytest.fixture(scope="module")
-def address(folder):
-    """Serve the folder in a process of its own; return the address that it prints."""
+@contextmanager
+def serving(folder):
+    """Serve a folder in a process of its own; give the address that it prints."""
     words = [sys.executable, "-m", "biounet", "serve", str(folder), "--port", "0"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         said = [process.stderr.readline() for _ in range(2)]
-        yield re.search(r"http://\S+", said[1])[0]
-        process.terminate()
-        process.wait(30)
+        try:
+            yield re.search(r"http://\S+", said[1])[0]
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    with serving(folder) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +324,29 @@ def dark_places(plane, *, count=3):
         found.append((int(y), int(x)))
         depth[max(0, y - 30) : y + 30, max(0, x - 30) : x + 30] = 0
     return found
+
+
+def test_classes_are_named_and_chosen_and_an_image_that_is_torn_is_told(tmp_path, chromium):
+    image, _ = draw_cells(generator(0, 0, 8, stream="page"), size=(128, 128), cells=5, diameter=30)
+    write(tmp_path / "cells.png", Image(image, "YX"))
+    (tmp_path / "torn.png").write_bytes((tmp_path / "cells.png").read_bytes()[:900])
+    with serving(tmp_path) as address:
+        person = Person(chromium, address)
+        page = person.page
+        page.locator("#images button").nth(1).click()
+        person.wait("document.querySelector('#toast').textContent.startsWith('torn.png')")
+        assert page.locator("#images .detail").all_text_contents() == ["not begun", "cannot be read"]
+        page.click("#meaning")
+        page.fill("#ask .names input", "background, nucleus, fibre")
+        page.click("#ask .main")
+        person.wait("document.querySelectorAll('#tools .class').length === 2")
+        page.keyboard.press("2")
+        assert page.locator("#tools .class[aria-pressed=true]").all_text_contents() == ["fibre"]
+        page.keyboard.press("b")
+        person.draw((40, 40), (40, 60))
+        assert person.label(40, 50) == 2
+        assert page.locator("#where").text_content().endswith("fibre")
+        page.close()
 
 
 def test_a_page_outlives_a_server_that_was_killed(tmp_path, chromium):

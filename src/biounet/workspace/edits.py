@@ -54,7 +54,9 @@ class Canvas:
         if min(box.shape) < 1:
             raise LabelError("the region lies outside of the image; choose one inside")
         if box.size > MOST_LOOKED_AT:
-            raise LabelError(f"a region of {box.size:,} pixels is more than anybody has looked at; zoom in")
+            raise LabelError(
+                f"a region of {box.size:,} pixels is too large to be accepted or finished at once; zoom in"
+            )
         return box
 
     def painted(self, edit: Edit) -> int:

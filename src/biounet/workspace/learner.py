@@ -241,7 +241,8 @@ class Learner:
         if start is not None:
             if not self._fits(start.card):
                 raise ModelFileError(
-                    f"{start.name} was trained for {start.card.task.name}; begin with one for such labels"
+                    f"{start.name} was trained for {start.card.task.name} in {start.card.model.dims}D, labels here are "
+                    f"{self.project.settings.kind} in 2D; start biounet serve with another --model"
                 )
             self._use(start)
         else:

@@ -145,13 +145,13 @@ class Trainer:
         why = learner.missing()
         waiting = learner.state is None or bool(why)
         if waiting and not learner.predicts:
-            self._tell("waiting", why)
+            self._tell("waiting", f"{why[:1].upper()}{why[1:]}.")
             time.sleep(0.1)
             return
         resting = waiting or self._paused or now - self._idle_since > ENOUGH
         if resting:
             if waiting:
-                self._tell("showing", f"This is what {learner.model} finds. To teach it, {why}")
+                self._tell("showing", f"This is what {learner.model} finds. To teach it, {why}.")
             else:
                 self._tell("paused" if self._paused else "resting")
             time.sleep(0.1)

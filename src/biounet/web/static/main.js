@@ -43,10 +43,14 @@ async function showProject() {
 
 async function open(number) {
   const seen = { image: page.image?.image, channels: look.channels };
+  $("toast").hidden = true;
   try {
     page.image = await get(`images/${number}`);
+    page.project.images[number].broken = false;
   } catch (error) {
+    if (error instanceof Refused) page.project.images[number].broken = true;
     toast(error.message, "problem");
+    showSide();
     return;
   }
   sessionStorage.setItem("image", number);
@@ -164,6 +168,7 @@ function toolColour() {
 
 function cursor(point) {
   const tool = TOOLS.find((each) => each.id === page.tool);
+  page.pointer = point;
   viewer.cursor = point && page.tool !== "pan" ? { point, radius: page.radius, colour: toolColour(), round: tool.round } : null;
   viewer.redraw();
 }
@@ -202,7 +207,6 @@ canvas.addEventListener("pointermove", (event) => {
     for (const each of event.getCoalescedEvents?.() || [event]) viewer.stroke.points.push(viewer.toImage(at(each)));
   }
   cursor(viewer.toImage(here));
-  showWhere(viewer.toImage(here));
 });
 canvas.addEventListener("pointerup", (event) => {
   drag = null;
@@ -271,7 +275,6 @@ function steer(dy, dx) {
   const moved = [point[0] + dy * Math.max(1, page.radius / 2), point[1] + dx * Math.max(1, page.radius / 2)];
   if (viewer.stroke) viewer.stroke.points.push(moved);
   cursor(moved);
-  showWhere(moved);
 }
 
 function press() {
@@ -329,7 +332,7 @@ function showTools() {
   const tools = TOOLS.filter((tool) => look.numbered || !tool.numbered);
   const size = element("input", { type: "range", id: "size", min: 0.7, max: 14, step: 0.05, "aria-label": "size of the brush", title: "Size of the brush ( [ and ] )", oninput: () => setRadius(size.value ** 2) });
   const classes = look.numbered ? [] : page.project.settings.classes.map((name, index) => index === 0 ? null : element("button", {
-    class: "class", "aria-pressed": page.label === index, title: `${name} (${index})`, onclick: () => { page.label = index; showTools(); },
+    class: "class", "aria-pressed": String(page.label === index), title: `${name} (${index})`, onclick: () => { page.label = index; showTools(); },
   }, element("i"), name));
   for (const [index, button] of classes.entries()) if (button) button.querySelector("i").style.background = css(labelColour(index, false));
   $("tools").replaceChildren(
@@ -382,7 +385,7 @@ function showSliders() {
 }
 
 function showWhere(point) {
-  const [y, x] = point.map(Math.floor);
+  const [y, x] = (point ?? [-1, -1]).map(Math.floor);
   const [height, width] = viewer.size;
   const inside = y >= 0 && x >= 0 && y < height && x < width;
   const label = inside ? viewer.tiles.at("labels", viewer.plane, y, x, viewer.level) : undefined;
@@ -408,6 +411,8 @@ function grew(step) {
   look.young = young;
   viewer.tiles.recolour();
 }
+
+viewer.onframe = () => showWhere(page.pointer);
 
 let told;
 viewer.onview = () => {

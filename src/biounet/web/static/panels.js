@@ -32,7 +32,7 @@ export function showImages(images, current, open) {
   const scroll = list.scrollTop;
   list.replaceChildren(...images.map((image) => {
     const doubt = image.state !== "finished" && image.doubt !== undefined ? `${Math.round(100 * image.doubt)} % doubt` : "";
-    const detail = image.state === "begun" && image.share > 0 ? `${Math.round(100 * image.share)} % finished` : STATES[image.state];
+    const detail = image.broken ? "cannot be read" : image.state === "begun" && image.share > 0 ? `${Math.round(100 * image.share)} % finished` : STATES[image.state];
     return element("button", {
       class: `image ${image.state}`, "aria-current": image.image === current ? "true" : false,
       title: image.name, onclick: () => open(image.image),
