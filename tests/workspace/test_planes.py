@@ -61,6 +61,13 @@ def test_the_range_that_is_shown_leaves_out_hot_pixels(tmp_path):
     assert high <= 200
 
 
+def test_contrast_is_that_of_pixels_also_where_the_smallest_level_is_made_of_means(tmp_path):
+    pixels = np.zeros((600, 600), np.uint8)
+    pixels[::2, ::2] = 200
+    write(tmp_path / "a.tif", Image(pixels, "YX"))
+    assert ImagePlanes(tmp_path / "a.tif", tmp_path / "levels").display_range((0, 0)) == [(0, 200)]
+
+
 def test_of_many_images_only_the_last_planes_are_kept(tmp_path):
     recent, read = RecentPlanes(most=250), []
 

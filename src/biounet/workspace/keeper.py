@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from biounet.core.errors import BiounetError
@@ -95,6 +96,8 @@ class Keeper:
         return [image for image in self._project.images if "store" in image.__dict__]
 
     def _run(self) -> None:
+        with suppress(BiounetError, OSError):  # it is told when somebody looks at the image
+            self._project.images[0].planes.needs_pyramid((0, 0))  # loads the library of its format, and opens it
         looked = time.monotonic()
         while not self._stop.wait(0.25):
             now = time.monotonic()

@@ -141,9 +141,10 @@ class Learner:
 
     def follow(self) -> bool:
         """Take in labels that were drawn since; return whether there were any."""
-        for image in self.project.touched:
+        touched = self.project.touched
+        for image in touched:
             image.store.refresh()
-        versions = {image.name: image.store.version for image in self.project.touched}
+        versions = {image.name: image.store.version for image in touched}
         if versions == self._versions:
             return False
         self._data = self._examples.training_set()

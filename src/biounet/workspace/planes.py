@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -217,16 +217,17 @@ class ImagePlanes:
             return measure(Frame(counted, self._levels[0], self.sizes["C"], self.path.name), normalization)
 
     def display_range(self, plane: Plane) -> list[tuple[float, float]]:
-        """Intensities of each channel that are shown black and white, from the smallest level that is there."""
-        level = self.levels - 1
-        height, width = self.level_size(level)
-        try:
-            pixels = self.read(plane, Box((0, 0), (height, width)), level=level)
-        except NotReadyError:
-            middle = [size // 2 for size in self.size]
-            box = Box((max(0, middle[0] - 512), max(0, middle[1] - 512)), (middle[0] + 512, middle[1] + 512))
-            pixels = self.read(plane, box.grown((0, 0), self.size))
-        low, high = np.percentile(pixels.reshape(len(pixels), -1), (0.2, 99.8), axis=1)
+        """Intensities of each channel that are shown black and white, from the middle and from the smallest level.
+
+        Of a large image, the middle may be empty, and the smallest level is made of means: neither would do alone.
+        """
+        middle = [size // 2 for size in self.size]
+        box = Box((max(0, middle[0] - 512), max(0, middle[1] - 512)), (middle[0] + 512, middle[1] + 512))
+        samples, level = [self.read(plane, box.grown((0, 0), self.size))], self.levels - 1
+        with suppress(NotReadyError):
+            samples.append(self.read(plane, Box((0, 0), self.level_size(level)), level=level))
+        ends = [np.percentile(pixels.reshape(len(pixels), -1), (0.2, 99.8), axis=1) for pixels in samples]
+        low, high = np.min(ends, axis=0)[0], np.max(ends, axis=0)[1]
         return [(float(a), float(b) if b > a else float(a) + 1) for a, b in zip(low, high, strict=True)]
 
     @cached_property
