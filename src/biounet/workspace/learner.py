@@ -225,8 +225,9 @@ class Learner:
         self._reset()
 
     def save(self) -> None:
-        """Write the state, to go on with after a restart, and the model."""
+        """Write the state, to go on with after a restart, and the model; not where the folder is gone."""
         assert self.state is not None
+        self.project.check_there()
         self.state.save(self.folder / "last")
         save_network(self.model_path, self.state.average, self.card, overwrite=True)
 

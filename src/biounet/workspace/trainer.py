@@ -7,11 +7,12 @@ import queue
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from biounet.core.boxes import Box
-from biounet.core.errors import BiounetError, TrainingError
+from biounet.core.errors import BiounetError, DatasetError, TrainingError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import Record, TextFile
 from biounet.workspace.edit import Plane
@@ -111,8 +112,9 @@ class Trainer:
                     self._problem = str(error)
                     self.say("problem", text=self._problem)
                 time.sleep(2)
-        if self._learner.state is not None and self._learner.project.folder.is_dir():
-            self._learner.save()
+        if self._learner.state is not None:
+            with suppress(DatasetError):  # the folder is gone, which was told
+                self._learner.save()
 
     def _obey(self) -> bool:
         """Follow the orders that have come; return whether there will be more."""
@@ -215,6 +217,7 @@ class Trainer:
         """Predict a region, write it into a file, and say so."""
         image = self._learner.project.by_name(name)
         found = self._learner.predict(image, plane, box)
+        self._learner.project.check_there()
         self._files += 1
         path = self._learner.folder / "predictions" / f"{os.getpid()}-{self._files}.npz"
         save_prediction(path, found)
