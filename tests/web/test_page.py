@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +48,23 @@ def folder(tmp_path_factory):
     return made
 
 
-@pytest.fixture(scope="module")
-def address(folder):
-    """Serve the folder in a process of its own; return the address that it prints."""
+@contextmanager
+def serving(folder):
+    """Serve a folder in a process of its own; give the address that it prints."""
     words = [sys.executable, "-m", "biounet", "serve", str(folder), "--port", "0"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         said = [process.stderr.readline() for _ in range(2)]
-        yield re.search(r"http://\S+", said[1])[0]
-        process.terminate()
-        process.wait(30)
+        try:
+            yield re.search(r"http://\S+", said[1])[0]
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    with serving(folder) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +85,7 @@ class Person:
         self.page.on("console", lambda line: self.faults.append(line.text) if line.type == "error" else None)
         self.address = address
         self.page.goto(address)
-        self.wait("Boolean(window.biounet?.page.image && !window.biounet.viewer.tiles.busy)")
+        self.wait("Boolean(window.biounet?.page.image && !window.biounet.viewer.busy)")
 
     def wait(self, condition, *, seconds=90.0):
         """Wait for a condition; the page itself may evaluate no text."""
@@ -95,13 +104,13 @@ class Person:
         for y, x in places[1:]:
             self.page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
         self.page.mouse.up()
-        self.wait(f"window.biounet.page.image.version > {version} && !window.biounet.viewer.tiles.busy")
+        self.wait(f"window.biounet.page.image.version > {version} && !window.biounet.viewer.busy")
 
     def press(self, key):
         """Press a key that edits."""
         version = self.version
         self.page.keyboard.press(key)
-        self.wait(f"window.biounet.page.image.version > {version} && !window.biounet.viewer.tiles.busy")
+        self.wait(f"window.biounet.page.image.version > {version} && !window.biounet.viewer.busy")
 
     @property
     def version(self):
@@ -153,9 +162,9 @@ def test_from_the_first_stroke_to_a_finished_model(folder, address, chromium, tm
         draw_more(person, plane)
     person.picture("painted")
 
-    person.wait("Number(document.body.dataset.step) > 0 && !window.biounet.viewer.tiles.busy")
+    person.wait("Number(document.body.dataset.step) > 0 && !window.biounet.viewer.busy")
     before = person.canvas(), page.evaluate("Number(document.body.dataset.step)")
-    person.wait(f"Number(document.body.dataset.step) > {before[1]} && !window.biounet.viewer.tiles.busy")
+    person.wait(f"Number(document.body.dataset.step) > {before[1]} && !window.biounet.viewer.busy")
     page.wait_for_timeout(200)
     assert person.canvas() != before[0]
     if PICTURES:
@@ -180,7 +189,7 @@ def test_from_the_first_stroke_to_a_finished_model(folder, address, chromium, tm
     assert person.label(*two) == 0
     assert "finished" in page.locator("#images button").first.text_content()
     page.reload()
-    person.wait("Boolean(window.biounet?.page.image && !window.biounet.viewer.tiles.busy)")
+    person.wait("Boolean(window.biounet?.page.image && !window.biounet.viewer.busy)")
     assert person.label(*one) == 1
     assert "finished" in page.locator("#images button").first.text_content()
     person.picture("finished")
@@ -194,7 +203,7 @@ def test_from_the_first_stroke_to_a_finished_model(folder, address, chromium, tm
     assert "run-1 is finished" in page.locator("#run").text_content()
     taken = {}
     for what in ("labels", "tables", "model", "report"):
-        with page.expect_download() as download:
+        with page.expect_download(timeout=120_000) as download:
             page.click(f"#take-{what}")
         taken[what] = tmp_path / what
         download.value.save_as(taken[what])
@@ -229,13 +238,13 @@ def test_two_pages_do_not_overwrite_each_other(folder, address, chromium):
     here, there = Person(chromium, address), Person(chromium, address)
     for person in (here, there):
         person.page.locator("#images button").nth(1).click()
-        person.wait("window.biounet.page.image.image === 1 && !window.biounet.viewer.tiles.busy")
+        person.wait("window.biounet.page.image.image === 1 && !window.biounet.viewer.busy")
         person.page.keyboard.press("b")
     here.draw((30, 30), (30, 40))
-    there.wait("window.biounet.page.image.version === 1 && !window.biounet.viewer.tiles.busy")
+    there.wait("window.biounet.page.image.version === 1 && !window.biounet.viewer.busy")
     assert there.label(30, 35) == 1
     there.draw((60, 60), (60, 70))
-    here.wait("window.biounet.page.image.version === 2 && !window.biounet.viewer.tiles.busy")
+    here.wait("window.biounet.page.image.version === 2 && !window.biounet.viewer.busy")
     assert [here.label(30, 35), here.label(60, 65)] == [1, 2]
     # one that has missed what the other did is told, and shows it
     there.page.evaluate("window.biounet.page.image.version = 1")
@@ -255,7 +264,7 @@ def test_keys_do_what_the_help_says_and_a_name_is_text(folder, address, chromium
     assert page.locator("#keys").is_visible()
     page.keyboard.press("Escape")
     page.locator("#images button").nth(2).click()
-    person.wait("window.biounet.page.image.image === 2 && !window.biounet.viewer.tiles.busy")
+    person.wait("window.biounet.page.image.image === 2 && !window.biounet.viewer.busy")
     page.keyboard.press("b")
     page.locator("#canvas").focus()
     page.keyboard.press("Enter")
@@ -317,8 +326,31 @@ def dark_places(plane, *, count=3):
     return found
 
 
+def test_classes_are_named_and_chosen_and_an_image_that_is_torn_is_told(tmp_path, chromium):
+    image, _ = draw_cells(generator(0, 0, 8, stream="page"), size=(128, 128), cells=5, diameter=30)
+    write(tmp_path / "cells.png", Image(image, "YX"))
+    (tmp_path / "torn.png").write_bytes((tmp_path / "cells.png").read_bytes()[:900])
+    with serving(tmp_path) as address:
+        person = Person(chromium, address)
+        page = person.page
+        page.locator("#images button").nth(1).click()
+        person.wait("document.querySelector('#toast').textContent.includes('torn.png')")
+        assert page.locator("#images .detail").all_text_contents() == ["not begun", "cannot be read"]
+        page.click("#meaning")
+        page.fill("#ask .names input", "background, nucleus, fibre")
+        page.click("#ask .main")
+        person.wait("document.querySelectorAll('#tools .class').length === 2")
+        page.keyboard.press("2")
+        assert page.locator("#tools .class[aria-pressed=true]").all_text_contents() == ["fibre"]
+        page.keyboard.press("b")
+        person.draw((40, 40), (40, 60))
+        assert person.label(40, 50) == 2
+        assert page.locator("#where").text_content().endswith("fibre")
+        page.close()
+
+
 def test_a_page_outlives_a_server_that_was_killed(tmp_path, chromium):
-    folder = tmp_path / "cells"
+    folder = tmp_path / "Größe & Zahl"
     image, _ = draw_cells(generator(0, 0, 9, stream="page"), size=(128, 128), cells=5, diameter=30)
     write(folder / "images" / "cells.png", Image(image, "YX"))
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -336,14 +368,21 @@ def test_a_page_outlives_a_server_that_was_killed(tmp_path, chromium):
         person.page.keyboard.press("b")
         person.draw((30, 30), (30, 40))
         process.kill()
+        process.wait(30)
     person.wait("document.querySelector('#state').textContent === 'not connected'")
+    place = person.page.evaluate("window.biounet.viewer.toScreen([110, 20])")
+    box = person.page.locator("#canvas").bounding_box()
+    person.page.mouse.click(box["x"] + place[1], box["y"] + place[0])
+    person.wait("document.querySelector('#toast').textContent.includes('is sent when it is back')")
     with serve() as process:
         person.wait("document.querySelector('#state').textContent !== 'not connected'")
-        person.wait(
-            "!window.biounet.viewer.tiles.busy && window.biounet.viewer.tiles.at('labels', [0, 0], 30, 35) === 1"
-        )
+        person.wait("!window.biounet.viewer.busy && window.biounet.viewer.tiles.at('labels', [0, 0], 110, 20) === 2")
+        with person.page.expect_download(timeout=60_000) as download:
+            person.page.click("#take-labels")
+        assert download.value.suggested_filename == "Größe & Zahl-labels.zip"
         person.draw((80, 80), (80, 90))
-        assert [person.label(30, 35), person.label(80, 85)] == [1, 2]
+        assert [person.label(30, 35), person.label(80, 85)] == [1, 3]
+        person.press("Control+z")
         person.press("Control+z")
         person.press("Control+z")
         assert [person.label(30, 35), person.label(80, 85)] == [-1, -1]

@@ -38,6 +38,14 @@ def test_a_new_object_does_not_cover_others_unless_it_shall():
     assert over[1].tolist() == [3] * 6
 
 
+def test_a_stroke_that_begins_on_an_object_adds_to_it():
+    under = edited(TWO, Edit(kind="paint", label="under", points=((1.5, 4.5), (1.5, 5.5))))
+    assert under[1].tolist() == [-1, 1, 1, 2, 2, 2]
+    for start in ((0.5, 5.5), (-3.0, 5.5)):
+        beside = edited(TWO, Edit(kind="paint", label="under", points=(start, (0.5, 5.5))))
+        assert beside[0, 5] == 3
+
+
 def test_background_covers_objects_only_if_it_shall_and_unknown_is_unknown_again():
     assert edited(TWO, Edit(kind="paint", points=((1.5, 1.5),), label=0))[1, 1] == 0
     assert edited(TWO, Edit(kind="paint", points=((1.5, 1.5),), label=-1))[1, 1] == -1

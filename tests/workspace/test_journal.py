@@ -76,3 +76,20 @@ def test_a_whole_record_of_something_else_is_refused_by_name(tmp_path, head):
     path.write_bytes(MAGIC + FRAME.pack(len(head), 0, zlib.crc32(head)) + head)
     with pytest.raises(OutputError, match=r"a\.journal, record at byte 18.*move the journal away"):
         records(Journal(path))
+
+
+@pytest.mark.parametrize("put_back", [False, True])
+def test_a_journal_that_was_removed_or_replaced_is_not_written_on(tmp_path, put_back):
+    journal = Journal(tmp_path / "edits" / "a.journal")
+    journal.append(Record({"n": 1}))
+    journal.path.rename(tmp_path / "moved")
+    journal.path.parent.rmdir()
+    if put_back:
+        Journal(journal.path).append(Record({"n": 7}))
+    with pytest.raises(OutputError, match="removed or replaced"):
+        journal.append(Record({"n": 2}))
+    assert journal.path.exists() == put_back
+    (tmp_path / "edits").mkdir(exist_ok=True)
+    (tmp_path / "moved").replace(journal.path)
+    journal.append(Record({"n": 2}))
+    assert records(Journal(journal.path)) == [(1, b""), (2, b"")]

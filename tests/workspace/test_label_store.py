@@ -42,6 +42,18 @@ def test_edits_of_a_version_that_is_not_the_last_are_refused(tmp_path):
     assert store.version == 1
 
 
+def test_an_edit_that_is_sent_again_is_not_made_twice(tmp_path):
+    folder = draw_spots(tmp_path)
+    store = store_of(folder)
+    edit = rectangle(10, 10, 20, 30, id="of-a-page")
+    first = store.apply(edit, nothing)
+    again = store_of(folder)  # the answer was lost, the server started anew
+    assert again.apply(edit, nothing).tiles == first.tiles
+    assert again.version == 1
+    with pytest.raises(ConflictError):
+        again.apply(rectangle(10, 10, 20, 30, id="of-another"), nothing)
+
+
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from(["edit", "undo", "redo"]), min_size=1, max_size=14), st.integers(0, 2**16))
 def test_undo_and_redo_walk_through_what_was_there(tmp_path_factory, steps, seed):

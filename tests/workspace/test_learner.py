@@ -260,9 +260,9 @@ def test_a_process_that_was_killed_is_started_anew(tmp_path):
     with Workspace(draw_spots(tmp_path)) as workspace:
         events = workspace.listeners.listen()
         workspace._trainer._process.kill()
-        said = [events.get(timeout=30)["event"]]
-        while said[-1] != "ended":
-            said.append(events.get(timeout=30)["event"])
+        while "is started again" not in (said := events.get(timeout=30)).get("text", ""):
+            pass
+        assert (said["event"], said["state"]) == ("state", "ended")
         while events.get(timeout=60)["event"] != "ready":
             pass
         end = time.monotonic() + 10

@@ -8,6 +8,7 @@ from biounet.core.errors import ImageError
 from biounet.io import Image, write
 from biounet.workspace import ImagePlanes, NotReadyError
 from biounet.workspace import planes as planes_module
+from biounet.workspace.planes import RecentPlanes
 
 
 @pytest.fixture
@@ -58,3 +59,34 @@ def test_the_range_that_is_shown_leaves_out_hot_pixels(tmp_path):
     ((low, high),) = ImagePlanes(tmp_path / "a.tif", tmp_path / "levels").display_range((0, 0))
     assert low == 100
     assert high <= 200
+
+
+def test_contrast_is_that_of_pixels_also_where_the_smallest_level_is_made_of_means(tmp_path):
+    pixels = np.zeros((600, 600), np.uint8)
+    pixels[::2, ::2] = 200
+    write(tmp_path / "a.tif", Image(pixels, "YX"))
+    assert ImagePlanes(tmp_path / "a.tif", tmp_path / "levels").display_range((0, 0)) == [(0, 200)]
+
+
+def test_of_many_images_only_the_last_planes_are_kept(tmp_path):
+    recent, read = RecentPlanes(most=250), []
+
+    def levels():
+        read.append(1)
+        return [np.zeros(100, np.uint8)]
+
+    for name in ("a", "b", "a", "c", "a", "b"):
+        recent.get(tmp_path / name, (0, 0), levels)
+    assert len(read) == 4  # b made room for c
+    recent.get(tmp_path / "large", (0, 0), lambda: [np.zeros(1000, np.uint8)])
+    recent.get(tmp_path / "large", (0, 0), levels)
+    assert len(read) == 4
+
+
+def test_fractions_travel_as_integers_that_leave_room_on_both_sides(tmp_path):
+    pixels = np.linspace(0.25, 0.75, 100).reshape(10, 10).astype(np.float32)
+    write(tmp_path / "a.tif", Image(pixels, "YX"))
+    planes = ImagePlanes(tmp_path / "a.tif", tmp_path / "levels")
+    assert planes.extent == pytest.approx((-0.25, 1.25), abs=0.01)
+    ((dark, bright),) = planes.travelling_range()
+    assert (dark, bright) == pytest.approx((65535 / 3, 65535 * 2 / 3), rel=0.01)

@@ -26,3 +26,11 @@ def test_facts_that_are_damaged_are_refused_by_name(tmp_path, facts):
     np.savez(tmp_path / "a.npz", facts=np.frombuffer(facts, np.uint8), labels=LABELS, foreground=FOREGROUND)
     with pytest.raises(OutputError, match=r"a\.npz: facts"):
         load_prediction(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK torn", b"\x93NUMPY"])
+def test_a_prediction_that_is_gone_or_torn_is_refused_by_name(tmp_path, content):
+    if content is not None:
+        (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(OutputError, match=r"a\.npz cannot be read"):
+        load_prediction(tmp_path / "a.npz")

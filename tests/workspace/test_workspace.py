@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from biounet.core.boxes import Box
-from biounet.core.errors import DatasetError, ImageError
+from biounet.core.errors import DatasetError, ImageError, OutputError
 from biounet.io import Image, read, write
 from biounet.workspace import Edit, Workspace
-from biounet.workspace.predictions import Prediction
+from biounet.workspace import workspace as workspace_module
+from biounet.workspace.predictions import Prediction, save_prediction
 from small_projects import draw_spots, everything, rectangle
+
+WHOLE = Box((0, 0), (96, 120))
 
 
 @pytest.fixture
@@ -152,3 +155,55 @@ def test_labels_and_tables_are_taken_away(workspace, tmp_path):
     with zipfile.ZipFile(workspace.take_away("tables")) as packed:
         heading, row = packed.read("objects.csv").decode().splitlines()
     assert dict(zip(heading.split(","), row.split(","), strict=True))["area_px"] == "200"
+
+
+def test_two_processes_do_not_work_on_one_folder(workspace):
+    with pytest.raises(OutputError, match=r"is being written by process \d+"):
+        Workspace(workspace.project.folder, learn=False)
+    workspace.close()
+    Workspace(workspace.project.folder, learn=False).close()
+
+
+def test_a_folder_that_has_gone_is_told_and_not_made_again(workspace):
+    workspace.edit(0, rectangle(10, 10, 20, 30))
+    folder = workspace.project.folder
+    moved = folder.rename(folder.with_name(f"{folder.name}-moved"))
+    try:
+        for number, version in ((0, 1), (1, 0)):
+            with pytest.raises(DatasetError, match="is gone; put it back"):
+                workspace.edit(number, rectangle(30, 30, 40, 40, version=version))
+        assert not folder.exists()
+    finally:
+        moved.rename(folder)
+    assert workspace.edit(0, rectangle(30, 30, 40, 40, version=1)).version == 2
+
+
+def test_an_edit_counts_though_its_score_cannot_be_written(workspace):
+    predict(workspace, np.zeros((96, 120), np.int32))
+    workspace.scores.path.mkdir(parents=True)
+    listener = workspace.listeners.listen()
+    assert workspace.edit(0, rectangle(10, 10, 20, 30)).version == 1
+    assert heard(listener, "labels")["version"] == 1
+    assert "scores.csv could not be written" in heard(listener, "problem")["text"]
+
+
+def test_predictions_of_which_there_are_too_many_are_forgotten(workspace, monkeypatch):
+    monkeypatch.setattr(workspace_module, "PREDICTED", 6 * 96 * 120)  # those of one plane have 5 bytes per pixel
+    for image in (0, 1):
+        found = Prediction(
+            f"spots_{image}", (0, 0), WHOLE, 1, np.zeros((96, 120), np.int32), np.zeros((96, 120), np.uint8), 0.1
+        )
+        save_prediction(workspace.project.place / "live" / "predictions" / "a.npz", found)
+        workspace._hear({"event": "prediction", "file": "a.npz", **found.facts})
+    known = [workspace.predictions(image, (0, 0)).nbytes for image in workspace.project.images]
+    assert known == [0, 5 * 96 * 120]
+
+
+def test_a_run_whose_process_has_ended_is_told(workspace):
+    workspace._hear({"event": "run", "share": 0.4, "left": 3.0, "text": "step 40", "name": "run-1"})
+    workspace._closed = True  # none is started
+    listener = workspace.listeners.listen()
+    workspace._hear({"event": "ended", "text": "out of memory"})
+    assert "stopped (out of memory); it is started again" in heard(listener, "state")["text"]
+    assert "out of memory" in heard(listener, "run")["failed"]
+    assert workspace.describe()["run"]["share"] == 1

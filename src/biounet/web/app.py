@@ -144,8 +144,7 @@ class Pages:
 
         def answer() -> Response:
             image, plane, level, box = self._tile(request)
-            extent = self._workspace.extent(image, plane)
-            return image_tile(image, plane, box, level, extent)
+            return image_tile(image, plane, box, level)
 
         return await run_in_threadpool(answer)
 

@@ -59,9 +59,9 @@ def to_integers(pixels: NDArray[np.generic], extent: tuple[float, float]) -> NDA
     return np.round(scaled).clip(0, 65535).astype("<u2")
 
 
-def image_tile(image: ProjectImage, plane: Plane, box: Box, level: int, extent: tuple[float, float]) -> Response:
+def image_tile(image: ProjectImage, plane: Plane, box: Box, level: int) -> Response:
     """Answer with the pixels of a tile, (C, Y, X)."""
-    pixels = to_integers(image.planes.read(plane, box, level=level), extent)
+    pixels = to_integers(image.planes.read(plane, box, level=level), image.planes.extent)
     shape = "x".join(map(str, pixels.shape))
     return packed(pixels, facts={"shape": shape, "bytes": str(pixels.dtype.itemsize)})
 

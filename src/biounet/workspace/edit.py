@@ -44,10 +44,13 @@ class Edit(Settings):
     """(y, x) in pixels of the image; the centre of the first pixel is (0.5, 0.5)."""
     radius: Annotated[float, Field(gt=0, le=LARGEST_RADIUS)] = 0.5
     """Of the brush, in pixels."""
-    label: Annotated[int, Field(ge=IGNORE, lt=2**31 - 1)] | Literal["new"] = "new"
-    """What is painted: a class, an object, 0 for background, -1 for unknown, ``new`` for an object of its own."""
+    label: Annotated[int, Field(ge=IGNORE, lt=2**31 - 1)] | Literal["new", "under"] = "new"
+    """What is painted: a class, an object, 0 for background, -1 for unknown, ``new`` for an object of its own,
+    ``under`` for the object at the first point, or a new one where there is none."""
     over: bool = False
     """Whether paint covers other objects, too."""
+    id: Annotated[str, Field(max_length=40)] = ""
+    """By which an edit is known that is sent again because no answer came."""
     box: tuple[int, int, int, int] | None = None
     """Top, left, bottom and right of a region; None: the whole plane."""
 

@@ -54,8 +54,19 @@ class Canvas:
         if min(box.shape) < 1:
             raise LabelError("the region lies outside of the image; choose one inside")
         if box.size > MOST_LOOKED_AT:
-            raise LabelError(f"a region of {box.size:,} pixels is more than anybody has looked at; zoom in")
+            raise LabelError(
+                f"a region of {box.size:,} pixels is too large to be accepted or finished at once; zoom in"
+            )
         return box
+
+    def painted(self, edit: Edit) -> int:
+        """Label that an edit paints."""
+        if isinstance(edit.label, int):
+            return edit.label
+        y, x = (int(np.floor(at)) for at in edit.points[0])
+        inside = 0 <= y < self.shape[0] and 0 <= x < self.shape[1]
+        under = int(self.read(Box((y, x), (y + 1, x + 1)))[0, 0]) if edit.label == "under" and inside else 0
+        return under if under > 0 else self.number
 
     def pixel(self, point: tuple[float, float]) -> tuple[int, int]:
         """Pixel at a point."""
@@ -160,7 +171,7 @@ def _paint(edit: Edit, canvas: Canvas, box: Box, mask: Mask) -> list[Change]:
     if not mask.any():
         return []
     labels = canvas.read(box)
-    label = canvas.number if edit.label == "new" else edit.label
+    label = canvas.painted(edit)
     if canvas.numbered and label > 0 and not edit.over:
         mask = mask & ((labels <= 0) | (labels == label))
     return [(box, np.where(mask, np.int32(label), labels))]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from biounet.core.atomic_files import replacing, sayable
+from biounet.core.atomic_files import sayable
 from biounet.core.errors import OutputError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import ForeignRecord, TextFile
@@ -62,25 +62,21 @@ class Journal:
         self._at = 0
         self._inode = 0
 
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self.path.stat().st_size if self.path.exists() else 0
-
     def follow(self) -> Iterator[Record]:
-        """Return the records that were appended since the last call; all of them if the file was begun anew.
+        """Return the records that were appended since the last call.
 
         Raises
         ------
         OutputError
-            If a whole record has a head that is not JSON.
+            If a whole record has a head that is not JSON, or the file is no longer the one that was read.
         """
-        if not self.path.exists():
+        there = self.path.exists()
+        if self._at and not (there and self.path.stat().st_ino == self._inode):
+            raise OutputError(f"{self.path} was removed or replaced meanwhile; put it back, or start biounet again")
+        if not there:
             return
         with self.path.open("rb") as stream:
-            inode = os.fstat(stream.fileno()).st_ino
-            if inode != self._inode:
-                self._at, self._inode = 0, inode
+            self._inode = os.fstat(stream.fileno()).st_ino
             if not self._at:
                 if stream.read(len(MAGIC)) != MAGIC:
                     return
@@ -90,18 +86,13 @@ class Journal:
                 self._at = stream.tell()
                 yield record
 
-    @property
-    def begun_anew(self) -> bool:
-        """Whether the file is another one than `follow` has read from."""
-        return self._inode != 0 and self.path.exists() and self.path.stat().st_ino != self._inode
-
     def append(self, record: Record) -> None:
         """Write a record; when this returns, it is on the disk.
 
         Raises
         ------
         OutputError
-            If it cannot be written; what was there before still counts.
+            If it cannot be written, or the file is no longer the one that was read; what was there still counts.
         """
         for _ in self.follow():  # what is there already stays
             pass
@@ -118,12 +109,6 @@ class Journal:
                 stream.flush()
                 os.fsync(stream.fileno())
                 self._at, self._inode = stream.tell(), os.fstat(stream.fileno()).st_ino
-
-    def begin_anew(self, records: list[Record]) -> None:
-        """Replace the file by one with these records."""
-        with replacing(self.path, overwrite=True) as temporary:
-            temporary.write_bytes(MAGIC + b"".join(record.framed() for record in records))
-        self._at, self._inode = self.path.stat().st_size, self.path.stat().st_ino
 
     def _read(self, stream: BinaryIO) -> Record | None:
         """Read the next record; None if it is not whole."""

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from biounet.core.errors import BiounetError
@@ -95,6 +96,8 @@ class Keeper:
         return [image for image in self._project.images if "store" in image.__dict__]
 
     def _run(self) -> None:
+        with suppress(BiounetError, OSError):  # it is told when somebody looks at the image
+            self._project.images[0].planes.needs_pyramid((0, 0))  # loads the library of its format, and opens it
         looked = time.monotonic()
         while not self._stop.wait(0.25):
             now = time.monotonic()
@@ -112,14 +115,14 @@ class Keeper:
     def _write(self, image: ProjectImage) -> None:
         """Write the label file of an image, if it is behind."""
         store = image.store
-        with image.lock:
-            self._adopt(image)
-            if store.version == 0 or store.written == store.version:
-                return
+        self._adopt(image)
+        if store.version == 0 or store.written == store.version:
+            return
         try:
+            self._project.check_there()
             self._project.keep_original(image)
             store.write_file(lock=image.lock)
-        except BiounetError as error:
+        except (BiounetError, OSError) as error:
             self._tell({"event": "problem", "text": f"{error}; what was drawn is safe in {store.journal.path}"})
             self.note(image)
             return
@@ -128,14 +131,12 @@ class Keeper:
     def _adopt(self, image: ProjectImage) -> None:
         """Take over what another program wrote into the label file."""
         store = image.store
-        if not store.file_is_foreign:
-            return
-        with image.lock:
-            try:
-                for applied in store.adopt():
+        try:
+            with image.lock:
+                for applied in store.adopt() if store.file_is_foreign else ():
                     name = store.file.path.name
                     text = f"{name} was changed by another program; its labels are shown, undo brings back yours"
                     self._tell({"event": "problem", "text": text})
                     self._tell(labels_event(self._project, image, applied))
-            except BiounetError as error:
-                self._tell({"event": "problem", "text": str(error)})
+        except (BiounetError, OSError) as error:
+            self._tell({"event": "problem", "text": str(error)})

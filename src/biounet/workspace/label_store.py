@@ -69,7 +69,6 @@ class LabelStore:
 
     def __post_init__(self) -> None:
         self._planes: dict[tuple[str, Plane], LabelTiles] = {}
-        self._versions: dict[tuple[Plane, Tile], int] = {}
         self._done: list[Record] = []
         self._undone: list[Record] = []
         self._number: int | None = None
@@ -88,10 +87,6 @@ class LabelStore:
             base = None if source is None else lambda box: source.read(plane, box)
             self._planes[key] = LabelTiles(self.file.size, base)
         return self._planes[key]
-
-    def changed(self, plane: Plane, *, since: int) -> list[Tile]:
-        """Tiles of a plane that were changed after a version."""
-        return [tile for (at, tile), version in self._versions.items() if at == plane and version > since]
 
     @property
     def can_undo(self) -> bool:
@@ -124,7 +119,7 @@ class LabelStore:
         return self._number
 
     def apply(self, edit: Edit, predicted: Callable[[Box], Labels]) -> Applied:
-        """Make an edit; when this returns, it is on the disk.
+        """Make an edit; when this returns, it is on the disk. One that was made before is not made twice.
 
         Parameters
         ----------
@@ -140,6 +135,8 @@ class LabelStore:
         OutputError
             If the disk is full; the edit is not made.
         """
+        if edit.version != self.version and (made := self._made(edit)):
+            return made
         self._check(edit.version)
         tiles, number = self.plane(edit.plane), self.number()
         canvas = Canvas(self.file.size, tiles.read, predicted, number, self.numbered())
@@ -147,7 +144,7 @@ class LabelStore:
         drawn = max((int(labels.max()) for (layer, _), labels in after.items() if layer == "labels"), default=0)
         finished = regions_after(self.finished, edit, self.file.size)
         extra = {"kind": edit.kind, "next": max(number, drawn + 1), "finished": finished, "was": self.finished}
-        self._write("edit", edit.plane, self._swaps(edit.plane, after), extra)
+        self._write("edit", edit.plane, self._swaps(edit.plane, after), {**extra, "id": edit.id})
         return Applied(self.version, edit.plane, _tiles(after), edit.kind, number if drawn >= number else 0)
 
     def undo(self, version: int) -> Applied | None:
@@ -162,9 +159,6 @@ class LabelStore:
 
     def refresh(self) -> bool:
         """Take in what the journal has more than before; return whether it had."""
-        if self.journal.begun_anew:
-            self._planes.clear()
-            self._versions.clear()
         before = self.version
         for record in self.journal.follow():
             self._take(record)
@@ -212,6 +206,13 @@ class LabelStore:
         self.file.write(lambda plane, box: planes[plane].read(box), highest=highest, part=part, before=note)
         with lock:
             self._stamp, self.written = self.file.stamp(), version
+
+    def _made(self, edit: Edit) -> Applied | None:
+        """What an edit has changed that was made already; None if it was not."""
+        record = next((each for each in self._done if edit.id and each.head.get("id") == edit.id), None)
+        if record is None:
+            return None
+        return Applied(self.version, tuple(record.head["plane"]), _tiles(_unframed(record)), edit.kind)
 
     def _check(self, version: int) -> None:
         """Refuse an edit of labels that were not seen."""
@@ -276,7 +277,7 @@ class LabelStore:
         plane: Plane = tuple(head["plane"])
         swaps = [(layer, tile, after, before) for layer, tile, before, after in _unframed(record)]
         self._write(what, plane, swaps, {"kind": head["kind"], "finished": head["was"], "was": head["finished"]})
-        return Applied(self.version, plane, tuple(dict.fromkeys(tile for _, tile, _, _ in swaps)), what)
+        return Applied(self.version, plane, _tiles(swaps), what)
 
     def _take(self, record: Record) -> None:
         """Bring the labels to what a record says."""
@@ -288,7 +289,6 @@ class LabelStore:
         plane: Plane = tuple(head["plane"])
         for layer, tile, _, after in _unframed(record):
             self.plane(plane, layer=layer).put_packed(tile, after)
-            self._versions[plane, tile] = head["v"]
         if "file" in head:
             self._files.add(tuple(head["file"]))
         self.version = head["v"]
@@ -315,6 +315,6 @@ def _unframed(record: Record) -> Iterable[tuple[str, Tile, bytes, bytes]]:
         at = end
 
 
-def _tiles(after: Mapping[tuple[str, Tile], Labels]) -> tuple[Tile, ...]:
-    """Tiles whose labels change."""
-    return tuple(tile for layer, tile in after if layer == "labels")
+def _tiles(changed: Iterable[tuple[Any, ...]]) -> tuple[Tile, ...]:
+    """Tiles whose labels change, of layers and tiles."""
+    return tuple(tile for layer, tile, *_ in changed if layer == "labels")

@@ -141,9 +141,10 @@ class Learner:
 
     def follow(self) -> bool:
         """Take in labels that were drawn since; return whether there were any."""
-        for image in self.project.touched:
+        touched = self.project.touched
+        for image in touched:
             image.store.refresh()
-        versions = {image.name: image.store.version for image in self.project.touched}
+        versions = {image.name: image.store.version for image in touched}
         if versions == self._versions:
             return False
         self._data = self._examples.training_set()
@@ -225,8 +226,9 @@ class Learner:
         self._reset()
 
     def save(self) -> None:
-        """Write the state, to go on with after a restart, and the model."""
+        """Write the state, to go on with after a restart, and the model; not where the folder is gone."""
         assert self.state is not None
+        self.project.check_there()
         self.state.save(self.folder / "last")
         save_network(self.model_path, self.state.average, self.card, overwrite=True)
 
@@ -242,7 +244,8 @@ class Learner:
         if start is not None:
             if not self._fits(start.card):
                 raise ModelFileError(
-                    f"{start.name} was trained for {start.card.task.name}; begin with one for such labels"
+                    f"{start.name} was trained for {start.card.task.name} in {start.card.model.dims}D, labels here are "
+                    f"{self.project.settings.kind} in 2D; start biounet serve with another --model"
                 )
             self._use(start)
         else:

@@ -2,8 +2,8 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +21,14 @@ from biounet.io.pyramid import halve
 from biounet.workspace.edit import Plane
 from biounet.workspace.pyramid import Pyramid
 
-__all__ = ["ImagePlanes", "NotReadyError"]
+__all__ = ["ImagePlanes", "NotReadyError", "RecentPlanes"]
 
 
 WHOLE = 2**26
 """Bytes of a plane that is read whole and kept; of larger ones regions are read."""
 
-KEPT = 3
-"""Planes that are kept."""
+KEPT = 2**28
+"""Bytes of such planes, with their smaller levels, that are kept of all images."""
 
 SMALLEST = 256
 """Pixels along the longer side of the smallest level, at most."""
@@ -36,6 +36,35 @@ SMALLEST = 256
 
 class NotReadyError(ImageError):
     """A level of an image is still being computed."""
+
+
+class RecentPlanes:
+    """Levels of the small planes that were read last.
+
+    Parameters
+    ----------
+    most : bytes that are kept; the plane that was read last always is
+    """
+
+    def __init__(self, most: int = KEPT) -> None:
+        self._most, self._bytes = most, 0
+        self._found: OrderedDict[tuple[Path, Plane], list[NDArray[Any]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: Path, plane: Plane, make: Callable[[], list[NDArray[Any]]]) -> list[NDArray[Any]]:
+        """Levels of a plane, which are made if they are not there."""
+        with self._lock:
+            if (path, plane) in self._found:
+                self._found.move_to_end((path, plane))
+                return self._found[path, plane]
+        levels = make()
+        with self._lock:
+            self._found[path, plane] = levels
+            self._bytes += sum(level.nbytes for level in levels)
+            while self._bytes > self._most and len(self._found) > 1:
+                _, oldest = self._found.popitem(last=False)
+                self._bytes -= sum(level.nbytes for level in oldest)
+        return levels
 
 
 @dataclass
@@ -46,12 +75,14 @@ class ImagePlanes:
     ----------
     path : Path
     cache : folder for smaller copies of large images
+    recent : RecentPlanes
+        Of all images of a project.
     """
 
     path: Path
     cache: Path
+    recent: RecentPlanes = field(default_factory=RecentPlanes, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
-    _whole: OrderedDict[Plane, list[NDArray[Any]]] = field(default_factory=OrderedDict, init=False, repr=False)
 
     @cached_property
     def _levels(self) -> list[LazyImage]:
@@ -138,7 +169,8 @@ class ImagePlanes:
         self.check(plane)
         if self.is_small:
             with self._lock:
-                return self._pyramid_in_memory(plane)[level][(slice(None), *box.slices)]
+                levels = self.recent.get(self.path, plane, lambda: self._read_whole(plane))
+            return levels[level][(slice(None), *box.slices)]
         if level == 0:
             return self._read_level(0, plane, box)
         own = self._own_level(level)
@@ -185,17 +217,33 @@ class ImagePlanes:
             return measure(Frame(counted, self._levels[0], self.sizes["C"], self.path.name), normalization)
 
     def display_range(self, plane: Plane) -> list[tuple[float, float]]:
-        """Intensities of each channel that are shown black and white, from the smallest level that is there."""
-        level = self.levels - 1
-        height, width = self.level_size(level)
-        try:
-            pixels = self.read(plane, Box((0, 0), (height, width)), level=level)
-        except NotReadyError:
-            middle = [size // 2 for size in self.size]
-            box = Box((max(0, middle[0] - 512), max(0, middle[1] - 512)), (middle[0] + 512, middle[1] + 512))
-            pixels = self.read(plane, box.grown((0, 0), self.size))
-        low, high = np.percentile(pixels.reshape(len(pixels), -1), (0.2, 99.8), axis=1)
+        """Intensities of each channel that are shown black and white, from the middle and from the smallest level.
+
+        Of a large image, the middle may be empty, and the smallest level is made of means: neither would do alone.
+        """
+        middle = [size // 2 for size in self.size]
+        box = Box((max(0, middle[0] - 512), max(0, middle[1] - 512)), (middle[0] + 512, middle[1] + 512))
+        samples, level = [self.read(plane, box.grown((0, 0), self.size))], self.levels - 1
+        with suppress(NotReadyError):
+            samples.append(self.read(plane, Box((0, 0), self.level_size(level)), level=level))
+        ends = [np.percentile(pixels.reshape(len(pixels), -1), (0.2, 99.8), axis=1) for pixels in samples]
+        low, high = np.min(ends, axis=0)[0], np.max(ends, axis=0)[1]
         return [(float(a), float(b) if b > a else float(a) + 1) for a, b in zip(low, high, strict=True)]
+
+    @cached_property
+    def extent(self) -> tuple[float, float]:
+        """Intensities that travel as 0 and as 65535, where pixels are neither 8 nor 16 bits."""
+        if self.dtype in (np.uint8, np.uint16):
+            return 0.0, 65535.0  # they travel as they are
+        ranges = self.display_range((0, 0))
+        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+        return low - (high - low), high + (high - low)
+
+    def travelling_range(self) -> list[tuple[float, float]]:
+        """Intensities of each channel, as they travel, that are first shown black and white."""
+        low, high = self.extent
+        scale = 65535 / (high - low)
+        return [((dark - low) * scale, (bright - low) * scale) for dark, bright in self.display_range((0, 0))]
 
     def close(self) -> None:
         """Close the file; reading opens it again."""
@@ -213,18 +261,13 @@ class ImagePlanes:
         if not (0 <= plane[0] < self.sizes["T"] and 0 <= plane[1] < self.sizes["Z"]):
             raise ImageError(f"{self.path.name} has no plane {plane}; it has {self.sizes['T']} x {self.sizes['Z']}")
 
-    def _pyramid_in_memory(self, plane: Plane) -> list[NDArray[Any]]:
-        """All levels of a small plane."""
-        if plane not in self._whole:
-            with self._guarded(), open_lazily(self.path) as image:
-                levels = [self._read_region(image, plane, Box((0, 0), self.size))]
-            while len(levels) < self.levels:
-                levels.append(halve(levels[-1], (1, 2, 2), labels=False))
-            self._whole[plane] = levels
-            while len(self._whole) > KEPT:
-                self._whole.popitem(last=False)
-        self._whole.move_to_end(plane)
-        return self._whole[plane]
+    def _read_whole(self, plane: Plane) -> list[NDArray[Any]]:
+        """Read a small plane, and make its levels."""
+        with self._guarded(), open_lazily(self.path) as image:
+            levels = [self._read_region(image, plane, Box((0, 0), self.size))]
+        while len(levels) < self.levels:
+            levels.append(halve(levels[-1], (1, 2, 2), labels=False))
+        return levels
 
     def _own_level(self, level: int) -> int | None:
         """The level of the file itself whose size is that of one of ours."""

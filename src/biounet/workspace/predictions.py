@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,21 +88,18 @@ def load_prediction(path: Path) -> Prediction:
     Raises
     ------
     OutputError
-        If its facts are torn, or not those of a prediction.
+        If it is gone or torn, or its facts are not those of a prediction.
     """
     text = TextFile(f"{path}: facts", OutputError, "delete it; the next prediction is written anew")
-    with np.load(path, allow_pickle=False) as file:
-        facts = parse_json(text.decode(file["facts"].tobytes()), _Facts, text)
-        return Prediction(
-            facts.image,
-            facts.plane,
-            Box(facts.box[:2], facts.box[2:]),
-            facts.step,
-            file["labels"],
-            file["foreground"],
-            facts.doubt,
-            tuple((Box((a, b), (c, d)), doubt) for a, b, c, d, doubt in facts.doubtful),
-        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            told, labels, foreground = (file[name] for name in ("facts", "labels", "foreground"))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise OutputError(f"{path} cannot be read: {error}; the next prediction is written anew") from error
+    facts = parse_json(text.decode(told.tobytes()), _Facts, text)
+    box, doubtful = Box(facts.box[:2], facts.box[2:]), (((a, b), (c, d), doubt) for a, b, c, d, doubt in facts.doubtful)
+    regions = tuple((Box(start, stop), doubt) for start, stop, doubt in doubtful)
+    return Prediction(facts.image, facts.plane, box, facts.step, labels, foreground, facts.doubt, regions)
 
 
 class Predictions:
@@ -132,6 +130,11 @@ class Predictions:
         self._regions = [*left[-KEPT + 1 :], prediction]
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of memory."""
+        return sum(each.labels.nbytes + each.foreground.nbytes for each in self._regions)
+
+    @property
     def step(self) -> int:
         """Updates that the network of the newest prediction had; 0 if there is none."""
         return max((each.step for each in self._regions), default=0)
@@ -140,11 +143,6 @@ class Predictions:
     def doubtful(self) -> list[tuple[Box, float]]:
         """Regions that the newest networks were least sure of."""
         return [region for each in self._regions for region in each.doubtful]
-
-    @property
-    def boxes(self) -> list[Box]:
-        """Regions that were predicted."""
-        return [each.box for each in self._regions]
 
     def labels(self, box: Box, *, step: int = 1) -> NDArray[np.int32]:
         """Predicted labels of a region, or of every `step`-th pixel; IGNORE where nothing was predicted."""

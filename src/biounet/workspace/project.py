@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from biounet.config.settings import Settings
 from biounet.core.atomic_files import replacing, sayable
-from biounet.core.errors import ConfigError, DatasetError
+from biounet.core.errors import ConfigError, DatasetError, ImageError
 from biounet.core.json_file import read_json
 from biounet.core.text_file import TextFile
 from biounet.data.label_files import read_labels
@@ -22,7 +22,7 @@ from biounet.io import image_files, images_by_name
 from biounet.workspace.journal import Journal
 from biounet.workspace.label_file import LabelFile
 from biounet.workspace.label_store import LabelStore
-from biounet.workspace.planes import ImagePlanes
+from biounet.workspace.planes import ImagePlanes, RecentPlanes
 
 __all__ = ["PLACE", "RUN", "Project", "ProjectImage", "ProjectSettings"]
 
@@ -108,8 +108,9 @@ class Project:
             raise DatasetError(f"{folder} has no images; put some there, as .tif, .png or another format that is read")
         self.labels_folder = labels_folder(self.folder) or self.folder / "labels"
         self._label_files = images_by_name(self.labels_folder) if self.labels_folder.is_dir() else {}
+        recent = RecentPlanes()
         self.images = [
-            ProjectImage(number, name, ImagePlanes(path, self.place / "levels" / name), self._open_store)
+            ProjectImage(number, name, ImagePlanes(path, self.place / "levels" / name, recent), self._open_store)
             for number, (name, path) in enumerate(sorted(found.items()))
         ]
         self.settings = self._read_settings()
@@ -137,8 +138,27 @@ class Project:
         return {"image": image.number, "name": image.name, "state": state, "share": round(share, 3)}
 
     def by_name(self, name: str) -> ProjectImage:
-        """The image of a name."""
-        return next(image for image in self.images if image.name == name)
+        """The image of a name.
+
+        Raises
+        ------
+        ImageError
+            If there was none when the folder was opened.
+        """
+        found = next((image for image in self.images if image.name == name), None)
+        if found is None:
+            raise ImageError(f"{name} came into the folder, or left it, meanwhile; start biounet serve again")
+        return found
+
+    def check_there(self) -> None:
+        """Refuse to go on in a folder that was removed or moved.
+
+        Raises
+        ------
+        DatasetError
+        """
+        if not self.folder.is_dir():
+            raise DatasetError(f"{self.folder} is gone; put it back, or start biounet serve where it is now")
 
     def next_run(self) -> Path:
         """Folder of the next run, which is not there yet: ``run-1``, ``run-2``, ..."""

@@ -7,11 +7,12 @@ import queue
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from biounet.core.boxes import Box
-from biounet.core.errors import BiounetError, TrainingError
+from biounet.core.errors import BiounetError, DatasetError, TrainingError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import Record, TextFile
 from biounet.workspace.edit import Plane
@@ -74,7 +75,7 @@ class Trainer:
         self._learner, self._out = learner, out
         self._orders: queue.Queue[_Order | None] = queue.Queue()
         self._look: _Look | None = None
-        self._paused, self._told = False, ""
+        self._paused, self._told, self._problem = False, "", ""
         self._minutes, self._stopped, self._closed = 0.0, False, False
         self._learnt = self._idle_since = self._predicted = self._saved = 0.0
         self._needed, self._files, self._next = 0.0, 0, 0
@@ -103,12 +104,17 @@ class Trainer:
         self.say("ready")
         while self._obey() and not self._closed:
             try:
+                self._learner.project.check_there()
                 self._turn()
+                self._problem = ""
             except BiounetError as error:
-                self.say("problem", text=str(error))
+                if str(error) != self._problem:
+                    self._problem = str(error)
+                    self.say("problem", text=self._problem)
                 time.sleep(2)
         if self._learner.state is not None:
-            self._learner.save()
+            with suppress(DatasetError):  # the folder is gone, which was told
+                self._learner.save()
 
     def _obey(self) -> bool:
         """Follow the orders that have come; return whether there will be more."""
@@ -141,13 +147,13 @@ class Trainer:
         why = learner.missing()
         waiting = learner.state is None or bool(why)
         if waiting and not learner.predicts:
-            self._tell("waiting", why)
+            self._tell("waiting", f"{why[:1].upper()}{why[1:]}.")
             time.sleep(0.1)
             return
         resting = waiting or self._paused or now - self._idle_since > ENOUGH
         if resting:
             if waiting:
-                self._tell("showing", f"This is what {learner.model} finds. To teach it, {why}")
+                self._tell("showing", f"This is what {learner.model} finds. To teach it, {why}.")
             else:
                 self._tell("paused" if self._paused else "resting")
             time.sleep(0.1)
@@ -211,6 +217,7 @@ class Trainer:
         """Predict a region, write it into a file, and say so."""
         image = self._learner.project.by_name(name)
         found = self._learner.predict(image, plane, box)
+        self._learner.project.check_there()
         self._files += 1
         path = self._learner.folder / "predictions" / f"{os.getpid()}-{self._files}.npz"
         save_prediction(path, found)

@@ -86,11 +86,15 @@ class TrainerProcess:
                 message = parse_json(line, _Message, LINE).model_dump()
             except BiounetError as error:
                 message = {"event": "problem", "text": str(error)}
-            self._hear(message)
-        self._process.wait()
+            try:
+                self._hear(message)
+            except BiounetError as error:
+                self._hear({"event": "problem", "text": str(error)})
+        code = self._process.wait()
         self._process.stdout.close()
         if not self._closed:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
-            lines = self._log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-            self._hear({"event": "ended", "text": lines[-1][:300]})
+            killed = "it was killed, perhaps since memory was short" if code < 0 else "it said nothing"
+            lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+            self._hear({"event": "ended", "text": [killed, *lines][-1][:300]})

@@ -3,20 +3,22 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from biounet.core.boxes import Box
-from biounet.core.errors import DatasetError, ImageError
+from biounet.core.errors import BiounetError, DatasetError, ImageError
+from biounet.core.output_lock import holding
 from biounet.workspace.doubtful import Spot, middle, most_doubtful
 from biounet.workspace.edit import Edit, Plane
 from biounet.workspace.keeper import Keeper, labels_event
 from biounet.workspace.label_store import Applied
 from biounet.workspace.label_tiles import tile_box
 from biounet.workspace.listeners import Listeners
-from biounet.workspace.predictions import Predictions, load_prediction
+from biounet.workspace.predictions import Prediction, Predictions, load_prediction
 from biounet.workspace.project import Project, ProjectImage
 from biounet.workspace.scores import ScoreLog, score_labels
 from biounet.workspace.take_away import TAKE_AWAY
@@ -29,6 +31,10 @@ RESTARTS, PATIENCE = 3, 600.0
 """How often in so many seconds the process that learns is started anew."""
 
 
+PREDICTED = 2**28
+"""Bytes of predictions that are kept, of all images."""
+
+
 class Workspace:
     """An open project with a network that learns.
 
@@ -38,6 +44,13 @@ class Workspace:
     model : model file, run folder or name of a shipped model to begin with
     learn : bool
         Whether a process is started that learns.
+
+    Raises
+    ------
+    DatasetError
+        If there is no such folder, or no image in it.
+    OutputError
+        If another process works on the folder, or nothing can be written there.
 
     Notes
     -----
@@ -52,8 +65,7 @@ class Workspace:
         self.state: dict[str, Any] = {"state": "starting", "text": "", "step": 0, "trained": model is not None}
         """What the process that learns does, as it last said, and whether its network began with a model."""
         self._predictions: dict[tuple[str, Plane], Predictions] = {}
-        self._extents: dict[str, tuple[float, float]] = {}
-        self._lock = threading.RLock()
+        self._lock, self._packing = threading.RLock(), threading.Lock()
         self._model, self._learn = model, learn
         self._trainer: TrainerProcess | None = None
         self._look: dict[str, Any] | None = None
@@ -61,6 +73,8 @@ class Workspace:
         self._closed = False
         self._run: dict[str, Any] | None = None
         self._shown: list[Spot] = []
+        self._held = ExitStack()
+        self._held.enter_context(holding((), folder=self.project.place))
         self._keeper = Keeper(self.project, self.listeners.tell)
         if learn:
             self._start_trainer()
@@ -79,6 +93,7 @@ class Workspace:
         self._keeper.close()
         for image in self.project.images:
             image.planes.close()
+        self._held.close()
 
     def image(self, number: int) -> ProjectImage:
         """The image of a number.
@@ -128,18 +143,9 @@ class Workspace:
             "overview": overview,
             "spacing": planes.spacing,
             "bytes": 1 if planes.dtype == np.uint8 else 2,
-            "ranges": self._ranges(image),
+            "ranges": planes.travelling_range(),
             **labels,
         }
-
-    def extent(self, image: ProjectImage, plane: Plane) -> tuple[float, float]:
-        """Intensities that become the darkest and the brightest of 16 bits, where pixels are neither 8 nor 16 bits."""
-        with self._lock:
-            if image.name not in self._extents:
-                ranges = image.planes.display_range((0, 0))
-                low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-                self._extents[image.name] = low - (high - low), high + (high - low)
-            return self._extents[image.name]
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Change what labels mean; see `Project.change` for errors."""
@@ -147,14 +153,6 @@ class Workspace:
         self.listeners.tell({"event": "project", "settings": self.project.settings.model_dump()})
         if self._trainer is not None:
             self._trainer.tell(settings=True)
-
-    def _ranges(self, image: ProjectImage) -> list[tuple[float, float]]:
-        """Intensities, as they travel, that are first shown black and white in each channel."""
-        ranges = image.planes.display_range((0, 0))
-        if image.planes.dtype in (np.uint8, np.uint16):
-            return ranges
-        low, high = self.extent(image, (0, 0))
-        return [((a - low) * 65535 / (high - low), (b - low) * 65535 / (high - low)) for a, b in ranges]
 
     def doubtful(self, number: int) -> dict[str, Any]:
         """The region that is most worth a look, beside those that were shown last; first of the image on the screen.
@@ -189,7 +187,7 @@ class Workspace:
         self._keeper.write_all()
         place = self.project.place / "downloads"
         place.mkdir(parents=True, exist_ok=True)
-        with self._lock:
+        with self._packing:  # one at a time; drawing goes on
             return TAKE_AWAY[what](self.project, place)
 
     def _need_trainer(self) -> TrainerProcess:
@@ -204,18 +202,33 @@ class Workspace:
     def predictions(self, image: ProjectImage, plane: Plane) -> Predictions:
         """Predictions of a plane."""
         with self._lock:
-            return self._predictions.setdefault((image.name, plane), Predictions())
+            key = image.name, plane
+            self._predictions[key] = self._predictions.pop(key, Predictions())  # the last of those that were looked at
+            return self._predictions[key]
+
+    def _predicted(self, found: Prediction) -> ProjectImage:
+        """Take in a prediction, and forget those that nobody has looked at for longest; return its image."""
+        image = self.project.by_name(found.image)
+        self.predictions(image, found.plane).add(found)
+        with self._lock:
+            while len(self._predictions) > 1 and sum(each.nbytes for each in self._predictions.values()) > PREDICTED:
+                self._predictions.pop(next(iter(self._predictions)))
+        return image
 
     def edit(self, number: int, edit: Edit) -> Applied:
         """Change labels; when this returns, the change is on the disk. See `LabelStore.apply` for errors."""
         image = self.image(number)
         predictions = self.predictions(image, edit.plane)
+        self.project.check_there()
         self.project.keep_settings()
         with image.lock:
             image.planes.check(edit.plane)
             applied = image.store.apply(edit, predictions.labels)
-            self._score(image, edit, applied, predictions.step)
-        self._announce(image, applied)
+            self._announce(image, applied)
+            try:
+                self._score(image, edit, applied, predictions.step)
+            except BiounetError as error:  # the edit is made, whatever becomes of its score
+                self.listeners.tell({"event": "problem", "text": str(error)})
         return applied
 
     def undo(self, number: int, version: int, *, again: bool = False) -> Applied | None:
@@ -233,8 +246,8 @@ class Workspace:
         image.planes.check(plane)
         box = middle(box.grown((0, 0), image.planes.size))
         self._look = {"image": image.name, "plane": list(plane), "box": [*box.start, *box.stop]}
-        if self._learn:
-            self._need_trainer().tell(look=self._look)
+        if self._trainer is not None:
+            self._trainer.tell(look=self._look)
         return box
 
     def pause(self, paused: bool) -> None:
@@ -245,6 +258,8 @@ class Workspace:
         place = self.project.place
         log = place / "live" / "trainer.log"
         self._trainer = TrainerProcess(self.project.folder, self._hear, model=self._model, log=log)
+        if self._look is not None:
+            self._trainer.tell(look=self._look)
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         """Take in a message of the process that learns."""
@@ -252,28 +267,29 @@ class Workspace:
         if event["event"] == "prediction":
             path = self.project.place / "live" / "predictions" / event.pop("file")
             found = load_prediction(path)
-            path.unlink()
-            image = self.project.by_name(found.image)
-            self.predictions(image, found.plane).add(found)
-            event |= {"image": image.number}
+            path.unlink(missing_ok=True)
+            event |= {"image": self._predicted(found).number}
         if event["event"] == "run":
             self._run = event
-        if event["event"] in ("state", "step", "ended"):
-            event.setdefault("state", "ended" if event["event"] == "ended" else self.state["state"])
+        if event["event"] in ("state", "step"):
             self.state |= {name: value for name, value in event.items() if name != "event"}
-        self.listeners.tell(event)
         if event["event"] == "ended":
-            self._restart()
+            self._ended(event["text"])
+        else:
+            self.listeners.tell(event)
 
-    def _restart(self) -> None:
+    def _ended(self, why: str) -> None:
         """Start the process anew that has ended by itself, unless it does so again and again."""
         now = time.monotonic()
         self._restarts = [at for at in self._restarts if now - at < PATIENCE]
-        if len(self._restarts) < RESTARTS and not self._closed:
+        again = len(self._restarts) < RESTARTS
+        then = "it is started again" if again else f"it did so {RESTARTS} times before; press Start again"
+        self._hear({"event": "state", "state": "ended", "text": f"The network stopped ({why}); {then}."})
+        if self._run is not None and self._run["share"] < 1:
+            self._hear({**self._run, "share": 1, "failed": f"the network stopped ({why}); finish a model again"})
+        if again and not self._closed:
             self._restarts.append(now)
             self._start_trainer()
-            if self._look is not None and self._trainer is not None:
-                self._trainer.tell(look=self._look)
 
     def _announce(self, image: ProjectImage, applied: Applied) -> None:
         """Tell all listeners that labels have changed."""

@@ -12,7 +12,14 @@ export class Refused extends Error {
   }
 }
 
-async function answered(response) {
+async function asked(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(`/api/${path}`, { ...options, headers: { ...headers, ...options.headers } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server does not answer; what was drawn is safe. Try again when it is back.");
+  }
   if (response.ok) return response;
   let text = `${response.status}`;
   try {
@@ -23,23 +30,37 @@ async function answered(response) {
 }
 
 export async function get(path) {
-  return (await answered(await fetch(`/api/${path}`, { headers }))).json();
+  return (await asked(path)).json();
 }
 
 export async function post(path, body) {
-  const options = { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  return (await answered(await fetch(`/api/${path}`, options))).json();
+  return (await asked(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).json();
+}
+
+// A change that is sent again until the server answers: it may be away, or busy. Its number keeps it from being made twice.
+export async function insist(path, body, waiting) {
+  const change = { ...body, id: crypto.getRandomValues(new Uint32Array(4)).join("-").slice(0, 40) };
+  for (;;) {
+    try {
+      return await post(path, change);
+    } catch (error) {
+      if (error instanceof Refused && error.status !== 503) throw error;
+      waiting();
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+  }
 }
 
 // Integers, which the browser has unpacked already; with what the server says of them.
 export async function integers(path, signal) {
-  const response = await answered(await fetch(`/api/${path}`, { headers, signal }));
+  const response = await asked(path, { signal });
   return { buffer: await response.arrayBuffer(), told: (name) => response.headers.get(`x-${name}`) };
 }
 
 export async function save(path) {
-  const response = await answered(await fetch(`/api/${path}`, { headers }));
-  const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") || "")?.[1] || "download";
+  const response = await asked(path);
+  const [, coded, plain] = /filename(?:\*=utf-8''([^;]+)|="([^"]+)")/.exec(response.headers.get("content-disposition"));
+  const name = coded ? decodeURIComponent(coded) : plain;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
   link.download = name;
@@ -51,8 +72,8 @@ export async function save(path) {
 export async function events(hear, connection) {
   for (;;) {
     try {
-      const response = await answered(await fetch("/api/events", { headers }));
-      connection(true);
+      const response = await asked("events");
+      await connection(true);
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       let text = "";
       for (;;) {

@@ -1,6 +1,6 @@
 // The page: puts viewer, tools, panels and server together.
 
-import { events, get, post, Refused } from "./api.js";
+import { events, get, insist, post, Refused } from "./api.js";
 import { css, firstColours, labelColour } from "./colours.js";
 import { KEYS, keyTable } from "./keys.js";
 import { $, element, showChannels, showCurve, showImages, showState, slider, toast } from "./panels.js";
@@ -14,10 +14,17 @@ const page = { project: null, image: null, tool: "brush", radius: 6, label: 1, o
 const YOUNG = 60;
 const viewer = new Viewer($("canvas"), look);
 let queue = Promise.resolve();  // edits go one after the other
+let unsent = 0;
 
 // ---- opening
 
 async function start() {
+  await showProject();
+  const wanted = Number(sessionStorage.getItem("image") || 0);
+  await open(page.project.images[wanted] ? wanted : 0);
+}
+
+async function showProject() {
   page.project = await get("project");
   page.scores = page.project.scores;
   page.state = page.project.training;
@@ -32,16 +39,18 @@ async function start() {
   showCurve(page.scores);
   showState(page.state);
   grew(page.state.step);
-  const wanted = Number(sessionStorage.getItem("image") || 0);
-  await open(page.project.images[wanted] ? wanted : 0);
 }
 
 async function open(number) {
   const seen = { image: page.image?.image, channels: look.channels };
+  $("toast").hidden = true;
   try {
     page.image = await get(`images/${number}`);
+    page.project.images[number].broken = false;
   } catch (error) {
+    if (error instanceof Refused) page.project.images[number].broken = true;
     toast(error.message, "problem");
+    showSide();
     return;
   }
   sessionStorage.setItem("image", number);
@@ -66,23 +75,30 @@ function edit(change, shown) {
   if (!image) return;
   if (shown) viewer.pending.push(shown);
   const plane = [...viewer.plane];
+  unsent++;
   queue = queue.then(async () => {
     try {
-      took(image, await post(`images/${image.image}/edits`, { ...change, plane, version: image.version }));
+      took(image, await insist(`images/${image.image}/edits`, { ...change, plane, version: image.version }, () => {
+        toast("The server does not answer. What you draw stays in this page, and is sent when it is back: leave the page open.", "problem");
+      }));
     } catch (error) {
       await failed(error, image);
-    } finally {
-      await settled();
+    }
+    unsent--;
+    settled().then(() => {
       viewer.pending = viewer.pending.filter((each) => each !== shown);
       viewer.redraw();
-    }
+    });
   });
 }
 
+addEventListener("beforeunload", (event) => { if (unsent) event.preventDefault(); });
+
 async function swap(name) {
   const { image } = page;
-  if (!image || !(name === "undo" ? image.undo : image.redo)) return toast(`nothing to ${name}`);
+  if (!image) return;
   queue = queue.then(async () => {
+    if (!image[name]) return toast(`There is nothing to ${name}.`);
     try {
       took(image, await post(`images/${image.image}/${name}`, { version: image.version }));
     } catch (error) {
@@ -102,19 +118,22 @@ function took(image, { version, plane, tiles, finished, undo, redo }) {
 
 async function failed(error, image) {
   toast(error.message, "problem");
-  if (!(error instanceof Refused) || error.status !== 409) return;
-  const now = await get(`images/${image.image}`);
-  Object.assign(image, { version: now.version, finished: now.finished, undo: now.undo, redo: now.redo });
-  viewer.tiles.forget("labels", viewer.plane);
+  if (error instanceof Refused && error.status === 409) await refresh(image).catch(() => {});
+}
+
+// Show an image as it is on the server, where others may have changed it.
+async function refresh(image) {
+  const { version, finished, undo, redo } = await get(`images/${image.image}`);
+  Object.assign(image, { version, finished, undo, redo });
+  if (image !== page.image) return;
+  viewer.tiles.forget();
+  viewer.onview();
   showStrip();
 }
 
 // Until tiles that have changed are there; not for ever.
 async function settled() {
-  for (let i = 0; i < 40; i++) {
-    await new Promise((done) => setTimeout(done, 25));
-    if (i > 1 && !viewer.tiles.busy) return;
-  }
+  for (let i = 0; i < 400 && viewer.busy; i++) await new Promise((done) => setTimeout(done, 25));
 }
 
 function view() {
@@ -138,7 +157,6 @@ const at = (event) => {
   const box = canvas.getBoundingClientRect();
   return [event.clientY - box.top, event.clientX - box.left];
 };
-const labelAt = ([y, x]) => viewer.tiles.at("labels", viewer.plane, Math.floor(y), Math.floor(x)) ?? -1;
 let drag = null, space = false;
 
 function toolColour() {
@@ -150,6 +168,7 @@ function toolColour() {
 
 function cursor(point) {
   const tool = TOOLS.find((each) => each.id === page.tool);
+  page.pointer = point;
   viewer.cursor = point && page.tool !== "pan" ? { point, radius: page.radius, colour: toolColour(), round: tool.round } : null;
   viewer.redraw();
 }
@@ -164,7 +183,7 @@ function end() {
   viewer.stroke = null;
   if (!stroke) return;
   const points = thinned(stroke.points);
-  const change = editOf(page.tool, points, { ...page, numbered: look.numbered, labelAt });
+  const change = editOf(page.tool, points, { ...page, numbered: look.numbered });
   if (change) edit(change, stroke);
   else viewer.redraw();
 }
@@ -188,10 +207,10 @@ canvas.addEventListener("pointermove", (event) => {
     for (const each of event.getCoalescedEvents?.() || [event]) viewer.stroke.points.push(viewer.toImage(at(each)));
   }
   cursor(viewer.toImage(here));
-  showWhere(viewer.toImage(here));
 });
-canvas.addEventListener("pointerup", () => {
+canvas.addEventListener("pointerup", (event) => {
   drag = null;
+  viewer.stroke?.points.push(viewer.toImage(at(event)));  // no movement may have been told since
   end();
 });
 canvas.addEventListener("pointercancel", () => { drag = viewer.stroke = null; viewer.redraw(); });
@@ -256,7 +275,6 @@ function steer(dy, dx) {
   const moved = [point[0] + dy * Math.max(1, page.radius / 2), point[1] + dx * Math.max(1, page.radius / 2)];
   if (viewer.stroke) viewer.stroke.points.push(moved);
   cursor(moved);
-  showWhere(moved);
 }
 
 function press() {
@@ -314,7 +332,7 @@ function showTools() {
   const tools = TOOLS.filter((tool) => look.numbered || !tool.numbered);
   const size = element("input", { type: "range", id: "size", min: 0.7, max: 14, step: 0.05, "aria-label": "size of the brush", title: "Size of the brush ( [ and ] )", oninput: () => setRadius(size.value ** 2) });
   const classes = look.numbered ? [] : page.project.settings.classes.map((name, index) => index === 0 ? null : element("button", {
-    class: "class", "aria-pressed": page.label === index, title: `${name} (${index})`, onclick: () => { page.label = index; showTools(); },
+    class: "class", "aria-pressed": String(page.label === index), title: `${name} (${index})`, onclick: () => { page.label = index; showTools(); },
   }, element("i"), name));
   for (const [index, button] of classes.entries()) if (button) button.querySelector("i").style.background = css(labelColour(index, false));
   $("tools").replaceChildren(
@@ -367,10 +385,10 @@ function showSliders() {
 }
 
 function showWhere(point) {
-  const [y, x] = point.map(Math.floor);
+  const [y, x] = (point ?? [-1, -1]).map(Math.floor);
   const [height, width] = viewer.size;
   const inside = y >= 0 && x >= 0 && y < height && x < width;
-  const label = inside ? viewer.tiles.at("labels", viewer.plane, y, x) : undefined;
+  const label = inside ? viewer.tiles.at("labels", viewer.plane, y, x, viewer.level) : undefined;
   const name = label === undefined ? "" : label < 0 ? "unknown" : label === 0 ? "background" : look.numbered ? `object ${label}` : page.project.settings.classes[label] ?? `class ${label}`;
   $("where").textContent = inside ? `y ${y}, x ${x}${name ? ` · ${name}` : ""}` : "";
 }
@@ -393,6 +411,8 @@ function grew(step) {
   look.young = young;
   viewer.tiles.recolour();
 }
+
+viewer.onframe = () => showWhere(page.pointer);
 
 let told;
 viewer.onview = () => {
@@ -435,9 +455,6 @@ function hear(event) {
       toast(event.share < 1 ? `The overview of this large image is being made: ${Math.round(100 * event.share)} %. Until then zoom out only a little.` : "The overview is ready: press 0 to see the whole image.");
       viewer.redraw();
     }
-  } else if (event.event === "ended") {
-    Object.assign(page.state, { state: "ended", text: `The network stopped: ${event.text}` });
-    showState(page.state);
   } else if (event.event === "problem") toast(event.text, "problem");
 }
 
@@ -448,16 +465,13 @@ async function connection(there, why) {
     showState({ ...page.state, state: "away", text: why });
     return;
   }
-  if (away && page.image) {
-    away = false;
-    page.project = await get("project");
-    page.state = page.project.training;
-    await open(page.image.image);
-  }
-  showState(page.state);
+  if (!away) return;
+  await showProject();
+  if (page.image) await refresh(page.image);
+  away = false;
 }
 
-$("pause").addEventListener("click", () => post("training", { pause: page.state.state !== "paused" }).catch((error) => toast(error.message, "problem")));
+$("pause").addEventListener("click", () => post("training", { pause: !["paused", "ended"].includes(page.state.state) }).catch((error) => toast(error.message, "problem")));
 $("finish").addEventListener("click", askForMinutes);
 $("meaning").addEventListener("click", () => askForMeaning(page.project, meant));
 $("next").addEventListener("click", next);

@@ -11,7 +11,8 @@ export function askForMeaning(project, done) {
     const input = element("input", { type: "radio", name: "kind", value, checked: value === kind, disabled: !untouched });
     return element("label", { class: "choice" }, input, element("span", {}, element("b", {}, name), element("br"), text));
   };
-  const names = element("input", { type: "text", value: classes.join(", "), size: 44, "aria-label": "names of the classes, background first" });
+  const choice = radio("classes", "Classes", "Kinds of tissue or material: pixels of one class need no borders between them.");
+  const names = element("input", { type: "text", oninput: () => { if (untouched) choice.querySelector("input").checked = true; }, value: classes.join(", "), size: 44, "aria-label": "names of the classes, background first" });
   const send = async () => {
     const chosen = dialog.querySelector("input[name=kind]:checked").value;
     const change = chosen === "classes" ? { kind: chosen, classes: names.value.split(",").map((name) => name.trim()).filter(Boolean) } : { kind: chosen };
@@ -24,9 +25,9 @@ export function askForMeaning(project, done) {
   dialog.replaceChildren(
     element("h2", {}, "What do labels mean?"),
     radio("objects", "Objects", "Each cell, nucleus or grain has a number of its own; they are counted and measured."),
-    radio("classes", "Classes", "Kinds of tissue or material: pixels of one class need no borders between them."),
+    choice,
     element("label", { class: "names" }, "Classes, background first:", names),
     element("p", { class: "soft" }, untouched ? "" : "There are labels already, so that objects stay objects, and classes classes."),
-    element("form", { method: "dialog", class: "row end" }, element("button", { value: "no" }, "As it was"), element("button", { class: "main", onclick: send }, "Take it")));
+    element("form", { method: "dialog", class: "row end" }, element("button", { value: "no" }, "Cancel"), element("button", { class: "main", onclick: send }, "Save")));
   dialog.showModal();
 }

@@ -32,7 +32,7 @@ export function showImages(images, current, open) {
   const scroll = list.scrollTop;
   list.replaceChildren(...images.map((image) => {
     const doubt = image.state !== "finished" && image.doubt !== undefined ? `${Math.round(100 * image.doubt)} % doubt` : "";
-    const detail = image.state === "begun" && image.share > 0 ? `${Math.round(100 * image.share)} % finished` : STATES[image.state];
+    const detail = image.broken ? "cannot be read" : image.state === "begun" && image.share > 0 ? `${Math.round(100 * image.share)} % finished` : STATES[image.state];
     return element("button", {
       class: `image ${image.state}`, "aria-current": image.image === current ? "true" : false,
       title: image.name, onclick: () => open(image.image),
@@ -67,7 +67,7 @@ export function showState({ state, text, step, loss, seconds }) {
   }[state];
   $("advice").textContent = text || advice || "";
   $("advice").hidden = !$("advice").textContent;
-  $("pause").textContent = state === "paused" ? "Go on" : "Pause";
+  $("pause").textContent = { paused: "Go on", ended: "Start again" }[state] || "Pause";
   $("facts").replaceChildren(...(step ? [
     element("div", {}, element("dt", {}, "updates"), element("dd", {}, step.toLocaleString("en"))),
     element("div", {}, element("dt", {}, "loss"), element("dd", {}, Number.isFinite(loss) ? loss.toFixed(3) : "–")),

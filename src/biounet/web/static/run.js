@@ -36,6 +36,9 @@ const FILES = [["labels", "Labels", "All label images, as TIFF"], ["tables", "Ta
 
 export function showLinks() {
   $("links").replaceChildren(...FILES.map(([what, name, title]) => element("button", {
-    title, id: `take-${what}`, onclick: () => save(`download/${what}`).catch((error) => toast(error.message, "problem")),
+    title, id: `take-${what}`, onclick: () => {
+      toast(`${name}: being made, for download.`);
+      save(`download/${what}`).catch((error) => toast(error.message, "problem"));
+    },
   }, name)));
 }

@@ -61,10 +61,10 @@ export class Tiles {
     }
   }
 
-  // Tiles of full size that have changed; those of smaller levels that show them have, too.
+  // Tiles of full size that have changed; those of smaller levels that show them have, too. Without a layer: all.
   forget(layer, plane, tiles) {
     for (const entry of this.known.values()) {
-      if (entry.layer !== layer || entry.plane[0] !== plane[0] || entry.plane[1] !== plane[1]) continue;
+      if (layer && (entry.layer !== layer || entry.plane[0] !== plane[0] || entry.plane[1] !== plane[1])) continue;
       const touched = !tiles || tiles.some(([row, column]) => row >> entry.level === entry.row && column >> entry.level === entry.column);
       if (touched) {
         entry.stale = true;
@@ -133,10 +133,11 @@ export class Tiles {
     entry.revision = this.revision;
   }
 
-  // Label at a pixel of full size, of what has been fetched; undefined if nothing has.
-  at(layer, plane, y, x) {
-    const entry = this.known.get(`${layer}/${plane[0]}/${plane[1]}/0/${y >> 8}/${x >> 8}`);
-    return entry?.data?.[(y & 255) * entry.shape[1] + (x & 255)];
+  // Label at a pixel of full size, of what has been fetched at a level; undefined if nothing has.
+  at(layer, plane, y, x, level = 0) {
+    const [row, column] = [y >> level, x >> level];
+    const entry = this.known.get(`${layer}/${plane[0]}/${plane[1]}/${level}/${row >> 8}/${column >> 8}`);
+    return entry?.data?.[(row & 255) * entry.shape[1] + (column & 255)];
   }
 }
 

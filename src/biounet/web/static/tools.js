@@ -35,14 +35,10 @@ export function icon(name) {
 }
 
 // The edit that a tool makes of the points of a stroke; null if it makes none.
-export function editOf(tool, points, { radius, label, over, numbered, labelAt }) {
+export function editOf(tool, points, { radius, label, over, numbered }) {
   const first = points[0], last = points[points.length - 1];
-  const under = labelAt(first);
   switch (tool) {
-    case "brush": {
-      const target = numbered ? (under > 0 ? under : "new") : label;
-      return { kind: "paint", points, radius, label: target, over };
-    }
+    case "brush": return { kind: "paint", points, radius, label: numbered ? "under" : label, over };
     case "outline": {
       if (points.length < 3) return null;
       return { kind: "outline", points, label: numbered ? "new" : label, over };
@@ -64,5 +60,6 @@ export function thinned(points) {
     const [y, x] = points[i], [py, px] = kept[kept.length - 1];
     if (i === points.length - 1 || Math.hypot(y - py, x - px) >= 0.25) kept.push(points[i].map((v) => Math.round(v * 100) / 100));
   }
-  return kept.slice(0, 19000);
+  const every = Math.ceil(kept.length / 19000);  // the server takes 20,000
+  return kept.filter((_, i) => i % every === 0 || i === kept.length - 1);
 }

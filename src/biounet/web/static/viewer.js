@@ -15,7 +15,7 @@ export class Viewer {
     this.plane = [0, 0];
     this.pending = [];  // strokes that are on their way
     this.frames = 0;
-    this.onview = () => {};
+    this.onview = this.onframe = () => {};
     new ResizeObserver(() => this.resize()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
@@ -51,7 +51,7 @@ export class Viewer {
     if (!this.width) return;
     this.fitted = true;
     const [height, width] = this.size;
-    const above = document.getElementById("tools").offsetHeight + 24, below = 74;  // the buttons
+    const [above, below] = ["tools", "actions"].map((id) => document.getElementById(id).offsetHeight + 24);
     this.scale = Math.min((this.width - 24) / width, (this.height - above - below) / height, 12);
     this.origin = [height / 2 - (this.height + above - below) / 2 / this.scale, width / 2 - this.width / 2 / this.scale];
     this.moved();
@@ -115,6 +115,11 @@ export class Viewer {
     return box[0] < box[2] && box[1] < box[3] ? box : null;
   }
 
+  // Whether anything on the screen is not yet as it will be.
+  get busy() {
+    return Boolean(this.asked) || this.tiles.busy;
+  }
+
   get level() {
     const level = Math.floor(Math.log2(1 / (this.scale * this.ratio)) + 0.2);
     return Math.min(Math.max(level, 0), this.image.levels - 1);
@@ -145,6 +150,7 @@ export class Viewer {
     for (const stroke of this.pending) this.drawStroke(stroke);
     if (this.stroke) this.drawStroke(this.stroke);
     if (this.cursor) this.drawCursor();
+    this.onframe();
   }
 
   drawLayer(layer, box) {
