@@ -4,9 +4,9 @@ python benchmarks/few_images.py [--make PATTERN]... [--minutes 5] [--draws 3] [-
 
 A row is a run that is trained and scored; it has a name such as `hela from=nuclei images=5 draw=0 seed=0 minutes=5`.
 --make makes the rows whose name matches a pattern, '*' all of them (about 12 hours of a core), but none that is in
-results/few_images.json. Without it the rows that are there are printed as the tables of docs/models.md. Each run has one
-thread; minutes are those of two cores, so a run of 5 minutes ends after 10 minutes of processor time, however busy the
-machine is.
+results/few_images.json. Without it the rows that are there are printed as the tables of docs/models.md. Each run has
+one thread; minutes are those of two cores, so a run of 5 minutes ends after 10 minutes of processor time, however busy
+the machine is.
 
 Images of BBBC038 to learn from are those of dsb2018 (in the folder that BIOUNET_DATA names), fluorescence only; the
 scores are of the 33 fluorescence images that no model saw. The shipped `nuclei` learnt from those of dsb2018. So these
