@@ -180,7 +180,7 @@ def test_check_says_that_minutes_hold_too_few_steps(biounet, dataset):
     small = ("--set", "model.width=2", "--set", "model.depth=2", "--set", "train.patch=32")
     status, out, said = biounet("check", dataset, "--minutes", 1e-6, *small)
     assert status == 0, said
-    assert "note: 1e-06 minutes hold 1 step only, and a network hardly learns from less than 100" in out
+    assert "note: --minutes 1e-06 is time for 1 step, and a network hardly learns from less than 100" in out
 
 
 def test_check_takes_the_settings_of_train(biounet, dataset, tmp_path):

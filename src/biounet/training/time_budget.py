@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from biounet.config import TrainConfig
 from biounet.core.errors import TrainingError
+from biounet.core.words import counted
 
 __all__ = ["Plan", "TimeBudget", "TimeToFinalise", "plan", "warning_of_few_steps"]
 
@@ -150,14 +151,14 @@ def warning_of_few_steps(config: TrainConfig, steps: int) -> str:
     """A warning that `train.minutes` allow too few steps to learn from; empty where they allow enough.
 
     >>> warning_of_few_steps(TrainConfig(minutes=1), 2)
-    '1 minutes hold 2 steps only, and a network hardly learns from less than 100; give more --minutes'
+    '--minutes 1 is time for 2 steps, and a network hardly learns from less than 100; give more'
     >>> warning_of_few_steps(TrainConfig(minutes=1), 200), warning_of_few_steps(TrainConfig(steps=2), 2)
     ('', '')
     """
     if config.minutes is None or steps >= FEW_STEPS:
         return ""
-    held = f"{config.minutes:g} minutes hold {steps} step{'s' * (steps != 1)} only"
-    return f"{held}, and a network hardly learns from less than {FEW_STEPS}; give more --minutes"
+    held = f"--minutes {config.minutes:g} is time for {counted(steps, 'step')}"
+    return f"{held}, and a network hardly learns from less than {FEW_STEPS}; give more"
 
 
 @dataclass(frozen=True)
