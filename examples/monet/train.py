@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train as the command line says; write ``model.safetensors`` and ``slots.png``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the network and the picture")
-    parser.add_argument("--steps", type=int, default=4500)
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of Adam")
     parser.add_argument("--seed", type=int, default=0)
