@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,22 @@ def test_objects_are_outlined_before_the_network_is_sure_of_their_middle(tmp_pat
     unsure[0] = 1
     unsure[:, 5:35, 5:35] = np.array([0, *[1 / 8] * 8])[:, None, None]  # inside, at any of the levels
     assert segment_objects(unsure, learner.card.rules).max() == 1
+
+
+def test_what_is_much_larger_than_all_that_is_drawn_is_no_object(tmp_path, monkeypatch):
+    project = Project(draw_spots(tmp_path))
+    draw(project)
+    learner = Learner(project)
+    learner.follow()
+    sure = np.zeros((9, *WHOLE.shape), np.float32)
+    sure[0] = 1
+    for inside in (np.s_[:, 2:10, 2:10], np.s_[:, 14:, 14:]):  # 64 px, and 8,692; 280 are drawn
+        sure[inside] = np.array([0] * 8 + [1])[:, None, None]
+    monkeypatch.setattr(learner_module, "predict_array", lambda net, pixels, **_: sure)
+    monkeypatch.setattr(learner_module, "geometry_of", lambda model: SimpleNamespace(margin=(0, 0)))
+    found = learner.predict(project.images[0], (0, 0), WHOLE).labels
+    assert (found > 0).sum() == 64
+    assert (found[2:10, 2:10] > 0).all()
 
 
 def test_labels_that_come_later_are_taken_in_and_those_that_stay_are_not_read_again(tmp_path):

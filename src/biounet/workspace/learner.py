@@ -60,6 +60,9 @@ LEVELS = 8
 SPECKS = (0.03, 0.2)
 """Least sizes of seeds and of predicted objects, as shares of the median size of drawn ones."""
 
+GIANT = 5
+"""Largest predicted object, in sizes of the largest drawn one: a young network takes all that is unknown for one."""
+
 WINDOW = 160
 """Pixels along a side of a region that is worth a look."""
 
@@ -86,8 +89,8 @@ class Learner:
     def __post_init__(self) -> None:
         self._start = None if self.model is None else StartingModel.of(self.model)
         self._batches: Iterator[Batch] = iter(())
-        self._size = 0.0
-        """Median size of the drawn objects, in pixels."""
+        self._sizes = np.zeros(0, np.int64)
+        """Sizes of the drawn objects, in pixels."""
         self._reset()
         self._fabric = make_fabric(self.device, self.config.train.precision)
 
@@ -173,6 +176,8 @@ class Learner:
         probabilities = predict_array(net, pixels, **options)
         probabilities = np.ascontiguousarray(probabilities[(slice(None), *inside)])
         labels = decoder_of(card).segment(probabilities, card).astype(np.int32)
+        if self._start is None and self._sizes.size:
+            labels[(np.bincount(labels.ravel()) > GIANT * self._sizes.max())[labels]] = 0
         foreground = np.round(255 * (1 - probabilities[0])).clip(0, 255).astype(np.uint8)
         doubt, doubtful = self._doubt(probabilities, image, plane, box)
         return Prediction(image.name, plane, box, self.steps, labels, foreground, doubt, doubtful)
@@ -190,7 +195,8 @@ class Learner:
         """Description of the network as it learns."""
         task = TASKS[self.project.settings.kind]
         target = self._examples.target if task.numbered else "foreground"
-        seed, pixels = (round(share * self._size) for share in SPECKS)
+        median = float(np.median(self._sizes)) if self._sizes.size else 0.0
+        seed, pixels = (round(share * median) for share in SPECKS)
         # Not the task's first rules: a network that has just begun to learn does not reach their peaks.
         rules = ObjectRules(target=target, least_seed=seed, least_pixels=pixels)
         if self._start is not None:
@@ -294,7 +300,7 @@ class Learner:
                 before = each, to_sample(each.read(), data, self.config)
             samples[id(each)] = before
         self._samples = samples
-        self._size = _median_size([each.read().labels for each in data.train]) if self.project.numbered else 0.0
+        self._sizes = _sizes([each.read().labels for each in data.train]) if self.project.numbered else self._sizes
         geometry = geometry_of(self.config.model)
         size = network_input_size(self.config, geometry, data.largest)
         drawn = [sample for _, sample in samples.values()]
@@ -303,11 +309,10 @@ class Learner:
         self._batches = sampler.batches(self.steps)
 
 
-def _median_size(labels: list[NDArray[np.integer[Any]]]) -> float:
-    """Median size of the numbered objects in some images, in pixels; 0 without any."""
-    sizes = np.concatenate([np.bincount(each[each > 0].ravel()) for each in labels] or [np.zeros(0, int)])
-    sizes = sizes[sizes > 0]
-    return float(np.median(sizes)) if sizes.size else 0.0
+def _sizes(labels: list[NDArray[np.integer[Any]]]) -> NDArray[np.int64]:
+    """Sizes of the numbered objects in some images, in pixels."""
+    sizes = np.concatenate([np.bincount(each[each > 0].ravel()) for each in labels] or [np.zeros(0, np.int64)])
+    return sizes[sizes > 0]
 
 
 def _plain(box: Box) -> Box:
