@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent / "benchmarks" / "results" / "serve.json"
 FIGURE = HERE / "pictures" / "serve-scores.svg"
 
-WIDTH, HEIGHT, LEFT, TOP, GAP = 320, 200, 44, 48, 40
+WIDTH, HEIGHT, LEFT, TOP, GAP = 320, 200, 44, 48, 64
 """Pixels of a panel, and of the room around it."""
 
 WAYS = {
@@ -57,14 +57,14 @@ def axes(panel: int, name: str, most: float) -> Iterator[str]:
 
 
 def curve(panel: int, run: dict[str, Any], most: float) -> Iterator[str]:
-    """Line and dots of a run, with the number of strokes at each dot."""
+    """Line and dots of a run, with the number of strokes at its end."""
     colour, _ = WAYS[run["start"], run["full"]]
     points = [place(panel, row["minutes"], row["ap50"], most) for row in run["rows"]]
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     yield f'<path d="M{line}" fill="none" stroke="{colour}" stroke-width="2"/>'
-    for (x, y), row in zip(points, run["rows"], strict=True):
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>'
-        yield text((x, y), row["strokes"], by=(0, 18 if run["start"] == "nothing" else -8), colour=colour)
+    yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points)
+    by, anchor = ((-8, 4), "end") if run["full"] else ((8, 4), "start")
+    yield text(points[-1], run["rows"][-1]["strokes"], by=by, anchor=anchor, colour=colour)
 
 
 def main() -> None:

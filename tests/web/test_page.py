@@ -186,7 +186,7 @@ def test_from_the_first_stroke_to_a_finished_model(folder, address, chromium, tm
     if PICTURES:
         person.press("a")
     person.press("Shift+f")
-    assert person.label(*two) == 0
+    assert PICTURES or person.label(*two) == 0  # what was predicted there is accepted for a picture
     assert "finished" in page.locator("#images button").first.text_content()
     page.reload()
     person.wait("Boolean(window.biounet?.page.image && !window.biounet.viewer.busy)")
