@@ -21,21 +21,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"
-time.monotonic = time.process_time  # before anything takes it: budgets of runs are of processor time
+if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "1"
+    time.monotonic = time.process_time  # before anything takes it: budgets of runs are of processor time
 
-import numpy as np  # noqa: E402
-from scipy.ndimage import binary_dilation, distance_transform_edt  # noqa: E402
+import numpy as np
+from scipy.ndimage import binary_dilation, distance_transform_edt
 
-from biounet import load_model  # noqa: E402
-from biounet.core.boxes import Box  # noqa: E402
-from biounet.core.labels import IGNORE  # noqa: E402
-from biounet.data import find_dataset  # noqa: E402
-from biounet.io import Image, read, write  # noqa: E402
-from biounet.metrics import average_precision, iou  # noqa: E402
-from biounet.workspace import Edit, Project, ProjectImage  # noqa: E402
-from biounet.workspace.finish import FollowedRun, finish_run  # noqa: E402
-from biounet.workspace.learner import Learner  # noqa: E402
+from biounet import load_model
+from biounet.core.boxes import Box
+from biounet.core.labels import IGNORE
+from biounet.data import find_dataset
+from biounet.io import Image, read, write
+from biounet.metrics import average_precision, iou
+from biounet.workspace import Edit, Project, ProjectImage
+from biounet.workspace.finish import FollowedRun, finish_run
+from biounet.workspace.learner import Learner
 
 PLANE = (0, 0)
 OUTLINE, CLICK, VIEW = 5.0, 1.5, 3.0
