@@ -242,7 +242,6 @@ def test_axes_may_lie_across_the_pages(tmp_path):
     np.testing.assert_array_equal(image.array, numbered((4, 8, 9)).transpose(2, 0, 1))
 
 
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # tifffile leaves that of a torn header open
 @LAWS
 @example("plain tiles", 0.02)
 @given(st.sampled_from(list(STORED)), st.floats(0, 1, exclude_max=True))

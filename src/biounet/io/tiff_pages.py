@@ -47,12 +47,12 @@ class PageReader:
         self._planes, _, self._height, self._width, self._interleaved = self._first.shaped
         self._offset = stack.offset
         self._pages = stack.pages
-        self._stream(self._pages[0].parent.filehandle.path)  # at once: the file may be replaced before it is read
         self._rows, self._columns = self._piece()
         self._cache: OrderedDict[tuple[int, int], NDArray[Any]] = OrderedDict()
         self._whole_bytes = prod(stack.shape) * self._first.dtype.itemsize
         # Two threads would decode two large pieces at a time.
         self._decoding: AbstractContextManager[Any] = Lock() if self._piece_bytes > CACHE_BYTES // 8 else nullcontext()
+        self._stream(self._pages[0].parent.filehandle.path)  # at once: the file may be replaced before it is read
 
     @property
     def samples(self) -> int:
