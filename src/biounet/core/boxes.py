@@ -50,6 +50,16 @@ class Box:
             tuple(stop - zero for stop, zero in zip(self.stop, origin, strict=True)),
         )
 
+    def middle(self, most: Sequence[int]) -> Self:
+        """The middle of the region, of at most so many pixels per axis.
+
+        >>> Box((0, 10), (100, 2010)).middle((1024, 1024))
+        Box(start=(0, 498), stop=(100, 1522))
+        """
+        sizes = tuple(map(min, self.shape, most))
+        start = tuple(zero + (have - size) // 2 for zero, have, size in zip(self.start, self.shape, sizes, strict=True))
+        return type(self)(start, tuple(zero + size for zero, size in zip(start, sizes, strict=True)))
+
     def grown(self, margin: Sequence[int], shape: Sequence[int]) -> Self:
         """The region with a margin on every side, as far as an image of this shape reaches.
 

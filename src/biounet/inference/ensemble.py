@@ -3,10 +3,11 @@
 Members may differ in architecture, depth, padding and normalisation. Axes, channels, classes and target must agree.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -194,11 +195,22 @@ class Ensemble:
         tta: bool = False,
         factor: float = 1.0,
     ) -> None:
-        self._given, self._tta = members, tta
-        cards = [card for _, card in members]
-        nets: list[TilePredictor] = [
+        self._nets = [
             TileNet(net, device=device, precision=precision, tta=tta, **card.output_options) for net, card in members
         ]
+        self._cards = [card for _, card in members]
+        self.device, self.precision = device, precision
+        self._scale_to(factor)
+
+    def scaled(self, factor: float) -> Self:
+        """The same networks, applied to images scaled by another factor."""
+        other = copy.copy(self)
+        other._scale_to(factor)
+        return other
+
+    def _scale_to(self, factor: float) -> None:
+        """Take images scaled by a factor."""
+        cards, nets = self._cards, list[TilePredictor](self._nets)
         self.scale = Scale.near(factor, grid=math.lcm(*(side for net in nets for side in net.geometry.grid)))
         if self.scale.network != self.scale.image:
             nets = [ScaledNet(net, self.scale, classes=cards[0].model.classes) for net in nets]
@@ -206,7 +218,7 @@ class Ensemble:
         self.normalizations = tuple(dict.fromkeys(card.normalization for card in cards))
         self.copies = len(self.normalizations)
         self.geometry = joint_geometry([net.geometry for net in nets])
-        self.dims, self.device, self.precision = nets[0].dims, device, precision
+        self.dims = nets[0].dims
         self._costs: dict[tuple[tuple[int, ...], int, int], Cost] = {}
         self._members = [
             (net, self.normalizations.index(card.normalization)) for net, card in zip(nets, cards, strict=True)
@@ -227,16 +239,12 @@ class Ensemble:
         """
         channels = inputs.shape[1] // self.copies
         total: Floats | None = None
-        for net, copy in self._members:
-            own = slice(copy * channels, (copy + 1) * channels)
+        for net, number in self._members:
+            own = slice(number * channels, (number + 1) * channels)
             result = net(inputs[(slice(None), own, *self._region(net, output))], output)
             total = result if total is None else np.add(total, result, out=total)
         assert total is not None
         return total if len(self._members) == 1 else np.divide(total, len(self._members), out=total)
-
-    def scaled(self, factor: float) -> "Ensemble":
-        """The same networks, applied to images scaled by another factor."""
-        return Ensemble(self._given, device=self.device, precision=self.precision, tta=self._tta, factor=factor)
 
     def cost(self, output: Sequence[int], *, channels: int, batch: int = 1) -> Cost:
         """Memory and arithmetic of a batch, counted without computing it, once for each size."""

@@ -74,9 +74,8 @@ def measured_diameter(net: Ensemble, image: Frame, *, steps: Sequence[float]) ->
 def _median_at(net: Ensemble, image: Frame, ways: Sequence[Any], steps: Sequence[float]) -> float | None:
     """Median diameter of the objects that a network finds in the middle of an image, in pixels of the image."""
     side = max(1, round(SIDE[net.dims] / float(net.scale)))
-    start = tuple(max(0, (size - side) // 2) for size in image.shape[1:])
-    stop = tuple(min(zero + side, size) for zero, size in zip(start, image.shape[1:], strict=True))
-    part = ArrayReader(image.read(Box((0, *start), (image.shape[0], *stop))))
+    whole = Box((0,) * len(image.shape), image.shape)
+    part = ArrayReader(image.read(whole.middle((image.shape[0], *(side,) * net.dims))))
     *_, (_, probabilities) = predict_image_in_steps(
         net, part.shape[1:], lambda tile: normalise(read_mirrored(part, tile.input), ways), tile=TILE[net.dims]
     )

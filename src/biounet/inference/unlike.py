@@ -76,10 +76,7 @@ def _diameter(labels: Path, *, dims: int, room: DecodingRoom | None) -> float | 
     """Median diameter of the objects in the middle of a result, in pixels along X; None if they are few."""
     with open_lazily(labels, labels=True, room=room) as opened:
         frame = middle_frame(opened, dims=dims, channels=1, name=labels.name)
-        sizes = tuple(map(min, frame.shape[1:], LARGEST[dims]))
-        start = tuple((size - part) // 2 for size, part in zip(frame.shape[1:], sizes, strict=True))
-        stop = tuple(zero + part for zero, part in zip(start, sizes, strict=True))
-        pixels = frame.read(Box((0, *start), (1, *stop)))
+        pixels = frame.read(Box((0,) * (1 + dims), frame.shape).middle((1, *LARGEST[dims])))
         steps = anisotropy(opened.spacing and opened.spacing[-dims:], axes=dims)
     return median_diameter(pixels[0], steps=steps)
 

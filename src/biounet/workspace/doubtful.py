@@ -8,7 +8,7 @@ from biounet.workspace.edit import Plane, Region
 from biounet.workspace.predictions import Predictions
 from biounet.workspace.project import ProjectImage
 
-__all__ = ["VIEW", "Spot", "middle", "most_doubtful"]
+__all__ = ["VIEW", "Spot", "most_doubtful"]
 
 
 VIEW = 1024
@@ -49,17 +49,6 @@ def most_doubtful(
     best = max(found, key=lambda each: each[1])
     here = max((each for each in found if each[0][0] == current), key=lambda each: each[1], default=best)
     return here if here[1] > STAY * best[1] else best
-
-
-def middle(box: Box) -> Box:
-    """The middle of a region, no larger than is predicted at once.
-
-    >>> middle(Box((0, 0), (100, 2000)))
-    Box(start=(0, 488), stop=(100, 1512))
-    """
-    start = [max(a, (a + b - VIEW) // 2) for a, b in zip(box.start, box.stop, strict=True)]
-    stop = [min(a + VIEW, b) for a, b in zip(start, box.stop, strict=True)]
-    return Box((start[0], start[1]), (stop[0], stop[1]))
 
 
 def _inside(box: Box, plane: Plane, regions: Sequence[Region]) -> bool:

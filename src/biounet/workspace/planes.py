@@ -30,6 +30,9 @@ WHOLE = 2**26
 KEPT = 2**28
 """Bytes of such planes, with their smaller levels, that are kept of all images."""
 
+MIDDLE = 1024
+"""Pixels along a side of the middle of an image that says how bright it is."""
+
 SMALLEST = 256
 """Pixels along the longer side of the smallest level, at most."""
 
@@ -221,9 +224,8 @@ class ImagePlanes:
 
         Of a large image, the middle may be empty, and the smallest level is made of means: neither would do alone.
         """
-        middle = [size // 2 for size in self.size]
-        box = Box((max(0, middle[0] - 512), max(0, middle[1] - 512)), (middle[0] + 512, middle[1] + 512))
-        samples, level = [self.read(plane, box.grown((0, 0), self.size))], self.levels - 1
+        middle = Box((0, 0), self.size).middle((MIDDLE, MIDDLE))
+        samples, level = [self.read(plane, middle)], self.levels - 1
         with suppress(NotReadyError):
             samples.append(self.read(plane, Box((0, 0), self.level_size(level)), level=level))
         ends = [np.percentile(pixels.reshape(len(pixels), -1), (0.2, 99.8), axis=1) for pixels in samples]

@@ -12,7 +12,7 @@ import numpy as np
 from biounet.core.boxes import Box
 from biounet.core.errors import BiounetError, DatasetError, ImageError
 from biounet.core.output_lock import holding
-from biounet.workspace.doubtful import Spot, middle, most_doubtful
+from biounet.workspace.doubtful import VIEW, Spot, most_doubtful
 from biounet.workspace.edit import Edit, Plane
 from biounet.workspace.keeper import Keeper, labels_event
 from biounet.workspace.label_store import Applied
@@ -244,7 +244,7 @@ class Workspace:
         """Say what is on the screen, so that it is predicted first; return the region that will be predicted."""
         image = self.image(number)
         image.planes.check(plane)
-        box = middle(box.grown((0, 0), image.planes.size))
+        box = box.grown((0, 0), image.planes.size).middle((VIEW, VIEW))
         self._look = {"image": image.name, "plane": list(plane), "box": [*box.start, *box.stop]}
         if self._trainer is not None:
             self._trainer.tell(look=self._look)
