@@ -19,6 +19,16 @@ STACK = (255 * gaussian_filter(np.random.default_rng(0).random((2, 70, 50)), (0,
 """Blobs, of which a network with random weights makes a map with cells, membranes and gaps."""
 
 
+class KilledError(Exception):
+    """A run was killed."""
+
+
+def dying(share, text):
+    """Progress of a run that is killed when most tiles are predicted."""
+    if share > 0.6:
+        raise KilledError
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A model file that closes gaps."""
@@ -105,13 +115,6 @@ def test_gaps_are_closed_where_that_is_asked_for(plain, stack, tmp_path, command
 
 
 def test_a_run_that_was_killed_goes_on(model, stack, tmp_path):
-    class KilledError(Exception):
-        pass
-
-    def dying(share, text):
-        if share > 0.6:
-            raise KilledError
-
     out = tmp_path / "out.zarr"
     with pytest.raises(KilledError):
         predict_files(model, [stack], out, save="probabilities", tile=16, progress=dying)
@@ -165,13 +168,6 @@ def test_objects_of_sections_are_linked_and_measured(model, plain, stack, tmp_pa
 
 
 def test_objects_of_a_killed_run_are_those_of_one_run(model, stack, tmp_path):
-    class KilledError(Exception):
-        pass
-
-    def dying(share, text):
-        if share > 0.6:
-            raise KilledError
-
     predict_files(model, [stack], tmp_path / "whole.zarr", save="objects", link=True, tile=16)
     with pytest.raises(KilledError):
         predict_files(model, [stack], tmp_path / "out.zarr", save="objects", link=True, tile=16, progress=dying)
