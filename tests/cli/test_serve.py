@@ -1,10 +1,14 @@
-"""The command `biounet serve`: what it refuses, in one line, before anything is opened."""
+"""The command `biounet serve`: what it refuses, in one line, before anything is opened, and how it ends."""
 
+import re
+import subprocess
 import sys
+import urllib.request
 
 import pytest
 
-from small_projects import draw_spots
+from biounet.io import read
+from small_projects import draw_spots, rectangle
 
 
 def test_without_the_extra_one_line_says_what_to_install(command, tmp_path, monkeypatch):
@@ -39,3 +43,18 @@ def test_a_folder_without_images_is_told(command, tmp_path, name, message):
     assert status == 2
     assert message in err
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_server_that_is_told_to_end_writes_label_files_first(tmp_path):
+    pytest.importorskip("starlette", reason="the page needs the extra web")
+    words = [sys.executable, "-m", "biounet", "serve", str(draw_spots(tmp_path)), "--port", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+        said = [server.stderr.readline() for _ in range(3)]
+        base, token = re.search(r"(http://\S+)/#(\S+)", said[1]).groups()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        edit = rectangle(10, 10, 24, 30, version=0).model_dump_json().encode()
+        urllib.request.urlopen(urllib.request.Request(f"{base}/api/images/0/edits", edit, headers), timeout=30).close()
+        server.terminate()
+        assert server.wait(60) == 143
+    (labels,) = (tmp_path / "labels").iterdir()
+    assert read(labels, labels=True).array.max() == 1

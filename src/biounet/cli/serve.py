@@ -21,6 +21,7 @@ def serve(
     token: Annotated[str | None, typer.Option(help="What the address bears; drawn if not given.")] = None,
 ) -> None:
     """Look, correct, retrain: open a page in the browser that learns while one works."""
+    from biounet.cli.signals import stop_when_told
     from biounet.config.shipped import model_file
     from biounet.web import check_installed
 
@@ -29,4 +30,5 @@ def serve(
         model_file(model)
     from biounet.web.server import serve as run
 
-    run(folder, model=model, host=host, port=port, token=token, say=say)
+    with stop_when_told():  # so that label files are written, and the process that learns ends first
+        run(folder, model=model, host=host, port=port, token=token, say=say)
