@@ -8,6 +8,7 @@ import urllib.request
 import pytest
 
 from biounet.io import read
+from processes import process_of
 from small_projects import draw_spots, rectangle
 
 
@@ -48,7 +49,7 @@ def test_a_folder_without_images_is_told(command, tmp_path, name, message):
 def test_a_server_that_is_told_to_end_writes_label_files_first(tmp_path):
     pytest.importorskip("starlette", reason="the page needs the extra web")
     words = [sys.executable, "-m", "biounet", "serve", str(draw_spots(tmp_path)), "--port", "0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
+    with process_of(words, stderr=subprocess.PIPE, text=True) as server:
         said = [server.stderr.readline() for _ in range(3)]
         base, token = re.search(r"(http://\S+)/#(\S+)", said[1]).groups()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

@@ -21,6 +21,7 @@ from biounet.core.errors import ImageError, MissingExtraError, OutputError, Shap
 from biounet.io import Image, create, ome_zarr, open_lazily, read, write
 from biounet.io.ome_metadata import describe_image, parse
 from biounet.io.pyramid import halve, level_factors, level_shape
+from processes import process_of
 
 zarr = pytest.importorskip("zarr", reason="the extra zarr is not installed")
 
@@ -352,9 +353,8 @@ def test_a_killed_process_leaves_chunks_that_are_absent_or_complete(tmp_path):
     for trial in range(3):
         path = tmp_path / f"{trial}.zarr"
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITE_FOREVER, path], stdout=subprocess.PIPE, env=environment
-        ) as process:
+        words = [sys.executable, "-c", WRITE_FOREVER, path]
+        with process_of(words, stdout=subprocess.PIPE, env=environment) as process:
             assert process.stdout.readline() == b"begun\n"
             time.sleep(0.05 + 0.11 * trial)
             process.send_signal(signal.SIGKILL)

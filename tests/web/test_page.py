@@ -22,6 +22,7 @@ from biounet.data.synthetic import draw_cells
 from biounet.io import Image, read, write
 from biounet.models.model_file import read_card
 from biounet.workspace import Project
+from processes import process_of
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with playwright")
 CHROMIUM = os.environ.get("BIOUNET_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -52,13 +53,11 @@ def folder(tmp_path_factory):
 def serving(folder):
     """Serve a folder in a process of its own; give the address that it prints."""
     words = [sys.executable, "-m", "biounet", "serve", str(folder), "--port", "0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+    with process_of(words, stderr=subprocess.PIPE, text=True) as process:
         said = [process.stderr.readline() for _ in range(2)]
-        try:
-            yield re.search(r"http://\S+", said[1])[0]
-        finally:
-            process.terminate()
-            process.wait(30)
+        yield re.search(r"http://\S+", said[1])[0]
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture(scope="module")
@@ -357,11 +356,12 @@ def test_a_page_outlives_a_server_that_was_killed(tmp_path, chromium):
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "biounet", "serve", str(folder), "--port", str(port), "--token", "of-this-test"]
 
+    @contextmanager
     def serve():
-        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-        process.stderr.readline()
-        process.stderr.readline()
-        return process
+        with process_of(words, stderr=subprocess.PIPE, text=True) as process:
+            process.stderr.readline()
+            process.stderr.readline()
+            yield process
 
     with serve() as process:
         person = Person(chromium, f"http://127.0.0.1:{port}/#of-this-test")

@@ -105,6 +105,20 @@ def test_other_machines_are_let_in_with_a_chosen_token_only(host, tmp_path):
         server.check_host(host, "short")
 
 
+def test_whoever_comes_as_soon_as_the_address_is_said_is_not_refused(tmp_path):
+    class Come(Exception):
+        pass
+
+    def come(line):
+        if line.startswith("open http"):
+            port = int(line.rpartition(":")[2].partition("/")[0])
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            raise Come
+
+    with pytest.raises(Come):
+        server.serve(draw_spots(tmp_path), port=0, say=come, learn=False)
+
+
 def test_a_port_that_is_taken_is_told(address, tmp_path):
     with pytest.raises(ConfigError, match=f"port {address[1]}"):
         server.serve(tmp_path, port=address[1])

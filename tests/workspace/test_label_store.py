@@ -14,6 +14,7 @@ from biounet.core.boxes import Box
 from biounet.core.errors import OutputError
 from biounet.io import Image, read, write
 from biounet.workspace import ConflictError, Edit, Project
+from processes import process_of
 from small_projects import draw_spots, everything, nothing, rectangle
 
 
@@ -202,9 +203,8 @@ for number in range(100_000):
 def test_what_was_drawn_outlives_kill_9(tmp_path):
     folder = draw_spots(tmp_path)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    words = [sys.executable, "-c", KILLED, str(folder)]
+    with process_of(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         said = [int(process.stdout.readline()) for _ in range(20)]
         time.sleep(0.05)
         process.kill()

@@ -19,6 +19,7 @@ from biounet.workspace import learner as learner_module
 from biounet.workspace.examples import Examples, labelled_boxes
 from biounet.workspace.finish import FollowedRun, finish_run
 from biounet.workspace.learner import Learner
+from processes import process_of
 from small_projects import draw_spots, nothing, rectangle
 
 TINY = {"model.width": 2, "model.depth": 1, "train.patch": 32, "train.batch": 1, "train.precision": "float32"}
@@ -248,7 +249,7 @@ def said_when_shown(folder, *model, count):
     """The first messages of a process that learns in a folder and is told to look at its first image."""
     words = [sys.executable, "-m", "biounet.workspace.trainer", str(folder), *model]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(words, **pipes) as process:
+    with process_of(words, **pipes) as process:
         process.stdin.write(json.dumps({"look": {"image": "spots_0", "plane": [0, 0], "box": [0, 0, 96, 120]}}) + "\n")
         process.stdin.flush()
         said = [json.loads(process.stdout.readline()) for _ in range(count)]

@@ -114,6 +114,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen()  # before the address is said: whoever comes at once waits, and is not refused
     except OSError as error:
         listener.close()
         raise ConfigError(
