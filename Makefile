@@ -5,7 +5,7 @@ PIP_TORCH ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # a process per core, each with one thread: more of them would wait for each other
-SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 8 --dist loadfile --max-worker-restart 0
 
 .PHONY: install demo test test-all chaos lint format docs tables bench models clean
 
@@ -18,7 +18,7 @@ test: $(INSTALLED)  ## the checks of every change: under ten minutes on two core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-all: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -o faulthandler_timeout=3600
 
 chaos: $(INSTALLED)  ## attacks with seeds: damage, kills, pairs, changed inputs, full disks, plans; `make test` has a share
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.chaos
