@@ -22,8 +22,10 @@ def test_channels_are_repeated_or_merged_but_never_invented():
     colours = fit_channels(grey, 3, "a.png")
     assert (colours == grey).all()
     np.testing.assert_array_equal(fit_channels(colours, 1, "a.png"), grey)
-    with pytest.raises(ShapeError, match=r"a\.png: 1 channels are wanted, it has 2"):
-        fit_channels(np.arange(4).reshape(2, 1, 2), 1, "a.png")
+    with pytest.raises(ShapeError, match=r"a\.tif: 1 channels are wanted, it has 2; .*, or say --axes ZYX"):
+        fit_channels(np.arange(4).reshape(2, 1, 2), 1, "a.tif")
+    with pytest.raises(ShapeError, match=r"it has 3; save those that are wanted$"):
+        fit_channels(np.arange(6).reshape(3, 1, 2), 1, "colours.png")
 
 
 def test_finite_pixels_whose_sum_overflows_are_fine():
