@@ -58,7 +58,7 @@ def run_prediction(
     pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
     page = page_of(model, pairs, report=report, **chosen)
     drawn = pictures_of(model, pairs, pictures=pictures, **chosen)
-    options |= {"memory": budget, "processes": processes, "confidence": table}
+    options |= {"memory": budget, "processes": processes, "confidence": table, "diameters": {}}
     if table:
         _check_labels(model, options["save"])
     tables = _tables_beside(pairs[0][1]) if table else []
@@ -140,7 +140,7 @@ def _predict(
         with holding(root_of(path) for _, path in pairs):
             pass
     if options["diameter"] == "auto":
-        options["diameter"] = _measure_sizes(model, [image for image, _ in pairs], options)
+        options |= {"diameter": None, "diameters": _measure_sizes(model, [image for image, _ in pairs], options)}
     with where as run, progress("predicting") as show:
         try:
             written, failed = predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
