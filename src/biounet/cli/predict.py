@@ -75,7 +75,7 @@ def run_prediction(
         if drawn and done:
             _draw(model, done, drawn, options)
         if page is not None and done:
-            write_prediction_page(page, done, failed, unlike=unlike, axes=options["axes"])
+            write_prediction_page(page, done, failed, unlike=unlike, axes=options["axes"], measured=table)
         _check_images(done, identities)
     if failed is not None:
         raise failed
