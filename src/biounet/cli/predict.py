@@ -13,7 +13,7 @@ from biounet.cli.predict_unlike import find_unlike
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import remove_parts
-from biounet.core.errors import BatchError, ConfigError, MemoryBudgetError
+from biounet.core.errors import BatchError, ConfigError
 from biounet.core.memory import parse_bytes
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
@@ -146,10 +146,6 @@ def _predict(
             written, failed = predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
         except BatchError as error:
             written, failed = error.done, error
-        except MemoryBudgetError as error:
-            if options["processes"] == 1:
-                raise
-            raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
     return written, failed, find_unlike(model, _among(pairs, written), options, selection=_selection(model, options))
 
 
