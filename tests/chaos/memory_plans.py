@@ -190,7 +190,8 @@ def run(case: str, seed: int, folder: Path) -> Outcome:
         right = "--memory" in last and "Traceback" not in said
         return Outcome("" if right else last, Counter({"refused": 1}), f"{drawn}: {last}")
     told = re.search(r"at most ([\d.]+ \wiB)", said)
-    planned = parse_bytes(told[1]) * (1 if drawn.workers == 1 else drawn.workers + 1) if told else 0
+    planned = parse_bytes(told[1]) if told else 0
     figures = f"peak {peak / 2**20:.0f} MiB, said {planned / 2**20:.0f}, budget {drawn.memory / 2**20:.0f}"
-    right = peak <= min(drawn.memory, 1.005 * planned + 2**20)  # what is said is rounded
+    rounded = 0.005 * planned + 2**20  # what is said is rounded
+    right = peak <= min(drawn.memory, planned + rounded) and planned <= drawn.memory + rounded
     return Outcome("" if right else f"{drawn}: {figures}", Counter({"done": 1}), f"{drawn}: {figures}")

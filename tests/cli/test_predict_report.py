@@ -36,6 +36,13 @@ def test_a_folder_has_a_page_and_one_image_has_none(command, model, images, tmp_
     assert not (tmp_path / "one" / "report.html").exists()
 
 
+def test_a_page_beside_tables_does_not_ask_for_tables(command, model, images, tmp_path):
+    assert command("predict", model, images, "--out", tmp_path / "out")[0] == 0
+    assert "Measure every object" in (tmp_path / "out" / "report.html").read_text()
+    assert command("predict", model, images, "--out", tmp_path / "out", "--table", "--overwrite")[0] == 0
+    assert "Measure every object" not in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_no_page_where_none_is_wanted_or_one_is_there(command, model, images, tmp_path):
     assert command("predict", model, images, "--out", tmp_path / "out", "--no-report")[0] == 0
     page = tmp_path / "out" / "report.html"

@@ -73,6 +73,16 @@ def test_probabilities_are_told_of_as_well_and_a_scaled_image_as_it_is_seen(comm
     assert "more noise" not in said  # of squares of 10 x 10 px it is averaged
 
 
+def test_an_image_is_compared_at_the_size_that_was_measured(command, model, images, tmp_path, monkeypatch):
+    found = {images / "noisy.tif": 200.0}
+    monkeypatch.setattr("biounet.cli.predict.measure_diameters", lambda *_, **__: found)
+    options = ("--save", "probabilities", "--diameter", "auto")
+    status, _, said = command("predict", model(), images, "--out", tmp_path / "out", *options)
+    assert status == 0, said
+    assert "1 of 2 images is scaled to objects of 20 px: noisy.tif by 0.1 (objects of 200 px)" in said
+    assert "more noise" not in said
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

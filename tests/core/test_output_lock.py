@@ -168,3 +168,13 @@ def test_what_is_left_of_the_removal_of_a_dead_lock_is_removed(tmp_path):
     left.touch()
     with FileLock(tmp_path / ".biounet-1234-00ff.lock"), holding([tmp_path / "a.tif"]):
         assert left.exists()  # it may hold the mark of the process that lives
+
+
+def test_what_is_left_of_the_removal_of_a_dead_guard_is_removed(tmp_path, no_locks):
+    left = tmp_path / ".biounet-guard.break.99.aa"
+    left.touch()
+    with holding([tmp_path / "a.tif"]):
+        assert left.exists()  # another process may be at it in this moment
+    os.utime(left, (0, 0))
+    with holding([tmp_path / "a.tif"]):
+        assert not left.exists()

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter
-from skimage.draw import polygon2mask
 from skimage.measure import label, regionprops_table
 from skimage.morphology import remove_small_objects
 
@@ -20,7 +19,6 @@ from biounet.measurement import (
     entropy,
     join,
     measure_objects,
-    outline_polygons,
     table_of,
     uncertain_regions,
 )
@@ -279,35 +277,6 @@ def test_labels_of_63_bits_are_the_largest():
     assert measure_objects(np.array([[2**63 - 1, 0]], np.uint64))["label"].tolist() == [2**63 - 1]
     with pytest.raises(LabelError, match="9223372036854775808 does not fit 63 bits"):
         measure_objects(np.array([[2**63, 0]], np.uint64))
-
-
-@settings(max_examples=60)
-@given(arrays(np.uint8, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.integers(0, 3)))
-def test_a_filled_outline_is_the_object(labels):
-    polygons = outline_polygons(labels)
-    assert list(polygons) == [number for number in range(1, 4) if (labels == number).any()]
-    for number, corners in polygons.items():
-        pieces = label(labels == number, connectivity=2)
-        sizes = np.bincount(pieces.ravel())[1:]
-        filled = polygon2mask(labels.shape, corners - 0.5)
-        kept = [piece for piece in range(1, len(sizes) + 1) if filled[pieces == piece].all()]
-        largest = next(piece for piece in kept if sizes[piece - 1] == sizes.max())
-        background = label(pieces != largest, connectivity=1)
-        edge = np.concatenate([background[0], background[-1], background[:, 0], background[:, -1]])
-        outside = np.isin(background, np.setdiff1d(edge, 0))
-        np.testing.assert_array_equal(filled, ~outside)
-
-
-def test_outlines_go_along_the_edges_of_pixels():
-    assert outline_polygons(np.array([[0, 0], [2, 2], [2, 0]]))[2].tolist() == [
-        [1, 0],
-        [1, 2],
-        [2, 2],
-        [2, 1],
-        [3, 1],
-        [3, 0],
-    ]
-    assert outline_polygons(np.zeros((3, 3), int)) == {}
 
 
 def test_uncertain_regions_do_not_overlap_and_come_in_order():

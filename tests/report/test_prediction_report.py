@@ -72,3 +72,16 @@ def test_a_result_that_cannot_be_read_is_named(tmp_path):
 
 def test_few_images_have_no_outliers():
     assert outliers({"a": {"objects": 1}, "b": {"objects": 100}}) == {}
+
+
+def test_tables_have_the_images_that_the_page_leaves_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("biounet.report.prediction_report.LISTED", 1)
+    folder = tmp_path / "my images"
+    folder.mkdir()
+    pairs = results(folder, [3, 2, 4])
+    _, page = written(folder, pairs)
+    assert "2 more images are left out of the table; biounet predict --table writes all of them." in page.text
+    assert f"biounet measure '{folder}' --out '{folder / 'tables'}'" in page.text
+    _, page = written(folder, pairs, measured=True)
+    assert "2 more images are left out of the table; counts.csv has all of them." in page.text
+    assert "biounet" not in page.text

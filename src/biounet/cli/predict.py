@@ -13,7 +13,7 @@ from biounet.cli.predict_unlike import find_unlike
 from biounet.cli.progress import progress, say
 from biounet.cli.signals import stop_when_told
 from biounet.core.atomic_files import remove_parts
-from biounet.core.errors import BatchError, ConfigError, MemoryBudgetError
+from biounet.core.errors import BatchError, ConfigError
 from biounet.core.memory import parse_bytes
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
@@ -58,7 +58,7 @@ def run_prediction(
     pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
     page = page_of(model, pairs, report=report, **chosen)
     drawn = pictures_of(model, pairs, pictures=pictures, **chosen)
-    options |= {"memory": budget, "processes": processes, "confidence": table}
+    options |= {"memory": budget, "processes": processes, "confidence": table, "diameters": {}}
     if table:
         _check_labels(model, options["save"])
     tables = _tables_beside(pairs[0][1]) if table else []
@@ -75,7 +75,7 @@ def run_prediction(
         if drawn and done:
             _draw(model, done, drawn, options)
         if page is not None and done:
-            write_prediction_page(page, done, failed, unlike=unlike, axes=options["axes"])
+            write_prediction_page(page, done, failed, unlike=unlike, axes=options["axes"], measured=table)
         _check_images(done, identities)
     if failed is not None:
         raise failed
@@ -140,16 +140,12 @@ def _predict(
         with holding(root_of(path) for _, path in pairs):
             pass
     if options["diameter"] == "auto":
-        options["diameter"] = _measure_sizes(model, [image for image, _ in pairs], options)
+        options |= {"diameter": None, "diameters": _measure_sizes(model, [image for image, _ in pairs], options)}
     with where as run, progress("predicting") as show:
         try:
             written, failed = predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
         except BatchError as error:
             written, failed = error.done, error
-        except MemoryBudgetError as error:
-            if options["processes"] == 1:
-                raise
-            raise MemoryBudgetError(f"for each of {options['processes']} workers, {error}") from error
     return written, failed, find_unlike(model, _among(pairs, written), options, selection=_selection(model, options))
 
 

@@ -47,14 +47,21 @@ def write_prediction_page(
     *,
     unlike: Mapping[Path, str],
     axes: str | None,
+    measured: bool,
 ) -> None:
     """Write the page of a prediction, and say where it is; `unlike`: result -> in what its image is unlike."""
     from biounet.report.prediction_report import write_prediction_report
 
     notes = [] if failed is None else [str(failed)]
     with progress("writing the report") as show:
-        title = f"Objects in {page.parent.name or page.parent.resolve().name}"
         answer = write_prediction_report(
-            page, pairs, title=title, axes=axes, unlike=unlike, notes=notes, progress=lambda share: show(share, "")
+            page,
+            pairs,
+            title=f"Objects in {page.parent.name or page.parent.resolve().name}",
+            axes=axes,
+            unlike=unlike,
+            notes=notes,
+            measured=measured,
+            progress=lambda share: show(share, ""),
         )
     say(f"{answer.sentence}; look at {page}")

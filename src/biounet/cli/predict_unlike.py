@@ -1,6 +1,5 @@
 """What `biounet predict` says of images that are unlike those that the model learnt from."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +36,7 @@ def find_unlike(
     seen: dict[str, Any] = {"selection": selection, "room": DecodingRoom(options["memory"])}
     found = dict[Path, str]()
     for image, result in pairs:
-        diameter = options["diameter"]
-        if isinstance(diameter, Mapping):
-            diameter = diameter.get(image)
+        diameter = options["diameters"].get(image, options["diameter"])
         factor, _ = Sizes(diameter, options["pixel_size"]).factor(card)
         found[result] = unlike(card, image, labels=result if numbered else None, factor=factor, **seen)
     line = tell_unlike({image: found[result] for image, result in pairs})

@@ -139,9 +139,21 @@ def _check_free(folder: Path, names: set[bytes], mine: Path, *, kind: type[BaseF
                         f"{folder if name == '.' else folder / name} is being written by {_shown(who)}; wait for its "
                         "end, stop it, or choose another name"
                     )
-    for left in folder.glob(".biounet-*.lock.break.*"):  # of a process that was killed while it removed a dead lock
-        if not left.with_name(left.name.partition(".break.")[0]).exists():
-            left.unlink(missing_ok=True)
+    _remove_breaks(folder)
+
+
+def _remove_breaks(folder: Path) -> None:
+    """Remove what is left of a process that was killed while it removed a dead lock; the guard must be held.
+
+    Such a file may hold the mark of a living process as long as a claim's lock is there, and for a moment of the guard.
+    """
+    held = (folder / GUARD).stat().st_mtime  # by the clock of the disk
+    for left in folder.glob(".biounet-*.break.*"):
+        lock = left.with_name(left.name.partition(".break.")[0])
+        with suppress(FileNotFoundError):
+            dead = left.stat().st_mtime < held - PATIENCE if lock.name == GUARD else not lock.exists()
+            if dead:
+                left.unlink()
 
 
 def _is_dead(path: Path, kind: type[BaseFileLock]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from biounet.config.tasks import OUTPUTS
@@ -80,7 +81,8 @@ def predict_files(
     series: int | str | None = None,
     channel: Sequence[int] | None = None,
     level: int = 0,
-    diameter: float | Mapping[Path, float] | None = None,
+    diameter: float | None = None,
+    diameters: Mapping[Path, float] = MappingProxyType({}),
     pixel_size: float | None = None,
     verify: bool = False,
     overwrite: bool = False,
@@ -134,7 +136,7 @@ def predict_files(
     diameter, pixel_size
         Size of a typical object in pixels, or of a pixel in micrometres: images are scaled to what the network learnt
         if they differ by more than it bears, see `biounet.inference.object_size.Sizes`; results keep their pixels.
-        Diameters by image are of some of the images, such as `biounet.inference.measured_size` measures.
+    diameters : image -> diameter in pixels, of images whose objects have another size
     verify : bool
         Predict sample tiles at a second tiling, and report the largest difference.
     overwrite, resume : bool
@@ -169,8 +171,7 @@ def predict_files(
         models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
         options = (save, device, precision, tta, depth, link, confidence, close_gaps)
         first = JobSettings(models, pairs[0][0], given, *options)
-        sizes, each = (Sizes(), diameter) if isinstance(diameter, Mapping) else (Sizes(diameter, pixel_size), {})
-        net, common, told = _load(first, sizes, report)
+        net, common, told = _load(first, Sizes(diameter, pixel_size), report)
         load_libraries(path for pair in pairs for path in pair)  # before memory is measured
         held = warm_up(net, net.card.model.in_channels)
         shared = MemoryBudget(memory, held, processes, region_memory)
@@ -179,7 +180,7 @@ def predict_files(
         for number, (source, path) in enumerate(pairs):
             begun = read_record(place_of(path)) if resume else None
             settings, identity = replace(common, input=source.absolute()), FileIdentity.of(source)
-            own, settings, clock = _scaled(net, settings, stopwatch, each.get(source))
+            own, settings, clock = _scaled(net, settings, stopwatch, diameters.get(source))
             with images.noting(source), Job(settings, own, identity=identity, room=shared.room) as job:
                 if resume and _is_complete(path, job, overwrite=overwrite):
                     TileStore.clear(path, sums=not confidence)

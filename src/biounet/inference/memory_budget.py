@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from biounet.core.errors import ImageError, MemoryBudgetError
 from biounet.core.memory import format_bytes
@@ -39,7 +39,7 @@ class MemoryBudget:
         return DecodingRoom(max(0, self.memory // copies - held), held * copies, "--memory")
 
     def plan(self, job: Job, tile: int | Sequence[int] | None, batch: int) -> Plan:
-        """Plan the tiles of an image.
+        """Plan the tiles of an image; its memory is that of all processes together.
 
         Raises
         ------
@@ -53,30 +53,31 @@ class MemoryBudget:
         # Memory for a region of a whole frame comes on top, because the memory of tiles is not all given back.
         numbering = min(self.region_memory, BYTES_PER_PIXEL * math.prod(first.shape[1:]))
         table = TABLE_BYTES_PER_PIXEL * math.prod(first.shape[1:]) * job.closes_gaps
-        left = self.memory
-        if self.processes > 1:
-            left = max(0, left - self.held - decoding) // self.processes
+        apart = (self.held + decoding) * (self.processes > 1)  # of the process that only reads and writes
         try:
-            return plan_prediction(
+            plan = plan_prediction(
                 job.net,
                 first.shape,
                 classes=job.card.model.classes,
                 itemsize=job.image.dtype.itemsize,
                 held=self.held + decoding + numbering * job.by_frame + table,
-                budget=left,
+                budget=max(0, self.memory - apart) // self.processes,
                 frames=len(job.frames),
                 tile=tile,
                 batch=batch,
             )
         except MemoryBudgetError as error:
+            name = job.settings.input.name
+            wanted = f"for each of {self.processes} workers, {error}" if self.processes > 1 else str(error)
             if table > max(decoding, SLACK_BYTES):
                 raise MemoryBudgetError(
-                    f"{job.settings.input.name}: {format_bytes(table)} go to closing gaps in all of a section, and "
-                    f"{error}, or --no-close-gaps"
+                    f"{name}: {format_bytes(table)} go to closing gaps in all of a section, and {wanted}, or "
+                    "--no-close-gaps"
                 ) from error
             if decoding < SLACK_BYTES:
-                raise
+                raise MemoryBudgetError(wanted) from error
             raise ImageError(
-                f"{job.settings.input.name}: {format_bytes(decoding)} go to what must be decoded of it at once, and "
-                f"{error}, or save it as a tiled TIFF or OME-Zarr"
+                f"{name}: {format_bytes(decoding)} go to what must be decoded of it at once, and {wanted}, or save it "
+                "as a tiled TIFF or OME-Zarr"
             ) from error
+        return replace(plan, bytes=apart + self.processes * plan.bytes)

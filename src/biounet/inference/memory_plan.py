@@ -47,7 +47,7 @@ class Plan:
     tiles : TilePlan
     batch : tiles sent through the network together
     frames : images of this shape
-    bytes : most memory that the process will hold
+    bytes : most memory that will be held
     operations : of arithmetic, altogether
     seconds : of computing, see `Stopwatch`
     """

@@ -3,7 +3,6 @@
 from biounet.core.components import in_pieces, split_objects
 from biounet.core.labels import check_labels
 from biounet.measurement.confidence import ForegroundSums
-from biounet.measurement.contours import outline_polygons
 from biounet.measurement.counts import RegionCounts, join
 from biounet.measurement.region_counts import count_region
 from biounet.measurement.region_properties import Table, measure_objects, table_of
@@ -19,7 +18,6 @@ __all__ = [
     "in_pieces",
     "join",
     "measure_objects",
-    "outline_polygons",
     "split_objects",
     "table_of",
     "uncertain_regions",

@@ -1,6 +1,7 @@
 """Report of a prediction: what was found in each image, which images differ from the others, thumbnails of them."""
 
 import math
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def write_prediction_report(
     axes: str | None = None,
     unlike: Mapping[Path, str] = MappingProxyType({}),
     notes: Sequence[str] = (),
+    measured: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Answer:
     """Write a page about predicted objects: counts, sizes, outliers and thumbnails; return what it begins with.
@@ -81,6 +83,7 @@ def write_prediction_report(
     axes : of the images, where files do not tell
     unlike : label file -> in what its image is unlike those that the model learnt from; such images are marked
     notes : sentences below the answer, such as those of images that could not be predicted
+    measured : whether the tables of the objects lie beside the page
     progress : called with the share that is done
 
     Raises
@@ -105,6 +108,7 @@ def write_prediction_report(
         f"{len(shown)} of {counted(len(counts), 'image')}" if len(shown) < len(counts) else counted(len(shown), "image")
     )
     listed = {name: rows[name] for name in ranked[:LISTED]}
+    command = ["biounet", "measure", str(path.parent), "--out", str(path.parent / "tables")]
     write_page(
         path,
         "prediction.html",
@@ -118,9 +122,8 @@ def write_prediction_report(
         histogram=histogram(None, every),
         table=score_table(listed, [], explained=False),
         left_out=len(rows) - len(listed),
-        steps=[
-            ("Measure every object and write tables.", f"biounet measure {path.parent} --out {path.parent / 'tables'}")
-        ],
+        measured=measured,
+        steps=[] if measured else [("Measure every object and write tables.", shlex.join(command))],
     )
     return answer
 
