@@ -47,9 +47,8 @@ class Finds:
 def thresholds(monkeypatch):
     """Predicts the brightness, and numbers what is bright and of a size that the network sees."""
 
-    def predict(net, shape, read, *, tile):
-        whole = SimpleNamespace(input=measured_size.Box((0, 0), shape))
-        yield 1.0, (net, read(whole))
+    def predict(net, image, ways, *, tile):
+        yield 1.0, (net, image.read(measured_size.Box((0,) * len(image.shape), image.shape)))
 
     def segment(given, card):
         net, pixels = given
@@ -60,7 +59,7 @@ def thresholds(monkeypatch):
         return np.where(np.isin(labels, seen), labels, 0)
 
     monkeypatch.setattr(measured_size, "measure", lambda frame, way: way)
-    monkeypatch.setattr(measured_size, "predict_image_in_steps", predict)
+    monkeypatch.setattr(measured_size, "predict_whole_in_steps", predict)
     monkeypatch.setattr(measured_size, "decoder_of", lambda card: SimpleNamespace(segment=segment))
 
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biounet.config.shipped import model_file
+from biounet.core.boxes import Reader
 from biounet.core.errors import ConfigError
 from biounet.core.geometry import Geometry
 from biounet.data.normalize import Normalization
+from biounet.inference.adaptation import adapted_net, check_adaptable
 from biounet.inference.cost import Cost
 from biounet.inference.overlap_tile import Floats, TileNet, TilePredictor
 from biounet.inference.scaling import Scale, ScaledNet
@@ -165,6 +167,8 @@ class Ensemble:
         As for `TileNet`.
     factor : no unit
         Images are scaled by it before they are predicted, and the result is scaled back.
+    adaptable : bool
+        The networks are kept as they were trained, for `adapted`.
 
     Attributes
     ----------
@@ -194,13 +198,36 @@ class Ensemble:
         precision: torch.dtype,
         tta: bool = False,
         factor: float = 1.0,
+        adaptable: bool = False,
     ) -> None:
-        self._nets = [
-            TileNet(net, device=device, precision=precision, tta=tta, **card.output_options) for net, card in members
-        ]
+        self.device, self.precision, self._tta = device, precision, tta
         self._cards = [card for _, card in members]
-        self.device, self.precision = device, precision
+        if adaptable:
+            check_adaptable([net for net, _ in members])
+        self._trained = [net for net, _ in members] if adaptable else []
+        self._make_ready([net for net, _ in members])
         self._scale_to(factor)
+
+    def adapted(self, image: Reader, ways: Sequence[Normalization]) -> Self:
+        """The same networks with batch normalisation adapted to an image, see `biounet.inference.adaptation`.
+
+        Parameters
+        ----------
+        image : (C, *spatial), as it comes from the microscope
+        ways : the `normalizations`, with the statistics of the image
+        """
+        other = copy.copy(self)
+        options: dict[str, Any] = {"scale": self.scale, "device": self.device, "precision": self.precision}
+        pairs = zip(self._trained, self._members, strict=True)
+        other._make_ready([adapted_net(net, image, ways[number], **options) for net, (_, number) in pairs])
+        other._scale_to(self._factor)
+        return other
+
+    def _make_ready(self, nets: Sequence[nn.Module]) -> None:
+        """Make the networks ready to predict tiles."""
+        options: dict[str, Any] = {"device": self.device, "precision": self.precision, "tta": self._tta}
+        pairs = zip(nets, self._cards, strict=True)
+        self._nets = [TileNet(net, **options, **card.output_options) for net, card in pairs]
 
     def scaled(self, factor: float) -> Self:
         """The same networks, applied to images scaled by another factor."""
@@ -210,7 +237,7 @@ class Ensemble:
 
     def _scale_to(self, factor: float) -> None:
         """Take images scaled by a factor."""
-        cards, nets = self._cards, list[TilePredictor](self._nets)
+        cards, nets, self._factor = self._cards, list[TilePredictor](self._nets), factor
         self.scale = Scale.near(factor, grid=math.lcm(*(side for net in nets for side in net.geometry.grid)))
         if self.scale.network != self.scale.image:
             nets = [ScaledNet(net, self.scale, classes=cards[0].model.classes) for net in nets]

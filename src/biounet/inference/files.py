@@ -12,7 +12,7 @@ from typing import Protocol
 from biounet.config.tasks import OUTPUTS
 from biounet.core.atomic_files import remove_parts
 from biounet.core.batch import Batch
-from biounet.core.errors import ConfigError, ImageError, OutputError
+from biounet.core.errors import ConfigError, OutputError
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import KINDS, Inputs
 from biounet.data.left_out import left_out
@@ -24,7 +24,7 @@ from biounet.inference.memory_budget import MemoryBudget
 from biounet.inference.memory_plan import Plan, Stopwatch, warm_up
 from biounet.inference.object_numbers import REGION_MEMORY, number_stored
 from biounet.inference.object_size import Sizes
-from biounet.inference.record import check_complete, noting_damage, read_record
+from biounet.inference.record import is_complete, noting_damage, read_record
 from biounet.inference.tile_store import TileStore
 from biounet.inference.verify import largest_difference
 from biounet.io import (
@@ -84,6 +84,7 @@ def predict_files(
     diameter: float | None = None,
     diameters: Mapping[Path, float] = MappingProxyType({}),
     pixel_size: float | None = None,
+    adapt: bool = False,
     verify: bool = False,
     overwrite: bool = False,
     resume: bool = False,
@@ -137,6 +138,8 @@ def predict_files(
         Size of a typical object in pixels, or of a pixel in micrometres: images are scaled to what the network learnt
         if they differ by more than it bears, see `biounet.inference.object_size.Sizes`; results keep their pixels.
     diameters : image -> diameter in pixels, of images whose objects have another size
+    adapt : bool
+        Adapt batch normalisation to each image, see `biounet.inference.adaptation`.
     verify : bool
         Predict sample tiles at a second tiling, and report the largest difference.
     overwrite, resume : bool
@@ -170,7 +173,7 @@ def predict_files(
         # Absolute, for workers that were started elsewhere.
         models = tuple(file.absolute() for path in (model, *others) for file in member_files(path))
         options = (save, device, precision, tta, depth, link, confidence, close_gaps)
-        first = JobSettings(models, pairs[0][0], given, *options)
+        first = JobSettings(models, pairs[0][0], given, *options, adapt=adapt)
         net, common, told = _load(first, Sizes(diameter, pixel_size), report)
         load_libraries(path for pair in pairs for path in pair)  # before memory is measured
         held = warm_up(net, net.card.model.in_channels)
@@ -182,7 +185,7 @@ def predict_files(
             settings, identity = replace(common, input=source.absolute()), FileIdentity.of(source)
             own, settings, clock = _scaled(net, settings, stopwatch, diameters.get(source))
             with images.noting(source), Job(settings, own, identity=identity, room=shared.room) as job:
-                if resume and _is_complete(path, job, overwrite=overwrite):
+                if resume and is_complete(path, job, overwrite=overwrite):
                     TileStore.clear(path, sums=not confidence)
                     report(f"{path} is complete already")
                     continue
@@ -256,19 +259,6 @@ def _check_results(
             check_replaceable(path)
     if overwrite:
         check_annotations(pairs)
-
-
-def _is_complete(path: Path, job: Job, *, overwrite: bool) -> bool:
-    """Whether a file is the result of a job; that of another job is refused, unless it may be overwritten."""
-    if not path.is_file():
-        return False
-    try:
-        check_complete(path, job)
-    except (ImageError, OutputError):
-        if not overwrite:
-            raise
-        return False
-    return True
 
 
 def _title(path: Path) -> str:

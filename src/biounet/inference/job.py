@@ -18,7 +18,7 @@ from biounet.inference.ensemble import Ensemble, load_members, normalise
 from biounet.inference.overlap_tile import Floats, run_tiles
 from biounet.inference.tiles import Tile, TilePlan, check_tile, read_mirrored
 from biounet.io import DecodingRoom, Selection, open_selected
-from biounet.io.frames import frames_of
+from biounet.io.frames import Frame, frames_of
 from biounet.io.identity import FileIdentity, check_unchanged
 from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
@@ -51,6 +51,7 @@ class JobSettings:
     confidence : the mean probability of the foreground in each object is kept
     close_gaps : gaps in membranes are closed or not; by default as the model files say
     factor : images are scaled by it before they are predicted
+    adapt : batch normalisation is adapted to the image, see `biounet.inference.adaptation`
     """
 
     models: tuple[Path, ...]
@@ -65,6 +66,7 @@ class JobSettings:
     confidence: bool = False
     close_gaps: bool | None = None
     factor: float = 1.0
+    adapt: bool = False
 
     def fitted(self, card: ModelCard) -> "JobSettings":
         """Settings with an output that the model has: an image instead of labels where the model draws images.
@@ -118,7 +120,8 @@ def load_ensemble(settings: JobSettings) -> Ensemble:
     attention = settings.save == "attention"
     members = load_members(settings.models, depth=settings.depth, attention=attention, close_gaps=settings.close_gaps)
     precision = choose_precision(settings.precision, device)
-    return Ensemble(members, device=device, precision=precision, tta=settings.tta, factor=settings.factor)
+    options: dict[str, Any] = {"tta": settings.tta, "factor": settings.factor, "adaptable": settings.adapt}
+    return Ensemble(members, device=device, precision=precision, **options)
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ class Job:
         identity: FileIdentity | None = None,
         room: DecodingRoom | None = None,
     ) -> None:
-        self.settings, self.net, self.card = settings, net, net.card
+        self.settings, self.card = settings, net.card
         self.identity, self._look = identity, time.monotonic() + LOOK
         self._decoder = decoder_of(net.card, save=settings.save)
         model = self.card.model
@@ -181,6 +184,8 @@ class Job:
                 )
             first = Box((0,) * len(self.image.shape), (1,) * len(self.image.shape))
             self.image.read(first)  # what cannot be decoded is refused before anything is written
+            middle = self.frames[len(self.frames) // 2]
+            self.net = net.adapted(middle, _measured(middle, net)) if settings.adapt else net
             self._files = stack.pop_all()
         sample = self._decoder.encode(np.zeros((model.classes,) + (1,) * model.dims, np.float32), self.card)
         self.channels, self.dtype = len(sample), sample.dtype
@@ -224,7 +229,7 @@ class Job:
 
     def tasks(self, frame: int) -> Iterator[TileTask]:
         """All tiles of a frame, whose statistics are measured first."""
-        measured = tuple(measure(self.frames[frame], way) for way in self.net.normalizations)
+        measured = _measured(self.frames[frame], self.net)
         return (TileTask(frame, tile, measured) for tile in self.tiles)
 
     def check_input(self, *, quick: bool = False) -> None:
@@ -293,3 +298,8 @@ class Job:
         self._files.close()
         if kind is not None and issubclass(kind, ImageError):
             self.check_input()  # a change is the better reason why it cannot be read
+
+
+def _measured(frame: Frame, net: Ensemble) -> tuple[Normalization, ...]:
+    """The ways in which networks normalise images, with the statistics of a frame."""
+    return tuple(measure(frame, way) for way in net.normalizations)

@@ -14,11 +14,10 @@ from biounet.core.boxes import ArrayReader, Box
 from biounet.data.annotated_image import anisotropy
 from biounet.data.normalize import measure
 from biounet.inference.decoding import decoder_of
-from biounet.inference.ensemble import Ensemble, normalise
+from biounet.inference.ensemble import Ensemble
 from biounet.inference.job import JobSettings, as_trained, load_ensemble
 from biounet.inference.object_size import Sizes, known_sizes, median_diameter
-from biounet.inference.overlap_tile import predict_image_in_steps
-from biounet.inference.tiles import read_mirrored
+from biounet.inference.whole_image import predict_whole_in_steps
 from biounet.io import DecodingRoom, open_selected
 from biounet.io.frames import Frame, middle_frame
 from biounet.models.model_file import ModelCard
@@ -76,9 +75,7 @@ def _median_at(net: Ensemble, image: Frame, ways: Sequence[Any], steps: Sequence
     side = max(1, round(SIDE[net.dims] / float(net.scale)))
     whole = Box((0,) * len(image.shape), image.shape)
     part = ArrayReader(image.read(whole.middle((image.shape[0], *(side,) * net.dims))))
-    *_, (_, probabilities) = predict_image_in_steps(
-        net, part.shape[1:], lambda tile: normalise(read_mirrored(part, tile.input), ways), tile=TILE[net.dims]
-    )
+    *_, (_, probabilities) = predict_whole_in_steps(net, part, ways, tile=TILE[net.dims])
     return median_diameter(decoder_of(net.card).segment(probabilities, net.card), steps=steps)
 
 

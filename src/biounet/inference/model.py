@@ -14,16 +14,16 @@ from torch import nn
 from biounet.core.boxes import ArrayReader
 from biounet.core.errors import ConfigError, ModelFileError, ShapeError
 from biounet.core.places import path_of
+from biounet.data.normalize import Normalization
 from biounet.inference.decoding import check_objects, decoder_of
-from biounet.inference.ensemble import Ensemble, joint_card, load_members, normalise
+from biounet.inference.ensemble import Ensemble, joint_card, load_members
 from biounet.inference.network_input import NetworkInput, Pixels
 from biounet.inference.object_size import Sizes
-from biounet.inference.overlap_tile import predict_image_in_steps
-from biounet.inference.tiles import read_mirrored, tile_sides
+from biounet.inference.tiles import tile_sides
+from biounet.inference.whole_image import predict_whole_in_steps
 from biounet.io.identity import unchanged
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
-from biounet.segmentation import close_gaps as closed
 from biounet.segmentation import link_slices, number_apart
 
 __all__ = ["Model", "load_model"]
@@ -70,6 +70,7 @@ class Model:
         tta: bool = False,
         diameter: float | None = None,
         pixel_size: float | None = None,
+        adapt: bool = False,
         device: str = "auto",
         precision: str = "auto",
     ) -> NDArray[np.float32]:
@@ -91,6 +92,8 @@ class Model:
             network learnt to bear, see `biounet.inference.object_size.Sizes`.
         pixel_size : micrometres
             In place of `diameter`, where the network knows the pixel size of the images that it learnt from.
+        adapt : bool
+            Adapt batch normalisation to the image, see `biounet.inference.adaptation`.
         device, precision
             As for `biounet.models.device.choose_device` and `choose_precision`.
 
@@ -108,7 +111,7 @@ class Model:
             If the axes cannot be told, or are not those, or the channels, that the network was trained on.
         """
         options: dict[str, Any] = {"axes": axes, "tile": tile, "tta": tta, "device": device, "precision": precision}
-        options |= {"diameter": diameter, "pixel_size": pixel_size}
+        options |= {"diameter": diameter, "pixel_size": pixel_size, "adapt": adapt}
         ((_, result),) = deque(self.predict_in_steps(image, **options), maxlen=1)
         return result
 
@@ -121,6 +124,7 @@ class Model:
         tta: bool = False,
         diameter: float | None = None,
         pixel_size: float | None = None,
+        adapt: bool = False,
         device: str = "auto",
         precision: str = "auto",
     ) -> Generator[tuple[float, NDArray[np.float32]]]:
@@ -128,7 +132,7 @@ class Model:
 
         Parameters
         ----------
-        image, axes, tile, tta, diameter, pixel_size, device, precision : as for `predict`
+        image, axes, tile, tta, diameter, pixel_size, adapt, device, precision : as for `predict`
 
         Yields
         ------
@@ -149,13 +153,16 @@ class Model:
             image = given.read()
         members = [(member.net, member.card) for member in (self, *self.others)]
         factor, _ = Sizes(diameter, pixel_size).factor(self.card)
-        net = Ensemble(members, device=where, precision=what, tta=tta, factor=factor)
+        net = Ensemble(members, device=where, precision=what, tta=tta, factor=factor, adaptable=adapt)
+        if adapt:
+            middle = image[len(image) // 2] if given.sections else image
+            net = net.adapted(ArrayReader(middle), _measured(middle, net))
         if not given.sections:
-            yield from _predict_pixels(net, image, tile)
+            yield from predict_whole_in_steps(net, ArrayReader(image), _measured(image, net), tile=tile)
             return
         stack: list[NDArray[np.float32]] = []  # made when the number of classes is known
         for z, section in enumerate(image):
-            for share, result in _predict_pixels(net, section, tile):
+            for share, result in predict_whole_in_steps(net, ArrayReader(section), _measured(section, net), tile=tile):
                 if not stack:
                     stack.append(np.zeros((len(result), len(image), *result.shape[1:]), np.float32))
                 stack[0][:, z] = result
@@ -170,6 +177,7 @@ class Model:
         tta: bool = False,
         diameter: float | None = None,
         pixel_size: float | None = None,
+        adapt: bool = False,
         objects: bool = False,
         link: bool = False,
     ) -> NDArray[Any]:
@@ -177,7 +185,7 @@ class Model:
 
         Parameters
         ----------
-        image, axes, tile, tta, diameter, pixel_size : as for `predict`
+        image, axes, tile, tta, diameter, pixel_size, adapt : as for `predict`
         objects : bool
             Number the connected components of the foreground, where the network was trained on two classes.
         link : bool
@@ -197,7 +205,7 @@ class Model:
         """
         self._check_labels(objects=objects, link=link)
         factor, _ = Sizes(diameter, pixel_size).factor(self.card)
-        options: dict[str, Any] = {"axes": axes, "tile": tile, "tta": tta}
+        options: dict[str, Any] = {"axes": axes, "tile": tile, "tta": tta, "adapt": adapt}
         probabilities = self.predict(image, diameter=diameter, pixel_size=pixel_size, **options)
         return replace(self, card=self.card.scaled(factor)).decode(probabilities, objects=objects, link=link)
 
@@ -264,21 +272,9 @@ class Model:
         )
 
 
-def _predict_pixels(
-    net: Ensemble, image: NDArray[Any], tile: int | None
-) -> Generator[tuple[float, NDArray[np.float32]]]:
-    """Share that is done and result so far of an image (C, *spatial), after every tile; gaps are closed at the end."""
-    measured = [normalization.measured(image) for normalization in net.normalizations]
-    reader = ArrayReader(image)
-    steps = predict_image_in_steps(
-        net, image.shape[1:], lambda at: normalise(read_mirrored(reader, at.input), measured), tile=tile
-    )
-    for share, result in steps:
-        yield share, result
-    if net.card.close_gaps:
-        result[1] = closed(result[1])
-        result[0] = 1 - result[1]
-        yield share, result
+def _measured(image: NDArray[Any], net: Ensemble) -> list[Normalization]:
+    """The ways in which networks normalise images, with the statistics of an image."""
+    return [normalization.measured(image) for normalization in net.normalizations]
 
 
 def load_model(

@@ -19,7 +19,7 @@ from biounet.io import format_of
 from biounet.io.identity import FileIdentity
 from biounet.io.ome_zarr import DamagedChunkError
 
-__all__ = ["RECORD", "ResultRecord", "check_complete", "note_on", "noting_damage", "read_record", "write_record"]
+__all__ = ["RECORD", "ResultRecord", "is_complete", "note_on", "noting_damage", "read_record", "write_record"]
 
 
 RECORD = "biounet.json"
@@ -53,6 +53,7 @@ class ResultRecord(Record):
     depth: int | None
     link: bool
     close_gaps: bool = False
+    adapt: bool = False
     input: InputRecord | None = None
     damaged: str | None = None
     """A chunk of the image that could not be read; the identity is of all other files."""
@@ -72,6 +73,7 @@ class ResultRecord(Record):
             link=job.settings.link,
             close_gaps=job.closes_gaps,
             factor=job.settings.factor,
+            adapt=job.settings.adapt,
             input=None if job.identity is None else InputRecord(**asdict(job.identity)),
         )
 
@@ -122,6 +124,19 @@ def check_complete(path: Path, job: Job) -> None:
             raise OutputError(
                 f"{path} is older than {file.name}, which may have changed since; predict it anew with --overwrite"
             )
+
+
+def is_complete(path: Path, job: Job, *, overwrite: bool) -> bool:
+    """Whether a file is the result of a job; that of another job is refused, unless it may be overwritten."""
+    if not path.is_file():
+        return False
+    try:
+        check_complete(path, job)
+    except (ImageError, OutputError):
+        if not overwrite:
+            raise
+        return False
+    return True
 
 
 def _check_settings(path: Path, found: ResultRecord, wanted: ResultRecord, *, without: Sequence[str] = ()) -> None:

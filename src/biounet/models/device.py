@@ -17,6 +17,7 @@ __all__ = [
     "exact_kernels",
     "gpu_names",
     "has_bfloat16",
+    "one_thread",
     "to_channels_last",
 ]
 
@@ -152,6 +153,17 @@ def channels_last(dims: int) -> torch.memory_format:
 def to_channels_last(net: nn.Module, dims: int) -> nn.Module:
     """Bring the weights of a network to `channels_last`, in place."""
     return net.to(memory_format=channels_last(dims))  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread, so that sums do not depend on how many there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from biounet.data.patches import PatchSampler, network_input_size
 from biounet.inference.calibration import Calibration, apply_temperature, calibrate, move_threshold
 from biounet.inference.smoothing import fit_smoothing, smooth_probabilities
 from biounet.models import geometry_of
+from biounet.models.batch_statistics import measure_statistics
 from biounet.models.model_file import ModelCard
 from biounet.segmentation import close_gaps
-from biounet.training.optimizer import measure_statistics
 from biounet.training.validation import (
     Validation,
     ValidationResult,

@@ -1,14 +1,14 @@
-"""Optimiser, learning rate, running average of the weights, and statistics of batch normalisation."""
+"""Optimiser, learning rate, and running average of the weights."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from biounet.config import TrainConfig
 
-__all__ = ["average_weights", "learning_rate", "make_optimizer", "measure_statistics"]
+__all__ = ["average_weights", "learning_rate", "make_optimizer"]
 
 
 def learning_rate(config: TrainConfig, progress: float) -> float:
@@ -102,40 +102,3 @@ def average_weights(average: Mapping[str, Tensor], net: nn.Module, *, decay: flo
             average[name].lerp_(value, 1 - stays)
         else:
             average[name].copy_(value)
-
-
-@torch.no_grad()
-def measure_statistics(net: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Replace the running statistics of batch normalisation by those of given images.
-
-    Parameters
-    ----------
-    net : Module, changed in place
-        Its weights stay. It is left as for prediction.
-    batches : (N, C, *spatial) float32, at least one
-        Images as they will be predicted: not augmented, and larger than the patches of training, in which padding
-        has more influence.
-
-    Notes
-    -----
-    The population statistics of Ioffe and Szegedy 2015, section 3.1, as the plain mean over batches: Wu and Johnson
-    2021, "Rethinking Batch in BatchNorm", section 3.
-
-    Examples
-    --------
-    >>> net = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout())
-    >>> measure_statistics(net, [torch.full((1, 1, 2, 2), 3.0), torch.full((1, 1, 2, 2), 5.0)])
-    >>> net[0].running_mean, net.training
-    (tensor([4.]), False)
-    """
-    norms = [layer for layer in net.eval().modules() if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # plain mean, in PyTorch
-        norm.train()
-    for batch in batches:
-        net(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
