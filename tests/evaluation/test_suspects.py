@@ -52,6 +52,14 @@ def test_an_object_drawn_beside_its_place_is_one_suspect():
     assert certainty == pytest.approx(4 / 6)
 
 
+def test_small_objects_are_less_sure():
+    """Of 1, 4 and 4 pixels the first is not seen: the root of 1 / 4."""
+    found = suspects(
+        [1, 0, 2, 2, 2, 2, 0, 3, 3, 3, 3], [0, 0, 1, 1, 1, 1, 0, 2, 2, 2, 2], [0, 0, *4 * [1], 0, *4 * [1]]
+    )
+    assert found == [("not seen", (1,), 0.5)]
+
+
 def test_nothing_is_suspected_of_unknown_pixels():
     assert suspects([-1, -1, -1, 0, 3], [4, 4, 4, 0, 9], [1, 1, 1, 0, 1]) == []
 

@@ -1,5 +1,6 @@
 """Suspects: drawn labels that a network contradicts which has never seen them, with how sure it is."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -141,7 +142,8 @@ def suspect_objects(
         The certainty that an object is not there, not drawn or elsewhere is the share of its pixels
         with another label than it should have, each counted by its probability. The certainty that two objects are
         one is the height of the pass between their summits in the elevation map, divided by the lower summit; that
-        one is two, 1 minus this.
+        one is two, 1 minus this. Of objects that are smaller than the median of the drawn ones in the image, it is
+        multiplied by the square root of their size divided by the median.
 
     Examples
     --------
@@ -173,6 +175,7 @@ class _Objects:
         self.contrary = np.where(drawn > 0, 1 - foreground, np.where(seen > 0, foreground, 0))
         """Probability that a pixel of an object is background, or that one of the background is of an object."""
         self.boxes_drawn, self.boxes_seen = find_objects(drawn), find_objects(seen)
+        self.typical = float(np.median(np.bincount(drawn.ravel())[1:])) if self.boxes_drawn else 0.0
 
     @property
     def possible(self) -> dict[What, int]:
@@ -189,11 +192,11 @@ class _Objects:
         merges = _several((pairs[k][1], pairs[k][0]) for k in by_size if matching.truth_inside[k])
         splits = _several(pairs[k] for k in by_size if matching.result_inside[k])
         for one, drawn in merges.items():
-            ratio, box = self._pass(self.seen, one, self.drawn, drawn, self.boxes_seen)
-            yield self._suspect("seen as one", drawn, ratio, box)
+            ratio, pixels, box = self._pass(self.seen, one, self.drawn, drawn, self.boxes_seen)
+            yield self._suspect("seen as one", drawn, ratio, pixels, box)
         for one, seen in splits.items():
-            ratio, box = self._pass(self.drawn, one, self.seen, seen, self.boxes_drawn)
-            yield self._suspect("seen as several", [one], 1 - ratio, box)
+            ratio, pixels, box = self._pass(self.drawn, one, self.seen, seen, self.boxes_drawn)
+            yield self._suspect("seen as several", [one], 1 - ratio, pixels, box)
         drawn_left = {*range(1, 1 + len(self.boxes_drawn))}.difference(splits, *merges.values())
         seen_left = {*range(1, 1 + len(self.boxes_seen))}.difference(merges, *splits.values())
         for k in np.argsort(-matching.iou, kind="stable").tolist():
@@ -208,15 +211,16 @@ class _Objects:
         for other in sorted(seen_left):
             yield self._suspect("not drawn", [], *self._contrary([], [other]))
 
-    def _suspect(self, what: What, drawn: Sequence[int], certainty: float, box: Box) -> Suspect:
-        """A suspect with the labels as they stand in the file."""
-        return Suspect(what, tuple(self.names[list(drawn)].tolist()), certainty, box)
+    def _suspect(self, what: What, drawn: Sequence[int], certainty: float, pixels: int, box: Box) -> Suspect:
+        """A suspect of so many pixels, with the labels as they stand in the file."""
+        size = min(1.0, pixels / self.typical) if self.typical else 1.0
+        return Suspect(what, tuple(self.names[list(drawn)].tolist()), certainty * math.sqrt(size), box)
 
-    def _contrary(self, drawn: Sequence[int], seen: Sequence[int]) -> tuple[float, Box]:
-        """Mean probability of the contrary in the pixels of some objects, and the box around them."""
+    def _contrary(self, drawn: Sequence[int], seen: Sequence[int]) -> tuple[float, int, Box]:
+        """Mean probability of the contrary in the pixels of some objects, their number, and the box around them."""
         box = _around([*(self.boxes_drawn[n - 1] for n in drawn), *(self.boxes_seen[n - 1] for n in seen)])
         inside = np.isin(self.drawn[box.slices], drawn) | np.isin(self.seen[box.slices], seen)
-        return float(self.contrary[box.slices][inside].mean()), box
+        return float(self.contrary[box.slices][inside].mean()), int(inside.sum()), box
 
     def _pass(
         self,
@@ -225,8 +229,8 @@ class _Objects:
         parts: NDArray[np.int32],
         several: Sequence[int],
         boxes: Sequence[tuple[slice, ...]],
-    ) -> tuple[float, Box]:
-        """Height of the pass between the two largest parts of an object, divided by the lower summit; and its box."""
+    ) -> tuple[float, int, Box]:
+        """Height of the pass between the two largest parts of an object, by the lower summit; its pixels, its box."""
         box = _around([boxes[one - 1]])
         inside, parts = labels[box.slices] == one, parts[box.slices]
         heights = np.where(inside, self.heights[box.slices], 0)
@@ -237,7 +241,7 @@ class _Objects:
             level = (below + above) // 2
             first, second = label_objects(heights >= level).flat[summits]
             below, above = (level, above) if first == second else (below, level)
-        return below / lower, box
+        return below / lower, int(inside.sum()), box
 
 
 def _several(pairs: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
