@@ -1,17 +1,17 @@
-"""Runs of tiny networks, for the tests that train: a whole run, and the loop on its own."""
+"""Runs of tiny networks: a whole run and the loop on its own, for the tests that train; one that has learnt nothing."""
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from biounet.config import RunConfig
+from biounet.config import ModelConfig, RunConfig
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.augment import Sample
 from biounet.data.normalize import Normalization
 from biounet.data.patches import PatchSampler
 from biounet.data.training_set import TrainingSet
 from biounet.models import build
-from biounet.models.model_file import ModelCard
+from biounet.models.model_file import ModelCard, save_network
 from biounet.training.distributed import make_fabric
 from biounet.training.loop import fit
 from biounet.training.run import TrainingRun
@@ -91,3 +91,18 @@ def run(
             steps.close()
             break
     return yielded
+
+
+def write_constant_model(folder, *, trained_on, foreground, **train):
+    """Write a run with a network that gives every pixel one probability of the foreground."""
+    config = ModelConfig(width=2, depth=1, norm="none")
+    net = build(config)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.zero_()
+        net.head.bias[1] = np.log(foreground / (1 - foreground))
+    training = {"trained_on": trained_on, "settings": {"train": train}}
+    folder.mkdir(parents=True)
+    save_network(
+        folder / "model.safetensors", net, ModelCard(model=config, normalization=Normalization(), training=training)
+    )

@@ -11,6 +11,7 @@ import typer
 
 import biounet
 from biounet.cli.analysis import evaluate, measure
+from biounet.cli.check import check
 from biounet.cli.convert import convert
 from biounet.cli.download import download
 from biounet.cli.export import export
@@ -86,52 +87,7 @@ def demo(
     run_demo(out, minutes=minutes, seed=seed, overwrite=overwrite)
 
 
-@app.command()
-@with_verbosity
-def check(
-    dataset: DatasetPath = None,
-    *,
-    images: ImagesPath = None,
-    labels: LabelsPath = None,
-    objects: Objects = False,
-    classes: Classes = None,
-    ignore_value: IgnoreValue = None,
-    from_: From = None,
-    also: Also = None,
-    preset: Preset = None,
-    model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
-    minutes: Minutes = None,
-    steps: Annotated[int | None, typer.Option(help="Number of updates.")] = None,
-    validation: Annotated[str | None, typer.Option(help="Fraction to hold out, or another dataset.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Settings in TOML, as a run writes them.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeat at will.")] = None,
-    device: Device = "auto",
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
-    seed: Seed = None,
-    axes: Axes = None,
-    series: Series = None,
-    channel: Channel = None,
-    level: Level = 0,
-) -> None:
-    """Say what a dataset holds, what is wrong with it, and what training would do and take."""
-    from biounet.cli.early import check_dataset, check_names, dataset_path, start_of
-    from biounet.cli.label_options import meaning
-    from biounet.cli.setting_options import assignments, given_settings
-    from biounet.config.resolve import resolve_settings
-
-    dataset = dataset_path(dataset, images, labels)
-    changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
-    changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
-    changes |= given_settings(channel=channel_numbers(channel), also=also and str(also))
-    changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
-    budget: dict[str, Any] = {"minutes": minutes, "steps": steps}
-    settings = resolve_settings(changes, preset=preset, file=config, start=start_of(from_), **budget)
-    check_names(settings)
-    check_dataset(dataset)
-    from biounet.cli.train import describe
-
-    for line in describe(dataset, settings, device=device):
-        typer.echo(line)
+app.command()(with_verbosity(check))
 
 
 @app.command()

@@ -47,6 +47,16 @@ class Matching:
         """Intersection over union of each pair, (P,)."""
         return self.shared / self.union
 
+    @cached_property
+    def truth_inside(self) -> NDArray[np.bool_]:
+        """Whether more than half of the object of the truth lies in that of the result, for each pair, (P,)."""
+        return 2 * self.shared > self.truth_pixels[self.truth]
+
+    @cached_property
+    def result_inside(self) -> NDArray[np.bool_]:
+        """Whether more than half of the object of the result lies in that of the truth, for each pair, (P,)."""
+        return 2 * self.shared > self.result_pixels[self.result]
+
     def true_positives(self, threshold: float) -> int:
         """Most pairs of at least this IoU in which no object occurs twice."""
         good = self.iou >= threshold

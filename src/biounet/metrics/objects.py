@@ -253,12 +253,10 @@ def object_errors(matching: Matching) -> ObjectErrors:
     >>> object_errors(match_objects(np.array([1, 1, 1, 1, 0, 2]), np.array([1, 1, 2, 2, 0, 0])))
     ObjectErrors(splits=1, merges=0, missed=1, false=0)
     """
-    truth_inside = 2 * matching.shared > matching.truth_pixels[matching.truth]
-    result_inside = 2 * matching.shared > matching.result_pixels[matching.result]
-    related = truth_inside | result_inside
+    related = matching.truth_inside | matching.result_inside
     return ObjectErrors(
-        splits=int((np.bincount(matching.truth[result_inside]) > 1).sum()),
-        merges=int((np.bincount(matching.result[truth_inside]) > 1).sum()),
+        splits=int((np.bincount(matching.truth[matching.result_inside]) > 1).sum()),
+        merges=int((np.bincount(matching.result[matching.truth_inside]) > 1).sum()),
         missed=len(matching.truth_pixels) - len(np.unique(matching.truth[related])),
         false=len(matching.result_pixels) - len(np.unique(matching.result[related])),
     )
