@@ -111,4 +111,5 @@ def test_a_line_names_the_first_images():
         "2.png (more noise), ...; look at their results"
     )
     assert tell_unlike({Path("a.png"): "more noise"}).startswith("the image is unlike those")
+    assert tell_unlike({Path("a.png"): "more noise"}, adaptable=True).endswith("; look at its result, or try --adapt")
     assert tell_unlike({Path("a.png"): ""}) == ""

@@ -195,6 +195,7 @@ def predict(
         str | None, typer.Option(metavar="PX|auto", help="Size of a typical object; images are scaled if need be.")
     ] = None,
     pixel_size: Annotated[float | None, typer.Option(metavar="UM", help="The same by the size of a pixel.")] = None,
+    adapt: Annotated[bool, typer.Option("--adapt", help="Adapt the network to images of another look.")] = False,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     workers: Annotated[int | None, typer.Option(help="Local processes.")] = None,
@@ -216,7 +217,8 @@ def predict(
         model, inputs, out, others=with_ or [], depth=depth, save=save, link=link, close_gaps=close_gaps, table=table,
         report=report, pictures=pictures, memory=memory, workers=workers, scheduler=scheduler, tile=tile, batch=batch,
         tta=tta, axes=axes, series=series, channel=channel_numbers(channel), level=level, diameter=diameter,
-        pixel_size=pixel_size, device=device, precision=precision, verify=verify, overwrite=overwrite, resume=resume,
+        pixel_size=pixel_size, adapt=adapt, device=device, precision=precision, verify=verify, overwrite=overwrite,
+        resume=resume,
     )  # fmt: skip
 
 

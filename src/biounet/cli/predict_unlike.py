@@ -39,7 +39,8 @@ def find_unlike(
         diameter = options["diameters"].get(image, options["diameter"])
         factor, _ = Sizes(diameter, options["pixel_size"]).factor(card)
         found[result] = unlike(card, image, labels=result if numbered else None, factor=factor, **seen)
-    line = tell_unlike({image: found[result] for image, result in pairs})
+    adaptable = card.model.norm == "batch" and not options["adapt"]
+    line = tell_unlike({image: found[result] for image, result in pairs}, adaptable=adaptable)
     if line:
         say(f"note: {line}")
     return found

@@ -106,12 +106,14 @@ def _other_size(diameter: float | None, learnt: LearntImages, factor: float) -> 
     return f"{kind} objects of {diameter:.3g} px, where the model knows {known}{advice}"
 
 
-def tell_unlike(found: Mapping[Path, str]) -> str:
+def tell_unlike(found: Mapping[Path, str], *, adaptable: bool = False) -> str:
     """A line about images that are unlike those learnt from; empty where there is none.
 
     Parameters
     ----------
     found : image -> in what it is unlike, of all images
+    adaptable : bool
+        Whether the network could adapt to them, and did not.
 
     Examples
     --------
@@ -125,4 +127,5 @@ def tell_unlike(found: Mapping[Path, str]) -> str:
     one = len(named) == 1
     count = "the image is" if len(found) == 1 else f"{len(named)} of {len(found)} images {'is' if one else 'are'}"
     result = "its result" if one else "their results"
-    return f"{count} unlike those that the model learnt from: {listed}; look at {result}"
+    advice = ", or try --adapt" if adaptable else ""
+    return f"{count} unlike those that the model learnt from: {listed}; look at {result}{advice}"
