@@ -1,7 +1,7 @@
 """Size of the objects of an image, measured by the network itself, where it is not the size that the network knows.
 
-A network that finds objects of a known size is left alone. Where it finds few, or smaller ones, it looks at a part of
-the image four times enlarged, and where it finds few, or larger ones, at a part that is a quarter as large.
+An image in which a network finds objects of a known size is left as it is. Where it finds few or smaller objects, it
+looks at a part of the image four times enlarged. Where it finds few or larger ones, it looks at a part at a quarter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +86,7 @@ def measure_diameters(
     room: DecodingRoom | None = None,
     progress: Callable[[float, str], None] = lambda share, text: None,
 ) -> dict[Path, float]:
-    """Median diameters of the objects of those images whose objects the networks do not know in this size.
+    """Median diameters of objects, for the images whose objects have a size that the networks do not know.
 
     Parameters
     ----------
