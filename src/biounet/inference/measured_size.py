@@ -12,10 +12,9 @@ from typing import Any
 from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import ArrayReader, Box
 from biounet.data.annotated_image import anisotropy
-from biounet.data.normalize import measure
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble
-from biounet.inference.job import JobSettings, as_trained, load_ensemble
+from biounet.inference.job import JobSettings, as_trained, load_ensemble, measured_ways
 from biounet.inference.object_size import Sizes, known_sizes, median_diameter
 from biounet.inference.whole_image import predict_whole_in_steps
 from biounet.io import DecodingRoom, open_selected
@@ -59,7 +58,7 @@ def measured_diameter(net: Ensemble, image: Frame, *, steps: Sequence[float]) ->
         If the network has learnt no numbered objects, or does not know how large they were.
     """
     _, least, most = known_sizes(net.card)
-    ways = [measure(image, way) for way in net.normalizations]
+    ways = measured_ways(image, net)
     plain = _median_at(net, image, ways, steps)
     if plain is not None and least <= plain <= most:
         return None
