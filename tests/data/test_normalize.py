@@ -1,17 +1,18 @@
 """Normalisation: by hand, and never by the tile."""
 
-import json
 from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from biounet.config import TrainConfig
 from biounet.core.errors import ConfigError, ImageError, ShapeError
 from biounet.data.normalize import NORMALIZATIONS, Normalization, statistics, subsample
 
+AS_JSON = TypeAdapter(Normalization)
 LAWS = settings(max_examples=50, deadline=None)
 KINDS = pytest.mark.parametrize("kind", ["z-score", "percentile"])
 
@@ -119,13 +120,14 @@ def test_written_as_json_and_read_back_it_is_the_same(kind):
         Normalization(kind).measured(drawn(2, 5, 5)),
         NORMALIZATIONS[kind].measured(drawn(2, 5, 5)),
     ):
-        assert Normalization.from_json(json.loads(json.dumps(normalization.to_json()))) == normalization
+        written = AS_JSON.dump_json(normalization)
+        assert AS_JSON.validate_json(written) == normalization
 
 
 @KINDS
 def test_what_models_of_before_say_is_understood(kind):
     written = {"kind": kind, "low": 1.0, "high": 99.8, "offset": None, "scale": None}
-    assert Normalization.from_json(written) == Normalization(kind)
+    assert AS_JSON.validate_python(written) == Normalization(kind)
 
 
 @KINDS

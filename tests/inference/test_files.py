@@ -25,12 +25,17 @@ from biounet.data.normalize import Normalization
 from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
 from biounet.io import Image, read, write
+from biounet.io.zarr_output import ZarrOutput
 from biounet.models import build
 from biounet.models.model_file import ModelCard, save_network
 from biounet.segmentation import link_slices, number_apart
 from biounet.segmentation.regions import BYTES_PER_PIXEL
 
 SHARP = {"width": 4, "depth": 2, "padding": "same", "norm": "batch"}
+
+
+class StoppedError(Exception):
+    """Where a run is stopped."""
 
 
 def save_model(path, *, target="classes", **settings):
@@ -185,6 +190,23 @@ def test_the_plan_is_logged_and_verified(folder, tmp_path, caplog):
     assert shares[-1] == 1
 
 
+@pytest.mark.parametrize("options", [{"save": "probabilities"}, {"save": "labels", "confidence": True}])
+def test_a_new_result_is_not_searched_for_chunks_before_the_first_tile(folder, tmp_path, monkeypatch, options):
+    pytest.importorskip("zarr")
+    write(tmp_path / "in.tif", Image(noise(9, 30, 30), "TYX"))
+    looked = []
+    holds = ZarrOutput.holds
+    monkeypatch.setattr(ZarrOutput, "holds", lambda output, box: looked.append(box) or holds(output, box))
+
+    def run(job, tasks, store, *, batch):
+        next(iter(tasks))
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        predict(folder, "objects", tmp_path / "in.tif", out=tmp_path / "out.zarr", run=run, **options)
+    assert all(box.start[0] == 0 for box in looked)
+
+
 def test_bad_input_is_one_line_and_leaves_nothing(folder, tmp_path):
     good = tmp_path / "in.tif"
     write(good, Image(noise(30, 30), "YX"))
@@ -317,9 +339,6 @@ def volumes(array):
 def test_linking_goes_on_where_it_was_stopped(folder, tmp_path):
     pytest.importorskip("zarr")
     write(tmp_path / "in.tif", Image(stack_of_spots(5, 40, 50), "ZYX"))
-
-    class StoppedError(Exception):
-        """Where a run is stopped."""
 
     for link in (True, False):
         whole, out = tmp_path / f"whole{link}.zarr", tmp_path / f"out{link}.zarr"

@@ -58,7 +58,7 @@ def thresholds(monkeypatch):
         seen = numbers[(diameters >= net.sees[0]) & (diameters <= net.sees[1]) & (numbers > 0)]
         return np.where(np.isin(labels, seen), labels, 0)
 
-    monkeypatch.setattr(measured_size, "measure", lambda frame, way: way)
+    monkeypatch.setattr(measured_size, "measured_ways", lambda frame, net: net.normalizations)
     monkeypatch.setattr(measured_size, "predict_whole_in_steps", predict)
     monkeypatch.setattr(measured_size, "decoder_of", lambda card: SimpleNamespace(segment=segment))
 

@@ -1,7 +1,6 @@
 """The command `biounet predict`: files predicted here or on workers, with the plan and the progress shown."""
 
 import shlex
-from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from biounet.core.errors import BatchError, ConfigError
 from biounet.core.memory import parse_bytes
 from biounet.core.output_lock import holding
 from biounet.core.overwriting import Inputs
+from biounet.core.words import counted
 from biounet.data.results import name_outputs
 from biounet.inference.cluster import join_scheduler, local_workers
 from biounet.inference.ensemble import member_files
@@ -26,7 +26,7 @@ from biounet.inference.measured_size import measure_diameters, tell_scaled
 from biounet.inference.object_size import Sizes
 from biounet.io import DecodingRoom, Selection, root_of
 from biounet.io.identity import FileIdentity, check_unchanged
-from biounet.models.model_file import read_card
+from biounet.models.model_file import ModelCard, read_card
 
 __all__ = ["run_prediction"]
 
@@ -56,41 +56,32 @@ def run_prediction(
     chosen = {name: options[name] for name in ("save", "overwrite", "resume")}
     # Once, and before anything is written: results may lie in a folder that is predicted.
     pairs = name_outputs(inputs, out, save=options["save"], as_one=options["series"] is not None)
-    page = page_of(model, pairs, report=report, **chosen)
-    drawn = pictures_of(model, pairs, pictures=pictures, **chosen)
+    card = read_card(member_files(model)[0])
+    page = page_of(card, pairs, report=report, **chosen)
+    drawn = pictures_of(card, pairs, pictures=pictures, **chosen)
     options |= {"memory": budget, "processes": processes, "confidence": table, "diameters": {}}
     if table:
-        _check_labels(model, options["save"])
+        _check_labels(model, card, options["save"])
     tables = _tables_beside(pairs[0][1]) if table else []
     beside = [*tables, *([page] if page is not None else [])]
-    work = _predict_and_measure if table else _predict
+    work, replace = _predict_and_measure if table else _predict, options["overwrite"] or options["resume"]
     with stop_when_told(), holding(beside):
         for path in tables:
-            Inputs({}).check(path, overwrite=options["overwrite"] or options["resume"], kind="table")
+            Inputs({}).check(path, overwrite=replace, kind="table")
         remove_parts(beside)
         identities = _identities(pairs) if beside or drawn else {}
-        written, failed, unlike = work(model, inputs, out, where, pairs, **options)
-        _tell_result(out, written, measurable=not table and _saves_objects(model, options["save"]))
+        written, failed, unlike = work(model, card, inputs, out, where, pairs, **options)
+        numbered = card.task.saves_objects(options["save"])
+        _tell_result(out, written, measurable=numbered and not table)
         done = _among(pairs, written)
         if drawn and done:
-            _draw(model, done, drawn, options)
+            write_pictures(done, drawn, numbered=numbered, selection=_selection(card, options), replace=replace)
         if page is not None and done:
             write_prediction_page(page, done, failed, unlike=unlike, axes=options["axes"], measured=table)
         _check_images(done, identities)
     if failed is not None:
         raise failed
     return written
-
-
-def _draw(model: Path, pairs: list[tuple[Path, Path]], pictures: Mapping[Path, Path], options: dict[str, Any]) -> None:
-    """Write the pictures of results."""
-    write_pictures(
-        pairs,
-        pictures,
-        numbered=_saves_objects(model, options["save"]),
-        selection=_selection(model, options),
-        replace=options["overwrite"] or options["resume"],
-    )
 
 
 def _computer(scheduler: str | None, processes: int) -> Any:
@@ -118,20 +109,21 @@ def _among(pairs: list[tuple[Path, Path]], written: list[Path]) -> list[tuple[Pa
     return [pair for pair in pairs if pair[1] in done]
 
 
-def _saves_objects(model: Path, save: str) -> bool:
-    """Whether the results of a model are numbered objects."""
-    return read_card(member_files(model)[0]).task.saves_objects(save)
-
-
 def _tell_result(out: Path, written: list[Path], *, measurable: bool) -> None:
     """Say what was written, and what can be done with it."""
-    measure = f"; measure them: {shlex.join(['biounet', 'measure', str(out)])} --out TABLES"
-    more = measure if measurable and written else ""
-    say(f"{len(written):,} image{'s' * (len(written) != 1)} predicted: {out}{more}")
+    measure = shlex.join(["biounet", "measure", str(out)])
+    more = f"; measure them: {measure} --out TABLES" if measurable and written else ""
+    say(f"{counted(len(written), 'image')} predicted: {out}{more}")
 
 
 def _predict(
-    model: Path, inputs: list[Path], out: Path, where: Any, pairs: list[tuple[Path, Path]], **options: Any
+    model: Path,
+    card: ModelCard,
+    inputs: list[Path],
+    out: Path,
+    where: Any,
+    pairs: list[tuple[Path, Path]],
+    **options: Any,
 ) -> tuple[list[Path], BatchError | None, dict[Path, str]]:
     """Predict files; return those written, the error of those that cannot be read, and in what images are unlike."""
     written: list[Path]
@@ -140,56 +132,61 @@ def _predict(
         with holding(root_of(path) for _, path in pairs):
             pass
     if options["diameter"] == "auto":
-        options |= {"diameter": None, "diameters": _measure_sizes(model, [image for image, _ in pairs], options)}
+        found = _measure_sizes(model, card, [image for image, _ in pairs], options)
+        options |= {"diameter": None, "diameters": found}
     with where as run, progress("predicting") as show:
         try:
             written, failed = predict_files(model, inputs, out, run=run, report=say, progress=show, **options), None
         except BatchError as error:
             written, failed = error.done, error
-    return written, failed, find_unlike(model, _among(pairs, written), options, selection=_selection(model, options))
+    return written, failed, find_unlike(card, _among(pairs, written), options, selection=_selection(card, options))
 
 
-def _measure_sizes(model: Path, images: list[Path], options: dict[str, Any]) -> dict[Path, float]:
+def _measure_sizes(model: Path, card: ModelCard, images: list[Path], options: dict[str, Any]) -> dict[Path, float]:
     """Diameters of the objects of images that are to be scaled; they are told."""
     Sizes(1.0, options["pixel_size"])  # both are refused
-    files = tuple(file.absolute() for path in (model, *options["others"]) for file in member_files(path))
-    selection = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
-    settings = JobSettings(files, Path(), selection, device=options["device"], precision=options["precision"])
+    models, computer = (model, *options["others"]), {name: options[name] for name in ("device", "precision")}
+    settings = JobSettings(models, Path(), _selection(card, options), **computer)
     with progress("measuring objects") as show:
         found = measure_diameters(settings, images, room=DecodingRoom(options["memory"]), progress=show)
-    say(tell_scaled(found, len(images), read_card(files[0])))
+    say(tell_scaled(found, len(images), card))
     return found
 
 
 def _predict_and_measure(
-    model: Path, inputs: list[Path], out: Path, where: Any, pairs: list[tuple[Path, Path]], **options: Any
+    model: Path,
+    card: ModelCard,
+    inputs: list[Path],
+    out: Path,
+    where: Any,
+    pairs: list[tuple[Path, Path]],
+    **options: Any,
 ) -> tuple[list[Path], BatchError | None, dict[Path, str]]:
     """Predict files, and write the tables of their objects; return the same as `_predict`."""
     from biounet.cli.measure_predictions import are_complete, forget  # measuring is slow to import
 
     labels = [path for _, path in pairs]
     table = _tables_beside(labels[0])[0]
-    written, failed, unlike = _predict(model, inputs, out, where, pairs, **options)
+    written, failed, unlike = _predict(model, card, inputs, out, where, pairs, **options)
     # Asked afterwards: with --overwrite and --resume, complete labels of another model have just been replaced.
     if failed is None and options["resume"] and are_complete(labels, table.parent):
         say(f"{table} is complete already")
         forget(labels)
     elif written:
-        _measure(model, _among(pairs, written), options, unlike, keep=failed is not None)
+        _measure(card, _among(pairs, written), options, unlike, keep=failed is not None)
     return written, failed, unlike
 
 
 def _measure(
-    model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], unlike: dict[Path, str], *, keep: bool
+    card: ModelCard, pairs: list[tuple[Path, Path]], options: dict[str, Any], unlike: dict[Path, str], *, keep: bool
 ) -> None:
     """Measure the objects of the files that were predicted."""
     from biounet.cli.measure_predictions import measure_predictions
 
-    card = read_card(member_files(model)[0])
     measure_predictions(
         pairs,
         _folder_of(pairs[0][1]),
-        selection=_selection(model, options),
+        selection=_selection(card, options),
         channels=card.model.in_channels,
         dims=card.model.dims,
         link=options["link"],
@@ -198,25 +195,22 @@ def _measure(
     )
 
 
-def _selection(model: Path, options: dict[str, Any]) -> Selection:
-    """What was read of the images."""
+def _selection(card: ModelCard, options: dict[str, Any]) -> Selection:
+    """What is read of the images."""
     given = Selection(*(options[name] for name in ("axes", "series", "channel", "level")))
-    return as_trained(given, read_card(member_files(model)[0]))[0]
+    return as_trained(given, card)[0]
 
 
-def _check_labels(model: Path, save: str) -> None:
+def _check_labels(model: Path, card: ModelCard, save: str) -> None:
     """Refuse a table, before anything is predicted, of results that cannot be measured."""
     if save not in ("labels", "objects"):
         raise ConfigError(f"--table measures numbered objects, and --save is {save}; save labels, or leave --table out")
-    file = member_files(model)[0]
-    card = read_card(file)
-    task = card.task
-    if not task.has_labels:
-        raise ConfigError(f"{file} draws images, in which there are no numbered objects for --table; leave it out")
-    if not task.saves_objects(save):
+    if not card.task.has_labels:
+        raise ConfigError(f"{model} draws images, in which there are no numbered objects for --table; leave it out")
+    if not card.task.saves_objects(save):
         split = "leave it out, and number the parts of the result by: biounet measure RESULT --split"
         remedy = "add --save objects, to number the parts of the foreground" if card.is_binary else split
-        raise ConfigError(f"{file} was trained on classes, so there are no numbered objects for --table; {remedy}")
+        raise ConfigError(f"{model} was trained on classes, so there are no numbered objects for --table; {remedy}")
 
 
 def _tables_beside(labels: Path) -> list[Path]:

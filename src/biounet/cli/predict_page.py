@@ -4,18 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from biounet.cli.progress import progress, say
-from biounet.config.tasks import LABELS
 from biounet.core.atomic_files import check_absent
 from biounet.core.errors import BatchError, ConfigError
-from biounet.inference.ensemble import member_files
 from biounet.io import root_of
-from biounet.models.model_file import read_card
+from biounet.models.model_file import ModelCard
 
 __all__ = ["page_of", "write_prediction_page"]
 
 
 def page_of(
-    model: Path,
+    card: ModelCard,
     pairs: list[tuple[Path, Path]],
     *,
     report: bool | None,
@@ -27,10 +25,10 @@ def page_of(
 
     `pairs` are the images and their results.
     """
-    if report is False or (report is None and save not in LABELS):
+    if report is False:
         return None
     page = root_of(pairs[0][1]).parent / "report.html"
-    numbered = read_card(member_files(model)[0]).task.saves_objects(save)
+    numbered = card.task.saves_objects(save)
     if report is None:
         free = not page.exists() or overwrite or resume
         return page if numbered and len(pairs) > 1 and free else None
@@ -49,7 +47,7 @@ def write_prediction_page(
     axes: str | None,
     measured: bool,
 ) -> None:
-    """Write the page of a prediction, and say where it is; `unlike`: result -> in what its image is unlike."""
+    """Write the page of a prediction, and say where it is; `unlike` is that of `find_unlike`."""
     from biounet.report.prediction_report import write_prediction_report
 
     notes = [] if failed is None else [str(failed)]

@@ -13,9 +13,8 @@ from biounet.config.tasks import LABELS
 from biounet.core.atomic_files import remove_parts, replacing
 from biounet.core.errors import BiounetError, ConfigError, OutputError
 from biounet.core.output_lock import holding
-from biounet.inference.ensemble import member_files
 from biounet.io import Selection, plain_name, root_of
-from biounet.models.model_file import read_card
+from biounet.models.model_file import ModelCard
 
 __all__ = ["FOLDER", "MOST", "pictures_of", "write_pictures"]
 
@@ -31,13 +30,13 @@ MOST = 100
 
 
 def pictures_of(
-    model: Path, pairs: list[tuple[Path, Path]], *, pictures: bool | None, save: str, overwrite: bool, resume: bool
+    card: ModelCard, pairs: list[tuple[Path, Path]], *, pictures: bool | None, save: str, overwrite: bool, resume: bool
 ) -> dict[Path, Path]:
     """Result -> its picture, where pictures are asked for, or nobody said and there are few images.
 
     Parameters
     ----------
-    model : Path
+    card : of the model
     pairs : images and results
     pictures : what was asked for, if anything
     save, overwrite, resume : of the prediction
@@ -51,7 +50,7 @@ def pictures_of(
     """
     if pictures is False or (pictures is None and len(pairs) > MOST):
         return {}
-    labels = save in LABELS and read_card(member_files(model)[0]).task.has_labels
+    labels = save in LABELS and card.task.has_labels
     if not labels and pictures:
         raise ConfigError("--pictures draws labels on images, which this prediction has none of; leave it out")
     if not labels:

@@ -4,32 +4,31 @@ from pathlib import Path
 from typing import Any
 
 from biounet.cli.progress import say
-from biounet.inference.ensemble import member_files
 from biounet.inference.object_size import Sizes
 from biounet.inference.unlike import tell_unlike, unlike
 from biounet.io import DecodingRoom, Selection
-from biounet.models.model_file import read_card
+from biounet.models.model_file import ModelCard
 
 __all__ = ["find_unlike"]
 
 
 def find_unlike(
-    model: Path, pairs: list[tuple[Path, Path]], options: dict[str, Any], *, selection: Selection
+    card: ModelCard, pairs: list[tuple[Path, Path]], options: dict[str, Any], *, selection: Selection
 ) -> dict[Path, str]:
-    """In what each image that was predicted is unlike those that the model learnt from; it is said in a line.
+    """Differences of predicted images from those that the model learnt from; a line says which images differ.
 
     Parameters
     ----------
-    model : Path
+    card : of the model
     pairs : images and results
     options : of `biounet.inference.predict_files`
     selection : what was read of the images
 
     Returns
     -------
-    result -> a few words, empty where an image is like those; nothing where the model does not know what it learnt from
+    result -> differences in words, as of `biounet.inference.unlike.unlike`
+        Without entries where the model does not know what it learnt from.
     """
-    card = read_card(member_files(model)[0])
     if card.learnt is None:
         return {}
     numbered = card.task.saves_objects(options["save"])

@@ -64,8 +64,17 @@ class LearntImages(Settings):
         least, most = self.diameters
         return min(least, self.diameter / self.borne), max(most, self.diameter * self.borne)
 
+    def knows(self, diameter: float | None) -> bool:
+        """Whether the network knows objects of a diameter in pixels; False where the model, or the image, has none.
+
+        >>> learnt = LearntImages(diameter=20, diameters=(15, 60))
+        >>> learnt.knows(40), learnt.knows(80), LearntImages().knows(40)
+        (True, False, False)
+        """
+        return self.known is not None and diameter is not None and self.known[0] <= diameter <= self.known[1]
+
     def unlike(self, look: tuple[float, ...]) -> str:
-        """In what an image differs from all images that were learnt from; empty where it is like one of them.
+        """Differences of an image from all images that were learnt from, in words; empty where it is like one of them.
 
         Parameters
         ----------

@@ -6,9 +6,9 @@ tile computes does not depend on the tile.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -119,22 +119,6 @@ class Normalization:
             np.subtract(channel, offset, out=target)  # integers in float64, a buffer at a time
             target /= scale
         return result if self.bounds is None else np.clip(result, *self.bounds, out=result)
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain numbers and text, for the header of a model file."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote, after JSON made lists of tuples.
-
-        >>> Normalization.from_json({"kind": "z-score", "offset": [1.0], "scale": [2.0]}).scale
-        (2.0,)
-        """
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
-        }
-        return cls(**fields)
 
 
 NORMALIZATIONS: Mapping[Kind, Normalization] = MappingProxyType(

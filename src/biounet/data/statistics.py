@@ -20,6 +20,9 @@ __all__ = ["Extents", "ImageStatistics", "median_spacing", "total_counts"]
 LEVELS, FARTHEST = 2**16, 8.0
 """Number of histogram bins, and the largest normalised intensity that they reach to either side of 0."""
 
+ENDS = (0.01, 0.998)
+"""Shares of the pixels below the darkest and the brightest intensity of an image."""
+
 COLUMNS = 1024
 """Columns that a histogram counts at most about; of an image twice as wide it counts every second column."""
 
@@ -132,10 +135,10 @@ class _Histogram:
         some = strip[..., :: max(1, strip.shape[-1] // COLUMNS)]
         self._counts = self._counts + np.stack([np.bincount(_level_of(channel), minlength=LEVELS) for channel in some])
 
-    def extent(self, *, low: float = 1.0, high: float = 99.8) -> float:
-        """Smallest distance of two percentiles over the channels, channels left out in which they coincide."""
+    def extent(self) -> float:
+        """Smallest distance of the percentiles `ENDS` over the channels, channels left out in which they coincide."""
         shares = self._counts.cumsum(axis=1) / self._counts.sum(axis=1, keepdims=True)
-        ends = [np.searchsorted(share, (low / 100, high / 100)) for share in shares]
+        ends = [np.searchsorted(share, ENDS) for share in shares]
         apart = [int(last - first) for first, last in ends if last > first]
         return min(apart) * 2 * FARTHEST / LEVELS if apart else inf
 

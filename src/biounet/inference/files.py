@@ -194,9 +194,10 @@ def predict_files(
                 _cut(job, plan, verify=verify, told=told, report=report)
                 whole = len(pairs) > 1 and not begun
                 with TileStore.begin(job, path, plan.chunk, overwrite=overwrite, resume=resume, whole=whole) as store:
+                    left = store.left if resume else len(job.frames) * len(job.tiles)  # a new one has no chunk yet
                     if resume:
-                        report(f"{_title(source)}: {store.left} tiles are left to do")
-                    for share, text in _compute(store, run, batch, region_memory):
+                        report(f"{_title(source)}: {left} tiles are left to do")
+                    for share, text in _compute(store, run, batch, region_memory, left):
                         progress((number + share) / len(pairs), f"{_title(source)}: {text}")
         written = [path for source, path in pairs if source not in images.failures]
         images.finish(written, report=report)
@@ -286,9 +287,8 @@ def _cut(job: Job, plan: Plan, *, verify: bool, told: set[str], report: Callable
         report(f"{name}: tiles cut elsewhere differ by at most {largest_difference(job):.1e}")
 
 
-def _compute(store: TileStore, run: Run, batch: int, region_memory: int) -> Iterator[tuple[float, str]]:
+def _compute(store: TileStore, run: Run, batch: int, region_memory: int, left: int) -> Iterator[tuple[float, str]]:
     """Predict the missing tiles of a result, and finish the result; yield share and number of the tiles done."""
-    left = store.left
     with noting_damage(store.place, store.job) if store.shared else nullcontext():
         for done, _ in enumerate(_tiles(store, run, batch, region_memory), start=1):
             yield done / left, f"tile {done} of {left}"

@@ -24,7 +24,7 @@ from biounet.measurement.checks import foreground
 from biounet.models.device import choose_device, choose_precision
 from biounet.models.model_file import ModelCard
 
-__all__ = ["Job", "JobSettings", "TileTask", "as_trained", "load_ensemble"]
+__all__ = ["Job", "JobSettings", "TileTask", "as_trained", "load_ensemble", "measured_ways"]
 
 
 REMEDY = "run again with --overwrite"
@@ -184,8 +184,8 @@ class Job:
                 )
             first = Box((0,) * len(self.image.shape), (1,) * len(self.image.shape))
             self.image.read(first)  # what cannot be decoded is refused before anything is written
-            middle = self.frames[len(self.frames) // 2]
-            self.net = net.adapted(middle, _measured(middle, net)) if settings.adapt else net
+            middle = self.frames.middle
+            self.net = net.adapted(middle, measured_ways(middle, net)) if settings.adapt else net
             self._files = stack.pop_all()
         sample = self._decoder.encode(np.zeros((model.classes,) + (1,) * model.dims, np.float32), self.card)
         self.channels, self.dtype = len(sample), sample.dtype
@@ -229,7 +229,7 @@ class Job:
 
     def tasks(self, frame: int) -> Iterator[TileTask]:
         """All tiles of a frame, whose statistics are measured first."""
-        measured = _measured(self.frames[frame], self.net)
+        measured = measured_ways(self.frames[frame], self.net)
         return (TileTask(frame, tile, measured) for tile in self.tiles)
 
     def check_input(self, *, quick: bool = False) -> None:
@@ -300,6 +300,16 @@ class Job:
             self.check_input()  # a change is the better reason why it cannot be read
 
 
-def _measured(frame: Frame, net: Ensemble) -> tuple[Normalization, ...]:
-    """The ways in which networks normalise images, with the statistics of a frame."""
+def measured_ways(frame: Frame, net: Ensemble) -> tuple[Normalization, ...]:
+    """Normalisations of networks with the statistics of a frame.
+
+    Parameters
+    ----------
+    frame : Frame
+    net : Ensemble
+
+    Returns
+    -------
+    as many as `Ensemble.normalizations`
+    """
     return tuple(measure(frame, way) for way in net.normalizations)

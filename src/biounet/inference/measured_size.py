@@ -1,7 +1,7 @@
 """Size of the objects of an image, measured by the network itself, where it is not the size that the network knows.
 
-A network that finds objects of a known size is left alone. Where it finds few, or smaller ones, it looks at a part of
-the image four times enlarged, and where it finds few, or larger ones, at a part that is a quarter as large.
+An image in which a network finds objects of a known size is left as it is. Where it finds few or smaller objects, it
+looks at a part of the image four times enlarged. Where it finds few or larger ones, it looks at a part at a quarter.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +12,9 @@ from typing import Any
 from biounet.core.batch import BAD_FILE
 from biounet.core.boxes import ArrayReader, Box
 from biounet.data.annotated_image import anisotropy
-from biounet.data.normalize import measure
 from biounet.inference.decoding import decoder_of
 from biounet.inference.ensemble import Ensemble
-from biounet.inference.job import JobSettings, as_trained, load_ensemble
+from biounet.inference.job import JobSettings, as_trained, load_ensemble, measured_ways
 from biounet.inference.object_size import Sizes, known_sizes, median_diameter
 from biounet.inference.whole_image import predict_whole_in_steps
 from biounet.io import DecodingRoom, open_selected
@@ -59,7 +58,7 @@ def measured_diameter(net: Ensemble, image: Frame, *, steps: Sequence[float]) ->
         If the network has learnt no numbered objects, or does not know how large they were.
     """
     _, least, most = known_sizes(net.card)
-    ways = [measure(image, way) for way in net.normalizations]
+    ways = measured_ways(image, net)
     plain = _median_at(net, image, ways, steps)
     if plain is not None and least <= plain <= most:
         return None
@@ -86,7 +85,7 @@ def measure_diameters(
     room: DecodingRoom | None = None,
     progress: Callable[[float, str], None] = lambda share, text: None,
 ) -> dict[Path, float]:
-    """Median diameters of the objects of those images whose objects the networks do not know in this size.
+    """Median diameters of objects, for the images whose objects have a size that the networks do not know.
 
     Parameters
     ----------

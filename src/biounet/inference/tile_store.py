@@ -96,7 +96,7 @@ class TileStore:
             with sayable(path):
                 store.folder.mkdir(parents=True, exist_ok=True)
         sums = job.numbers_objects and job.settings.confidence
-        if sums and not any(map(store.is_written, range(len(job.frames)))):
+        if sums and not (resume and any(map(store.is_written, range(len(job.frames))))):
             store.sums.begin()
         return store
 

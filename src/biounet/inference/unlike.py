@@ -36,7 +36,7 @@ def unlike(
     selection: Selection = Selection(),
     room: DecodingRoom | None = None,
 ) -> str:
-    """In what an image is unlike those that a network learnt from; empty where it is like one of them.
+    """Differences of an image from all images that a network learnt from, in words; empty where it is like one of them.
 
     The middle frame is looked at, in parts if it is large.
 
@@ -111,7 +111,7 @@ def tell_unlike(found: Mapping[Path, str], *, adaptable: bool = False) -> str:
 
     Parameters
     ----------
-    found : image -> in what it is unlike, of all images
+    found : image -> its differences, of all images, as of `unlike`
     adaptable : bool
         Whether the network could adapt to them, and did not.
 

@@ -93,6 +93,11 @@ class Frames(Sequence[Frame]):
     def __len__(self) -> int:
         return prod(self.sizes)
 
+    @property
+    def middle(self) -> Frame:
+        """The frame in the middle, which stands for the others."""
+        return self[len(self) // 2]
+
     @overload
     def __getitem__(self, index: int) -> Frame: ...
 
@@ -140,6 +145,5 @@ def frames_of(image: LazyImage, *, dims: int, channels: int, name: str) -> Frame
 
 
 def middle_frame(image: LazyImage, *, dims: int, channels: int, name: str) -> Frame:
-    """The frame in the middle of an image, which stands for the others; as `frames_of`."""
-    frames = frames_of(image, dims=dims, channels=channels, name=name)
-    return frames[len(frames) // 2]
+    """The frame in the middle of an image; as `frames_of`."""
+    return frames_of(image, dims=dims, channels=channels, name=name).middle

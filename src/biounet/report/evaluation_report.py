@@ -56,7 +56,6 @@ def write_evaluation_report(
     title: str,
     images: Mapping[str, Path] = MappingProxyType({}),
     sections: slice | None = None,
-    notes: Sequence[str] = (),
     progress: Callable[[float], None] = lambda share: None,
 ) -> Answer:
     """Write a page about results that were compared with the truth; return what it begins with.
@@ -70,7 +69,6 @@ def write_evaluation_report(
     title : str
     images : name of a result or truth without suffix -> the image that it is of, where that is known
     sections : of the truth that were compared
-    notes : sentences below the answer
     progress : called with the share that is done
 
     Raises
@@ -79,7 +77,7 @@ def write_evaluation_report(
         If the page cannot be written.
     """
     ranked, names = rank_images(scores), name_classes(scores.class_names, _classes_of(scores))
-    answer, notes = _answer(scores, ranked), [*notes, *scores.notes]
+    answer, notes = _answer(scores, ranked), list(scores.notes)
     chosen = _worst_pairs(pairs, ranked)
     shown: list[Picture] = []
     for pair in chosen[:SHOWN]:

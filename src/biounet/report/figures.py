@@ -29,7 +29,7 @@ MODES: Mapping[str, Sequence[tuple[str, str]]] = {
 """Kind of a picture -> the layers that can be chosen, and their names; the first is shown."""
 
 
-def draw_figures(pictures: Sequence[Picture], class_names: Sequence[str], *, group: str = "picture") -> str:
+def draw_figures(pictures: Sequence[Picture], class_names: Sequence[str]) -> str:
     """Pictures below a legend and a choice of layers, as HTML; empty without pictures.
 
     Parameters
@@ -37,7 +37,6 @@ def draw_figures(pictures: Sequence[Picture], class_names: Sequence[str], *, gro
     pictures : Sequence of Picture
         Of one kind.
     class_names : one per class
-    group : name of the choice, one for each on a page
     """
     if not pictures:
         return ""
@@ -50,7 +49,6 @@ def draw_figures(pictures: Sequence[Picture], class_names: Sequence[str], *, gro
         figures=figures,
         modes=modes,
         kind=kind,
-        group=group,
         truth=any(picture.truth is not None for picture in pictures),
         unknown=any(
             picture.truth is not None and kind != "image" and (picture.truth < 0).any() for picture in pictures

@@ -169,11 +169,9 @@ class StartingModel:
     def _sizes(self, found: LearntImages) -> list[str]:
         """A note on objects of a size that the model does not know."""
         learnt = self.card.learnt
-        if learnt is None or learnt.known is None or found.diameter is None:
+        if learnt is None or learnt.known is None or found.diameter is None or learnt.knows(found.diameter):
             return []
         least, most = learnt.known
-        if least <= found.diameter <= most:
-            return []
         return [
             f"objects have a median diameter of {found.diameter:g} px; {self.name} knows {least:.3g} to {most:.3g} px"
         ]
@@ -218,13 +216,12 @@ def first_rules(start: StartingModel | None, data: TrainingSet) -> ObjectRules:
 def keeps_fit(start: StartingModel | None, data: TrainingSet) -> bool:
     """Whether rules of objects, smoothing and temperature stay those of the model that a run begins with.
 
-    Fitted to few images, they would suit these alone. Of objects larger or smaller than the model knows they are fitted
-    even so, since those of the model would not suit them.
+    Fitted to few images, they would suit these alone. They are fitted even so where objects are larger or smaller than
+    the model knows, since its own would not suit such objects.
     """
     if start is None or start.rules(data.target) is None or len(data.train) + len(data.validation) >= FEW:
         return False
-    known, diameter = (start.card.learnt or LearntImages()).known, data.learnt.diameter
-    return known is not None and diameter is not None and known[0] <= diameter <= known[1]
+    return (start.card.learnt or LearntImages()).knows(data.learnt.diameter)
 
 
 def taken_over(start: StartingModel | None, data: TrainingSet, *, fitted: bool) -> dict[str, Any]:
@@ -235,7 +232,7 @@ def taken_over(start: StartingModel | None, data: TrainingSet, *, fitted: bool) 
     start : StartingModel
     data : TrainingSet
     fitted : bool
-        Whether labelled images are held out, on which the run fits its own, unless it `keeps_fit`.
+        Whether labelled images are held out. Then the run fits its own values, unless it `keeps_fit`.
     """
     fitted = fitted and not keeps_fit(start, data)
     if start is None or fitted or not data.task.has_labels or data.target != start.card.target:

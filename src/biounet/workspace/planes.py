@@ -220,9 +220,9 @@ class ImagePlanes:
             return measure(Frame(counted, self._levels[0], self.sizes["C"], self.path.name), normalization)
 
     def display_range(self, plane: Plane) -> list[tuple[float, float]]:
-        """Intensities of each channel that are shown black and white, from the middle and from the smallest level.
+        """Intensities of each channel that are shown black and white, of the middle and of the smallest level.
 
-        Of a large image, the middle may be empty, and the smallest level is made of means: neither would do alone.
+        The middle of a large image may be empty, and the smallest level consists of means: neither would do alone.
         """
         middle = Box((0, 0), self.size).middle((MIDDLE, MIDDLE))
         samples, level = [self.read(plane, middle)], self.levels - 1

@@ -18,6 +18,9 @@ __all__ = ["ScoreLog", "score_labels"]
 
 COLUMNS = ("seconds", "image", "kind", "step", "pixels", "right", "dice", "ap")
 
+SHOWN = 400
+"""Scores that the page shows."""
+
 
 def score_labels(
     labels: NDArray[np.int32], asked: NDArray[np.int32], *, numbered: bool, whole: bool
@@ -82,11 +85,11 @@ class ScoreLog:
                 stream.write(",".join(_cell(row.get(name, "")) for name in COLUMNS) + "\n")
         return row
 
-    def rows(self, *, last: int = 400) -> list[dict[str, float | str]]:
-        """The last rows."""
+    def rows(self) -> list[dict[str, float | str]]:
+        """The last rows, at most `SHOWN`."""
         if not self.path.exists():
             return []
-        lines = self.path.read_text().splitlines()[1:][-last:]
+        lines = self.path.read_text().splitlines()[1:][-SHOWN:]
         cells = [dict(zip(COLUMNS, line.rsplit(",", len(COLUMNS) - 1), strict=False)) for line in lines]
         words = ("image", "kind")
         return [
