@@ -119,7 +119,7 @@ class Trainer:
                     self.say("problem", text=self._problem)
                 time.sleep(2)
         if self._learner.state is not None:
-            with suppress(OutputError):  # the folder is gone, which was told
+            with suppress(OutputError):  # the folder is gone or the disk is full, which was told
                 self._learner.save()
 
     def _obey(self) -> bool:
