@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_when_the_report_is_written_is_said_once(dataset, tm
 
     def full(*args, **options):
         monkeypatch.setattr("biounet.training.step.save_state", full)
-        raise OutputError("report.html could not be written: the disk is full; free some room and run again")
+        raise OutputError("report.html could not be written: the disk is full; free some room and try again")
 
     monkeypatch.setattr("biounet.report.run_report.RunReport.__call__", full)
     with pytest.raises(OutputError, match=r"report\.html could not be written: the disk is full"):

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from servers import TOKEN
 from small_projects import draw_spots, everything
 
 pytest.importorskip("starlette", reason="the page needs the extra web")
@@ -17,7 +18,6 @@ from biounet.web.guard import LARGEST_BODY
 from biounet.workspace import Workspace
 from biounet.workspace.predictions import Prediction
 
-TOKEN = "a-token-for-tests"
 HOST = "127.0.0.1:8000"
 SQUARE = {"kind": "outline", "points": [[10, 10], [10, 30], [20, 30], [20, 10]]}
 

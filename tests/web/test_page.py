@@ -2,15 +2,9 @@
 
 import json
 import os
-import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +16,10 @@ from biounet.data.synthetic import draw_cells
 from biounet.io import Image, read, write
 from biounet.models.model_file import read_card
 from biounet.workspace import Project
-from processes import process_of
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with playwright")
-CHROMIUM = os.environ.get("BIOUNET_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium; apt-get install chromium")
+from page_person import PICTURES, Person
+from servers import serving
 
 REAL = ("0280fa8f60f6", "06350c7cc618", "0a7d30b25235")
-PICTURES = os.environ.get("BIOUNET_PICTURES")
-"""Folder for pictures of the states of the page, for the tutorial; None: none are made."""
 
 
 @pytest.fixture(scope="module")
@@ -49,86 +38,10 @@ def folder(tmp_path_factory):
     return made
 
 
-@contextmanager
-def serving(folder):
-    """Serve a folder in a process of its own; give the address that it prints."""
-    words = [sys.executable, "-m", "biounet", "serve", str(folder), "--port", "0"]
-    with process_of(words, stderr=subprocess.PIPE, text=True) as process:
-        said = [process.stderr.readline() for _ in range(2)]
-        yield re.search(r"http://\S+", said[1])[0]
-        process.terminate()
-        process.wait(30)
-
-
 @pytest.fixture(scope="module")
-def address(folder):
-    with serving(folder) as found:
+def address(folder, chromium):
+    with serving(folder) as (found, _):
         yield found
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Person:
-    """Somebody at the page: looks, draws and types."""
-
-    def __init__(self, browser, address):
-        self.page = browser.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-        self.faults = []
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", lambda line: self.faults.append(line.text) if line.type == "error" else None)
-        self.address = address
-        self.page.goto(address)
-        self.wait("Boolean(window.biounet?.page.image && !window.biounet.viewer.busy)")
-
-    def wait(self, condition, *, seconds=90.0):
-        """Wait for a condition; the page itself may evaluate no text."""
-        end = time.monotonic() + seconds
-        while not self.page.evaluate(condition):
-            assert time.monotonic() < end, f"waited {seconds} s for {condition}"
-            self.page.wait_for_timeout(50)
-
-    def draw(self, *points):
-        """Press at the first point (y, x) of the image, move over the others, and let go."""
-        box = self.page.locator("#canvas").bounding_box()
-        places = [self.page.evaluate(f"window.biounet.viewer.toScreen([{y}, {x}])") for y, x in points]
-        version = self.version
-        self.page.mouse.move(box["x"] + places[0][1], box["y"] + places[0][0])
-        self.page.mouse.down()
-        for y, x in places[1:]:
-            self.page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
-        self.page.mouse.up()
-        self.wait(f"window.biounet.page.image.version > {version} && !window.biounet.viewer.busy")
-
-    def press(self, key):
-        """Press a key that edits."""
-        version = self.version
-        self.page.keyboard.press(key)
-        self.wait(f"window.biounet.page.image.version > {version} && !window.biounet.viewer.busy")
-
-    @property
-    def version(self):
-        return self.page.evaluate("window.biounet.page.image.version")
-
-    def label(self, y, x):
-        """Return the label that the page shows at a pixel."""
-        return self.page.evaluate(f"window.biounet.viewer.tiles.at('labels', [0, 0], {y}, {x})")
-
-    def canvas(self):
-        """Return what is on the canvas, in bytes."""
-        return self.page.locator("#canvas").screenshot()
-
-    def picture(self, name):
-        """Keep a picture for the tutorial, if somebody wants one."""
-        if PICTURES:
-            self.page.mouse.move(640, 500)
-            self.page.wait_for_timeout(300)
-            self.page.screenshot(path=Path(PICTURES) / f"{name}.png")
 
 
 def asked(address, path):
@@ -182,10 +95,11 @@ def test_from_the_first_stroke_to_a_finished_model(folder, address, chromium, tm
     assert person.label(*two) == -1
     person.picture("corrected")
 
-    if PICTURES:
+    if PICTURES:  # a network that learns for some seconds only predicts nothing that is worth to be accepted
         person.press("a")
+    accepted = person.label(*two)
     person.press("Shift+f")
-    assert PICTURES or person.label(*two) == 0  # what was predicted there is accepted for a picture
+    assert person.label(*two) == max(accepted, 0)
     assert "finished" in page.locator("#images button").first.text_content()
     page.reload()
     person.wait("Boolean(window.biounet?.page.image && !window.biounet.viewer.busy)")
@@ -250,7 +164,7 @@ def test_two_pages_do_not_overwrite_each_other(folder, address, chromium):
     there.page.keyboard.press("g")
     box = there.page.locator("#canvas").bounding_box()
     there.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    there.wait("document.querySelector('#toast').textContent.includes('changed elsewhere')")
+    there.told("changed elsewhere")
     there.wait("window.biounet.page.image.version === 2")
     for person in (here, there):
         person.page.close()
@@ -329,11 +243,11 @@ def test_classes_are_named_and_chosen_and_an_image_that_is_torn_is_told(tmp_path
     image, _ = draw_cells(generator(0, 0, 8, stream="page"), size=(128, 128), cells=5, diameter=30)
     write(tmp_path / "cells.png", Image(image, "YX"))
     (tmp_path / "torn.png").write_bytes((tmp_path / "cells.png").read_bytes()[:900])
-    with serving(tmp_path) as address:
+    with serving(tmp_path) as (address, _):
         person = Person(chromium, address)
         page = person.page
         page.locator("#images button").nth(1).click()
-        person.wait("document.querySelector('#toast').textContent.includes('torn.png')")
+        person.told("torn.png")
         assert page.locator("#images .detail").all_text_contents() == ["not begun", "cannot be read"]
         page.click("#meaning")
         page.fill("#ask .names input", "background, nucleus, fibre")
@@ -346,46 +260,3 @@ def test_classes_are_named_and_chosen_and_an_image_that_is_torn_is_told(tmp_path
         assert person.label(40, 50) == 2
         assert page.locator("#where").text_content().endswith("fibre")
         page.close()
-
-
-def test_a_page_outlives_a_server_that_was_killed(tmp_path, chromium):
-    folder = tmp_path / "Größe & Zahl"
-    image, _ = draw_cells(generator(0, 0, 9, stream="page"), size=(128, 128), cells=5, diameter=30)
-    write(folder / "images" / "cells.png", Image(image, "YX"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    words = [sys.executable, "-m", "biounet", "serve", str(folder), "--port", str(port), "--token", "of-this-test"]
-
-    @contextmanager
-    def serve():
-        with process_of(words, stderr=subprocess.PIPE, text=True) as process:
-            process.stderr.readline()
-            process.stderr.readline()
-            yield process
-
-    with serve() as process:
-        person = Person(chromium, f"http://127.0.0.1:{port}/#of-this-test")
-        person.page.keyboard.press("b")
-        person.draw((30, 30), (30, 40))
-        process.kill()
-        process.wait(30)
-    person.wait("document.querySelector('#state').textContent === 'not connected'")
-    place = person.page.evaluate("window.biounet.viewer.toScreen([110, 20])")
-    box = person.page.locator("#canvas").bounding_box()
-    person.page.mouse.click(box["x"] + place[1], box["y"] + place[0])
-    person.wait("document.querySelector('#toast').textContent.includes('is sent when it is back')")
-    with serve() as process:
-        person.wait("document.querySelector('#state').textContent !== 'not connected'")
-        person.wait("!window.biounet.viewer.busy && window.biounet.viewer.tiles.at('labels', [0, 0], 110, 20) === 2")
-        with person.page.expect_download(timeout=60_000) as download:
-            person.page.click("#take-labels")
-        assert download.value.suggested_filename == "Größe & Zahl-labels.zip"
-        person.draw((80, 80), (80, 90))
-        assert [person.label(30, 35), person.label(80, 85)] == [1, 3]
-        person.press("Control+z")
-        person.press("Control+z")
-        person.press("Control+z")
-        assert [person.label(30, 35), person.label(80, 85)] == [-1, -1]
-        person.page.close()
-        process.terminate()
-        process.wait(30)

@@ -1,18 +1,16 @@
 """The server on a socket: slow and huge requests, many connections, hosts, and its end."""
 
 import socket
-import threading
-import time
+from urllib.parse import urlsplit
 
 import pytest
 
+from servers import TOKEN, serving_here
 from small_projects import draw_spots
 
 pytest.importorskip("uvicorn", reason="the page needs the extra web")
 from biounet.core.errors import ConfigError
 from biounet.web import guard, server
-
-TOKEN = "a-token-for-tests"
 
 
 @pytest.fixture
@@ -21,20 +19,8 @@ def address(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "PATIENCE", 0.5)
     monkeypatch.setattr(guard, "PATIENCE", 0.5)
     monkeypatch.setattr(server, "CONNECTIONS", 40)
-    lines, made = [], []
-    start = server.uvicorn.Server.run
-    monkeypatch.setattr(server.uvicorn.Server, "run", lambda self, sockets: (made.append(self), start(self, sockets)))
-    options = {"port": 0, "token": TOKEN, "say": lines.append, "learn": False}
-    thread = threading.Thread(target=server.serve, args=(draw_spots(tmp_path),), kwargs=options)
-    thread.start()
-    end = time.monotonic() + 30
-    while not (made and made[0].started) and time.monotonic() < end:
-        time.sleep(0.02)
-    port = int(lines[1].rpartition(":")[2].partition("/")[0])
-    yield "127.0.0.1", port
-    made[0].should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
+    with serving_here(draw_spots(tmp_path)) as found:
+        yield "127.0.0.1", urlsplit(found).port
 
 
 def ask(address, data, *, wait=5.0):

@@ -179,6 +179,7 @@ def test_a_full_disk_loses_no_edit_and_is_told(tmp_path, monkeypatch):
         store.apply(rectangle(40, 10, 50, 30, version=1), nothing)
     monkeypatch.undo()
     assert (everything(store) == before).all()
+    assert store_of(tmp_path).version == 1
     store.apply(rectangle(60, 10, 70, 30, version=1), nothing)
     again = store_of(tmp_path)
     assert (everything(again) == everything(store)).all()

@@ -225,7 +225,7 @@ def test_a_finished_run_is_an_ordinary_one(tmp_path, monkeypatch):
     told = []
     monitor = FollowedRun(lambda share, left, text: told.append((share, left, text)), lambda: "")
     monkeypatch.setattr("biounet.workspace.finish.resolve_settings", lambda changes, minutes, start: short(changes))
-    assert finish_run(project, project.next_run(), monitor, minutes=1)
+    assert finish_run(project, project.runs.next_folder(), monitor, minutes=1)
     assert {path.name for path in (project.folder / "run-1").iterdir()} >= {
         "model.safetensors",
         "report.html",
@@ -234,7 +234,7 @@ def test_a_finished_run_is_an_ordinary_one(tmp_path, monkeypatch):
     card = read_card(project.folder / "run-1")
     assert card.rules is not None
     assert card.training["validated_on"] == ["spots_0"]
-    assert project.next_run().name == "run-2"
+    assert project.runs.next_folder().name == "run-2"
     assert any("rows are held out" in line for line in monitor.lines)
     assert told
 

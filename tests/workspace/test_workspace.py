@@ -170,7 +170,7 @@ def test_a_folder_that_has_gone_is_told_and_not_made_again(workspace):
     moved = folder.rename(folder.with_name(f"{folder.name}-moved"))
     try:
         for number, version in ((0, 1), (1, 0)):
-            with pytest.raises(DatasetError, match="is gone; put it back"):
+            with pytest.raises(OutputError, match="is gone; put it back"):
                 workspace.edit(number, rectangle(30, 30, 40, 40, version=version))
         assert not folder.exists()
     finally:

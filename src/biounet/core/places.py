@@ -28,8 +28,8 @@ WORDS = {
     errno.EACCES: "you have no permission for it; ask its owner, or take another place",
     errno.EPERM: "you have no permission for it; ask its owner, or take another place",
     errno.EROFS: "the disk can only be read; take another place",
-    errno.ENOSPC: "the disk is full; free some room and run again",
-    errno.EDQUOT: "your share of the disk is full; free some room and run again",
+    errno.ENOSPC: "the disk is full; free some room and try again",
+    errno.EDQUOT: "your share of the disk is full; free some room and try again",
     errno.EFBIG: "the disk takes no file of this size; take another disk",
     errno.ENAMETOOLONG: "the name is too long for the disk; take a shorter one",
     errno.ELOOP: "it is a link that leads back to itself; give the file that is meant",
@@ -46,7 +46,7 @@ def explained(error: OSError) -> str | None:
     """An error of the system in words, with what can be done; None if it may be a fault of ours.
 
     >>> explained(OSError(errno.ENOSPC, "No space left on device"))
-    'the disk is full; free some room and run again'
+    'the disk is full; free some room and try again'
     """
     return WORDS.get(error.errno or 0)
 

@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from biounet.core.boxes import Box
-from biounet.core.errors import BiounetError
+from biounet.core.errors import BiounetError, OutputError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import Record, TextFile
 from biounet.web.guard import LARGEST_BODY, Guard
@@ -270,9 +270,13 @@ async def static(request: Request) -> Response:
     return FileResponse(STATIC / name, media_type=TYPES[Path(name).suffix], headers=headers)
 
 
+STATUS = {ConflictError: 409, NotReadyError: 425, OutputError: 507}
+"""Error -> status, where the page acts upon it."""
+
+
 def refused(request: Request, error: Exception) -> Response:
     """Say what was wrong, in one line."""
-    status = 409 if isinstance(error, ConflictError) else 425 if isinstance(error, NotReadyError) else 400
+    status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), 400)
     return JSONResponse({"error": " ".join(str(error).split())}, status)
 
 

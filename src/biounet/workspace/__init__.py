@@ -15,17 +15,18 @@ What lies where, in the folder that was opened::
 Which file does what, and who calls whom (a file calls those to the right of its arrow)::
 
     workspace  -> project, keeper, predictions, doubtful, scores, take_away, trainer_process
-    project    -> planes (pixels, at any level; pyramid), label_store (labels, with undo)
+    project    -> planes (pixels, at any level; pyramid), label_store (labels, with undo), runs (what became of them)
     label_store-> edits (what an edit does), label_tiles (sparse, compressed), journal, label_file (TIFF)
-    keeper     -> label files are written when the hand rests, changes of other programs noticed
+    keeper     -> label files are written when the hand rests, changes of other programs and lost images noticed
     trainer    -> learner -> examples -> project;  trainer -> finish     (a process of its own)
 
 One process writes labels: the one with the `Workspace`. The process that learns (``python -m`` with `trainer`) opens
 the same folder, follows the journals, and never writes labels. The two talk in lines of JSON: orders go to its
 standard input (``look``, ``pause``, ``finish``), events come from its standard output (``state``, ``step``,
-``prediction``, ``run``). It ends when its input does, so it never outlives its owner. Learning calls the pieces of
-`biounet.training`: `choose_settings`, `PatchSampler`, `train_step`; there is no second recipe. What differs is that
-the learning rate is constant and the running average short, since nobody knows how long it will go on.
+``prediction``, ``run``). It ends at most 20 s after its input does, so it does not outlive its
+owner. Learning calls the pieces of `biounet.training`: `choose_settings`, `PatchSampler`, `train_step`; there is no
+second recipe. What differs is that the learning rate is constant and the running average short, since nobody knows
+how long it will go on.
 
 Pixels are unknown, and teach nothing, until they are painted, or their region is marked as finished: then what is
 left of it is background. A version counts the edits of an image; an edit of a version that is not the last is

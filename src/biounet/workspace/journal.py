@@ -5,6 +5,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -98,17 +99,26 @@ class Journal:
             pass
         with sayable(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("r+b" if self.path.exists() else "w+b") as stream:
-                at = max(self._at, len(MAGIC))
-                if stream.seek(0, os.SEEK_END) < len(MAGIC):
-                    stream.seek(0)
-                    stream.write(MAGIC)
-                stream.truncate(at)  # a record that was cut short
-                stream.seek(at)
-                stream.write(record.framed())
-                stream.flush()
-                os.fsync(stream.fileno())
-                self._at, self._inode = stream.tell(), os.fstat(stream.fileno()).st_ino
+            try:
+                self._write(record)
+            except OSError:
+                with suppress(OSError):
+                    os.truncate(self.path, self._at)  # else it might count for others, though it does not here
+                raise
+
+    def _write(self, record: Record) -> None:
+        """Write a record after those that were read."""
+        with self.path.open("r+b" if self.path.exists() else "w+b") as stream:
+            at = max(self._at, len(MAGIC))
+            if stream.seek(0, os.SEEK_END) < len(MAGIC):
+                stream.seek(0)
+                stream.write(MAGIC)
+            stream.truncate(at)  # a record that was cut short
+            stream.seek(at)
+            stream.write(record.framed())
+            stream.flush()
+            os.fsync(stream.fileno())
+            self._at, self._inode = stream.tell(), os.fstat(stream.fileno()).st_ino
 
     def _read(self, stream: BinaryIO) -> Record | None:
         """Read the next record; None if it is not whole."""

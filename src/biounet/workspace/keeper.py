@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from biounet.core.errors import BiounetError
+from biounet.core.errors import BiounetError, ImageError
 from biounet.workspace.edit import Plane
 from biounet.workspace.label_store import Applied
 from biounet.workspace.project import Project, ProjectImage
@@ -20,8 +20,11 @@ QUIET = 1.5
 LARGE, QUIET_OF_LARGE = 2**24, 20.0
 """Pixels of an image whose file takes long to write, and the seconds for those."""
 
+AGAIN = 10.0
+"""Seconds until a label file is tried again that could not be written."""
+
 LOOK = 2.0
-"""Seconds between looks at the label files."""
+"""Seconds between looks at the files of images and labels."""
 
 
 def labels_event(project: Project, image: ProjectImage, applied: Applied) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class Keeper:
         self._project, self._tell = project, tell
         self._changed: dict[int, float] = {}
         self._shrinking: set[tuple[int, Plane]] = set()
+        self._gone: set[int] = set()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -111,6 +115,7 @@ class Keeper:
                 looked = now
                 for image in self._opened():
                     self._adopt(image)
+                    self._look_for(image)
 
     def _write(self, image: ProjectImage) -> None:
         """Write the label file of an image, if it is behind."""
@@ -124,9 +129,19 @@ class Keeper:
             store.write_file(lock=image.lock)
         except (BiounetError, OSError) as error:
             self._tell({"event": "problem", "text": f"{error}; what was drawn is safe in {store.journal.path}"})
-            self.note(image)
+            self._changed[image.number] = time.monotonic() + AGAIN
             return
         self._tell({"event": "saved", "image": image.number, "version": store.written})
+
+    def _look_for(self, image: ProjectImage) -> None:
+        """Tell once if an image was removed, which may be on a screen still."""
+        try:
+            image.planes.check_there()
+            self._gone.discard(image.number)
+        except ImageError as error:
+            if image.number not in self._gone:
+                self._gone.add(image.number)
+                self._tell({"event": "problem", "text": f"{error}. What you drew in it is kept."})
 
     def _adopt(self, image: ProjectImage) -> None:
         """Take over what another program wrote into the label file."""

@@ -100,7 +100,7 @@ class ImagePlanes:
     @cached_property
     def _facts(self) -> tuple[str, tuple[int, ...], np.dtype[Any], tuple[float, ...] | None]:
         """Axes, shape, type and pixel size of the image."""
-        with open_lazily(self.path) as image:
+        with self._guarded(), open_lazily(self.path) as image:
             return image.axes, image.shape, image.dtype, image.spacing
 
     @cached_property
@@ -253,6 +253,16 @@ class ImagePlanes:
             for image in self.__dict__.pop("_levels", []):
                 image.__exit__(None, None, None)
 
+    def check_there(self) -> None:
+        """Refuse to go on with a file that was removed.
+
+        Raises
+        ------
+        ImageError
+        """
+        if not self.path.exists():
+            raise ImageError(f"{self.path.name} is gone; put it back, or start biounet serve again")
+
     def check(self, plane: Plane) -> None:
         """Refuse a plane that the image has not.
 
@@ -294,6 +304,5 @@ class ImagePlanes:
     def _guarded(self) -> Iterator[None]:
         """Read one region at a time, and say it if the file has gone."""
         with self._lock:
-            if not self.path.exists():
-                raise ImageError(f"{self.path.name} is gone; put it back, or open the folder again")
+            self.check_there()
             yield

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from biounet.config.settings import Settings
 from biounet.core.atomic_files import replacing, sayable
-from biounet.core.errors import ConfigError, DatasetError, ImageError
+from biounet.core.errors import ConfigError, DatasetError, ImageError, OutputError
 from biounet.core.json_file import read_json
 from biounet.core.text_file import TextFile
 from biounet.data.label_files import read_labels
@@ -23,15 +23,13 @@ from biounet.workspace.journal import Journal
 from biounet.workspace.label_file import LabelFile
 from biounet.workspace.label_store import LabelStore
 from biounet.workspace.planes import ImagePlanes, RecentPlanes
+from biounet.workspace.runs import Runs
 
-__all__ = ["PLACE", "RUN", "Project", "ProjectImage", "ProjectSettings"]
+__all__ = ["PLACE", "Project", "ProjectImage", "ProjectSettings"]
 
 
 PLACE = ".biounet"
 """Folder, inside the opened one, with journals, smaller copies of large images, and the network that learns."""
-
-RUN = "run-"
-"""Beginning of the names of the folders of finished runs."""
 
 LOOKED_AT = 8
 """Label files that are looked at to tell whether numbers are objects or classes."""
@@ -101,6 +99,7 @@ class Project:
             raise DatasetError(f"{folder}: there is no such folder; give a folder of images")
         self.folder = folder.resolve()
         self.place = self.folder / PLACE
+        self.runs = Runs(self.folder, self.place / "runs")
         inside = folder_in(self.folder, "images")
         self.images_folder = inside if inside and image_files(inside) else self.folder
         found = images_by_name(self.images_folder)
@@ -151,21 +150,14 @@ class Project:
         return found
 
     def check_there(self) -> None:
-        """Refuse to go on in a folder that was removed or moved.
+        """Refuse to write into a folder that was removed or moved.
 
         Raises
         ------
-        DatasetError
+        OutputError
         """
         if not self.folder.is_dir():
-            raise DatasetError(f"{self.folder} is gone; put it back, or start biounet serve where it is now")
-
-    def next_run(self) -> Path:
-        """Folder of the next run, which is not there yet: ``run-1``, ``run-2``, ..."""
-        number = 1
-        while (self.folder / f"{RUN}{number}").exists():
-            number += 1
-        return self.folder / f"{RUN}{number}"
+            raise OutputError(f"{self.folder} is gone; put it back, or start biounet serve where it is now")
 
     def change(self, changes: Mapping[str, object]) -> None:
         """Change the settings, and write them.

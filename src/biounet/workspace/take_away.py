@@ -10,7 +10,7 @@ from types import MappingProxyType
 from biounet.core.errors import DatasetError
 from biounet.measurement.csv_files import empty_table, write_tables
 from biounet.measurement.frames import FrameTable, measure_frame, open_frames
-from biounet.workspace.project import RUN, Project
+from biounet.workspace.project import Project
 
 __all__ = ["TAKE_AWAY", "last_model"]
 
@@ -72,12 +72,11 @@ def last_model(project: Project) -> Path:
     DatasetError
         If there is none yet.
     """
-    runs = sorted(project.folder.glob(f"{RUN}*/model.safetensors"), key=lambda path: path.stat().st_mtime)
-    live = project.place / "live" / "model.safetensors"
-    found = [*runs[-1:], live]
-    if not found[0].exists():
+    folder = (project.place / "live", *project.runs.finished())[-1]
+    path = folder / "model.safetensors"
+    if not path.exists():
         raise DatasetError("there is no model yet; draw some objects and some background, and wait half a minute")
-    return found[0]
+    return path
 
 
 def _label_files(project: Project) -> list[Path]:

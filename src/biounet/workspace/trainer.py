@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from biounet.core.boxes import Box
-from biounet.core.errors import BiounetError, DatasetError, TrainingError
+from biounet.core.errors import BiounetError, OutputError, TrainingError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import Record, TextFile
 from biounet.workspace.edit import Plane
@@ -20,6 +20,7 @@ from biounet.workspace.finish import FollowedRun, finish_run
 from biounet.workspace.learner import Learner
 from biounet.workspace.predictions import save_prediction
 from biounet.workspace.project import Project
+from biounet.workspace.trainer_process import PATIENCE
 
 __all__ = ["Trainer", "main"]
 
@@ -83,7 +84,7 @@ class Trainer:
         """Whether what is on the screen has not been predicted."""
 
     def listen(self, source: TextIO) -> None:
-        """Take in orders until there are no more, in a thread of its own."""
+        """Take in orders until there are no more, in a thread of its own; the process ends soon after that."""
 
         def read() -> None:
             try:
@@ -91,13 +92,18 @@ class Trainer:
                     self._orders.put(parse_json(line, _Order, LINE))
             finally:
                 self._orders.put(None)
+            time.sleep(PATIENCE)
+            os._exit(1)  # nobody is left who would kill it
 
         threading.Thread(target=read, daemon=True).start()
 
     def say(self, event: str, **facts: Any) -> None:
-        """Write a message."""
-        self._out.write(json.dumps({"event": event, **facts}) + "\n")
-        self._out.flush()
+        """Write a message; when there is nobody any more to read it, learning ends."""
+        try:
+            self._out.write(json.dumps({"event": event, **facts}) + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            self._closed = True
 
     def run(self) -> None:
         """Learn until there are no more orders."""
@@ -113,7 +119,7 @@ class Trainer:
                     self.say("problem", text=self._problem)
                 time.sleep(2)
         if self._learner.state is not None:
-            with suppress(DatasetError):  # the folder is gone, which was told
+            with suppress(OutputError):  # the folder is gone or the disk is full, which was told
                 self._learner.save()
 
     def _obey(self) -> bool:
@@ -170,14 +176,14 @@ class Trainer:
         """Make an ordinary run of all that is labelled, and tell how far it is."""
         minutes, self._minutes, self._stopped = self._minutes, 0.0, False
         project = self._learner.project
-        folder = project.next_run()
+        folder = project.runs.next_folder()
 
         def tell(share: float, left: float | None, text: str) -> None:
-            self.say("run", share=round(share, 3), left=left, text=text, name=folder.name)
+            self.say("run", share=min(round(share, 3), 0.999), left=left, text=text, name=folder.name)
 
         def stop() -> str:
             self._obey()
-            return "it was told to stop" if self._stopped or self._closed else ""
+            return "biounet serve ended" if self._closed else "it was told to stop" if self._stopped else ""
 
         self._tell("finishing")
         tell(0.0, 60 * minutes, "images are read")

@@ -14,7 +14,10 @@ from biounet.core.errors import BiounetError, TrainingError
 from biounet.core.json_file import parse_json
 from biounet.core.text_file import ForeignRecord, TextFile
 
-__all__ = ["TrainerProcess"]
+__all__ = ["PATIENCE", "TrainerProcess"]
+
+PATIENCE = 20.0
+"""Seconds that the process has to come to its end when nobody gives orders any more."""
 
 LINE = TextFile("message of the process that learns", TrainingError, "see trainer.log")
 
@@ -65,14 +68,14 @@ class TrainerProcess:
         except (BrokenPipeError, ValueError):
             return
 
-    def close(self, *, patience: float = 20.0) -> None:
-        """Let it finish its step and write its state; after `patience` seconds it is killed."""
+    def close(self) -> None:
+        """Let it finish its step and write its state; one that does not end in time is killed."""
         self._closed = True
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(patience)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

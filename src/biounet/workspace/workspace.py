@@ -30,7 +30,6 @@ __all__ = ["Workspace"]
 RESTARTS, PATIENCE = 3, 600.0
 """How often in so many seconds the process that learns is started anew."""
 
-
 PREDICTED = 2**28
 """Bytes of predictions that are kept, of all images."""
 
@@ -71,7 +70,7 @@ class Workspace:
         self._look: dict[str, Any] | None = None
         self._restarts: list[float] = []
         self._closed = False
-        self._run: dict[str, Any] | None = None
+        self._run = self.project.runs.last()
         self._shown: list[Spot] = []
         self._held = ExitStack()
         self._held.enter_context(holding((), folder=self.project.place))
@@ -271,6 +270,7 @@ class Workspace:
             event |= {"image": self._predicted(found).number}
         if event["event"] == "run":
             self._run = event
+            self.project.runs.keep(event)
         if event["event"] in ("state", "step"):
             self.state |= {name: value for name, value in event.items() if name != "event"}
         if event["event"] == "ended":

@@ -37,18 +37,26 @@ export async function post(path, body) {
   return (await asked(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) })).json();
 }
 
-// A change that is sent again until the server answers: it may be away, or busy. Its number keeps it from being made twice.
+const LATER = [403, 503, 507];  // another token; the server is busy; the disk is full, or its folder is away
+
+// A change that is sent again until it is on the disk. Its number keeps it from being made twice.
 export async function insist(path, body, waiting) {
   const change = { ...body, id: crypto.getRandomValues(new Uint32Array(4)).join("-").slice(0, 40) };
   for (;;) {
     try {
       return await post(path, change);
     } catch (error) {
-      if (error instanceof Refused && error.status !== 503) throw error;
-      waiting();
+      if (error instanceof Refused && !LATER.includes(error.status)) throw error;
+      waiting(error);
       await new Promise((done) => setTimeout(done, 1000));
     }
   }
+}
+
+// What a person can do about a server that is away.
+export function advice(error) {
+  const what = error?.status === 403 ? "The server has another token now: end it." : "The server does not answer.";
+  return `${what} Start biounet serve again with\n--port=${location.port} --token=${token}\nand this page goes on.`;
 }
 
 // Integers, which the browser has unpacked already; with what the server says of them.
@@ -71,6 +79,7 @@ export async function save(path) {
 // Server-sent events by fetch, since an EventSource cannot bear a token; tries again when the server was away.
 export async function events(hear, connection) {
   for (;;) {
+    let problem;
     try {
       const response = await asked("events");
       await connection(true);
@@ -85,9 +94,9 @@ export async function events(hear, connection) {
         for (const part of parts) if (part.startsWith("data: ")) hear(JSON.parse(part.slice(6)));
       }
     } catch (error) {
-      if (error.status === 403) return connection(false, error.message);
+      problem = error;
     }
-    connection(false);
+    connection(false, problem);
     await new Promise((done) => setTimeout(done, 1500));
   }
 }

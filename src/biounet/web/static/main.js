@@ -1,6 +1,6 @@
 // The page: puts viewer, tools, panels and server together.
 
-import { events, get, insist, post, Refused } from "./api.js";
+import { advice, events, get, insist, post, Refused } from "./api.js";
 import { css, firstColours, labelColour } from "./colours.js";
 import { KEYS, keyTable } from "./keys.js";
 import { $, element, showChannels, showCurve, showImages, showState, slider, toast } from "./panels.js";
@@ -14,7 +14,7 @@ const page = { project: null, image: null, tool: "brush", radius: 6, label: 1, o
 const YOUNG = 60;
 const viewer = new Viewer($("canvas"), look);
 let queue = Promise.resolve();  // edits go one after the other
-let unsent = 0;
+let unsent = 0, late = false;
 
 // ---- opening
 
@@ -78,9 +78,15 @@ function edit(change, shown) {
   unsent++;
   queue = queue.then(async () => {
     try {
-      took(image, await insist(`images/${image.image}/edits`, { ...change, plane, version: image.version }, () => {
-        toast("The server does not answer. What you draw stays in this page, and is sent when it is back: leave the page open.", "problem");
+      took(image, await insist(`images/${image.image}/edits`, { ...change, plane, version: image.version }, (error) => {
+        const why = error.status === 507 ? `${error.message}.` : advice(error);
+        toast(`Your last change is not saved yet, and stays in this page until it is: leave the page open. ${why}`, "problem");
+        late = true;
       }));
+      if (late && unsent === 1) {
+        toast("All that you drew is saved.");
+        late = false;
+      }
     } catch (error) {
       await failed(error, image);
     }
@@ -459,10 +465,10 @@ function hear(event) {
 }
 
 let away = false;
-async function connection(there, why) {
+async function connection(there, error) {
   if (!there) {
     away = true;
-    showState({ ...page.state, state: "away", text: why });
+    showState({ ...page.state, state: "away", text: `${advice(error)} Nothing that you drew is lost.` });
     return;
   }
   if (!away) return;

@@ -63,7 +63,6 @@ export function showState({ state, text, step, loss, seconds }) {
   const advice = {
     resting: "It has learnt what is drawn. Correct something, and it goes on.",
     starting: "The network is being loaded.",
-    away: "The server does not answer. What you drew is safe; this page goes on as soon as it is back.",
   }[state];
   $("advice").textContent = text || advice || "";
   $("advice").hidden = !$("advice").textContent;
@@ -93,29 +92,29 @@ function svg(name, attributes, ...children) {
 // How well predictions agreed with what was then drawn: dots are strokes, the line is whole regions.
 export function showCurve(scores) {
   const figure = $("curve");
-  const strokes = scores.filter((row) => row.kind !== "finish" && row.right !== undefined);
-  const regions = scores.filter((row) => row.kind === "finish" && (row.ap ?? row.dice) !== undefined);
-  if (strokes.length + regions.length === 0) {
+  const value = (row) => row.kind === "finish" ? row.ap ?? row.dice : row.right;
+  const all = scores.filter((row) => value(row) !== undefined);
+  if (!all.length) {
     figure.replaceChildren(element("figcaption", {}, "Each prediction is scored against what you draw next, before the network has seen it. The curve begins with your first correction."));
     return;
   }
-  const all = [...strokes, ...regions];
-  const [first, last] = [Math.min(...all.map((row) => row.seconds)), Math.max(...all.map((row) => row.seconds))];
+  const regions = all.filter((row) => row.kind === "finish"), strokes = all.filter((row) => row.kind !== "finish");
+  let passed = 0;  // seconds; a clock that is set back adds none
+  const times = new Map(all.map((row, i) => [row, passed += Math.max(0, row.seconds - (all[i - 1] ?? row).seconds)]));
   const W = 248, H = 112, left = 26, bottom = 16;
-  const x = (row) => left + ((row.seconds - first) / Math.max(last - first, 60)) * (W - left - 6);
-  const y = (value) => 6 + (1 - value) * (H - bottom - 6);
+  const x = (row) => left + (times.get(row) / Math.max(passed, 60)) * (W - left - 6);
+  const y = (share) => 6 + (1 - share) * (H - bottom - 6);
   const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "Agreement over time" });
-  for (const value of [0, 0.5, 1]) {
-    picture.append(svg("line", { class: "grid", x1: left, x2: W - 6, y1: y(value), y2: y(value) }));
-    picture.append(svg("text", { x: left - 5, y: y(value) + 4, "text-anchor": "end" }, `${100 * value}`));
+  for (const share of [0, 0.5, 1]) {
+    picture.append(svg("line", { class: "grid", x1: left, x2: W - 6, y1: y(share), y2: y(share) }));
+    picture.append(svg("text", { x: left - 5, y: y(share) + 4, "text-anchor": "end" }, `${100 * share}`));
   }
-  for (const row of strokes) picture.append(svg("circle", { class: "stroke", cx: x(row), cy: y(row.right), r: 2 }));
-  const value = (row) => row.ap ?? row.dice;
+  for (const row of strokes) picture.append(svg("circle", { class: "stroke", cx: x(row), cy: y(value(row)), r: 2 }));
   if (regions.length) {
     picture.append(svg("polyline", { points: regions.map((row) => `${x(row)},${y(value(row))}`).join(" ") }));
     for (const row of regions) picture.append(svg("circle", { class: "region", cx: x(row), cy: y(value(row)), r: 3 }));
   }
-  picture.append(svg("text", { x: left, y: H - 3 }, "first"), svg("text", { x: W - 6, y: H - 3, "text-anchor": "end" }, duration(last - first)));
+  picture.append(svg("text", { x: left, y: H - 3 }, "first"), svg("text", { x: W - 6, y: H - 3, "text-anchor": "end" }, duration(passed)));
   const recent = strokes.slice(-10);
   const mean = recent.length ? recent.reduce((sum, row) => sum + row.right * row.pixels, 0) / recent.reduce((sum, row) => sum + row.pixels, 0) : null;
   const caption = element("figcaption", {},
