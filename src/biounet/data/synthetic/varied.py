@@ -76,7 +76,7 @@ def _grow(rng: Rng, size: tuple[int, int], diameter: float) -> _Cells:
 
 def _thickness(rng: Rng, cells: _Cells) -> Floats:
     """Thickness of the cells, or how much of a dye is in them."""
-    return np.asarray(sum(part(rng, cells) for part in (_bodies, _nuclei, _granules, _outlines)), np.float32)
+    return np.asarray(sum(part(rng, cells) for part in (_bodies, _nuclei, _granules, _granules, _outlines)), np.float32)
 
 
 def _bodies(rng: Rng, cells: _Cells) -> Floats:
@@ -100,7 +100,7 @@ def _nuclei(rng: Rng, cells: _Cells) -> Floats:
 
 
 def _granules(rng: Rng, cells: _Cells) -> Floats:
-    """Spots of one size in swarms within the cells, and a few on the background."""
+    """Spots of one size and brightness in swarms within the cells, and a few on the background."""
     size, radius = cells.labels.shape, max(0.8, cells.diameter * rng.uniform(0.01, 0.035))
     swarm = np.clip(smooth_noise(rng, size, 0.2 * cells.diameter), 0, None) * (cells.depth > 0.1) + 0.01
     spots = (rng.random(size) < rng.uniform(0, 0.06) * swarm / radius**2).astype(np.float32)
