@@ -170,7 +170,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "cells": Recipe(
         20.0,
-        "two busy cores",
+        "one thread, two busy cores",
         {"train.validation": 0.06, "train.reports": 5, "model.width": 16, "model.coarse": 2, "augment.scale": 1.5},
         draw_dishes,
         score_frames,
