@@ -35,8 +35,18 @@ from biounet.config.shipped import SHIPPED  # noqa: E402
 from biounet.core.random import generator  # noqa: E402
 from biounet.data import find_dataset  # noqa: E402
 from biounet.io import Image, read, write  # noqa: E402
-from biounet.metrics import seg  # noqa: E402
-from make_models import DATA, RECIPES, gather_nuclei, held_out_nuclei, masks_of, precisions, score_membranes  # noqa: E402
+from make_models import (  # noqa: E402
+    DATA,
+    HELA,
+    RECIPES,
+    gather_nuclei,
+    held_out_nuclei,
+    labelled_frames,
+    masks_of,
+    precisions,
+    score_frames,
+    score_membranes,
+)
 
 RESULTS = Path(__file__).parent / "results" / "few_images.json"
 CORES = 2
@@ -46,7 +56,6 @@ DARK = 60
 """Mean grey value below which an image of one channel is fluorescence."""
 FRAMES = 5
 """HeLa frames that may be learnt from: the first ones with labels of experts; the others are scored on."""
-HELA = DATA / "DIC-C2DH-HeLa"
 
 
 def drawn(given, images, draw):
@@ -65,17 +74,12 @@ def fluorescence(images, draw, folder):
         shutil.copy(masks_of(path), folder / "masks")
 
 
-def hela_numbers():
-    """Numbers of the frames that experts labelled, in their order."""
-    return sorted(path.stem[-3:] for path in (HELA / "01_GT" / "SEG").iterdir())
-
-
 def hela(images, draw, folder):
     """Copy frames to learn from, with labels of experts and silver truth for the cells that these lack."""
-    for number in drawn(hela_numbers()[:FRAMES], images, draw):
+    for number in drawn(labelled_frames(DATA)[:FRAMES], images, draw):
         for name in (f"01/t{number}.tif", f"01_GT/SEG/man_seg{number}.tif", f"01_ST/SEG/man_seg{number}.tif"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(HELA / name, folder / name)
+            shutil.copy(DATA / HELA / name, folder / name)
 
 
 def sections(images, draw, folder):
@@ -89,11 +93,7 @@ def sections(images, draw, folder):
 
 def score_hela(file):
     """SEG on the frames that are never learnt from."""
-    model, found = biounet.load_model(file), []
-    for number in hela_numbers()[FRAMES:]:
-        truth = read(HELA / f"01_GT/SEG/man_seg{number}.tif", labels=True).array
-        found.append(seg(truth, model.segment(HELA / f"01/t{number}.tif")))
-    return {"SEG": float(np.mean(found))}
+    return score_frames(DATA, file, first=FRAMES)[0]
 
 
 def of_nuclei(file):

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 import biounet
+from biounet.core.random import generator
 from biounet.data.augment.spatial import draw_elastic, warp
-from biounet.data.synthetic import draw_cells
+from biounet.data.synthetic import draw_cells, draw_varied_cells
 from biounet.data.weight_maps import border_weights
 from biounet.io import read
 from biounet.measurement.overlay import draw_objects
@@ -79,6 +80,13 @@ def show_nuclei() -> None:
     save("nuclei", grey(image), draw_objects(image, labels, numbers=False), coloured(labels))
 
 
+def show_cells() -> None:
+    """Drawn cells of four looks that the shipped model did not learn, and what it finds."""
+    model = biounet.load_model("cells")
+    images = [draw_varied_cells(generator(0, 0, number, stream="cells"))[0] for number in range(400, 404)]
+    save("cells", *(draw_objects(image, model.segment(image), numbers=False) for image in images))
+
+
 def show_classes() -> None:
     """An image, the classes that were found in it, and the true ones."""
     image, truth = (read(f"tissue-{kind}/image_15.tif").array for kind in ("new", "truth"))
@@ -125,5 +133,5 @@ if __name__ == "__main__":
     os.chdir(work)
     if not Path("nuclei").exists():
         runpy.run_path(str(DRAW), run_name="__main__")
-    for show in (show_methods, show_nuclei, show_classes, show_membranes, show_stack):
+    for show in (show_methods, show_nuclei, show_cells, show_classes, show_membranes, show_stack):
         show()

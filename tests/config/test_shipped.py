@@ -9,6 +9,7 @@ import biounet
 import biounet.metrics
 from biounet.config.shipped import SHIPPED, model_file, shipped_card
 from biounet.core.errors import ModelFileError
+from biounet.data.synthetic import draw_cells
 from biounet.io import Image, read, write
 from biounet.models.model_file import load_network, read_card
 
@@ -16,7 +17,7 @@ MOST_BYTES = 5_000_000
 
 
 def test_there_are_models():
-    assert {"membranes", "nuclei"} <= set(SHIPPED)
+    assert {"cells", "membranes", "nuclei"} <= set(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -70,6 +71,13 @@ def test_nuclei_are_found_in_a_drawn_image_by_the_name_of_the_model(command, tmp
     assert labels.max() == 4
     assert biounet.metrics.iou(drawn > 0, labels > 0) > 0.8
     assert (biounet.load_model("nuclei").segment(image) == labels).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_cells_are_found_in_a_look_that_was_not_drawn_to_learn_from(seed):
+    image, labels = draw_cells(np.random.default_rng(seed), size=(224, 224), cells=7, diameter=60, look="interference")
+    found = biounet.load_model("cells").segment(image)
+    assert biounet.metrics.average_precision(labels, found, threshold=0.7) == 1
 
 
 def test_the_command_lists_them_with_their_cards(command):

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from biounet.data.synthetic import draw_cells, draw_membranes, draw_volume
+from biounet.data.synthetic import draw_cells, draw_membranes, draw_varied_cells, draw_volume
 from biounet.data.synthetic.brushes import ellipsoid, smooth_noise
+from biounet.data.synthetic.colony import grow
 
 LAWS = settings(max_examples=10, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -15,6 +16,7 @@ SMALL = {
     "membranes": lambda rng: draw_membranes(rng, size=(90, 70)),
     "fluorescence": lambda rng: draw_cells(rng, size=(90, 70), cells=8, diameter=24),
     "interference": lambda rng: draw_cells(rng, size=(90, 70), cells=5, diameter=40, look="interference"),
+    "varied": lambda rng: draw_varied_cells(rng, size=(90, 70), diameters=(20, 40)),
     "volume": lambda rng: draw_volume(rng, size=(12, 50, 40), cells=6, diameter=18),
 }
 
@@ -97,6 +99,32 @@ def test_stacks_are_flat_where_sections_are_thick():
         heights.append(z.stop - z.start)
         widths.append(y.stop - y.start)
     assert np.mean(widths) > 1.8 * np.mean(heights)
+
+
+def test_cells_vary_in_size_and_contrast_from_image_to_image():
+    diameters, contrasts = [], []
+    for seed in range(12):
+        image, labels = draw_varied_cells(np.random.default_rng(seed), size=(200, 200), diameters=(20, 90))
+        diameters.append(2 * np.sqrt(np.median(np.bincount(labels.ravel())[1:]) / np.pi))
+        contrasts.append((image[labels > 0].mean() - image[labels == 0].mean()) / image.std())
+    assert max(diameters) > 2.5 * min(diameters)
+    assert min(contrasts) < -0.5 < 0.5 < max(contrasts)
+    assert min(np.abs(contrasts)) < 0.2
+
+
+def test_cells_that_spread_touch_more_and_keep_their_centres():
+    few, many = (grow(np.random.default_rng(0), (256, 256), 20, (40, 40), spread=spread) for spread in (0.8, 1.2))
+    assert len(touching_pairs(many.labels)) > len(touching_pairs(few.labels))
+    assert (many.labels[few.depth > 0.5] == few.labels[few.depth > 0.5]).mean() > 0.99
+
+
+def test_elongated_cells_are_longer_than_round_ones():
+    def lengths(elongation):
+        colony = grow(np.random.default_rng(0), (512, 512), 12, (60, 60), elongation=elongation, bends=())
+        spreads = (np.linalg.svd(np.cov(np.argwhere(colony.labels == n).T))[1] for n in range(1, 13))
+        return np.median([np.sqrt(longest / shortest) for longest, shortest in spreads])
+
+    assert lengths(1.0) < 1.4 < 1.6 < lengths(4.0)
 
 
 def test_fewer_cells_where_there_is_no_room():

@@ -2,5 +2,6 @@
 
 from biounet.data.synthetic.cells import draw_cells, draw_volume
 from biounet.data.synthetic.membranes import draw_membranes
+from biounet.data.synthetic.varied import draw_varied_cells
 
-__all__ = ["draw_cells", "draw_membranes", "draw_volume"]
+__all__ = ["draw_cells", "draw_membranes", "draw_varied_cells", "draw_volume"]

@@ -49,9 +49,9 @@ def to_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
     return image.clip(0, 255).round().astype(np.uint8)
 
 
-def orientation(rng: Rng, radii: NDArray[np.float64]) -> NDArray[np.float64]:
+def orientation(rng: Rng, radii: NDArray[np.float64], *, elongation: float = 1.7) -> NDArray[np.float64]:
     """Draw the matrix from pixels to the unit ball: an ellipse in the plane YX, turned at random."""
-    stretch, angle = math.sqrt(rng.uniform(1.0, 1.7)), rng.uniform(0, math.pi)
+    stretch, angle = math.sqrt(rng.uniform(1.0, elongation)), rng.uniform(0, math.pi)
     matrix = np.diag(1 / radii)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     matrix[-2:, -2:] = np.diag([stretch, 1 / stretch]) @ turn @ matrix[-2:, -2:]

@@ -1,24 +1,16 @@
 """Synthetic touching cells of light microscopy, as images and as stacks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from biounet.data.synthetic.brushes import Floats, Labels, Rng, ellipsoid, grain, orientation, smooth_noise, to_bytes
+from biounet.data.synthetic.brushes import Floats, Labels, Rng, grain, smooth_noise, to_bytes
+from biounet.data.synthetic.colony import Colony, grow
 
 __all__ = ["draw_cells", "draw_volume"]
-
-
-@dataclass(frozen=True)
-class _Colony:
-    """Touching cells before rendering: labels, and the depth of each pixel within its cell."""
-
-    labels: Labels
-    depth: Floats  # 0 on the rim, 1 in the centre
 
 
 def draw_cells(
@@ -55,7 +47,7 @@ def draw_cells(
     >>> image.shape, int(labels.max())
     ((64, 64), 4)
     """
-    colony = _grow(rng, size, cells, (diameter, diameter))
+    colony = grow(rng, size, cells, (diameter, diameter))
     render = {"fluorescence": _fluorescence, "interference": _interference}[look]
     return to_bytes(render(rng, colony, (1.0, 1.0))), colony.labels
 
@@ -94,63 +86,11 @@ def draw_volume(
     >>> image.shape, int(labels.max())
     ((12, 40, 40), 3)
     """
-    colony = _grow(rng, size, cells, (diameter / anisotropy, diameter, diameter))
+    colony = grow(rng, size, cells, (diameter / anisotropy, diameter, diameter))
     return to_bytes(_fluorescence(rng, colony, (1.6 / anisotropy + 0.6, 1.0, 1.0))), colony.labels
 
 
-def _grow(rng: Rng, size: Sequence[int], cells: int, diameters: Sequence[float]) -> _Colony:
-    """Place ellipsoids next to each other, deform them, and divide the space between them."""
-    labels, reach = np.zeros(size, np.int32), np.ones(size, np.float32)
-    bend = 1 + 0.11 * smooth_noise(rng, size, 0.4 * diameters[-1]) if min(size) > 1 else np.ones(size, np.float32)
-    for number, (centre, matrix) in enumerate(_place(rng, size, cells, np.array(diameters) / 2), 1):
-        box, measure = ellipsoid(size, centre, matrix)
-        measure = measure * np.clip(bend[box], 0.7, 1.4)
-        nearer = measure < reach[box]
-        reach[box][nearer] = measure[nearer]
-        labels[box][nearer] = number
-    labels = _in_one_piece(labels)
-    return _Colony(labels, np.where(labels > 0, 1 - reach, 0).astype(np.float32))
-
-
-def _place(
-    rng: Rng, size: Sequence[int], cells: int, radii: NDArray[np.float64]
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Choose centres, most of them beside another cell, and the matrix that makes each cell a unit ball."""
-    placed: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-    scales: list[float] = []
-    for _ in range(60 * cells):
-        if len(placed) == cells:
-            break
-        scale = float(np.clip(rng.lognormal(0, 0.2), 0.6, 1.6))
-        centre = rng.uniform(0, size)
-        if placed and rng.random() < 0.75:
-            other = rng.integers(len(placed))
-            direction = rng.normal(size=len(size))
-            direction /= np.linalg.norm(direction)
-            centre = placed[other][0] + direction * radii * (scale + scales[other]) * rng.uniform(0.8, 0.95)
-        apart = [np.linalg.norm((centre - c) / radii) / (scale + s) for (c, _), s in zip(placed, scales, strict=True)]
-        if (centre < 0).any() or (centre >= size).any() or min(apart, default=1.0) < 0.78:
-            continue
-        placed.append((centre, orientation(rng, radii * scale)))
-        scales.append(scale)
-    return placed
-
-
-def _in_one_piece(labels: Labels) -> Labels:
-    """Keep the largest connected component of every label, and renumber the labels from 1."""
-    result = np.zeros_like(labels)
-    number = 0
-    for label, box in enumerate(ndimage.find_objects(labels), 1):
-        if box is None:
-            continue
-        pieces, count = ndimage.label(labels[box] == label)
-        largest = pieces == 1 if count == 1 else pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-        number += 1
-        result[box][largest] = number
-    return result
-
-
-def _fluorescence(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
+def _fluorescence(rng: Rng, colony: Colony, blur: Sequence[float]) -> Floats:
     """Bright nuclei with texture, a halo of light out of focus, photon noise."""
     labels, size = colony.labels, colony.labels.shape
     brightness = rng.uniform(55, 150, labels.max() + 1).astype(np.float32)
@@ -165,7 +105,7 @@ def _fluorescence(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
     return np.asarray(gain * rng.poisson(light / gain) + rng.normal(0, 1.5, size), np.float32)
 
 
-def _interference(rng: Rng, colony: _Colony, blur: Sequence[float]) -> Floats:
+def _interference(rng: Rng, colony: Colony, blur: Sequence[float]) -> Floats:
     """Cells in differential interference contrast: a surface lit from one side, where only slopes show."""
     size = colony.labels.shape
     height = 16 * np.clip(colony.depth * 2.2, 0, 1) ** 0.6
