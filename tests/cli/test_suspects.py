@@ -32,7 +32,7 @@ def test_labels_that_a_fold_contradicts_are_listed_and_shown(dataset, tmp_path, 
         "1 suspect in 3 images, the surest first:",
         "2.tif at y 7, x 23: drawn as foreground, seen as background (99 %)",
     ]
-    assert f"1 of 4 images are not judged, since {run} has learnt from them, e.g. 0.tif" in told
+    assert f"1 of 4 images are not judged (e.g. 0.tif), since {run} has learnt from them" in told
     with (out / "suspects.csv").open() as stream:
         (row,) = csv.DictReader(stream)
     assert float(row.pop("certainty")) == pytest.approx(0.99, abs=0.001)

@@ -17,7 +17,7 @@ from biounet.evaluation.suspects import Suspect, Suspects, reliabilities
 from biounet.report.answer import Answer
 from biounet.report.suspects_report import crop_around, write_suspects_report
 from biounet.report.views import Picture
-from biounet.training.held_out import HeldOutImages
+from biounet.training.held_out import LARGEST, HeldOutImages
 
 __all__ = ["run_suspects"]
 
@@ -102,13 +102,14 @@ def run_suspects(dataset: Path, run: Path, out: Path | None, *, device: str = "a
 
 
 def _notes(held_out: HeldOutImages, run: Path) -> list[str]:
-    """Say which images are not judged."""
-    learnt = len(held_out.learnt)
-    if not learnt:
-        return []
+    """Say which images are not judged, and why."""
+    count = len(held_out.models) + len(held_out.learnt) + len(held_out.large)
+    reasons = (
+        (held_out.learnt, f"since {run} has learnt from them; a run with --folds judges all"),
+        (held_out.large, f"since they have more than {LARGEST:,} px; cut them into smaller ones"),
+    )
     return [
-        f"{learnt} of {learnt + len(held_out.models)} images are not judged, since {run} has learnt from them, e.g. "
-        f"{held_out.learnt[0]}; a run with --folds judges all"
+        f"{len(names)} of {count} images are not judged (e.g. {names[0]}), {why}" for names, why in reasons if names
     ]
 
 

@@ -1,5 +1,6 @@
 """Images of a dataset as networks predict them that did not learn from them: held out by a run, or by its folds."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from biounet.config import RunConfig
-from biounet.core.errors import ConfigError, DatasetError
+from biounet.core.errors import ConfigError, DatasetError, ModelFileError
 from biounet.core.labels import IGNORE
 from biounet.data import Pair, load
 from biounet.evaluation.suspects import Suspects, suspect_classes, suspect_objects
@@ -18,7 +19,11 @@ from biounet.inference.model import Model, load_model
 from biounet.models.model_file import ModelCard, read_card
 from biounet.training.prepare import split_by_settings
 
-__all__ = ["HeldOutImages", "PredictedImage"]
+__all__ = ["LARGEST", "HeldOutImages", "PredictedImage"]
+
+
+LARGEST = 2**26
+"""Pixels of an image beyond which it is not predicted."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,13 @@ class HeldOutImages:
     ----------
     models : image -> model files
     learnt : names of the images that all models learnt from
+    large : names of the images that are too large to be predicted in memory
     class_names : background first; none where the run learnt objects
     """
 
     models: dict[Pair, tuple[Path, ...]]
     learnt: tuple[str, ...]
+    large: tuple[str, ...]
     class_names: tuple[str, ...]
 
     @classmethod
@@ -77,29 +84,34 @@ class HeldOutImages:
         Raises
         ------
         ModelFileError
-            If there is no model, or one cannot be read.
+            If there is no model, or one cannot be read, or does not say what it learnt from.
         ConfigError
             If the run learnt to draw images.
         DatasetError
-            If all models learnt from all images; or as `biounet.data.find_dataset`.
+            If all models learnt from all images, but for large ones; or as `biounet.data.find_dataset`.
         """
         cards = {file: read_card(file) for file in member_files(run)}
         first = next(iter(cards.values()))
         if not first.task.has_labels:
             raise ConfigError(f"{run} has learnt to draw images; labels are suspected by a run that has learnt labels")
         divided = split_by_settings(dataset, _settings_of(first))
-        known = {file: frozenset(card.training.get("trained_on", ())) for file, card in cards.items()}
-        models = {
-            pair: tuple(file for file in cards if pair.name not in known[file])
-            for pair in (*divided.train, *divided.held_out)
-        }
-        found = {pair: files for pair, files in models.items() if files}
-        if not found:
+        known = {file: _trained_on(card, file) for file, card in cards.items()}
+        models: dict[Pair, tuple[Path, ...]] = {}
+        learnt, large = [], []
+        for pair in (*divided.train, *divided.held_out):
+            files = tuple(file for file in cards if pair.name not in known[file])
+            if not files:
+                learnt.append(pair.name)
+            elif math.prod(pair.shape[1:]) > LARGEST:
+                large.append(pair.name)
+            else:
+                models[pair] = files
+        if not models:
             raise DatasetError(
-                f"{run} has learnt from all {len(models)} images of {dataset}, and does not contradict what it knows "
-                "by heart; train with --folds, and name that run"
+                f"{run} judges no image of {dataset}: it has learnt {len(learnt)} by heart, and "
+                f"{len(large)} are too large; train with --folds, and name that run"
             )
-        return cls(found, tuple(pair.name for pair in models if pair not in found), first.class_names)
+        return cls(models, tuple(learnt), tuple(large), first.class_names)
 
     def predict(
         self, *, device: str = "auto", progress: Callable[[float], None] = lambda share: None
@@ -114,9 +126,16 @@ class HeldOutImages:
             progress((number + 1) / len(ranked))
 
 
+def _trained_on(card: ModelCard, file: Path) -> frozenset[str]:
+    """Names of the images that a model learnt from."""
+    if "trained_on" not in card.training:
+        raise ModelFileError(f"{file} does not say which images it has learnt from; train again")
+    return frozenset(card.training["trained_on"])
+
+
 def _settings_of(card: ModelCard) -> RunConfig:
-    """Settings by which a run read and divided its images."""
-    train = card.training.get("settings", {}).get("train", {})
+    """Settings by which a run read and divided its images, but that no image held out is left out."""
+    train = card.training.get("settings", {}).get("train", {}) | {"validation_pixels": 2**40}
     return RunConfig().updated({f"train.{name}": value for name, value in train.items()})
 
 
