@@ -102,6 +102,7 @@ def test_thin_differences_of_classes_along_outlines_are_no_suspects():
     truth[9:, 9:] = 1
     (found,) = suspect_classes(truth, probabilities).found
     assert (found.what, found.labels, found.box) == ("another class", (1, 0), Box((9, 9), (12, 12)))
+    assert found.certainty == 0  # a square of 3 pixels and no more
     assert found.said(["glia", "neuron"]) == "drawn as neuron, seen as glia"
 
 

@@ -90,15 +90,16 @@ def run_suspects(dataset: Path, run: Path, out: Path | None, *, device: str = "a
         found = _search(held_out, device, with_crops=bool(written))
         sure = sum(each.suspect.certainty >= SURE for each in found)
         said = f"{counted(sure, 'suspect')} in {counted(len(held_out.models), 'image')}"
-        typer.echo(f"{said}{', the surest first:' if sure else ''}")
-        for each in found[: min(sure, LISTED)]:
-            typer.echo(printable(each.line))
         if written:
             _write_table(written["table"], found)
             _write_page(written["page"], found[: min(sure, SHOWN)], said, notes, held_out.class_names)
-            say(f"look at {written['page']}; {written['table']} has all")
-        elif sure > LISTED:
-            say(f"{sure - LISTED} more; --out FOLDER writes a table of all, and a page with pictures")
+    typer.echo(f"{said}{', the surest first:' if sure else ''}")
+    for each in found[: min(sure, LISTED)]:
+        typer.echo(printable(each.line))
+    if written:
+        say(f"look at {written['page']}; {written['table']} has all")
+    elif sure > LISTED:
+        say(f"{sure - LISTED} more; --out FOLDER writes a table of all, and a page with pictures")
 
 
 def _notes(held_out: HeldOutImages, run: Path) -> list[str]:

@@ -292,26 +292,27 @@ def suspect_classes(truth: NDArray[np.integer[Any]], probabilities: NDArray[np.f
     -------
     Suspects
         Connected pixels of one drawn class that all have a probability below 5 %, but for regions that hold no square
-        (cube) of 3 pixels, as along outlines. The certainty is 1 minus the mean probability of the drawn class.
+        (cube) of 3 pixels, as along outlines. The certainty is 1 minus the mean probability of the drawn class, less
+        the share that such a square has of the region.
 
     Examples
     --------
     >>> truth = np.zeros((5, 5), int)
     >>> suspects = suspect_classes(truth, np.stack([np.full((5, 5), 0.02), np.full((5, 5), 0.98)]))
     >>> [(one.what, one.labels, round(one.certainty, 2), one.place) for one in suspects.found]
-    [('another class', (0, 1), 0.98, (2, 2))]
+    [('another class', (0, 1), 0.62, (2, 2))]
     """
     probable = np.take_along_axis(probabilities, np.maximum(truth, 0)[np.newaxis], axis=0)[0]
     impossible = (truth >= 0) & (probable < IMPOSSIBLE)
     regions = label_objects(np.where(impossible, truth + 1, 0))
-    core = binary_erosion(impossible, np.ones((3,) * truth.ndim))
-    thick = set(np.unique(regions[core]).tolist())
+    square = np.ones((3,) * truth.ndim)
+    thick = set(np.unique(regions[binary_erosion(impossible, square)]).tolist())
     found = []
     for number, slices in enumerate(find_objects(regions), 1):
         if number in thick:
             inside = regions[slices] == number
             drawn = int(truth[slices][inside][0])
             seen = int(probabilities[(slice(None), *slices)][:, inside].sum(1).argmax())
-            certainty = 1 - float(probable[slices][inside].mean())
+            certainty = max(0.0, 1 - float(probable[slices][inside].mean()) - square.size / int(inside.sum()))
             found.append(Suspect("another class", (drawn, seen), certainty, _around([slices])))
     return Suspects(found, {})
