@@ -11,7 +11,7 @@ the machine is.
 Images of BBBC038 to learn from are those of dsb2018 (in the folder that BIOUNET_DATA names), fluorescence only; the
 scores are of the 33 fluorescence images of dsb2018-more that no model saw, and of the images of dsb2018 that were not
 drawn. The shipped `nuclei` learnt from those of dsb2018. So these rows begin with `nuclei-without`, which is trained by
-the same recipe on dsb2018-more alone, and kept in FOLDER.
+the same recipe on dsb2018-more alone. FOLDER keeps it, and the runs of few images.
 """
 
 import argparse
@@ -157,10 +157,11 @@ def few(kind, images, start, draw, seed, minutes, work):
     gather, score, _, _, settings = KINDS[kind]
     if not images:
         return score(model(start, work), images, draw)
-    with tempfile.TemporaryDirectory() as place:
-        run, options = Path(place) / "run", {"start": start and model(start, work), "seed": seed}
-        facts = train(lambda folder: gather(images, draw, folder), run, minutes, settings=settings, **options)
-        return score(run, images, draw) | facts
+    run = work / f"{kind}-{start}-{images}-{draw}-{seed}"
+    shutil.rmtree(run, ignore_errors=True)
+    options = {"start": start and model(start, work), "seed": seed, "settings": settings}
+    facts = train(lambda folder: gather(images, draw, folder), run, minutes, **options)
+    return score(run, images, draw) | facts
 
 
 def forgetting(also, seed, minutes, _):
@@ -239,7 +240,7 @@ def main():
     parser.add_argument("--draws", type=int, default=3, help="of images to learn from")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument(
-        "--work", type=Path, default=Path(tempfile.gettempdir(), "few-images"), help="folder that keeps nuclei-without"
+        "--work", type=Path, default=Path(tempfile.gettempdir(), "few-images"), help="folder that keeps the runs"
     )
     given = parser.parse_args()
     torch.set_num_threads(1)
