@@ -19,7 +19,7 @@ from biounet.data.learnt_images import LearntImages
 from biounet.io import Image, write
 from biounet.models.model_file import load_network, read_card, save_network
 from biounet.training.monitor import StoppedError
-from biounet.training.starting_model import StartingModel, keeps_fit, starting_model
+from biounet.training.starting_model import StartingModel, first_rules, keeps_fit, starting_model
 from small_sets import make_set
 
 TINY = {
@@ -266,15 +266,18 @@ def test_few_images_of_objects_that_a_model_knows_keep_its_rules_and_calibration
 
 
 @pytest.mark.parametrize(
-    ("diameter", "images", "kept"), [(20, 4, True), (20, 5, False), (40, 4, False), (None, 1, False)]
+    ("diameter", "images", "kept", "least"),
+    [(20, 4, True, 40), (20, 5, False, 40), (60, 4, True, 160), (5, 1, True, 4), (None, 1, False, 40)],
 )
-def test_rules_are_fitted_anew_where_images_are_many_or_objects_have_another_size(source, diameter, images, kept):
+def test_rules_stay_where_images_are_few_in_the_size_of_their_objects(source, diameter, images, kept, least):
     known = {"learnt": LearntImages(diameter=20, diameters=(15, 30)), "target": "distance"}
-    card = read_card(source).model_copy(update={**known, "rules": ObjectRules(target="distance")})
+    rules = ObjectRules(target="distance", least_pixels=40)
+    card = read_card(source).model_copy(update={**known, "rules": rules})
     start = replace(starting_model(TrainConfig(init=str(source))), card=card)
     found = LearntImages(diameter=diameter, diameters=diameter and (diameter, diameter))
     data = SimpleNamespace(target="distance", learnt=found, train=[None] * (images - 1), validation=[None])
     assert keeps_fit(start, data) == kept
+    assert first_rules(start, data) == rules.model_copy(update={"least_pixels": least})
     assert not keeps_fit(start, SimpleNamespace(**{**vars(data), "target": "border"}))
     assert not keeps_fit(None, data)
 

@@ -64,14 +64,19 @@ class LearntImages(Settings):
         least, most = self.diameters
         return min(least, self.diameter / self.borne), max(most, self.diameter * self.borne)
 
-    def knows(self, diameter: float | None) -> bool:
-        """Whether the network knows objects of a diameter in pixels; False where the model, or the image, has none.
+    def beyond(self, diameter: float | None) -> float | None:
+        """How many times as large objects are as the largest that the network knows, or as the smallest; 1 in between.
+
+        None where the model, or the image, has no objects.
 
         >>> learnt = LearntImages(diameter=20, diameters=(15, 60))
-        >>> learnt.knows(40), learnt.knows(80), LearntImages().knows(40)
-        (True, False, False)
+        >>> learnt.beyond(40), learnt.beyond(90), learnt.beyond(5), LearntImages().beyond(40)
+        (1.0, 1.5, 0.3333333333333333, None)
         """
-        return self.known is not None and diameter is not None and self.known[0] <= diameter <= self.known[1]
+        if self.known is None or diameter is None:
+            return None
+        least, most = self.known
+        return diameter / min(max(diameter, least), most)
 
     def unlike(self, look: tuple[float, ...]) -> str:
         """Differences of an image from all images that were learnt from, in words; empty where it is like one of them.

@@ -169,7 +169,7 @@ class StartingModel:
     def _sizes(self, found: LearntImages) -> list[str]:
         """A note on objects of a size that the model does not know."""
         learnt = self.card.learnt
-        if learnt is None or learnt.known is None or found.diameter is None or learnt.knows(found.diameter):
+        if learnt is None or learnt.known is None or learnt.beyond(found.diameter) in (None, 1):
             return []
         least, most = learnt.known
         return [
@@ -208,20 +208,30 @@ def starting_model(train: TrainConfig) -> StartingModel | None:
 
 
 def first_rules(start: StartingModel | None, data: TrainingSet) -> ObjectRules:
-    """Rules where the search for better rules begins: those of the model to begin with, or of the task."""
+    """Rules where the search for better rules begins: those of the model to begin with, or of the task.
+
+    Rules that stay, see `keeps_fit`, are scaled where objects are larger or smaller than any that the model knows.
+    """
     taken = start and start.rules(data.target)
+    if start and taken and keeps_fit(start, data):
+        return taken.scaled((_beyond(start, data) or 1.0) ** start.card.model.dims)
     return taken or ObjectRules(target=data.target, **data.task.first_rules.get(data.target, {}))
 
 
 def keeps_fit(start: StartingModel | None, data: TrainingSet) -> bool:
     """Whether rules of objects, smoothing and temperature stay those of the model that a run begins with.
 
-    Fitted to few images, they would suit these alone. They are fitted even so where objects are larger or smaller than
-    the model knows, since its own would not suit such objects.
+    Fitted to few images, they would suit these alone. They are fitted even so where it is unknown whether the objects
+    have a size that the model knows.
     """
     if start is None or start.rules(data.target) is None or len(data.train) + len(data.validation) >= FEW:
         return False
-    return (start.card.learnt or LearntImages()).knows(data.learnt.diameter)
+    return _beyond(start, data) is not None
+
+
+def _beyond(start: StartingModel, data: TrainingSet) -> float | None:
+    """How many times as large the objects are as those that the model knows, see `LearntImages.beyond`."""
+    return (start.card.learnt or LearntImages()).beyond(data.learnt.diameter)
 
 
 def taken_over(start: StartingModel | None, data: TrainingSet, *, fitted: bool) -> dict[str, Any]:
