@@ -243,23 +243,24 @@ def test_old_images_are_learnt_from_beside_new_ones(command, source, tmp_path):
     ]
 
 
-def test_few_images_of_objects_that_a_model_knows_keep_its_rules_and_calibration(command, source, tmp_path):
+def test_few_held_out_images_keep_the_rules_and_the_calibration_of_a_model(command, source, tmp_path):
     labels = [np.kron(np.arange(1, 10).reshape(3, 3), np.ones((8, 8))).astype(np.uint16) for _ in range(6)]
     for each in labels:
         each[::8], each[:, ::8] = 0, 0
     images = [(each > 0).astype(np.uint8) * 100 + number for number, each in enumerate(labels)]
     words = ["--device", "cpu", "--steps", 2, "--objects", *ASSIGNED]
-    many = make_set(tmp_path / "many", labels, images=images)
-    few = make_set(tmp_path / "few", labels[:4], images=images[:4])
-    assert command("train", many, "--out", tmp_path / "first", "--from", source, *words)[0] == 0
+    data = make_set(tmp_path / "objects", labels, images=images)
+    assert command("train", data, "--out", tmp_path / "first", "--from", source, *words)[0] == 0
     net, card = load_network(tmp_path / "first" / "model.safetensors")
     fitted = {"smoothing": 3, "temperature": 0.7, "rules": ObjectRules(target=card.target, seed=0.61, least_seed=3)}
     known = tmp_path / "known.safetensors"
     save_network(known, net, card.model_copy(update=fitted))
-    for name, data, kept in (("with-few", few, True), ("with-many", many, False)):
-        status, said, errors = command("train", data, "--out", tmp_path / name, "--from", known, *words)
+    for name, share, kept in (("with-two", 0.3, True), ("with-three", 0.5, False)):
+        held_out = ["--validation", share]
+        status, said, errors = command("train", data, "--out", tmp_path / name, "--from", known, *words, *held_out)
         assert status == 0, errors
-        assert ("fewer than 5 images: the rules of objects and the calibration of" in said + errors) == kept
+        told = "fewer than 3 images are held out: rules of objects and calibration of"
+        assert (told in said + errors) == kept
         found = read_card(tmp_path / name)
         assert ((found.smoothing, found.temperature) == (3, 0.7)) == kept
         assert (found.rules == fitted["rules"]) == kept
@@ -267,15 +268,15 @@ def test_few_images_of_objects_that_a_model_knows_keep_its_rules_and_calibration
 
 @pytest.mark.parametrize(
     ("diameter", "images", "kept", "least"),
-    [(20, 4, True, 40), (20, 5, False, 40), (60, 4, True, 160), (5, 1, True, 4), (None, 1, False, 40)],
+    [(20, 2, True, 40), (20, 3, False, 40), (60, 2, True, 160), (5, 1, True, 4), (None, 1, False, 40)],
 )
-def test_rules_stay_where_images_are_few_in_the_size_of_their_objects(source, diameter, images, kept, least):
+def test_rules_stay_where_held_out_images_are_few_in_the_size_of_their_objects(source, diameter, images, kept, least):
     known = {"learnt": LearntImages(diameter=20, diameters=(15, 30)), "target": "distance"}
     rules = ObjectRules(target="distance", least_pixels=40)
     card = read_card(source).model_copy(update={**known, "rules": rules})
     start = replace(starting_model(TrainConfig(init=str(source))), card=card)
     found = LearntImages(diameter=diameter, diameters=diameter and (diameter, diameter))
-    data = SimpleNamespace(target="distance", learnt=found, train=[None] * (images - 1), validation=[None])
+    data = SimpleNamespace(target="distance", learnt=found, validation=[None] * images)
     assert keeps_fit(start, data) == kept
     assert first_rules(start, data) == rules.model_copy(update={"least_pixels": least})
     assert not keeps_fit(start, SimpleNamespace(**{**vars(data), "target": "border"}))

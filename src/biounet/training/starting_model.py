@@ -40,8 +40,8 @@ FINE_TUNING = {"train.learning_rate": 1e-4}
 """Settings of a run that begins with a model, where they differ from those of a run that begins at random; measured in
 docs/models.md."""
 
-FEW = 5
-"""Annotated images, held out or not, of which fewer are too few to fit rules of objects, where a model has some."""
+FEW = 3
+"""Held-out images of which fewer are too few to fit rules of objects and a calibration, where a model has some."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class StartingModel:
             f"{config.train.normalization} normalisation{', rules of objects' * rules}; not: optimiser, schedule"
         )
         if keeps_fit(self, data):
-            lines.append(f"fewer than {FEW} images: the rules of objects and the calibration of {self.name} stay")
+            lines.append(f"fewer than {FEW} images are held out: rules of objects and calibration of {self.name} stay")
         return [*lines, *self._sizes(data.learnt)]
 
     def _sizes(self, found: LearntImages) -> list[str]:
@@ -221,10 +221,10 @@ def first_rules(start: StartingModel | None, data: TrainingSet) -> ObjectRules:
 def keeps_fit(start: StartingModel | None, data: TrainingSet) -> bool:
     """Whether rules of objects, smoothing and temperature stay those of the model that a run begins with.
 
-    Fitted to few images, they would suit these alone. They are fitted even so where it is unknown whether the objects
-    have a size that the model knows.
+    Fitted to few held-out images, they would suit these alone. They are fitted even so where it is unknown whether the
+    objects have a size that the model knows.
     """
-    if start is None or start.rules(data.target) is None or len(data.train) + len(data.validation) >= FEW:
+    if start is None or start.rules(data.target) is None or len(data.validation) >= FEW:
         return False
     return _beyond(start, data) is not None
 
