@@ -59,6 +59,15 @@ class Geometry:
             return None
         return tuple(max(last - first + 1 for first, last in axis) for axis in self.views)
 
+    @property
+    def least_input(self) -> tuple[int, ...]:
+        """Size of the smallest input; of a padded network, one from which no exact pixel may come.
+
+        >>> Geometry(grid=(16, 16), margin=(92, 92), remainder=(12, 12), padded=False).least_input
+        (188, 188)
+        """
+        return self.grid if self.padded else self.input_size((1,) * len(self.grid))
+
     def widened(self, reach: Sequence[int]) -> Self:
         """Return the geometry for an output that is larger by `reach` pixels on each side, in phase with the grid.
 

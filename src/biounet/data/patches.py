@@ -291,8 +291,7 @@ def network_input_size(config: RunConfig, geometry: Geometry, image: Sequence[in
     for pixels, asked, grid, remainder in zip(image, wanted, geometry.grid, geometry.remainder, strict=True):
         most = min(asked, -(-pixels // grid) * grid) if geometry.padded else asked
         size.append((most - remainder) // grid * grid + remainder)
-    least = geometry.grid if geometry.padded else geometry.input_size((1,) * len(image))
-    return tuple(map(max, size, least))
+    return tuple(map(max, size, geometry.least_input))
 
 
 def tell_cut_patch(config: RunConfig, geometry: Geometry, image: Sequence[int]) -> str:

@@ -85,11 +85,9 @@ def _parts(image: Reader, geometry: Geometry, normalization: Normalization) -> I
     """
     _, *sizes = image.shape
     part = PART[len(sizes)]
-    least = geometry.grid if geometry.padded else geometry.input_size((1,) * len(sizes))
-    taken = [
-        max(small, min(size, part) + (remainder - min(size, part)) % grid)
-        for size, small, grid, remainder in zip(sizes, least, geometry.grid, geometry.remainder, strict=True)
-    ]
+    sides = (min(size, part) for size in sizes)
+    each = zip(sides, geometry.least_input, geometry.grid, geometry.remainder, strict=True)
+    taken = [max(least, side + (remainder - side) % grid) for side, least, grid, remainder in each]
     starts = [
         (0,) if size <= part else (max(0, size // 4 - part // 2), min(size - part, 3 * size // 4 - part // 2))
         for size in sizes
