@@ -10,8 +10,8 @@ import tifffile
 from biounet.core.errors import BiounetError
 from biounet.core.labels import IGNORE
 from biounet.data.normalize import Normalization
-from biounet.data.training_set import load_training_set
 from biounet.io import Image, write
+from training_sets import load_training_set
 
 SQUARES = np.zeros((40, 40), np.int32)
 for number, (y, x) in enumerate(np.ndindex(4, 4), start=1):

@@ -14,10 +14,10 @@ from biounet.core.labels import IGNORE
 from biounet.data import dataset as reading
 from biounet.data import extent, find_dataset, load, split
 from biounet.data.normalize import Normalization
-from biounet.data.training_set import load_training_set
 from biounet.io import Image, Selection, open_lazily, write
 from biounet.io.tiff import TiffImage
 from small_sets import CELLS, IMAGE, make_set, save
+from training_sets import load_training_set
 
 DATA = os.environ.get("BIOUNET_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="BIOUNET_DATA does not name the folder of real images")

@@ -20,7 +20,7 @@ from biounet.data.normalize import Normalization
 from biounet.data.out_of_core import StripSizes, fit_memory
 from biounet.data.split import split_dataset
 from biounet.data.subset import choose_strips, limit_pixels
-from biounet.data.training_set import load_training_set, read_split
+from biounet.data.training_set import read_split
 from biounet.io import Image, write
 from biounet.training import run as experiments
 from biounet.training.auto_settings import Fingerprint
@@ -28,6 +28,7 @@ from biounet.training.distributed import make_fabric
 from biounet.training.forecast import forecast
 from biounet.training.prepare import fit_to_data, prepare
 from biounet.training.run import TrainingRun
+from training_sets import load_training_set
 
 TINY = {"model.width": 2, "model.depth": 1, "train.patch": 16, "train.steps": 4, "train.reports": 1}
 WEIGHED = {"train.border_weight": 5.0, "train.class_balance": True, "train.oversample": 0.5}

@@ -18,9 +18,10 @@ from biounet.data.sample_cache import SampleFiles, SamplesOnDevice, prepare_samp
 from biounet.data.split import split_dataset
 from biounet.data.subset import choose_strips
 from biounet.data.synthetic import draw_cells
-from biounet.data.training_set import load_training_set, read_split
+from biounet.data.training_set import read_split
 from biounet.io import Image, write
 from biounet.training.auto_settings import Fingerprint
+from training_sets import load_training_set
 
 WEIGHED = {"train.border_weight": 5.0, "train.border_sigma": 1.0, "train.class_balance": True}  # weights reach 5 pixels
 

@@ -13,9 +13,10 @@ from biounet.core.labels import IGNORE
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
 from biounet.data.sample_cache import SamplesOnDevice, prepare_samples
-from biounet.data.training_set import TrainingSet, load_training_set
+from biounet.data.training_set import TrainingSet
 from biounet.io import Image, write
 from biounet.training.prepare import fit_to_data
+from training_sets import load_training_set
 
 CPU = torch.device("cpu")
 TWO_CELLS = np.array([[1, 1, 0, 2, 2], [1, 1, 0, 2, 2]])

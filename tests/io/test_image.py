@@ -24,7 +24,7 @@ def test_channels_are_repeated_or_merged_but_never_invented():
     np.testing.assert_array_equal(fit_channels(colours, 1, "a.png"), grey)
     with pytest.raises(ShapeError, match=r"a\.tif: 1 channels are wanted, it has 2; .*, or say --axes ZYX"):
         fit_channels(np.arange(4).reshape(2, 1, 2), 1, "a.tif")
-    with pytest.raises(ShapeError, match=r"it has 3; save those that are wanted$"):
+    with pytest.raises(ShapeError, match=r"it has 3; choose one by --channel, or save it in grey$"):
         fit_channels(np.arange(6).reshape(3, 1, 2), 1, "colours.png")
 
 

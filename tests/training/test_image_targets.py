@@ -21,7 +21,6 @@ from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.augment import Sample, bend
 from biounet.data.normalize import Normalization
 from biounet.data.sample_cache import SamplesOnDevice, prepare_samples
-from biounet.data.training_set import load_training_set
 from biounet.evaluation import evaluate
 from biounet.inference.files import predict_files
 from biounet.inference.model import load_model
@@ -35,6 +34,7 @@ from biounet.training import adversarial as adversary
 from biounet.training.losses import LOSSES
 from biounet.training.prepare import fit_to_data
 from biounet.training.validation import Validation, predict, score
+from training_sets import load_training_set
 
 TINY = {"model.width": 4, "model.depth": 2, "train.patch": 32, "train.reports": 1, "train.steps": 40}
 

@@ -64,13 +64,15 @@ def run_prediction(
         _check_labels(model, card, options["save"])
     tables = _tables_beside(pairs[0][1]) if table else []
     beside = [*tables, *([page] if page is not None else [])]
-    work, replace = _predict_and_measure if table else _predict, options["overwrite"] or options["resume"]
+    replace = options["overwrite"] or options["resume"]
     with stop_when_told(), holding(beside):
         for path in tables:
             Inputs({}).check(path, overwrite=replace, kind="table")
         remove_parts(beside)
         identities = _identities(pairs) if beside or drawn else {}
-        written, failed, unlike = work(model, card, inputs, out, where, pairs, **options)
+        written, failed, unlike = _predict(model, card, inputs, out, where, pairs, **options)
+        if table:
+            _write_tables(card, pairs, written, options, unlike, failed=failed is not None)
         numbered = card.task.saves_objects(options["save"])
         _tell_result(out, written, measurable=numbered and not table)
         done = _among(pairs, written)
@@ -153,28 +155,26 @@ def _measure_sizes(model: Path, card: ModelCard, images: list[Path], options: di
     return found
 
 
-def _predict_and_measure(
-    model: Path,
+def _write_tables(
     card: ModelCard,
-    inputs: list[Path],
-    out: Path,
-    where: Any,
     pairs: list[tuple[Path, Path]],
-    **options: Any,
-) -> tuple[list[Path], BatchError | None, dict[Path, str]]:
-    """Predict files, and write the tables of their objects; return the same as `_predict`."""
+    written: list[Path],
+    options: dict[str, Any],
+    unlike: dict[Path, str],
+    *,
+    failed: bool,
+) -> None:
+    """Write the tables of the objects of files that were predicted, or say that they are complete."""
     from biounet.cli.measure_predictions import are_complete, forget  # measuring is slow to import
 
     labels = [path for _, path in pairs]
     table = _tables_beside(labels[0])[0]
-    written, failed, unlike = _predict(model, card, inputs, out, where, pairs, **options)
     # Asked afterwards: with --overwrite and --resume, complete labels of another model have just been replaced.
-    if failed is None and options["resume"] and are_complete(labels, table.parent):
+    if not failed and options["resume"] and are_complete(labels, table.parent):
         say(f"{table} is complete already")
         forget(labels)
     elif written:
-        _measure(card, _among(pairs, written), options, unlike, keep=failed is not None)
-    return written, failed, unlike
+        _measure(card, _among(pairs, written), options, unlike, keep=failed)
 
 
 def _measure(

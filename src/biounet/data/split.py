@@ -183,8 +183,23 @@ def split_dataset(
 ) -> DatasetSplit:
     """Find annotated images and divide them into training and validation.
 
-    Parameters and errors are those of `biounet.data.training_set.load_training_set`, and `selection`: what is read of
-    each image file.
+    Parameters
+    ----------
+    dataset : Path
+    validation : a fraction to hold out, or another dataset
+    target : auto, paper, classes, one of `biounet.data.targets.TARGETS`, or image
+        What labels mean. ``auto`` and ``paper`` follow the layout of the dataset.
+    silver : bool
+        Whether computer-made annotations count, where the layout has them.
+    ignore_value : number in the labels that means unknown
+    pixels : int
+        Most pixels to validate on, see `biounet.data.subset.choose_validated`.
+    selection : what is read of each image file
+
+    Raises
+    ------
+    DatasetError, ImageError, ShapeError
+        One line each, naming the file.
     """
     task = TARGETS_OF_TASKS.get(target)
     kind = task.name if task and task.has_labels else None

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from biounet.data.learnt_images import LearntImages
 from biounet.data.measure_learnt import measure_learnt
 from biounet.data.normalize import Normalization
 from biounet.data.out_of_core import SIZES, StripSizes, fit_memory, memory_for_strips
-from biounet.data.split import DatasetSplit, split_dataset
+from biounet.data.split import DatasetSplit
 from biounet.data.statistics import ImageStatistics, median_spacing, total_counts
 from biounet.data.targets import least_classes
 
-__all__ = ["AnnotatedImage", "TrainingSet", "load_training_set", "read_all", "read_split"]
+__all__ = ["AnnotatedImage", "TrainingSet", "read_all", "read_split"]
 
 
 @dataclass(frozen=True)
@@ -130,48 +129,6 @@ class TrainingSet:
         return replace(self, train=(part,)), rows_read / self.statistics[first].shape[-2] / len(self.train)
 
 
-def load_training_set(
-    dataset: Path,
-    normalization: Normalization,
-    *,
-    validation: float | str,
-    target: str = "auto",
-    silver: bool = False,
-    ignore_value: int | None = None,
-    memory: float = inf,
-    pixels: float = inf,
-    sizes: StripSizes = SIZES,
-) -> TrainingSet:
-    """Read annotated images and divide them into training and validation.
-
-    Parameters
-    ----------
-    dataset : Path
-    normalization : Normalization
-    validation : a fraction to hold out, or another dataset
-    target : auto, paper, classes, one of `biounet.data.targets.TARGETS`, or image
-        What labels mean. ``auto`` and ``paper`` follow the layout of the dataset.
-    silver : bool
-        Whether computer-made annotations count, where the layout has them.
-    ignore_value : number in the labels that means unknown
-    memory : bytes
-        That images may take. Where they would take more, images to train on stay in files and are read when needed,
-        large ones in strips. Target images are always read into memory.
-    pixels : int
-        Most pixels to validate on, see `biounet.data.subset.choose_validated`.
-    sizes : StripSizes
-        Which images are divided into strips.
-
-    Raises
-    ------
-    DatasetError, ImageError, LabelError, ShapeError
-        One line each, naming the file.
-    """
-    options: dict[str, Any] = {"target": target, "silver": silver, "ignore_value": ignore_value, "pixels": pixels}
-    dataset_split = split_dataset(dataset, validation=validation, **options)
-    return read_split(dataset_split, normalization, memory=memory, sizes=sizes)
-
-
 def read_split(
     dataset_split: DatasetSplit,
     normalization: Normalization,
@@ -186,7 +143,11 @@ def read_split(
     ----------
     dataset_split : DatasetSplit
     normalization : Normalization
-    memory, sizes : as of `load_training_set`
+    memory : bytes
+        That images may take. Where they would take more, images to train on stay in files and are read when needed,
+        large ones in strips. Target images are always read into memory.
+    sizes : StripSizes
+        Which images are divided into strips.
     known : images of the same dataset, opened before with the same normalisation and target
         What is in memory of them is not read again, nor are their statistics computed again. Target images are read
         again, because the images to train on normalise them.

@@ -76,8 +76,9 @@ def fit_channels(array: NDArray[Any], channels: int, name: str) -> NDArray[Any]:
         return np.broadcast_to(array, (channels, *array.shape[1:]))
     if channels == 1 and (array == array[:1]).all():
         return array[:1]
+    choice = "choose one by --channel, or save it in grey" if channels == 1 else "choose them by --channel"
     pages = ", or say --axes ZYX if they are sections" if array.ndim == 3 and len(array) != 3 else ""
-    raise ShapeError(f"{name}: {channels} channels are wanted, it has {len(array)}; save those that are wanted{pages}")
+    raise ShapeError(f"{name}: {channels} channels are wanted, it has {len(array)}; {choice}{pages}")
 
 
 def fit_spacing(spacing: dict[str, float | None], axes: str) -> tuple[float, ...] | None:

@@ -45,7 +45,7 @@ def fold_data(
         As `data` were read.
     count : int
     memory : bytes
-        That the images of a fold may take, see `biounet.data.training_set.load_training_set`.
+        That the images of a fold may take, see `biounet.data.training_set.read_split`.
     pixels : int
         Most pixels of a fold to validate on, see `biounet.data.subset.choose_validated`.
 
