@@ -13,8 +13,8 @@ from biounet.cli.launch import environment
 from biounet.cli.train import again, run_training
 from biounet.config import RunConfig
 from biounet.io import Image, write
+from biounet.training import finish_model
 from biounet.training import loop as train
-from biounet.training import run as runs
 
 TINY = {
     "model.width": 2,
@@ -116,13 +116,13 @@ def test_where_nothing_was_begun_there_is_nothing_to_resume(command, dataset, tm
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_what_stops_a_run_while_the_model_is_finalised_lets_it_finish(dataset, tmp_path, monkeypatch, capfd, number):
-    finalise = runs.finalise
+    finalise = finish_model.finalise
 
     def interrupted(*given, **options):
         signal.raise_signal(number)
         return finalise(*given, **options)
 
-    monkeypatch.setattr(runs, "finalise", interrupted)
+    monkeypatch.setattr(finish_model, "finalise", interrupted)
     settings = RunConfig.preset("default").updated({**TINY, "train.validation": 0.5})
     run_training(dataset, tmp_path / "run", settings, device="cpu")
     said = capfd.readouterr().err

@@ -19,6 +19,7 @@ from biounet.inference.model import load_model
 from biounet.inference.overlap_tile import predict_array
 from biounet.models import build
 from biounet.models.model_file import load_network, read_card
+from biounet.training import finish_model
 from biounet.training import run as runs
 from biounet.training.checkpoint import load_state
 from biounet.training.finalise import statistics_pixels, with_statistics_of_images
@@ -169,7 +170,7 @@ def test_rules_are_tuned_on_as_many_pixels_as_the_minutes_allow(tmp_path, minute
 
 @pytest.mark.parametrize(("minutes", "deadline"), [(None, np.inf), (0.01, 0.6)])
 def test_the_search_for_rules_ends_with_the_minutes(tmp_path, monkeypatch, minutes, deadline):
-    ticks, deadlines, finalise = count(), [], runs.finalise
+    ticks, deadlines, finalise = count(), [], finish_model.finalise
     run = experiment(tmp_path / "run", **{"train.steps": None if minutes else 2, "train.minutes": minutes})
     run.began, run.clock = 0.0, lambda: next(ticks) * 0.02
 
@@ -177,7 +178,7 @@ def test_the_search_for_rules_ends_with_the_minutes(tmp_path, monkeypatch, minut
         deadlines.append(deadline)
         return finalise(*given, **options)
 
-    monkeypatch.setattr(runs, "finalise", finalise_at_once)
+    monkeypatch.setattr(finish_model, "finalise", finalise_at_once)
     list(run.run())
     assert deadlines == [pytest.approx(run.began + deadline, abs=0.1)]
 

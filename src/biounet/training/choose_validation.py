@@ -12,6 +12,7 @@ from biounet.config.object_rules import ObjectRules
 from biounet.data.training_set import TrainingSet
 from biounet.models.device import choose_precision
 from biounet.training.finalise import statistics_pixels
+from biounet.training.finish_model import SHARES
 from biounet.training.tuning_images import choose_tuning_images
 from biounet.training.validation import THRESHOLDS, TUNING_PIXELS, Validation
 
@@ -29,6 +30,7 @@ def choose_validation(
     *,
     device: torch.device,
     tunes: bool,
+    keeps: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Validation:
     """The held-out images; where the loss has border weights, separating objects is part of their score.
@@ -40,6 +42,7 @@ def choose_validation(
     rules : of objects, where the search for better ones begins; None where objects are not numbered
     device : where networks predict
     tunes : whether this process tunes the rules at the end
+    keeps : whether smoothing, temperature and rules stay those of the model that the run begins with
     clock : () -> seconds
     """
     train, most = config.train, tuned_pixels(config)
@@ -56,7 +59,8 @@ def choose_validation(
         rules=rules,
         target_normalization=data.target_normalization,
         statistics_pixels=statistics_pixels(config),
-        finalise=train.finalise,
+        finalise=train.finalise and not keeps,
+        compared=len(SHARES) + 1 if train.finalise and train.init and data.task.has_labels else 0,
         thresholds=THRESHOLDS if train.finalise else (0.5,),
         clock=clock,
         **tuned,

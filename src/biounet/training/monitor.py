@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Protocol
 
 from biounet.core.errors import BiounetError, OutputError, TrainingError
+from biounet.core.words import percent
 from biounet.training.announcements import (
     LOG,
     Loud,
@@ -242,10 +243,15 @@ def _lead(
         why = watch(step.progress, f"step {step.number}{loss}{score}")
         if why:
             steps.close()  # writes the state, and a model if there is none yet
+    if run.share is not None and run.share < 1:
+        say(
+            f"the finished model is {percent(run.share)} of the way from {run.config.train.init} to what was trained, "
+            "about as good on the held-out images, and less of what that model knows is forgotten"
+        )
     if run.calibration is not None:
         LOG.info("%s", run.calibration)
-        if good := how_good(run.result, names):
-            say(f"the finished model {good}")
+    if (run.share is not None or run.calibration is not None) and (good := how_good(run.result, names)):
+        say(f"the finished model {good}")
     if why:
         page.write(stopped=f"After step {page.step:,}: {why}. The state is written.")
     elif page.step or run.calibration is not None:

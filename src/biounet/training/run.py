@@ -27,23 +27,14 @@ from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
 from biounet.models import check_task, geometry_of
 from biounet.models.device import choose_training_precision
-from biounet.models.model_file import ModelCard, load_network, save_network
+from biounet.models.model_file import ModelCard, save_network
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import Fingerprint, choose_settings
 from biounet.training.auto_width import fit_minutes
 from biounet.training.choose_validation import choose_validation
 from biounet.training.distributed import broadcast, check_share, in_precision
-from biounet.training.finalise import (
-    PREDICTION,
-    STATISTICS,
-    Show,
-    finalise,
-    part,
-    score_as_fitted,
-    show_nothing,
-    statistics_batches,
-    with_statistics_of_images,
-)
+from biounet.training.finalise import Show, show_nothing
+from biounet.training.finish_model import finish_model
 from biounet.training.forecast import Forecast, forecast
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
@@ -91,6 +82,8 @@ class TrainingRun:
     """Takes the share of the work after the last step that is done, and what is being done."""
     result: ValidationResult | None = field(default=None, init=False)
     """Scores and results on the held-out images at the last validation; at the end, of the finished model."""
+    share: float | None = field(default=None, init=False)
+    """Share of the trained weights in the finished model, where the others are those of the model to begin with."""
     calibration: Calibration | None = field(default=None, init=False)
     """Calibration error of the trained network, before and after it was calibrated; known at the end of the run."""
     _holds: bool = field(default=False, init=False)
@@ -113,8 +106,9 @@ class TrainingRun:
     def validation(self) -> Validation:
         """The held-out images, and how networks are scored on them."""
         rules = first_rules(self.start, self.data) if self.data.task.numbered else None
-        options: dict[str, Any] = {"device": self.fabric.device, "tunes": self.is_main_process, "clock": self.clock}
-        return choose_validation(self.config, self.data, rules, **options)
+        keeps = keeps_fit(self.start, self.data)
+        options: dict[str, Any] = {"device": self.fabric.device, "tunes": self.is_main_process, "keeps": keeps}
+        return choose_validation(self.config, self.data, rules, clock=self.clock, **options)
 
     def validate(self, net: nn.Module, *, progress: Callable[[float], None] = lambda share: None) -> ValidationResult:
         """Predict and score the held-out images, and keep the result.
@@ -206,7 +200,7 @@ class TrainingRun:
                 began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
                 yield step
         if self.is_main_process and self._is_finalised:
-            self._finalise_model(source, began + 60 * (self.config.train.minutes or inf))
+            finish_model(self, source, deadline=began + 60 * (self.config.train.minutes or inf))
         if self.is_main_process:
             shutil.rmtree(self.folder / PREPARED, ignore_errors=True)
 
@@ -214,31 +208,6 @@ class TrainingRun:
     def _is_finalised(self) -> bool:
         """Whether the end of the run fits settings of prediction to the held-out images."""
         return self.config.train.finalise and self.validation.has_labels and self.data.task.has_labels
-
-    def _finalise_model(self, source: PatchSampler, deadline: float) -> None:
-        """Finalise the best network of the run, and write it into the model file again."""
-        path, show = self.folder / "model.safetensors", self.show_end
-        net, card = load_network(path)
-        if keeps_fit(self.start, self.data):
-            self.result = score_as_fitted(net.to(self.fabric.device), card, self.validation)
-            return
-        net, facts, probabilities = net.to(self.fabric.device), dict(card.training), None
-        if statistics_batches(self.config):
-            until = deadline - (self.result.finalising.needed if self.result else 0.0)
-            options: dict[str, Any] = {"largest": self.data.largest, "go_on": lambda: self.clock() < until}
-            shown = part(show, *STATISTICS)
-            measured = with_statistics_of_images(net, source, self.config, progress=shown, **options)
-            result = self.validate(measured, progress=part(show, *PREDICTION))
-            if result.scores["score"] >= facts["scores"]["score"]:
-                net, probabilities = measured, list(result.probabilities)
-                facts |= {"scores": dict(result.scores), "statistics": "of unchanged images"}
-            del result  # its arrays are released below
-        self.result = self.result and self.result.without_arrays()
-        if probabilities is None:
-            probabilities = predict(net, self.validation, progress=part(show, *PREDICTION)).probabilities
-        finalised = finalise(net, probabilities, self.validation, deadline=deadline, show=show)
-        self.result, self.calibration = finalised.result, finalised.calibration
-        save_network(path, net, card.model_copy(update={"training": facts, **finalised.settings}), overwrite=True)
 
     def forecast(self) -> Forecast:
         """Measure the time and memory that the run will take; no file stays."""

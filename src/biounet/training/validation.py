@@ -32,6 +32,7 @@ __all__ = [
     "Predictions",
     "Validation",
     "ValidationResult",
+    "log_loss",
     "predict",
     "predict_images",
     "score",
@@ -75,6 +76,7 @@ class Validation:
     most_pixels : largest number of held-out pixels that rules are tuned on
     statistics_pixels : pixels on which the statistics of batch normalisation are measured at the end, if any
     finalise : whether smoothing, temperature, threshold and rules are fitted to the held-out images at the end
+    compared : networks that are scored before that, to choose one of them
     clock : () -> seconds, which measures the durations in a result
     """
 
@@ -90,6 +92,7 @@ class Validation:
     most_pixels: int = TUNING_PIXELS
     statistics_pixels: int = 0
     finalise: bool = True
+    compared: int = 0
     clock: Callable[[], float] = time.monotonic
 
     @cached_property
@@ -193,14 +196,15 @@ def score(predictions: Predictions, validation: Validation) -> ValidationResult:
 
 def _time_to_finalise(validation: Validation, *, predicting: float, validating: float, tuning: float) -> TimeToFinalise:
     """Time of the end of a run, from the seconds of a validation: of prediction, of all of it, of tuning the rules."""
+    compare = validation.compared * predicting + validating if validation.compared else 0.0
     if not (validation.finalise and validation.has_labels) or validation.target_normalization is not None:
-        return TimeToFinalise()
+        return TimeToFinalise(compare)
     pixels = max(1, sum(image.target.size for image in validation.images))
-    to_predict, to_tune = (
-        1 + validation.tuning_pixels / size for size in (pixels, min(pixels, validation.most_pixels))
-    )
+    sizes = (pixels, min(pixels, validation.most_pixels))
+    to_predict, to_tune = (1 + validation.tuning_pixels / size for size in sizes)
     return TimeToFinalise(
-        needed=(1 + to_predict) * validating,  # held-out images twice, since batch normalisation may get new statistics
+        # Held-out images twice, since batch normalisation may get new statistics.
+        needed=compare + (1 + to_predict) * validating,
         search=to_tune * THOROUGH_SEARCH * tuning,
         statistics=predicting * validation.statistics_pixels / pixels,
     )
@@ -217,7 +221,7 @@ def _score_labels(probabilities: list[Probabilities], validation: Validation) ->
         result = segment_and_compare(result, validation, rules)
         dice = max(map(dice_of_foreground, (confusion, result.confusion)))
         scores |= {"score": (dice + precision) / 2 if validation.has_labels else 0.0, "ap": precision}
-    scores |= {"log_loss": _log_loss(probabilities, validation)} | dice_per_class(confusion)
+    scores |= {"log_loss": log_loss(probabilities, validation)} | dice_per_class(confusion)
     return replace(result, scores=scores), seconds
 
 
@@ -305,12 +309,12 @@ def _score_images(predicted: list[Probabilities], validation: Validation) -> Val
     return ValidationResult(scores, predicted, [image_scores([error]) for error in errors])
 
 
-def _log_loss(probabilities: list[Probabilities], validation: Validation) -> float:
+def log_loss(probabilities: list[Probabilities], validation: Validation) -> float:
     """Mean negative log-likelihood per labelled pixel, in nats."""
-    log_loss, pixels = 0.0, 0
+    total, pixels = 0.0, 0
     for target, image in zip(validation.targets, probabilities, strict=True):
         known = target >= 0
         of_true_class = np.take_along_axis(image, np.maximum(target, 0)[None], axis=0)[0][known]
-        log_loss -= float(np.log(np.maximum(of_true_class, 1e-7)).sum())
+        total -= float(np.log(np.maximum(of_true_class, 1e-7)).sum())
         pixels += len(of_true_class)
-    return log_loss / max(pixels, 1)
+    return total / max(pixels, 1)
