@@ -20,6 +20,7 @@ from biounet.training.announcements import Loud, chosen, coverage
 from biounet.training.forecast import Forecast
 from biounet.training.monitor import StoppedError, Watch
 from biounet.training.prepare import begin_run, check_settings
+from biounet.training.shipped_trial import tell_shipped_models
 from biounet.training.time_budget import warning_of_few_steps
 
 __all__ = ["Terminal", "again", "describe", "run_training"]
@@ -149,6 +150,8 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     shares = coverage(data, class_names=run.config.train.class_names)
     yield f"labels: {data.kind}, {data.classes} classes; {shares}" if data.task.has_labels else shares
+    if run.start is None and data.task.numbered and len(data.largest) == 2 and (told := tell_shipped_models(data)):
+        yield told
     for name, reason in run.choose_settings().items():
         yield chosen(run.config, name, reason)
     config, net = run.config, build(run.config.model)

@@ -23,6 +23,7 @@ from biounet.training.announcements import (
 from biounet.training.distributed import broadcast, connected
 from biounet.training.loop import Step
 from biounet.training.run import TrainingRun
+from biounet.training.shipped_trial import warn_of_few_images
 from biounet.training.tensorboard import TensorBoardWriter
 
 __all__ = [
@@ -165,7 +166,9 @@ def train_run(
     """
     if run.is_main_process:
         announce(run.data, monitor.say)
-        for note in run.start.notes(run.config, run.data) if run.start else ():
+        for note in (
+            run.start.notes(run.config, run.data) if run.start else warn_of_few_images(run.config.model, run.data)
+        ):
             monitor.say(f"note: {note}")
         run.check_folder(resume=resume)
     with run.holding():
