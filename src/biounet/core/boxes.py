@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ArrayReader", "ArrayWriter", "Box", "Reader", "Writer", "covering_boxes", "face"]
+__all__ = ["ArrayReader", "ArrayWriter", "Box", "Reader", "Writer", "covering_boxes", "face", "two_parts"]
 
 
 @dataclass(frozen=True)
@@ -184,3 +184,19 @@ def face(array: NDArray[Any], axis: int, side: int) -> NDArray[Any]:
     """
     outermost: NDArray[Any] = array.take(-side, axis=axis)
     return outermost
+
+
+def two_parts(size: int, part: int) -> tuple[int, int]:
+    """First pixels of two parts of an axis, each in the middle of a half, as far as it does not reach outside.
+
+    Parameters
+    ----------
+    size : pixels of the axis
+    part : pixels of each part, at most `size`
+
+    Examples
+    --------
+    >>> two_parts(1000, 256), two_parts(300, 256)
+    ((122, 622), (0, 44))
+    """
+    return max(0, size // 4 - part // 2), min(size - part, 3 * size // 4 - part // 2)

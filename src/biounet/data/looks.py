@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from biounet.core.boxes import Box
+from biounet.core.boxes import Box, two_parts
 
 __all__ = ["FEATURES", "UNLIKE", "differences", "distance", "look_of", "look_windows", "spread_out"]
 
@@ -72,8 +72,7 @@ def _parts(size: int) -> list[tuple[int, int]]:
     """First and last pixels, exclusive, of the parts of an axis."""
     if size <= WHOLE:
         return [(0, size)]
-    starts = (size // 4 - PART // 2, 3 * size // 4 - PART // 2)
-    return [(start, start + PART) for start in starts]
+    return [(start, start + PART) for start in two_parts(size, PART)]
 
 
 def look_of(shape: Sequence[int], read: Callable[[Box], NDArray[np.float32]]) -> Look:

@@ -12,7 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from biounet.core.boxes import Box, Reader
+from biounet.core.boxes import Box, Reader, two_parts
 from biounet.core.errors import ConfigError
 from biounet.core.geometry import Geometry
 from biounet.data.normalize import Normalization
@@ -81,17 +81,14 @@ def adapted_net(
 def _parts(image: Reader, geometry: Geometry, normalization: Normalization) -> Iterator[Tensor]:
     """Normalised parts of an image, (1, C, *spatial), in sizes that a network takes; mirrored beyond its edges.
 
-    Of a long axis, two parts are taken: in the middle of each half, as far as these do not reach outside.
+    Of a long axis, two parts are taken, see `two_parts`.
     """
     _, *sizes = image.shape
     part = PART[len(sizes)]
     sides = (min(size, part) for size in sizes)
     each = zip(sides, geometry.least_input, geometry.grid, geometry.remainder, strict=True)
     taken = [max(least, side + (remainder - side) % grid) for side, least, grid, remainder in each]
-    starts = [
-        (0,) if size <= part else (max(0, size // 4 - part // 2), min(size - part, 3 * size // 4 - part // 2))
-        for size in sizes
-    ]
+    starts = [(0,) if size <= part else two_parts(size, part) for size in sizes]
     for start in product(*starts):
         box = Box(start, tuple(at + size for at, size in zip(start, taken, strict=True)))
         yield torch.from_numpy(normalization.apply(read_mirrored(image, box)))[None]
