@@ -19,7 +19,18 @@ from biounet.metrics.overlap import dice_per_class
 from biounet.training.loop import Report
 from biounet.training.validation import ValidationResult
 
-__all__ = ["LOG", "Loud", "announce", "chosen", "class_names", "coverage", "how_good", "in_short", "report_line"]
+__all__ = [
+    "LOG",
+    "Loud",
+    "announce",
+    "chosen",
+    "class_names",
+    "coverage",
+    "how_good",
+    "in_short",
+    "report_line",
+    "tell_share",
+]
 
 
 LOG = logging.getLogger("biounet")
@@ -164,3 +175,26 @@ def in_short(report: Report, result: ValidationResult | None) -> str:
         return f", finds {found:,} of {objects:,}"
     score = report.scores.get("score", math.nan)
     return f", score {score:.4f}" if math.isfinite(score) else ""
+
+
+def tell_share(share: float, start: str) -> str:
+    """How far a finished model is from the one that the run began with, in words; empty where it left that behind.
+
+    Parameters
+    ----------
+    share : of the trained weights, see `biounet.training.finish_model`
+    start : name of the model that the run began with
+
+    Examples
+    --------
+    >>> tell_share(0.0, "nuclei")
+    'the finished model is nuclei: nothing that was trained is better on the held-out images'
+    >>> print(tell_share(0.25, "nuclei"))
+    the finished model is 25 % of the way from nuclei to what was trained: as good on the held-out images, and nearer to what nuclei knows
+    """  # noqa: E501
+    if not share:
+        return f"the finished model is {start}: nothing that was trained is better on the held-out images"
+    if share == 1:
+        return ""
+    way = f"{percent(share)} of the way from {start} to what was trained"
+    return f"the finished model is {way}: as good on the held-out images, and nearer to what {start} knows"

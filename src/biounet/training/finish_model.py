@@ -48,7 +48,9 @@ def finish_model(run: "TrainingRun", source: PatchSampler, *, deadline: float) -
     path, show = run.folder / "model.safetensors", run.show_end
     net, card = load_network(path)
     net = net.to(run.fabric.device)
-    if _may_go_back(run, card):
+    if run.start is not None and not card.training["step"]:
+        run.share = 0.0
+    elif _may_go_back(run, card):
         net, card = _nearer_to_start(run, net, card)
     if keeps_fit(run.start, run.data):
         run.result = score_as_fitted(net, card, run.validation)
@@ -74,7 +76,7 @@ def finish_model(run: "TrainingRun", source: PatchSampler, *, deadline: float) -
 
 def _may_go_back(run: "TrainingRun", card: ModelCard) -> bool:
     """Whether the run began with a model that has all of its weights, and its network is not a mean already."""
-    if run.start is None or not card.training["step"] or "share" in card.training:
+    if run.start is None or "share" in card.training:
         return False
     return not run.start.plan(run.config, run.data.target).drawn
 

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Protocol
 
 from biounet.core.errors import BiounetError, OutputError, TrainingError
-from biounet.core.words import percent
 from biounet.training.announcements import (
     LOG,
     Loud,
@@ -19,6 +18,7 @@ from biounet.training.announcements import (
     how_good,
     in_short,
     report_line,
+    tell_share,
 )
 from biounet.training.distributed import broadcast, connected
 from biounet.training.loop import Step
@@ -246,11 +246,8 @@ def _lead(
         why = watch(step.progress, f"step {step.number}{loss}{score}")
         if why:
             steps.close()  # writes the state, and a model if there is none yet
-    if run.share is not None and run.share < 1:
-        say(
-            f"the finished model is {percent(run.share)} of the way from {run.config.train.init} to what was trained, "
-            "about as good on the held-out images, and less of what that model knows is forgotten"
-        )
+    if run.share is not None and (way := tell_share(run.share, str(run.config.train.init))):
+        say(way)
     if run.calibration is not None:
         LOG.info("%s", run.calibration)
     if (run.share is not None or run.calibration is not None) and (good := how_good(run.result, names)):
