@@ -7,6 +7,7 @@ processor multiplies bfloat16 itself, ours uses it; where not, the two differ li
 import argparse
 import json
 import time
+from contextlib import nullcontext
 
 import torch
 from lightning_fabric import Fabric
@@ -15,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from biounet.config import RunConfig
 from biounet.data.patches import Batch
 from biounet.models import build
-from biounet.models.device import choose_device, choose_precision, has_bfloat16
+from biounet.models.device import choose_device, choose_precision, freed_memory_kept, has_bfloat16
 from biounet.training.step import State, train_step
 
 
@@ -39,10 +40,13 @@ def our_loop(config, batch):
     return lambda: train_step(state, batch, config.train, fabric=fabric, progress=0.5)
 
 
-def seconds(step):
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
+def seconds(step, conditions):
+    """Of the second of two steps, under the conditions of a run."""
+    with conditions():
+        step()
+        start = time.perf_counter()
+        step()
+        return time.perf_counter() - start
 
 
 def main():
@@ -52,10 +56,8 @@ def main():
     given = options.parse_args()
     config = RunConfig.preset("default").updated({"model.width": given.width, "train.loss": "cross-entropy"})
     batch = Batch(torch.randn(4, 1, 256, 256), torch.randint(2, (4, 256, 256)), None)
-    loops = our_loop(config, batch), plain_loop(config, batch)
-    for loop in loops:
-        loop()
-    ours, plain = zip(*([seconds(loop) for loop in loops] for _ in range(given.rounds)), strict=True)
+    loops = (our_loop(config, batch), freed_memory_kept), (plain_loop(config, batch), nullcontext)
+    ours, plain = zip(*([seconds(*loop) for loop in loops] for _ in range(given.rounds)), strict=True)
     able = has_bfloat16(torch.device("cpu"))
     result = {
         "benchmark": "training_step",

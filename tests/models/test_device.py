@@ -1,14 +1,18 @@
 """What runs where is decided by the hardware, and said when it cannot be."""
 
+import platform
+
 import pytest
 import torch
 
 from biounet.core.errors import ConfigError
+from biounet.core.memory import resident_bytes
 from biounet.models.device import (
     channels_last,
     choose_device,
     choose_precision,
     choose_training_precision,
+    freed_memory_kept,
     has_bfloat16,
     to_channels_last,
 )
@@ -83,3 +87,15 @@ def test_weights_lie_with_channels_innermost(dims):
     to_channels_last(layer, dims)
     assert layer.weight.is_contiguous(memory_format=channels_last(dims))
     assert layer.weight.stride(1) == 1
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep freed memory")
+def test_freed_memory_stays_until_the_end_of_the_context():
+    size = 2**28
+    with freed_memory_kept():
+        before = resident_bytes()
+        block = torch.ones(size, dtype=torch.uint8)
+        del block
+        kept = resident_bytes() - before
+    assert kept > size / 2
+    assert resident_bytes() - before < size / 2

@@ -126,7 +126,8 @@ def crop_center(image: Tensor, size: Sequence[int]) -> Tensor:
     tensor([[[[2., 3.]]]])
     """
     for axis, wanted in enumerate(size, start=2):
-        image = image.narrow(axis, (image.shape[axis] - wanted) // 2, wanted)
+        if image.shape[axis] != wanted:  # the gradient of a part is a copy, and it loses the memory order
+            image = image.narrow(axis, (image.shape[axis] - wanted) // 2, wanted)
     return image
 
 

@@ -14,6 +14,7 @@ from biounet.core.errors import TrainingError
 from biounet.core.memory import machine_bytes
 from biounet.data.patches import Batch
 from biounet.models import build
+from biounet.models.device import freed_memory_kept
 from biounet.training.distributed import all_reduce_min, alone, broadcast, local_size
 from biounet.training.step import State, train_step
 
@@ -105,10 +106,11 @@ def _measured(config: RunConfig, size: Sequence[int], share: int, fabric: Fabric
         else:
             labels = torch.zeros(share, *spatial, dtype=torch.int64, device=fabric.device)
         state.join(fabric)
-        for _ in range(3):
-            began = time.perf_counter()
-            train_step(state, Batch(images, labels, None), config.train, fabric=fabric, progress=0.5).item()
-            times.append(time.perf_counter() - began)
+        with freed_memory_kept():
+            for _ in range(3):
+                began = time.perf_counter()
+                train_step(state, Batch(images, labels, None), config.train, fabric=fabric, progress=0.5).item()
+                times.append(time.perf_counter() - began)
     except (torch.OutOfMemoryError, TrainingError) as error:
         if fabric.world_size > 1 or not isinstance(error.__cause__ or error, torch.OutOfMemoryError):
             raise

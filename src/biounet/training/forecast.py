@@ -15,6 +15,7 @@ from torch import nn
 from biounet.config import RunConfig
 from biounet.core.memory import resident_bytes
 from biounet.data.patches import PatchSampler
+from biounet.models.device import freed_memory_kept
 from biounet.training.step import State, train_step
 from biounet.training.time_budget import TimeToFinalise, plan
 from biounet.training.validation import Validation, ValidationResult, predict, score
@@ -106,7 +107,7 @@ def forecast(
     """
     state = State.begin(config, fabric.device)
     waited, stepped = [], []
-    with _watching(fabric.device) as most, closing(source.batches(0)) as batches:
+    with freed_memory_kept(), _watching(fabric.device) as most, closing(source.batches(0)) as batches:
         for _ in range(STEPS):
             began = clock()
             batch = next(batches)

@@ -26,7 +26,7 @@ from biounet.data.sample_cache import choose_sample_device, prepare_samples, sam
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
 from biounet.models import check_task, geometry_of
-from biounet.models.device import choose_training_precision
+from biounet.models.device import choose_training_precision, freed_memory_kept
 from biounet.models.model_file import ModelCard, save_network
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import Fingerprint, choose_settings
@@ -195,7 +195,7 @@ class TrainingRun:
         times: dict[str, Any] = {"began": self.began, "clock": self.clock}
         made = self._card(), self.folder
         steps = fit(self.config, source, self.validate, *made, fabric=self.fabric, resume=resume, **times)
-        with closing(steps):  # else the error of a checkpoint that cannot be written when a run is stopped is lost
+        with freed_memory_kept(), closing(steps):  # else the error of a checkpoint when a run is stopped is lost
             for step in steps:
                 began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
                 yield step
