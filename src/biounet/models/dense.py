@@ -2,12 +2,11 @@
 
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
 from biounet.core.errors import ConfigError
-from biounet.models.blocks import convolve, need_padding
+from biounet.models.blocks import convolve, join, need_padding
 from biounet.models.unet import UNet
 
 __all__ = ["DenseBlock", "dense_unet"]
@@ -68,5 +67,5 @@ class DenseBlock(nn.Module):
         """Return the input, brought to half of the channels, beside what each layer adds."""
         x = self.adapt(x)
         for layer in self.layers:
-            x = torch.cat([x, layer(x)], dim=1)
+            x = join(x, layer(x))
         return x

@@ -1,11 +1,10 @@
 """TernausNet (Iglovikov and Shvets 2018): a U-Net whose contracting path is a VGG-11 pretrained on ImageNet."""
 
-import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
 from biounet.core.geometry import Geometry
-from biounet.models.blocks import convolve, need_padding
+from biounet.models.blocks import convolve, join, need_padding
 from biounet.models.receptive_field import Step, trunk_geometry
 from biounet.models.vgg import check_planar, trunk_features, trunk_name, trunk_steps
 
@@ -66,7 +65,7 @@ class TernausNet(nn.Module):
             x = layer(x)  # convolution, ReLU, or half the pixels per axis
         x = self.center(x)
         for expand in self.expanding:
-            x = expand(torch.cat([x, skips.pop()], dim=1))  # 3x3 convolution, twice the pixels per axis
+            x = expand(join(x, skips.pop()))  # 3x3 convolution, twice the pixels per axis
         return self.head(x)  # type: ignore[no-any-return]  # 1x1 convolution to logits
 
 

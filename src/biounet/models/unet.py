@@ -5,12 +5,11 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from biounet.config import ModelConfig
 from biounet.core.geometry import Geometry
-from biounet.models.blocks import CONV, POOL, ConvBlock, UpConvolution, crop_center
+from biounet.models.blocks import CONV, POOL, ConvBlock, UpConvolution, crop_center, join
 from biounet.models.receptive_field import traced_geometry, unet_geometry, unet_needs
 
 __all__ = ["OpenGate", "UNet", "unet3d"]
@@ -112,7 +111,7 @@ class UNet(nn.Module):
         for widen, gate, expand in zip(self.widening, self.gates, self.expanding, strict=True):
             skip = gate(skips.pop(), x)
             x = widen(x)  # 2x2 up-convolution, half the channels
-            x = expand(torch.cat([crop_center(skip, x.shape[2:]), x], dim=1))
+            x = expand(join(crop_center(skip, x.shape[2:]), x))
         return self.head(x)  # type: ignore[no-any-return]  # 1x1 convolution to logits
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from biounet.config import ModelConfig
 from biounet.core.errors import ConfigError
 from biounet.core.geometry import Span, hull
-from biounet.models.blocks import CONV, POOL, ConvBlock, UpConvolution, need_padding
+from biounet.models.blocks import CONV, POOL, ConvBlock, UpConvolution, join, need_padding
 from biounet.models.receptive_field import around, pooled, traced_geometry, unpooled
 
 __all__ = ["UNetPlusPlus", "prune"]
@@ -80,7 +80,7 @@ class UNetPlusPlus(nn.Module):
             for above in range(level - 1, -1, -1):  # the diagonal that this level completes
                 column = level - above
                 widened = self.widening[above][column - 1](rows[above + 1][column - 1])  # type: ignore[index]
-                joined = torch.cat([*rows[above], widened], dim=1)
+                joined = join(*rows[above], widened)
                 rows[above].append(self.rows[above][column](joined))  # type: ignore[index]
             if level < depth:
                 x = self.pools[level](x)
