@@ -183,9 +183,9 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 def freed_memory_kept() -> Iterator[None]:
     """Context in which freed memory stays with the process, for the feature maps of the next training step.
 
-    Otherwise the C library gives large blocks back to the system at once, which hands out pages filled with zeros when
-    they are wanted again. That takes a tenth of a training step in bfloat16, and a fifth in float32. Up to 2 GiB stay,
-    until the end of the context. Only glibc has these settings; elsewhere nothing changes.
+    Otherwise the C library gives large blocks back to the system at once, and gets pages that were filled with zeros
+    when they are wanted again. That takes a twentieth of a training step in bfloat16, and a fifth in float32. Up to 2
+    GiB stay, until the end of the context. Only glibc has these settings; elsewhere nothing changes.
     """
     if platform.libc_ver()[0] != "glibc":
         yield

@@ -195,7 +195,8 @@ class TrainingRun:
         times: dict[str, Any] = {"began": self.began, "clock": self.clock}
         made = self._card(), self.folder
         steps = fit(self.config, source, self.validate, *made, fabric=self.fabric, resume=resume, **times)
-        with freed_memory_kept(), closing(steps):  # else the error of a checkpoint when a run is stopped is lost
+        # Without `closing`, the error of a checkpoint that cannot be written when a run is stopped would be lost.
+        with freed_memory_kept(), closing(steps):
             for step in steps:
                 began = min(began, self.clock() - step.seconds)  # minutes before a run was resumed count
                 yield step
