@@ -59,7 +59,7 @@ def start(tmp_path_factory):
 def begun_with(start, place, *, inverted, steps):
     data = bright_cells(place / "data", inverted=inverted)
     settings = {**FAST, "train.target": "classes", "train.learning_rate": 0.01}
-    biounet.train(data, place / "run", steps=steps, init=start, settings=settings, report=False, device="cpu")
+    biounet.train(data, place / "run", steps=steps, init=start, settings=settings, device="cpu")
     return load_network(place / "run" / "model.safetensors")
 
 
@@ -71,6 +71,7 @@ def test_where_differences_are_chance_a_quarter_of_the_way_is_gone(start, tmp_pa
     mean, card = begun_with(start, tmp_path / "quarter", inverted=0, steps=60)
     assert card.training["share"] == 0.25
     assert f"the finished model is 25 % of the way from {start} to what was trained" in capsys.readouterr().out
+    assert f"25 % of the way from {start} to what was trained" in (tmp_path / "quarter/run/report.html").read_text()
     before, _ = load_network(start / "model.safetensors")
     for name, weights in mean.named_parameters():
         expected = before.get_parameter(name).lerp(trained.get_parameter(name), 0.25)

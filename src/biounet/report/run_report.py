@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from biounet.config import TrainConfig
 from biounet.config.object_rules import ObjectRules
+from biounet.core.words import percent
 from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects, so_far
 from biounet.report.log import best_row, health, load_log
 from biounet.report.page import write_report
@@ -185,6 +186,9 @@ def facts_of(experiment: TrainingRun, log: list[dict[str, float]]) -> dict[str, 
     facts["images"] = f"{len(experiment.data.train)} to train on, {len(validation.images)} to validate on"
     if log:
         facts["minutes"] = f"{log[-1]['seconds'] / 60:.1f}"
+    if experiment.share is not None:
+        share, start = percent(experiment.share), experiment.config.train.init
+        facts["weights"] = f"{share} of the way from {start} to what was trained"
     if experiment.calibration is not None:
         facts["probabilities"] = str(experiment.calibration)
     if experiment.result is not None and experiment.result.rules is not None:
