@@ -195,7 +195,7 @@ RECIPES: Mapping[str, Recipe] = {
         score_membranes,
         {
             "purpose": "the inside of cells against membranes, in electron micrographs of about 4 nm per pixel, 2D",
-            "not_for": "light microscopy, volumes of thick sections, organelles; begin with it, and annotate a section",
+            "not_for": "light microscopy, thick sections, organelles; once a section is annotated, train on that one",
             "data": "40 drawn sections (biounet.data.synthetic), no real image",
             "licence": "model Apache-2.0, as biounet",
             "scored_on": "sections 20 to 23 of ISBI 2012 (Cardona et al. 2010; not trained on)",
