@@ -31,6 +31,7 @@ class TernausNet(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> net = TernausNet(ModelConfig(name="ternausnet", width=2, padding="same"))
     >>> net(torch.zeros(1, 1, 64, 32)).shape, net.geometry.grid
     (torch.Size([1, 2, 64, 32]), (32, 32))

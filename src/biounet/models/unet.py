@@ -43,6 +43,7 @@ class UNet(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> net = UNet(ModelConfig())
     >>> sum(weight.numel() for weight in net.parameters())
     31030658
