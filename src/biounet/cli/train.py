@@ -150,7 +150,7 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     yield f"images: {data.channels} channels, up to {' x '.join(map(str, data.largest))} px"
     shares = coverage(data, class_names=run.config.train.class_names)
     yield f"labels: {data.kind}, {data.classes} classes; {shares}" if data.task.has_labels else shares
-    if run.start is None and data.task.numbered and len(data.largest) == 2 and (told := tell_shipped_models(data)):
+    if run.start is None and (told := tell_shipped_models(data)):
         yield told
     for name, reason in run.choose_settings().items():
         yield chosen(run.config, name, reason)

@@ -60,7 +60,7 @@ def choose_validation(
         target_normalization=data.target_normalization,
         statistics_pixels=statistics_pixels(config),
         finalise=train.finalise and not keeps,
-        compared=len(SHARES) + 1 if train.finalise and train.init and data.task.has_labels else 0,
+        compared=len(SHARES) if train.finalise and train.init and data.task.has_labels else 0,
         thresholds=THRESHOLDS if train.finalise else (0.5,),
         clock=clock,
         **tuned,

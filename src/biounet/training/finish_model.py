@@ -50,7 +50,9 @@ def finish_model(run: "TrainingRun", source: PatchSampler, *, deadline: float) -
     net = net.to(run.fabric.device)
     if run.start is not None and not card.training["step"]:
         run.share = 0.0
-    elif _may_go_back(run, card):
+    elif "share" in card.training:  # a run that had ended
+        run.share = card.training["share"]
+    elif run.start is not None and not run.start.plan(run.config, run.data.target).drawn:
         net, card = _nearer_to_start(run, net, card)
     if keeps_fit(run.start, run.data):
         run.result = score_as_fitted(net, card, run.validation)
@@ -74,13 +76,6 @@ def finish_model(run: "TrainingRun", source: PatchSampler, *, deadline: float) -
     save_network(path, net, card.model_copy(update={"training": facts, **finalised.settings}), overwrite=True)
 
 
-def _may_go_back(run: "TrainingRun", card: ModelCard) -> bool:
-    """Whether the run began with a model that has all of its weights, and its network is not a mean already."""
-    if run.start is None or "share" in card.training:
-        return False
-    return not run.start.plan(run.config, run.data.target).drawn
-
-
 def _nearer_to_start(run: "TrainingRun", net: nn.Module, card: ModelCard) -> tuple[nn.Module, ModelCard]:
     """The network whose weights are nearest to those that the run began with, of those about as good; and its card."""
     begun = copy.deepcopy(net)
@@ -89,7 +84,8 @@ def _nearer_to_start(run: "TrainingRun", net: nn.Module, card: ModelCard) -> tup
     def loss(share: float) -> float:
         return log_loss(predict(mean_network(begun, net, share), run.validation).probabilities, run.validation)
 
-    run.share = share = choose_share({share: loss(share) for share in (*SHARES, 1)})
+    known = {1: card.training["scores"]["log_loss"]}
+    run.share = share = choose_share({share: loss(share) for share in SHARES} | known)
     if share < 1:
         net = mean_network(begun, net, share)
         card = card.model_copy(update={"training": {**card.training, "scores": dict(run.validate(net).scores)}})

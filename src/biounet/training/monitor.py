@@ -166,9 +166,8 @@ def train_run(
     """
     if run.is_main_process:
         announce(run.data, monitor.say)
-        for note in (
-            run.start.notes(run.config, run.data) if run.start else warn_of_few_images(run.config.model, run.data)
-        ):
+        config, data = run.config, run.data
+        for note in run.start.notes(config, data) if run.start else warn_of_few_images(config.model, data):
             monitor.say(f"note: {note}")
         run.check_folder(resume=resume)
     with run.holding():

@@ -1,6 +1,7 @@
 """Shipped models tried on annotated images, to know which of them a run could begin with."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.training_set import TrainingSet
 from biounet.inference.model import Model, load_model
 from biounet.metrics import detection, match_objects
+from biounet.models.model_file import read_card
 
 __all__ = ["tell_shipped_models", "warn_of_few_images"]
 
@@ -62,13 +64,12 @@ def tell_shipped_models(data: TrainingSet) -> str:
     read = (source.read() for source in data.train if source.in_memory)
     labelled = [image for image in read if (image.labels > 0).any()]
     tried = [_middle(image) for image in labelled[:: max(1, len(labelled) // IMAGES)][:IMAGES]]
+    if not tried:
+        return ""
     found, objects = dict[str, int](), 0
-    for name, model in ((name, load_model(name)) for name in SHIPPED):
-        if model.card.task.numbered:
-            try:
-                found[name], objects = _count(model, tried)
-            except ShapeError:  # other channels
-                continue
+    for name in (name for name, path in SHIPPED.items() if read_card(path).task.numbered):
+        with suppress(ShapeError):  # other channels
+            found[name], objects = _count(load_model(name), tried)
     if not objects:
         return ""
     best = max(found, key=lambda name: found[name])
