@@ -14,9 +14,10 @@ from lightning_fabric import Fabric
 from torch.nn.functional import cross_entropy
 
 from biounet.config import RunConfig
+from biounet.core.memory import freed_memory_kept
 from biounet.data.patches import Batch
 from biounet.models import build
-from biounet.models.device import choose_device, choose_precision, freed_memory_kept, has_bfloat16
+from biounet.models.device import choose_device, choose_precision, has_bfloat16
 from biounet.training.step import State, train_step
 
 

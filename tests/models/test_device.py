@@ -1,9 +1,5 @@
 """What runs where is decided by the hardware, and said when it cannot be."""
 
-import platform
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -16,7 +12,6 @@ from biounet.models.device import (
     has_bfloat16,
     to_channels_last,
 )
-from processes import process_of
 
 CPU = torch.device("cpu")
 
@@ -88,26 +83,3 @@ def test_weights_lie_with_channels_innermost(dims):
     to_channels_last(layer, dims)
     assert layer.weight.is_contiguous(memory_format=channels_last(dims))
     assert layer.weight.stride(1) == 1
-
-
-FREED = """
-import torch
-from biounet.core.memory import resident_bytes
-from biounet.models.device import freed_memory_kept
-
-with freed_memory_kept():
-    before = resident_bytes()
-    block = torch.ones(2**28, dtype=torch.uint8)
-    del block
-    print(resident_bytes() - before)
-print(resident_bytes() - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep freed memory")
-def test_freed_memory_stays_until_the_end_of_the_context():
-    # A process of its own: this one may have freed so much before that nothing is added.
-    with process_of([sys.executable, "-c", FREED], stdout=subprocess.PIPE, text=True) as process:
-        kept, left = (int(line) for line in process.communicate()[0].split())
-    assert kept > 2**27
-    assert left < 2**27

@@ -1,8 +1,6 @@
 """Choice of the device and of the floating-point type, from what the hardware can do."""
 
-import ctypes
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +15,6 @@ __all__ = [
     "choose_precision",
     "choose_training_precision",
     "exact_kernels",
-    "freed_memory_kept",
     "gpu_names",
     "has_bfloat16",
     "one_thread",
@@ -174,28 +171,3 @@ def exact_kernels() -> Iterator[None]:
     """Forbid GPU kernels that round float32 to fewer bits, or that differ from one call to the next."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         yield
-
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
-
-
-@contextmanager
-def freed_memory_kept() -> Iterator[None]:
-    """Context in which freed memory stays with the process, for the feature maps of the next training step.
-
-    Otherwise the C library gives large blocks back to the system at once, and gets pages that were filled with zeros
-    when they are wanted again. That takes a twentieth of a training step in bfloat16, and a fifth in float32. Up to 2
-    GiB stay, until the end of the context. Only glibc has these settings; elsewhere nothing changes.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        yield
-        return
-    library = ctypes.CDLL(None)
-    library.mallopt(M_MMAP_MAX, 0)
-    library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    try:
-        yield
-    finally:
-        library.mallopt(M_MMAP_MAX, 2**16)
-        library.mallopt(M_TRIM_THRESHOLD, 2**26)  # both as glibc has them
-        library.malloc_trim(0)

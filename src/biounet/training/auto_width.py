@@ -11,10 +11,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from biounet.config import RunConfig
 from biounet.config.tasks import TASKS
 from biounet.core.errors import TrainingError
-from biounet.core.memory import machine_bytes
+from biounet.core.memory import freed_memory_kept, machine_bytes
 from biounet.data.patches import Batch
 from biounet.models import build
-from biounet.models.device import freed_memory_kept
 from biounet.training.distributed import all_reduce_min, alone, broadcast, local_size
 from biounet.training.step import State, train_step
 

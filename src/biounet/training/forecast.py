@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from biounet.config import RunConfig
-from biounet.core.memory import resident_bytes
+from biounet.core.memory import freed_memory_kept, resident_bytes
 from biounet.data.patches import PatchSampler
-from biounet.models.device import freed_memory_kept
 from biounet.training.step import State, train_step
 from biounet.training.time_budget import TimeToFinalise, plan
 from biounet.training.validation import Validation, ValidationResult, predict, score

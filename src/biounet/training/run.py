@@ -18,6 +18,7 @@ from torch import nn
 from biounet.config import RunConfig
 from biounet.core.errors import LabelError, OutputError
 from biounet.core.geometry import Geometry
+from biounet.core.memory import freed_memory_kept
 from biounet.core.output_lock import holding
 from biounet.data.hashes import dataset_hash, image_hashes
 from biounet.data.normalize import Normalization
@@ -26,7 +27,7 @@ from biounet.data.sample_cache import choose_sample_device, prepare_samples, sam
 from biounet.data.training_set import TrainingSet
 from biounet.inference.calibration import Calibration
 from biounet.models import check_task, geometry_of
-from biounet.models.device import choose_training_precision, freed_memory_kept
+from biounet.models.device import choose_training_precision
 from biounet.models.model_file import ModelCard, save_network
 from biounet.models.pretrained import check_model
 from biounet.training.auto_settings import Fingerprint, choose_settings
