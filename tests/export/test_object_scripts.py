@@ -17,7 +17,7 @@ JAR = Path("/usr/share/java/ij.jar")  # of Debian's package imagej
 RULES = {
     "foreground": ObjectRules(seed=0.7, least_pixels=30, largest_hole=20),
     "border": ObjectRules(target="border", foreground=0.4, seed=0.55, least_seed=4),
-    "distance": ObjectRules(target="distance", seed=0.45, peak=0.5, second_seed=0.35),
+    "distance": ObjectRules(target="distance", seed=0.45, peak=0.5, second_seed=0.35, largest_seed=45),
     "seeds alone": ObjectRules(seed=0.55, foreground=0.55, grow=False, largest_hole=0),
 }
 
@@ -54,6 +54,14 @@ def test_rules_are_written_in_the_words_of_both_languages():
     assert "static final int LARGEST_HOLE = -1\n" in files["objects.groovy"]
     assert "static final double FOREGROUND = 0.300" in files["objects.groovy"]
     assert list(object_scripts(rules, dims=3)) == ["objects.ijm"]
+
+
+def test_a_seed_is_split_in_what_the_scripts_are_tested_on():
+    rules = RULES["distance"]
+    for shape in [(48, 60), (5, 24, 26)]:
+        probabilities = probabilities_of(rules, shape)
+        joined = segment_objects(probabilities, rules.model_copy(update={"largest_seed": None}))
+        assert segment_objects(probabilities, rules).max() > joined.max()
 
 
 @pytest.mark.skipif(not shutil.which("groovy"), reason="Groovy is not installed")

@@ -21,6 +21,7 @@ RULES = st.builds(
     peak=st.sampled_from([0.0, 0.4, 0.8]),
     grow=st.booleans(),
     second_seed=st.sampled_from([None, 0.0, 0.3]),
+    largest_seed=st.sampled_from([None, 1, 5, 30]),
     least_pixels=st.integers(0, 6),
     largest_hole=st.sampled_from([None, 0, 2]),
 )

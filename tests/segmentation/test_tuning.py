@@ -52,7 +52,7 @@ def test_of_large_images_parts_are_enough(monkeypatch):
         seen.append(elevation.shape)
         return label_elevation(elevation, rules)
 
-    monkeypatch.setattr("biounet.segmentation.tuning.label_elevation", label)
+    monkeypatch.setattr("biounet.segmentation.tuning_part.label_elevation", label)
     tiles = [drawn_cells(seed) for seed in range(16)]
     cells = [np.where(truth > 0, truth + 9 * number, 0) for number, (_, truth) in enumerate(tiles)]
     image = np.block([[tiles[4 * y + x][0] for x in range(4)] for y in range(4)])
@@ -150,3 +150,31 @@ def test_what_is_better_by_chance_stays_as_it_was():
     for truths, seed in (([apart, whole] * 3, 0.5), ([apart] * 6, 0.65)):
         tuned, _ = tune_rules([probabilities] * 6, truths, ObjectRules())
         assert tuned.seed == seed
+
+
+def circles(sizes, *, joined):
+    """Cones on a row, the heights of which fall to the rim, and their numbers; two of them overlap if asked."""
+    height, x = np.zeros((60, 40 * len(sizes))), 20
+    truth = np.zeros(height.shape, int)
+    rows, columns = np.indices(height.shape)
+    for number, radius in enumerate(sizes, start=1):
+        centre = x - (joined and number == 2) * 14
+        away = np.hypot(rows - 30, columns - centre)
+        truth[(away < radius) & (truth == 0)] = number
+        height = np.maximum(height, np.clip(1.4 - away / radius, 0, 1) * (away < radius))
+        x += 40
+    return np.stack([1 - height, height]).astype(np.float32), truth
+
+
+@pytest.mark.parametrize(("sizes", "told"), [([15, 16, 15, 14, 16, 15, 14, 15, 16], True), ([4, 6, 18] * 3, False)])
+def test_objects_of_one_size_tell_the_largest_seed(sizes, told):
+    probabilities, truth = circles(sizes, joined=False)
+    rules, score = tune_rules([probabilities], [truth], ObjectRules())
+    assert score > 0.9
+    assert (rules.largest_seed is not None) == told
+    assert tune_rules([probabilities], [truth], ObjectRules(), quick=True)[0].largest_seed is None
+    if told:
+        low = rules.model_copy(update={"seed": rules.foreground, "peak": 0.0, "second_seed": None})
+        pair, of_pair = circles(sizes, joined=True)
+        assert segment_objects(pair, low).max() == of_pair.max()
+        assert segment_objects(pair, low.model_copy(update={"largest_seed": None})).max() < of_pair.max()

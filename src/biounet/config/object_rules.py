@@ -32,6 +32,9 @@ class ObjectRules(Settings):
     """Threshold of seeds, on the probability of the interior, or on the mean level of distance, in [0, 1]."""
     least_seed: Pixels = 0
     """Smallest number of pixels of a seed."""
+    largest_seed: Annotated[int, Field(ge=1, le=2**40)] | None = None
+    """Largest number of pixels of a seed of one object; a larger seed is split where parts of it are higher than what
+    joins them. ``None``: no seed is."""
     peak: Probability = 0.0
     """Threshold, above `seed`, that a seed must reach somewhere, so that uncertain regions give no objects."""
     grow: bool = True
@@ -59,7 +62,9 @@ class ObjectRules(Settings):
         10
         """
         sizes = {name: getattr(self, name) for name in ("least_seed", "least_pixels", "largest_hole")}
-        return self.model_copy(update={name: size and round(size * factor) for name, size in sizes.items()})
+        scaled = {name: size and round(size * factor) for name, size in sizes.items()}
+        largest = self.largest_seed and max(1, round(self.largest_seed * factor))
+        return self.model_copy(update={**scaled, "largest_seed": largest})
 
     @property
     def choosy(self) -> bool:

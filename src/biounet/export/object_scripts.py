@@ -7,6 +7,7 @@ import numpy as np
 
 from biounet.config.object_rules import ObjectRules
 from biounet.segmentation.elevation import seed_level
+from biounet.segmentation.large_seeds import STEP, least_part
 
 __all__ = ["object_scripts"]
 
@@ -58,6 +59,9 @@ def _values(rules: ObjectRules, dims: int) -> Mapping[str, str]:
         "LEAST_SEED": rules.least_seed,
         "PEAK": seed_level(rules.peak),
         "SECOND_SEED": 0 if rules.second_seed is None else seed_level(rules.second_seed),
+        "LARGEST_SEED": -1 if rules.largest_seed is None else rules.largest_seed,
+        "LEAST_PART": least_part(rules),
+        "STEP": STEP,
         "LEAST_PIXELS": rules.least_pixels,
         "LARGEST_HOLE": -1 if rules.largest_hole is None else rules.largest_hole,
         "DIMS": dims,

@@ -56,6 +56,8 @@ class BiounetObjects {
             for (int i = 0; i < n; i++) if (mask[i]) has[numbers[i]] = true
             for (int i = 0; i < n; i++) if (numbers[i] > 0 && !has[numbers[i]]) mask[i] = true
         }
+        int level = SEED + STEP
+        while (LARGEST_SEED > 0 && level < 255 && splitLarge(mask, elevation, level, steps)) level += STEP
         int[] labels = pieces(mask, steps)
 
         // Watershed: a path costs 1 per step and every rise of the elevation; of two seeds as near, the first has the pixel.
@@ -110,6 +112,21 @@ class BiounetObjects {
         float[] result = new float[width * height]
         for (int y = 0; y < height; y++) for (int x = 0; x < width; x++) result[y * width + x] = labels[(y + 1) * W + x + 1]
         return result
+    }
+
+    // Seeds that are too large become their parts above a level, if two of these or more are large enough. Whether any was.
+    static boolean splitLarge(boolean[] mask, int[] elevation, int level, int[] steps) {
+        int n = mask.length
+        int[] numbers = pieces(mask, steps), sizes = new int[n + 1], pixels = new int[n + 1], large = new int[n + 1]
+        boolean[] higher = new boolean[n]
+        boolean any = false
+        for (int i = 0; i < n; i++) if (++sizes[numbers[i]] > LARGEST_SEED && mask[i]) any = true
+        if (!any) return false
+        for (int i = 0; i < n; i++) higher[i] = mask[i] && sizes[numbers[i]] > LARGEST_SEED && elevation[i] >= level
+        int[] parts = pieces(higher, steps)
+        for (int i = 0; i < n; i++) if (parts[i] > 0 && ++pixels[parts[i]] == LEAST_PART) large[numbers[i]]++
+        for (int i = 0; i < n; i++) if (mask[i] && large[numbers[i]] > 1) mask[i] = parts[i] > 0 && pixels[parts[i]] >= LEAST_PART
+        return true
     }
 
     static boolean[] above(int[] elevation, int level) {

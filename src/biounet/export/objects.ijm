@@ -3,7 +3,7 @@
 requires("1.53a");
 // RULES
 
-var n, steps, count, elevation, costs, labels, ring, after, before;
+var n, steps, count, any, elevation, costs, labels, ring, after, before;
 setBatchMode(true);
 getDimensions(width, height, channels, slices, frames);
 if (DIMS == 2 && channels == 1) { channels = slices; slices = 1; }
@@ -76,8 +76,32 @@ function findSeeds() {
         for (i = 0; i < n; i++) if (mask[i] > 0) has[numbers[i]] = 1;
         for (i = 0; i < n; i++) if (numbers[i] > 0) if (has[numbers[i]] == 0) mask[i] = 1;
     }
+    any = LARGEST_SEED > 0;
+    for (level = SEED + STEP; any && level < 255; level = level + STEP) mask = splitLarge(mask, level);
     numbers = pieces(mask);
     return numbers;
+}
+
+function splitLarge(mask, level) {                       // seeds that are too large become their parts above a level, if two
+    numbers = pieces(mask); higher = newArray(n);        // of these or more are large enough
+    sizes = newArray(count + 1); large = newArray(count + 1);
+    for (i = 0; i < n; i++) sizes[numbers[i]] = sizes[numbers[i]] + 1;
+    any = false;
+    for (i = 0; i < n; i++) if (mask[i] > 0) if (sizes[numbers[i]] > LARGEST_SEED) {
+        any = true;
+        if (elevation[i] >= level) higher[i] = 1;
+    }
+    if (!any) return mask;
+    parts = pieces(higher); pixels = newArray(count + 1);
+    for (i = 0; i < n; i++) if (parts[i] > 0) {
+        pixels[parts[i]] = pixels[parts[i]] + 1;
+        if (pixels[parts[i]] == LEAST_PART) large[numbers[i]] = large[numbers[i]] + 1;
+    }
+    for (i = 0; i < n; i++) if (mask[i] > 0) if (large[numbers[i]] > 1) {
+        mask[i] = 0;
+        if (parts[i] > 0) if (pixels[parts[i]] >= LEAST_PART) mask[i] = 1;
+    }
+    return mask;
 }
 
 function grow() {                                        // a watershed: a step costs 1 and every rise of the elevation

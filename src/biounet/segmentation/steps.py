@@ -13,6 +13,7 @@ from biounet.core.boxes import face
 from biounet.core.components import label_objects
 from biounet.segmentation.elevation import seed_level
 from biounet.segmentation.holes import OUTSIDE, measure_holes, surrounding
+from biounet.segmentation.large_seeds import Mask, split_large
 from biounet.segmentation.object_sizes import ObjectSizes, has_markers, object_sizes
 from biounet.segmentation.region_labels import RegionLabels
 from biounet.segmentation.regions import Index
@@ -21,22 +22,18 @@ from biounet.segmentation.watershed import FAR, labels_of, spread
 __all__ = ["STEPS", "drop_small", "fill_holes", "find_seeds", "grow_seeds", "number_in_order", "number_seeds"]
 
 
-Mask = Callable[[Index], NDArray[np.bool_]]
-"""Mask of a region."""
-
-
 def find_seeds(image: RegionLabels, rules: ObjectRules) -> None:
     """Seeds: connected pieces of the elevation map above a level, numbered in the order of their first pixels.
 
     Seeds that are too small, or nowhere reach the peak, are left out. Where a piece above the second level has no
-    seed, the piece itself is one.
+    seed, the piece itself is one. Seeds that are too large for one object are split, see `split_large`.
     """
     seeds = _above(image, rules.seed)
     if rules.choosy:
         seeds = _large_and_high(image, seeds, rules)
     if rules.second_seed is not None:
         seeds = _with_second(image, seeds, _above(image, rules.second_seed))
-    number_seeds(image, seeds)
+    number_seeds(image, split_large(image, seeds, rules))
 
 
 def number_seeds(image: RegionLabels, seeds: Mask) -> None:

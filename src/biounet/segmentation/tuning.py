@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
 from math import inf
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 
 from biounet.config.object_rules import ObjectRules
 from biounet.core.errors import ConfigError, DatasetError, ShapeError
-from biounet.core.labels import IGNORE, check_labels
-from biounet.data.subset import Crop, spread_crops
-from biounet.metrics import IOU_THRESHOLDS, Detection, Matching, detection, match_objects
+from biounet.core.labels import check_labels
+from biounet.data.subset import spread_crops
+from biounet.metrics import IOU_THRESHOLDS, Detection, Matching, detection
 from biounet.metrics.cell_tracking import reference_jaccards
-from biounet.segmentation.elevation import foreground_and_heights
-from biounet.segmentation.instances import label_elevation
+from biounet.segmentation.large_seeds import largest_seed
+from biounet.segmentation.tuning_part import Part
 
 __all__ = ["SCORES", "Score", "score_objects", "tune_rules"]
 
@@ -50,27 +49,6 @@ THREADS = 4
 
 LARGE = 8
 """Least side of the parts of large images, in median diameters of objects."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Elevation before the threshold, and annotated objects, of an image or of a part of it."""
-
-    crop: Crop
-    foreground: NDArray[np.float32]
-    heights: NDArray[np.uint8]
-    truth: NDArray[Any]
-
-    @classmethod
-    def of(cls, crop: Crop, probabilities: NDArray[Any], truth: NDArray[Any], rules: ObjectRules) -> "Part":
-        """Part of an image; annotated objects that it cuts become unknown."""
-        known = crop.without_cut(crop.of(truth), IGNORE)
-        return cls(crop, *foreground_and_heights(crop.of(probabilities), rules), known)
-
-    def match(self, rules: ObjectRules) -> Matching:
-        """Matching of the objects that rules make and the annotated ones, without objects that are cut."""
-        elevation = np.where(self.foreground > rules.foreground, self.heights, 0)
-        return match_objects(self.truth, self.crop.without_cut(label_elevation(elevation, rules), 0))
 
 
 def tune_rules(
@@ -112,6 +90,7 @@ def tune_rules(
         Best in `foreground`, `seed`, `second_seed`, `least_seed`, `least_pixels` and `peak`, found one after the
         other: on a coarse grid of both thresholds, on a fine one around the best, on one of both levels of seeds,
         then sizes, then peaks. Values that make no difference, or one that may be chance, stay as they were.
+        At last `largest_seed` by the sizes of seeds, where objects are of about one size.
         The same input gives the same rules.
     float
         Their score, in [0, 1].
@@ -161,6 +140,10 @@ def tune_rules(
             found, each = score(candidate)
             if found - best_score > NOISE * _standard_error(each - of_images):
                 best, best_score, of_images = candidate, found, each
+    for candidate in () if quick else _largest(best, parts):
+        found, each = score(candidate)
+        if best_score - found <= NOISE * _standard_error(each - of_images):
+            best, best_score = candidate, found
     return best, best_score
 
 
@@ -178,6 +161,7 @@ def score_objects(matchings: Sequence[Matching], *, metric: Score) -> float:
 
     Examples
     --------
+    >>> from biounet.metrics import match_objects
     >>> score_objects([match_objects(np.array([1, 1, 1, 2]), np.array([1, 1, 0, 2]))], metric="seg")      # 2/3, 1
     0.8333333333333333
     """
@@ -259,6 +243,17 @@ def _peaks(rules: ObjectRules) -> Iterator[ObjectRules]:
     for seed, peak in product((rules.seed, *LOW), PEAKS):
         if peak == 0 or peak > seed:
             yield rules.model_copy(update={"seed": seed, "peak": peak})
+
+
+def _largest(rules: ObjectRules, parts: Sequence[Part]) -> Iterator[ObjectRules]:
+    """Rules with the largest seed of one object, if sizes tell it.
+
+    They are kept unless they are worse than chance: images that a network knows by heart have no objects that are
+    joined, and do not show what this is good for.
+    """
+    largest = largest_seed(np.concatenate([part.single_seeds(rules) for part in parts]))
+    if largest is not None:
+        yield rules.model_copy(update={"largest_seed": largest})
 
 
 def _sizes(median: float, name: str) -> Callable[[ObjectRules], Iterator[ObjectRules]]:
