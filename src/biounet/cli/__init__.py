@@ -34,6 +34,7 @@ from biounet.cli.options import (
     Preset,
     Seed,
     Series,
+    Unlabelled,
     channel_numbers,
 )
 from biounet.cli.serve import serve
@@ -103,6 +104,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; new, unless --resume.")],
     from_: From = None,
     also: Also = None,
+    unlabelled: Unlabelled = None,
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Minutes = None,
@@ -127,13 +129,14 @@ def train(
     """Train a network on annotated images."""
     from biounet.cli.early import check_crossed, check_dataset, check_names, check_output, dataset_path, start_of
     from biounet.cli.label_options import meaning
-    from biounet.cli.setting_options import assignments, given_settings
+    from biounet.cli.setting_options import assignments, given_settings, unlabelled_images
     from biounet.config.resolve import resolve_settings
 
     dataset = dataset_path(dataset, images, labels)
     changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
     changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
     changes |= given_settings(channel=channel_numbers(channel), also=also and str(also))
+    changes |= given_settings(unlabelled=unlabelled_images(unlabelled))
     changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     if folds is not None and not resume and "train.validation" in changes:
         raise ConfigError("--folds holds each image out once; leave out --validation and train.validation")

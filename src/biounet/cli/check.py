@@ -23,6 +23,7 @@ from biounet.cli.options import (
     Preset,
     Seed,
     Series,
+    Unlabelled,
     channel_numbers,
 )
 from biounet.core.errors import ConfigError
@@ -40,6 +41,7 @@ def check(
     ignore_value: IgnoreValue = None,
     from_: From = None,
     also: Also = None,
+    unlabelled: Unlabelled = None,
     preset: Preset = None,
     model: Annotated[str | None, typer.Option(help="Architecture.")] = None,
     minutes: Minutes = None,
@@ -63,13 +65,14 @@ def check(
     """Say what a dataset holds, what is wrong with it, and what training would do and take."""
     from biounet.cli.early import check_dataset, check_model, check_names, dataset_path, start_of
     from biounet.cli.label_options import meaning
-    from biounet.cli.setting_options import assignments, given_settings
+    from biounet.cli.setting_options import assignments, given_settings, unlabelled_images
     from biounet.config.resolve import resolve_settings
 
     dataset = dataset_path(dataset, images, labels)
     changes = given_settings(model=model, validation=validation, precision=precision, seed=seed)
     changes |= given_settings(ignore_value=ignore_value, axes=axes, series=series, level=level or None)
     changes |= given_settings(channel=channel_numbers(channel), also=also and str(also))
+    changes |= given_settings(unlabelled=unlabelled_images(unlabelled))
     changes |= meaning(objects=objects, classes=classes, preset=preset) | assignments(set_ or [])
     budget: dict[str, Any] = {"minutes": minutes, "steps": steps}
     if suspects is not None:

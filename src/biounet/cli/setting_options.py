@@ -1,11 +1,13 @@
 """Options that are settings of a run: `--model`, `--validation` and others, and `--set section.key=value`."""
 
+from pathlib import Path
 from typing import Any
 
 from biounet.config import toml_value
-from biounet.core.errors import ConfigError
+from biounet.core.errors import ConfigError, DatasetError
+from biounet.core.places import check_input
 
-__all__ = ["assignments", "given_settings"]
+__all__ = ["assignments", "given_settings", "unlabelled_images"]
 
 
 def given_settings(**options: object) -> dict[str, Any]:
@@ -15,6 +17,20 @@ def given_settings(**options: object) -> dict[str, Any]:
     if "train.validation" in changes:
         changes["train.validation"] = toml_value(str(changes["train.validation"]))
     return changes
+
+
+def unlabelled_images(place: Path | None) -> str | None:
+    """Images of ``--unlabelled``; none where nothing is given, or the word none.
+
+    Raises
+    ------
+    DatasetError
+        If there is nothing of that name.
+    """
+    if place is None or str(place) == "none":
+        return None
+    check_input(place, DatasetError, what="folder of images")
+    return str(place)
 
 
 def assignments(texts: list[str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from biounet.core.geometry import Geometry
 from biounet.data.hashes import shared_images
 from biounet.data.patches import network_input_size
 from biounet.models import build
-from biounet.training.announcements import Loud, chosen, coverage
+from biounet.training.announcements import Loud, chosen, coverage, tell_unlabelled
 from biounet.training.forecast import Forecast
 from biounet.training.monitor import StoppedError, Watch
 from biounet.training.prepare import begin_run, check_settings
@@ -159,6 +159,8 @@ def describe(dataset: Path, settings: RunConfig, *, device: str = "auto") -> Ite
     size = " x ".join(map(str, network_input_size(config, net.geometry, data.largest)))
     weights = sum(weight.numel() for weight in net.parameters())
     yield f"network: {config.model.name}, {weights:,} weights, batches of {config.train.batch} patches of {size} px"
+    if run.unlabelled:
+        yield f"note: {tell_unlabelled(config, run.unlabelled)}"
     plan = run.forecast()
     yield from expected(plan, run.fabric.device.type)
     if few := warning_of_few_steps(config.train, plan.steps):

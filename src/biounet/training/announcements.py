@@ -30,6 +30,7 @@ __all__ = [
     "in_short",
     "report_line",
     "tell_share",
+    "tell_unlabelled",
 ]
 
 
@@ -59,6 +60,13 @@ def announce(data: TrainingSet, say: Callable[[str], None]) -> None:
     what = {"objects": "to find objects", "images": "to draw images"}.get(data.task.name, f"{data.classes} classes")
     apart = f"{held_out} kept apart to see how good it gets" if data.validation else "no image kept apart"
     say(f"learning {what} from {images}; {apart}")
+
+
+def tell_unlabelled(config: RunConfig, images: Sequence[AnnotatedSource]) -> str:
+    """How many images without labels are learnt from as well, and from when on."""
+    after = percent(config.train.unlabelled_after)
+    what = f"{counted(len(images), 'image')} without labels ({config.train.unlabelled})"
+    return f"{what} learnt from as well: after {after} of the run labels are guessed where the network is sure"
 
 
 def _with_objects(images: Sequence[AnnotatedSource]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from biounet.config import RunConfig
 from biounet.core.errors import ImageError, TrainingError
-from biounet.data.patches import PatchSampler
+from biounet.data.patches import Batch, PatchSampler
 from biounet.models.model_file import ModelCard, save_network
 from biounet.training.distributed import broadcast
 from biounet.training.run_folder import add_row, cut_log
@@ -26,7 +27,7 @@ from biounet.training.step import State, train_step
 from biounet.training.time_budget import TimeBudget, TimeToFinalise
 from biounet.training.validation import ValidationResult
 
-__all__ = ["Intervals", "Report", "State", "Step", "Validate", "fit", "train_step"]
+__all__ = ["Intervals", "Later", "Report", "State", "Step", "Validate", "fit", "train_step"]
 
 
 Validate = Callable[[nn.Module], ValidationResult]
@@ -44,6 +45,20 @@ class Intervals:
 
 
 DEFAULT_INTERVALS = Intervals()
+
+
+class Later(Protocol):
+    """Samples that a run draws from in its second part, such as `biounet.training.guessed_labels.GuessedLabels`."""
+
+    @property
+    def after(self) -> float:
+        """Share of the run after which they are made."""
+
+    def begun(self, step: int) -> PatchSampler | None:
+        """The samples of a run that goes on at a step; None if they were not made by then."""
+
+    def begin(self, net: nn.Module, step: int) -> tuple[PatchSampler, str]:
+        """Make them at a step, by the running average of the weights; and a line about them."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,7 @@ def fit(
     *,
     fabric: Fabric,
     resume: bool = False,
+    later: Later | None = None,
     began: float | None = None,
     intervals: Intervals = DEFAULT_INTERVALS,
     clock: Callable[[], float] = time.monotonic,
@@ -110,6 +126,8 @@ def fit(
         Devices and precision.
     resume : bool
         Go on from ``last/``; if the run was killed before it wrote a state, begin anew.
+    later : Later or None
+        Samples for the second part of the run.
     began : seconds of `clock`
         When the minutes began to count; now, if not given.
     intervals : Intervals
@@ -134,27 +152,24 @@ def fit(
     state.gone = state.gone if state.step else clock() - began
     budget, keeper = TimeBudget(config.train, state.gone), _Keeper(state, card, folder, intervals)
     keeper.keep_first(validate if is_main_process and not begun and config.train.init else None)
-    reported, pieces, waited = clock() - began, state.pieces, 0.0
-    batches = source.batches(state.step, rank=fabric.global_rank, ranks=fabric.world_size)
+    reported, pieces, patches = clock() - began, state.pieces, _Patches(source, later, state, fabric, clock)
     progress = budget.progress(state.step, state.seconds)
     try:
         while (progress := broadcast(fabric, progress)) < 1:
-            asked = clock()
-            batch = next(batches)
-            waited += clock() - asked
+            batch, told = patches.draw(progress)
             loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
-            note, pieces = _note_on_memory(state, pieces, config), state.pieces
+            note, pieces = told or _note_on_memory(state, pieces, config), state.pieces
             state.seconds = clock() - began
             before, progress = progress, max(progress, budget.progress(state.step, state.seconds))
             report = None
             if is_main_process:
-                waiting = waited / max(state.seconds - reported, 1e-9)
+                waiting = patches.waited / max(state.seconds - reported, 1e-9)
                 report = keeper.keep(loss, waiting, validate if budget.reports_between(before, progress) else None)
             yield Step(state.step, state.seconds, progress, report, note, keeper.loss)
             if keeper.fault:
                 raise TrainingError(keeper.fault)
             if report is not None:
-                reported, waited = clock() - began, 0.0
+                reported, patches.waited = clock() - began, 0.0
                 budget.reserve(reported - state.seconds, report.finalising)
                 progress = max(progress, budget.progress(state.step, reported))  # reports due meanwhile are left out
     except GeneratorExit:  # the caller stops between two steps
@@ -162,6 +177,32 @@ def fit(
             keeper.stop()
             broadcast(fabric, math.inf)  # other processes are told to stop
         raise
+
+
+class _Patches:
+    """The batches of a run, from the samples of its first and its second part, and how long steps wait for them."""
+
+    def __init__(
+        self, source: PatchSampler, later: Later | None, state: State, fabric: Fabric, clock: Callable[[], float]
+    ) -> None:
+        known = later.begun(state.step) if later else None
+        self._later, self._state, self._clock = None if known else later, state, clock
+        self._of_process = {"rank": fabric.global_rank, "ranks": fabric.world_size}
+        self._batches = (known or source).batches(state.step, **self._of_process)
+        self.waited = 0.0
+        """Seconds that steps waited for their patches; to be set back."""
+
+    def draw(self, progress: float) -> tuple[Batch, str]:
+        """The next batch, at a share of the run; and a line where the second part begins."""
+        told = ""
+        if self._later is not None and progress >= self._later.after:
+            self._batches.close()
+            source, told = self._later.begin(self._state.average, self._state.step)
+            self._batches, self._later = source.batches(self._state.step, **self._of_process), None
+        asked = self._clock()
+        batch = next(self._batches)
+        self.waited += self._clock() - asked
+        return batch, told
 
 
 class _Keeper:

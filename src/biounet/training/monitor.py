@@ -19,6 +19,7 @@ from biounet.training.announcements import (
     in_short,
     report_line,
     tell_share,
+    tell_unlabelled,
 )
 from biounet.training.distributed import broadcast, connected
 from biounet.training.loop import Step
@@ -177,6 +178,8 @@ def train_run(
                 LOG.info("%s", chosen(run.config, name, reason))
             elif run.is_main_process:
                 monitor.say(chosen(run.config, name, reason))
+        if run.unlabelled and run.is_main_process:
+            monitor.say(f"note: {tell_unlabelled(run.config, run.unlabelled)}")
         return follow(run, monitor, resume=resume, tensorboard=tensorboard, write_report=write_report)
 
 

@@ -11,13 +11,12 @@ from biounet.data.further_images import with_further_images
 from biounet.data.normalize import NORMALIZATIONS, Normalization
 from biounet.data.split import DatasetSplit, split_dataset
 from biounet.data.training_set import TrainingSet, read_split
-from biounet.io import Selection
 from biounet.models.pretrained import check_model
 from biounet.models.transfer import plan_transfer
 from biounet.training.auto_settings import choose_normalization
 from biounet.training.distributed import all_reduce_min, local_size, make_fabric
 from biounet.training.losses import LOSSES, check_loss
-from biounet.training.run import TrainingRun
+from biounet.training.run import TrainingRun, selection_of
 from biounet.training.run_folder import check_place
 from biounet.training.starting_model import starting_model
 
@@ -99,7 +98,7 @@ def split_by_settings(dataset: Path, settings: RunConfig) -> DatasetSplit:
         silver=train.silver,
         ignore_value=train.ignore_value,
         pixels=train.validation_pixels,
-        selection=Selection(train.axes, train.series, train.channel, train.level),
+        selection=selection_of(train),
     )
     if train.also is None:
         return divided

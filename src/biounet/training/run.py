@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,17 +15,20 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from biounet.config import RunConfig
-from biounet.core.errors import LabelError, OutputError
+from biounet.config import RunConfig, TrainConfig
+from biounet.core.errors import ConfigError, LabelError, OutputError
 from biounet.core.geometry import Geometry
 from biounet.core.memory import freed_memory_kept
 from biounet.core.output_lock import holding
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.hashes import dataset_hash, image_hashes
 from biounet.data.normalize import Normalization
 from biounet.data.patches import UNLABELLED, PatchSampler, network_input_size, tell_cut_patch
 from biounet.data.sample_cache import choose_sample_device, prepare_samples, sample_store
 from biounet.data.training_set import TrainingSet
+from biounet.data.unlabelled_images import read_unlabelled
 from biounet.inference.calibration import Calibration
+from biounet.io import Selection
 from biounet.models import check_task, geometry_of
 from biounet.models.device import choose_training_precision
 from biounet.models.model_file import ModelCard, save_network
@@ -37,6 +40,7 @@ from biounet.training.distributed import broadcast, check_share, in_precision
 from biounet.training.finalise import Show, show_nothing
 from biounet.training.finish_model import finish_model
 from biounet.training.forecast import Forecast, forecast
+from biounet.training.guessed_labels import GuessedLabels, unlabelled_pixels
 from biounet.training.loop import Step, fit
 from biounet.training.losses import check_loss
 from biounet.training.run_folder import begin_folder, check_folder, clear_parts, lengthen
@@ -44,11 +48,16 @@ from biounet.training.starting_model import StartingModel, first_rules, keeps_fi
 from biounet.training.step import State
 from biounet.training.validation import Validation, ValidationResult, predict, score
 
-__all__ = ["TrainingRun"]
+__all__ = ["TrainingRun", "selection_of"]
 
 
 PREPARED = "prepared"
 """Folder of a run with the files that patches are cut from, where memory does not hold the images; gone at the end."""
+
+
+def selection_of(train: TrainConfig) -> Selection:
+    """The part of each file that a run reads."""
+    return Selection(train.axes, train.series, train.channel, train.level)
 
 
 @dataclass
@@ -125,6 +134,17 @@ class TrainingRun:
         """The model that the run begins with; None for random weights."""
         return starting_model(self.config.train)
 
+    @cached_property
+    def unlabelled(self) -> Sequence[AnnotatedImage]:
+        """Images without labels, whose labels the run guesses; none if it is given none."""
+        train = self.config.train
+        if train.unlabelled is None:
+            return ()
+        if not self.data.task.has_labels:
+            raise ConfigError("--unlabelled is for labels, the dataset has target images; leave it out")
+        options: dict[str, Any] = {"pixels": unlabelled_pixels(self.config), "selection": selection_of(train)}
+        return read_unlabelled(Path(train.unlabelled), self.data, self.normalization, **options)
+
     @property
     def is_main_process(self) -> bool:
         """Whether this process, of several that train together, is the one that writes files and messages."""
@@ -195,7 +215,8 @@ class TrainingRun:
         began = inf
         times: dict[str, Any] = {"began": self.began, "clock": self.clock}
         made = self._card(), self.folder
-        steps = fit(self.config, source, self.validate, *made, fabric=self.fabric, resume=resume, **times)
+        later = GuessedLabels(self, self.unlabelled, source) if self.unlabelled else None
+        steps = fit(self.config, source, self.validate, *made, fabric=self.fabric, resume=resume, later=later, **times)
         # Without `closing`, the error of a checkpoint that cannot be written when a run is stopped would be lost.
         with freed_memory_kept(), closing(steps):
             for step in steps:
