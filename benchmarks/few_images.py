@@ -129,6 +129,21 @@ def of_membranes(file, *_):
     return score_membranes(DATA, file)[0]
 
 
+def unlabelled(kind, folder):
+    """Copy the images of a kind without labels, also those that are learnt from, which a run leaves out."""
+    folder.mkdir()
+    if kind == "isbi2012":
+        dataset = find_dataset(DATA / "isbi2012")
+        for pair in dataset.pairs[:20]:
+            write(folder / f"{pair.name}.png", Image(dataset.load(pair)[0][0], "YX"))
+        return
+    scored = set(labelled_frames(DATA)[FRAMES:])
+    frames = [f"{number:03}" for number in range(0, 84, 2)]
+    of_hela = [DATA / HELA / "01" / f"t{number}.tif" for number in frames if number not in scored]
+    for path in of_hela if kind == "hela" else dark():
+        shutil.copy(path, folder)
+
+
 KINDS = {
     "dsb2018": (fluorescence, of_all_nuclei, (1, 2, 5, 10, 20, 95), (WITHOUT,), {}),
     "hela": (hela, score_hela, (1, 2, 5), ("nuclei", "cells"), {}),
@@ -161,12 +176,16 @@ def model(name, work):
     return run / "model.safetensors"
 
 
-def few(kind, images, start, draw, seed, minutes, work):
-    """A row of few images, or of none: the model to begin with as it is."""
+def few(kind, images, start, draw, seed, minutes, more, work):
+    """A row of few images, with or without those that have no labels; or of none: the model to begin with as it is."""
     gather, score, _, _, settings = KINDS[kind]
     if not images:
         return score(model(start, work), images, draw)
-    run = work / f"{kind}-{start}-{images}-{draw}-{seed}"
+    run, place = work / f"{kind}-{start}-{images}-{draw}-{seed}-{more}", work / f"unlabelled-{kind}"
+    if more:
+        shutil.rmtree(place, ignore_errors=True)
+        unlabelled(kind, place)
+        settings = {**settings, "train.unlabelled": str(place)}
     shutil.rmtree(run, ignore_errors=True)
     options = {"start": start and model(start, work), "seed": seed, "settings": settings}
     facts = train(lambda folder: gather(images, draw, folder), run, minutes, **options)
@@ -203,12 +222,14 @@ def rows(draws, seeds, minutes):
     for kind, (_, _, counts, models, _) in KINDS.items():
         for start in (None, *(name for name in models if name in (*SHIPPED, WITHOUT))):
             if start:
-                yield f"{kind} from={start} images=0", few, (kind, 0, start, 0, 0, minutes)
+                yield f"{kind} from={start} images=0", few, (kind, 0, start, 0, 0, minutes, False)
             for images in counts:
                 for draw in range(draws if images != FRAMES or kind != "hela" else 1):
                     for seed in range(seeds):
                         name = f"{kind} from={start or 'scratch'} images={images} draw={draw} seed={seed}"
-                        yield f"{name} minutes={minutes:g}", few, (kind, images, start, draw, seed, minutes)
+                        for more in (False, True):
+                            said = f"{name} minutes={minutes:g}{' unlabelled' if more else ''}"
+                            yield said, few, (kind, images, start, draw, seed, minutes, more)
     yield "forgetting also=before", lambda _: of_nuclei("nuclei") | score_hela("nuclei"), ()
     for seed in range(seeds):
         for also in (False, True):

@@ -94,11 +94,11 @@ def folders(tmp_path):
     return tmp_path / "data", tmp_path / "more"
 
 
-def train(folders, out, *, monitor=None, resume=False, **changes):
+def train(folders, out, *, monitor=None, resume=False, report=False, **changes):
     data, more = folders
     settings = {**TINY, "train.target": "classes", "train.unlabelled": str(more), **changes}
     options = {"resume": True} if resume else {"settings": settings, "steps": 10}
-    return biounet.train(data, out, report=False, monitor=monitor or Stopping(), **options)
+    return biounet.train(data, out, report=report, monitor=monitor or Stopping(), **options)
 
 
 @pytest.mark.parametrize("stop", [2, 4, 5, 8])
@@ -115,9 +115,12 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(folders, tmp_path, stop
 
 def test_they_are_learnt_from_once_they_are_guessed(folders, tmp_path):
     monitor = Stopping()
-    with_them = train(folders, tmp_path / "with", monitor=monitor)
+    with_them = train(folders, tmp_path / "with", monitor=monitor, report=True)
     assert any("6 images without labels" in line and "after 40 % of the run" in line for line in monitor.lines)
     assert any("labels guessed for 6 images without any" in line for line in monitor.lines)
+    page = (tmp_path / "with" / "report.html").read_text()
+    assert "6 of 6 images without labels, with those that were guessed" in page
+    assert "Labels of 7" in page
     labels = ArrayFolder(tmp_path / "with" / GUESSED / "4")
     assert len(labels) == 6
     assert labels[0,].shape == (32, 32)

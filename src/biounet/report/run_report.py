@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from biounet.config import TrainConfig
 from biounet.config.object_rules import ObjectRules
-from biounet.core.words import percent
+from biounet.config.tasks import Task
+from biounet.core.words import counted, percent
+from biounet.data.annotated_image import AnnotatedImage
 from biounet.report.answer import Answer, answer_classes, answer_images, answer_objects, so_far
 from biounet.report.log import best_row, health, load_log
 from biounet.report.page import write_report
@@ -35,9 +37,10 @@ LATE = 0.75
 
 @dataclass
 class RunReport:
-    """Writer of the page of one run; thumbnails of its training images are drawn once."""
+    """Writer of the page of one run; thumbnails of the images that it learns from are drawn once."""
 
     _strip: str | None = field(default=None, init=False)
+    _guessed: str = field(default="", init=False)
 
     def __call__(
         self, experiment: TrainingRun, *, finished: bool, stopped: str = "", again: str = ""
@@ -63,7 +66,6 @@ class RunReport:
         if answer is not None and bad:
             helps = [f"  {what} {command}" for what, command in steps]
             findings[NOTHING] = "\n".join([f"{answer.heading}: {answer.sentence}", *helps])
-        self._strip = training_strip(experiment) if self._strip is None else self._strip
         write_report(
             experiment.folder / "report.html",
             title=experiment.folder.name,
@@ -75,7 +77,7 @@ class RunReport:
             config=experiment.config.to_toml(reasons=experiment.reasons),
             answer=answer,
             steps=steps,
-            strip=self._strip,
+            strip=self._strips(experiment),
             warnings=told,
             trained={} if drawn else labelled_pixels(experiment, len(names)),
             finished=finished,
@@ -83,6 +85,12 @@ class RunReport:
             again=again,
         )
         return findings
+
+    def _strips(self, experiment: TrainingRun) -> str:
+        """Thumbnails of the images that are learnt from."""
+        self._strip = training_strip(experiment) if self._strip is None else self._strip
+        self._guessed = self._guessed or guessed_strip(experiment)
+        return self._strip + self._guessed
 
 
 def share_done(train: TrainConfig, log: Sequence[Mapping[str, float]]) -> float:
@@ -151,9 +159,23 @@ def training_strip(experiment: TrainingRun) -> str:
     return draw_strip((_thumbnail(experiment, number) for number in small), f"{said} to train on {what}".rstrip())
 
 
+def guessed_strip(experiment: TrainingRun) -> str:
+    """Thumbnails of images without labels, with those that the run guessed; empty before it did."""
+    images, task = experiment.guessed, experiment.data.task
+    shown = images[:: max(1, -(-len(images) // STRIP))]
+    said = f"{len(shown)} of {counted(len(images), 'image')} without labels, with those that were guessed"
+    return draw_strip(
+        (_thumbnail_of(image, task) for image in shown), f"{said}; stripes are in doubt, and not learnt from."
+    )
+
+
 def _thumbnail(experiment: TrainingRun, number: int) -> Thumbnail:
     """Thumbnail of one training image."""
-    image, task = experiment.data.train[number].read(), experiment.data.task
+    return _thumbnail_of(experiment.data.train[number].read(), experiment.data.task)
+
+
+def _thumbnail_of(image: AnnotatedImage, task: Task) -> Thumbnail:
+    """Thumbnail of an image with its labels."""
     if not task.has_labels:
         return thumbnail(image.name, image.image, None, numbered=False)
     count = int(np.count_nonzero(np.unique(image.labels) > 0)) if task.numbered else 0

@@ -167,7 +167,7 @@ class GuessedLabels:
             AnnotatedImage.of(image.name, image.image, labels, target=data.target, spacing=image.spacing)
             for image, labels in zip(self.images, self._read(step), strict=True)
         ]
-        labelled = self.source.samples
+        self.run.guessed, labelled = guessed, self.source.samples
         store = SamplesOnDevice(labelled[0].image.device)
         store.prepare([image.target.shape[-2] for image in guessed], lambda at: [to_sample(guessed[at], data, config)])
         spacing = [*self.source.anisotropy, *(image.anisotropy for image in guessed)] if self.source.anisotropy else ()

@@ -96,6 +96,8 @@ class TrainingRun:
     """Share of the trained weights in the finished model, where the others are those of the model to begin with."""
     calibration: Calibration | None = field(default=None, init=False)
     """Calibration error of the trained network, before and after it was calibrated; known at the end of the run."""
+    guessed: Sequence[AnnotatedImage] = field(default=(), init=False)
+    """The images of `unlabelled`, once labels are guessed for them."""
     _holds: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
