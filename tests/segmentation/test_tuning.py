@@ -166,8 +166,9 @@ def circles(sizes, *, joined):
     return np.stack([1 - height, height]).astype(np.float32), truth
 
 
-@pytest.mark.parametrize(("sizes", "told"), [([15, 16, 15, 14, 16, 15, 14, 15, 16], True), ([4, 6, 18] * 3, False)])
-def test_objects_of_one_size_tell_the_largest_seed(sizes, told):
+@pytest.mark.parametrize(("count", "told"), [(9, True), (7, False)])
+def test_sizes_of_objects_tell_the_largest_seed(count, told):
+    sizes = [15, 16, 15, 14, 16, 15, 14, 15, 16][:count]
     probabilities, truth = circles(sizes, joined=False)
     rules, score = tune_rules([probabilities], [truth], ObjectRules())
     assert score > 0.9
@@ -178,3 +179,13 @@ def test_objects_of_one_size_tell_the_largest_seed(sizes, told):
         pair, of_pair = circles(sizes, joined=True)
         assert segment_objects(pair, low).max() == of_pair.max()
         assert segment_objects(pair, low.model_copy(update={"largest_seed": None})).max() < of_pair.max()
+
+
+def test_a_largest_seed_that_makes_objects_worse_is_left_out():
+    # Dumbbells: single objects with two peaks, larger than the discs beside them.
+    probabilities, truth = circles([15] * 3 + [8] * 24, joined=True)
+    truth[truth == 2] = 1
+    rules, _ = tune_rules([probabilities], [truth], ObjectRules())
+    assert rules.largest_seed is None
+    cut = rules.model_copy(update={"largest_seed": 600})
+    assert segment_objects(probabilities, cut).max() > segment_objects(probabilities, rules).max() == truth.max() - 1

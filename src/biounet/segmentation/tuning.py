@@ -90,7 +90,7 @@ def tune_rules(
         Best in `foreground`, `seed`, `second_seed`, `least_seed`, `least_pixels` and `peak`, found one after the
         other: on a coarse grid of both thresholds, on a fine one around the best, on one of both levels of seeds,
         then sizes, then peaks. Values that make no difference, or one that may be chance, stay as they were.
-        At last `largest_seed` by the sizes of seeds, where objects are of about one size.
+        At last `largest_seed`, by the sizes of the seeds of single objects.
         The same input gives the same rules.
     float
         Their score, in [0, 1].
@@ -246,7 +246,7 @@ def _peaks(rules: ObjectRules) -> Iterator[ObjectRules]:
 
 
 def _largest(rules: ObjectRules, parts: Sequence[Part]) -> Iterator[ObjectRules]:
-    """Rules with the largest seed of one object, if sizes tell it.
+    """Rules with the largest seed of one object, if enough are known.
 
     They are kept unless they are worse than chance: images that a network knows by heart have no objects that are
     joined, and do not show what this is good for.
