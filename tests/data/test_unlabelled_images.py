@@ -74,12 +74,28 @@ def test_of_a_stack_sections_are_taken_and_of_several_one_of_each_first(tmp_path
 
 
 def test_of_a_large_image_the_middle_is_taken(tmp_path, data, monkeypatch):
-    monkeypatch.setattr(unlabelled_images, "SIDE", 6)
+    monkeypatch.setitem(unlabelled_images.MOST, 2, (6, 6))
     pixels = noise(0, (7, 20))
     write(tmp_path / "more" / "a.png", Image(pixels, "YX"))
     (image,) = taken(tmp_path / "more", data)
     middle = pixels[0:6, 7:13].astype(float)
     np.testing.assert_allclose(image.image[0], (middle - middle.mean()) / middle.std(), atol=1e-5)
+
+
+def test_of_a_volume_the_middle_is_taken_too(tmp_path, monkeypatch):
+    monkeypatch.setitem(unlabelled_images.MOST, 3, (2, 6, 8))
+    for number in range(2):
+        write(tmp_path / "data" / "images" / f"cell{number}.tif", Image(noise(number, (3, 8, 10)), "ZYX"))
+        write(tmp_path / "data" / "labels" / f"cell{number}.tif", Image(np.stack([CELLS] * 3), "ZYX"))
+    data = load_training_set(tmp_path / "data", Normalization(), validation=0.5, target="distance")
+    pixels = noise(9, (5, 8, 10))
+    write(tmp_path / "more" / "a.tif", Image(pixels, "ZYX"))
+    (image,) = taken(tmp_path / "more", data)
+    middle = pixels[1:3, 1:7, 1:9].astype(float)
+    np.testing.assert_allclose(image.image[0], (middle - middle.mean()) / middle.std(), atol=1e-5)
+    write(tmp_path / "flat" / "a.tif", Image(noise(9), "YX"))
+    with pytest.raises(ShapeError, match=r"a\.tif: the network takes volumes, axes ZYX, the image has YX"):
+        taken(tmp_path / "flat", data)
 
 
 def test_channels_fit_those_of_the_training_set(tmp_path):

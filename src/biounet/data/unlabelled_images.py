@@ -20,11 +20,8 @@ from biounet.io.frames import Frame, frames_of
 __all__ = ["check_unlabelled", "read_unlabelled"]
 
 
-SIDE = 1024
-"""Pixels along Y and X of an image that are read at most, in its middle."""
-
-DEEP = 64
-"""The same along Z."""
+MOST = {2: (1024, 1024), 3: (32, 512, 512)}
+"""Pixels per spatial axis that are read at most, in the middle of an image (Y, X) or a volume (Z, Y, X)."""
 
 
 def check_unlabelled(place: Path) -> tuple[Path, ...]:
@@ -55,7 +52,7 @@ def read_unlabelled(
         Its images, and those held out, are left out. Grey images are repeated to fit its channels.
     normalization : Normalization
     pixels : most pixels of all that are taken, at least one image
-        Which ones are taken is drawn, always alike; each gives `SIDE` pixels along Y and X at most.
+        Which ones are taken is drawn, always alike; each gives `MOST` pixels at most.
     selection : Selection
         Part of each file that is read.
 
@@ -101,7 +98,6 @@ def _drawn(files: Sequence[Path], data: TrainingSet, selection: Selection) -> It
 
 def _middle(shape: Sequence[int]) -> Box:
     """The middle of an image, as far as it is read."""
-    most = (DEEP, SIDE, SIDE)[-len(shape) :]
-    sizes = [min(size, limit) for size, limit in zip(shape, most, strict=True)]
+    sizes = [min(size, most) for size, most in zip(shape, MOST[len(shape)], strict=True)]
     start = tuple((whole - size) // 2 for whole, size in zip(shape, sizes, strict=True))
     return Box(start, tuple(first + size for first, size in zip(start, sizes, strict=True)))
