@@ -4,18 +4,21 @@ Thresholds that are tuned on images which a network knows by heart join objects 
 two of them are larger than one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
 from biounet.config.object_rules import ObjectRules
+from biounet.core.boxes import face
 from biounet.core.components import label_objects
 from biounet.segmentation.elevation import HIGHEST, seed_level
 from biounet.segmentation.object_sizes import object_sizes
 from biounet.segmentation.region_labels import RegionLabels
-from biounet.segmentation.regions import Index
+from biounet.segmentation.regions import Index, RegionPieces
 
 __all__ = ["STEP", "Mask", "largest_seed", "least_part", "split_large"]
 
@@ -57,19 +60,24 @@ def split_large(image: RegionLabels, seeds: Mask, rules: ObjectRules) -> Mask:
     largest = rules.largest_seed
     if largest is None:
         return seeds
-    levels = [Level(image, image.once(lambda index: label_objects(seeds(index))))]
-    if levels[0].most <= largest:
+    pieces = image.once(lambda index: label_objects(seeds(index)))
+    sizes = image.decide(pieces, lambda _, labels: [object_sizes(labels).sizes[1:]], [np.add], lambda pixels: pixels)
+    if not any((pixels > largest).any() for pixels in sizes.values()):
         return seeds
-    least = least_part(rules)
-    for height in range(seed_level(rules.seed) + STEP, HIGHEST, STEP):
-        above = levels[0].above(height, largest)
-        if above.most < least:
-            break
-        levels.append(above)
-    forks = [{index: np.zeros_like(sizes, np.int8) for index, sizes in levels[-1].sizes.items()}]
-    for level, part in reversed([*pairwise(levels)]):
-        forks.insert(0, level.forks(part, forks[0], least))
-    return lambda index: _chosen(index, levels, forks, least=least, largest=largest)
+    removed, across = {}, {}
+    for index in image.regions:
+        labels = pieces(index)
+        large = sizes[index] > largest
+        crossing = large & _at_faces(image, index, labels)
+        removed[index] = _removed_in_memory(labels, np.flatnonzero(large & ~crossing), image.elevation(index), rules)
+        across[index] = np.flatnonzero(crossing[labels])
+    if any(where.size for where in across.values()):
+        levels = list(_levels(image, across, rules))
+        chosen = _choose(levels, rules)
+        for index, where in across.items():
+            gone = ~_mask(image, index, where, levels, chosen)
+            removed[index] = np.append(removed[index], where[gone])
+    return image.once(lambda index: _without(seeds(index), removed[index]))
 
 
 def least_part(rules: ObjectRules) -> int:
@@ -81,95 +89,144 @@ def least_part(rules: ObjectRules) -> int:
     return max(1, rules.least_seed, (rules.largest_seed or 0) // PART)
 
 
-class Level:
-    """The pieces of seeds above a height, and how many pixels they have.
+def _without(mask: NDArray[np.bool_], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """A copy of a mask without some pixels."""
+    left = mask.copy()
+    left.reshape(-1)[pixels] = False
+    return left
 
-    Parameters
-    ----------
-    image : RegionLabels
-    pieces : (region) -> pieces in it, numbered from 1
+
+def _at_faces(image: RegionLabels, index: Index, labels: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Of each piece in a region, whether it touches another region."""
+    touches = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    for axis, side, _ in image.regions.faces(index):
+        touches[face(labels, axis, side)] = True
+    return touches
+
+
+def _removed_in_memory(
+    labels: NDArray[np.uint32], large: NDArray[np.intp], elevation: NDArray[np.uint8], rules: ObjectRules
+) -> NDArray[np.int64]:
+    """Pixels that large pieces lose if they are split, one by one, since few are large."""
+    mask = np.zeros(labels.shape, bool)
+    boxes = find_objects(labels.view(np.int32)) if len(large) else []
+    for number in large:
+        box = boxes[number - 1]
+        piece = labels[box] == number
+        mask[box] |= piece & ~_split_one(piece, elevation[box], seed_level(rules.seed), rules)
+    return np.flatnonzero(mask)
+
+
+def _split_one(
+    piece: NDArray[np.bool_], elevation: NDArray[np.uint8], level: int, rules: ObjectRules
+) -> NDArray[np.bool_]:
+    """Mask of the parts of a large piece above a level; or of itself."""
+    for height in range(level + STEP, HIGHEST, STEP):
+        parts = label_objects(piece & (elevation >= height))
+        sizes = np.bincount(parts.reshape(-1))
+        large = np.flatnonzero(sizes[1:] >= least_part(rules)) + 1
+        if not len(large):
+            break
+        if len(large) > 1:
+            mask = np.zeros_like(piece)
+            for part in large:
+                one = parts == part
+                mask |= _split_one(one, elevation, height, rules) if sizes[part] > (rules.largest_seed or 0) else one
+            return mask
+    return piece
+
+
+@dataclass(frozen=True)
+class Level:
+    """The parts, above a height, of large seeds that lie in several regions.
+
+    height : of the elevation map
+    joined : of the parts in each region to whole ones
+    component : number of the whole part of each part in a region
+    sizes : pixels of each whole part
+    parents : the whole part of the level below that each whole part lies in
     """
 
-    def __init__(self, image: RegionLabels, pieces: Callable[[Index], NDArray[np.uint32]]) -> None:
-        self._image, self.pieces = image, pieces
-        self.sizes = image.decide(
-            pieces, lambda _, labels: [object_sizes(labels).sizes[1:]], [np.add], lambda pixels: pixels
+    height: int
+    joined: RegionPieces
+    component: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    parents: NDArray[np.int64]
+
+    def whole(self, index: Index, labels: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Whole parts of pixels in a region that have labels 1, 2, ..."""
+        return self.component[self.joined.of(index)][labels.astype(np.int64) - 1]
+
+
+def _labels_above(image: RegionLabels, index: Index, where: NDArray[np.int64], height: int) -> NDArray[np.uint32]:
+    """Connected parts, above a height, of some pixels of a region."""
+    elevation = image.elevation(index)
+    mask = np.zeros(elevation.shape, bool)
+    mask.reshape(-1)[where] = elevation.reshape(-1)[where] >= height
+    return label_objects(mask)
+
+
+def _levels(image: RegionLabels, across: Mapping[Index, NDArray[np.int64]], rules: ObjectRules) -> Iterator[Level]:
+    """The whole pieces, and their parts above one height after the other, until none is large enough."""
+    before: Level | None = None
+    for height in (0, *range(seed_level(rules.seed) + STEP, HIGHEST, STEP)):
+        joined, sizes, parents = RegionPieces(image.regions), list[NDArray[np.int64]](), list[NDArray[np.int64]]()
+        for index, where in across.items():
+            labels = _labels_above(image, index, where, height)
+            joined.add(index, labels)
+            found = object_sizes(labels)
+            sizes.append(found.sizes[1:])
+            if before is not None:
+                below = _labels_above(image, index, where, before.height).reshape(-1)[found.firsts[1:]]
+                parents.append(before.whole(index, below))
+        component = joined.join()
+        count = int(component.max(initial=-1)) + 1
+        pixels = np.bincount(component, np.concatenate(sizes), count).astype(np.int64)
+        of_whole = np.zeros(count, np.int64)
+        of_whole[component] = np.concatenate(parents) if parents else 0
+        before = Level(height, joined, component, pixels, of_whole)
+        yield before
+        if not (pixels >= least_part(rules)).any():
+            return
+
+
+def _choose(levels: Sequence[Level], rules: ObjectRules) -> list[NDArray[np.bool_]]:
+    """Of each whole part of each level, whether it is a seed."""
+    ways = _ways(levels, least_part(rules))
+    chosen, split = [ways[0] == 0], ways[0] > 0
+    for number, level in enumerate(levels[1:], start=1):
+        there = (level.sizes >= least_part(rules)) & split[level.parents]
+        lone = ways[number - 1][level.parents] == 1
+        split = there & (ways[number] > 0) & (lone | (level.sizes > (rules.largest_seed or 0)))
+        chosen.append(there & ~split)
+    return chosen
+
+
+def _ways(levels: Sequence[Level], least: int) -> list[NDArray[np.int8]]:
+    """Of each whole part, whether it has two large parts in the next level (2), or one that has them higher up (1)."""
+    ways = [np.zeros(len(levels[-1].sizes), np.int8)]
+    for level, part in reversed([*pairwise(levels)]):
+        large = part.sizes >= least
+        count, forking = (
+            np.bincount(part.parents[chosen], minlength=len(level.sizes)) for chosen in (large, large & (ways[0] > 0))
         )
-        self._firsts = image.decide(
-            pieces, lambda index, labels: [self._first_pixels(index, labels)[1:]], [np.minimum], lambda first: first
-        )
-
-    @property
-    def most(self) -> int:
-        """Pixels of the largest piece."""
-        return max(int(sizes.max()) for sizes in self.sizes.values())
-
-    def above(self, height: int, size: int) -> "Level":
-        """The pieces, above a height, of those of this level that have more pixels than `size`."""
-
-        def pieces(index: Index) -> NDArray[np.uint32]:
-            return label_objects(
-                (self.sizes[index] > size)[self.pieces(index)] & (self._image.elevation(index) >= height)
-            )
-
-        return Level(self._image, pieces)
-
-    def forks(
-        self, part: "Level", forks: Mapping[Index, NDArray[np.int8]], least: int
-    ) -> dict[Index, NDArray[np.int8]]:
-        """Of each piece, whether it has two large parts in the next level (2), or one that has them higher up (1).
-
-        Parameters
-        ----------
-        part : the next level
-        forks : of the next level
-        least : pixels of a large part
-        """
-
-        def measure(index: Index, labels: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-            numbers, pixels = part._beginning(index)
-            large = part.sizes[index][numbers] >= least
-            number = int(labels.max(initial=0)) + 1
-            within = labels.reshape(-1)[pixels]
-            forking = large & (forks[index][numbers] > 0)
-            large_parts, forking_parts = (np.bincount(within[of], minlength=number)[1:] for of in (large, forking))
-            return large_parts, forking_parts
-
-        def decision(large: NDArray[np.int64], forking: NDArray[np.int64]) -> NDArray[np.int8]:
-            return np.where(large > 1, 2, np.minimum(forking, 1)).astype(np.int8)
-
-        return self._image.decide(self.pieces, measure, [np.add, np.add], decision)
-
-    def _first_pixels(self, index: Index, labels: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """First pixel in the image, of those in a region, of each number; that of 0 means nothing."""
-        return self._image.pixels_in_image(index, object_sizes(labels).firsts)
-
-    def _beginning(self, index: Index) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Numbers of the pieces whose first pixel lies in a region, so that each is counted once; and these pixels."""
-        labels = self.pieces(index)
-        numbers = np.flatnonzero(self._first_pixels(index, labels) == self._firsts[index])
-        numbers = numbers[numbers > 0]
-        return numbers, object_sizes(labels).firsts[numbers]
+        ways.insert(0, np.where(count > 1, 2, forking > 0).astype(np.int8))
+    return ways
 
 
-def _chosen(
+def _mask(
+    image: RegionLabels,
     index: Index,
+    where: NDArray[np.int64],
     levels: Sequence[Level],
-    forks: Sequence[Mapping[Index, NDArray[np.int8]]],
-    *,
-    least: int,
-    largest: int,
+    chosen: Sequence[NDArray[np.bool_]],
 ) -> NDArray[np.bool_]:
-    """Mask of the pieces in a region that are not split, but are parts of pieces that are, or whole seeds."""
-    seeds = levels[0].pieces(index) > 0
-    mask, inside, lone = np.zeros_like(seeds), seeds, np.zeros_like(seeds)
-    for number, (level, fork) in enumerate(zip(levels, forks, strict=True)):
-        labels = level.pieces(index)
-        sizes, ways = level.sizes[index][labels], fork[index][labels]
-        there = inside & (sizes >= (least if number else 1))
-        inside = there & (ways > 0) & (lone | (sizes > largest))
-        mask |= there & ~inside
-        lone = inside & (ways == 1)
+    """Of some pixels of a region, whether they are in a part that is a seed."""
+    mask = np.zeros(len(where), bool)
+    for level, seeds in zip(levels, chosen, strict=True):
+        labels = _labels_above(image, index, where, level.height).reshape(-1)[where]
+        inside = labels > 0
+        mask[inside] |= seeds[level.whole(index, labels[inside])]
     return mask
 
 
