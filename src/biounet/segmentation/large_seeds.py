@@ -4,9 +4,11 @@ Thresholds that are tuned on images which a network knows by heart join objects 
 two of them are larger than one.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
+from zlib import compress, decompress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,26 +59,28 @@ def split_large(image: RegionLabels, seeds: Mask, rules: ObjectRules) -> Mask:
     -------
     mask of a region; the same whatever the regions are
     """
-    largest = rules.largest_seed
-    if largest is None:
+    if rules.largest_seed is None:
         return seeds
+    sizes = Sizes(rules.largest_seed, least_part(rules), range(seed_level(rules.seed) + STEP, HIGHEST, STEP))
     pieces = image.once(lambda index: label_objects(seeds(index)))
-    sizes = image.decide(pieces, lambda _, labels: [object_sizes(labels).sizes[1:]], [np.add], lambda pixels: pixels)
-    if not any((pixels > largest).any() for pixels in sizes.values()):
+    found = image.decide(pieces, lambda _, labels: [object_sizes(labels).sizes[1:]], [np.add], lambda pixels: pixels)
+    if not any((pixels > sizes.largest).any() for pixels in found.values()):
         return seeds
-    removed, across = {}, {}
+    large = {index: pixels > sizes.largest for index, pixels in found.items()}
+    across = {index: large[index] & _at_faces(image, index, pieces(index)) for index in image.regions}
+
+    def crossing(index: Index) -> NDArray[np.int64]:
+        return np.flatnonzero(across[index][pieces(index)])
+
+    levels = _levels(image, crossing, sizes) if any(table.any() for table in across.values()) else []
+    chosen, removed = _choose(levels, sizes) if levels else [], dict[Index, bytes]()
     for index in image.regions:
-        labels = pieces(index)
-        large = sizes[index] > largest
-        crossing = large & _at_faces(image, index, labels)
-        removed[index] = _removed_in_memory(labels, np.flatnonzero(large & ~crossing), image.elevation(index), rules)
-        across[index] = np.flatnonzero(crossing[labels])
-    if any(where.size for where in across.values()):
-        levels = list(_levels(image, across, rules))
-        chosen = _choose(levels, rules)
-        for index, where in across.items():
-            gone = ~_mask(image, index, where, levels, chosen)
-            removed[index] = np.append(removed[index], where[gone])
+        within = np.flatnonzero(large[index] & ~across[index])
+        mask = _removed_in_memory(pieces(index), within, image.elevation(index), sizes)
+        if levels:
+            where = crossing(index)
+            mask.reshape(-1)[where] = ~_mask(image, index, where, levels, chosen)
+        removed[index] = compress(np.packbits(mask).tobytes(), 1)  # a few bytes per object, of bits that are mostly 0
     return image.once(lambda index: _without(seeds(index), removed[index]))
 
 
@@ -89,10 +93,18 @@ def least_part(rules: ObjectRules) -> int:
     return max(1, rules.least_seed, (rules.largest_seed or 0) // PART)
 
 
-def _without(mask: NDArray[np.bool_], pixels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """A copy of a mask without some pixels."""
-    left = mask.copy()
-    left.reshape(-1)[pixels] = False
+class Sizes(NamedTuple):
+    """Largest pixels of a seed, least pixels of a part, and the levels above which parts are looked for."""
+
+    largest: int
+    least: int
+    levels: range
+
+
+def _without(mask: NDArray[np.bool_], removed: bytes) -> NDArray[np.bool_]:
+    """A mask without the pixels of a compressed one."""
+    bits = np.unpackbits(np.frombuffer(decompress(removed), np.uint8), count=mask.size)
+    left: NDArray[np.bool_] = mask & ~bits.view(bool).reshape(mask.shape)
     return left
 
 
@@ -105,33 +117,33 @@ def _at_faces(image: RegionLabels, index: Index, labels: NDArray[np.uint32]) -> 
 
 
 def _removed_in_memory(
-    labels: NDArray[np.uint32], large: NDArray[np.intp], elevation: NDArray[np.uint8], rules: ObjectRules
-) -> NDArray[np.int64]:
-    """Pixels that large pieces lose if they are split, one by one, since few are large."""
+    labels: NDArray[np.uint32], large: NDArray[np.intp], elevation: NDArray[np.uint8], sizes: Sizes
+) -> NDArray[np.bool_]:
+    """Mask of the pixels that large pieces lose if they are split, one by one, each in its own box."""
     mask = np.zeros(labels.shape, bool)
     boxes = find_objects(labels.view(np.int32)) if len(large) else []
     for number in large:
         box = boxes[number - 1]
         piece = labels[box] == number
-        mask[box] |= piece & ~_split_one(piece, elevation[box], seed_level(rules.seed), rules)
-    return np.flatnonzero(mask)
+        mask[box] |= piece & ~_split_one(piece, elevation[box], 0, sizes)
+    return mask
 
 
-def _split_one(
-    piece: NDArray[np.bool_], elevation: NDArray[np.uint8], level: int, rules: ObjectRules
-) -> NDArray[np.bool_]:
-    """Mask of the parts of a large piece above a level; or of itself."""
-    for height in range(level + STEP, HIGHEST, STEP):
-        parts = label_objects(piece & (elevation >= height))
-        sizes = np.bincount(parts.reshape(-1))
-        large = np.flatnonzero(sizes[1:] >= least_part(rules)) + 1
+def _split_one(piece: NDArray[np.bool_], elevation: NDArray[np.uint8], level: int, sizes: Sizes) -> NDArray[np.bool_]:
+    """Mask of the parts of a large piece above one of the levels, from a number on; or of itself."""
+    for number in range(level, len(sizes.levels)):
+        parts = label_objects(piece & (elevation >= sizes.levels[number]))
+        pixels = np.bincount(parts.reshape(-1))
+        large = np.flatnonzero(pixels[1:] >= sizes.least) + 1
         if not len(large):
             break
         if len(large) > 1:
-            mask = np.zeros_like(piece)
+            mask, boxes = np.zeros_like(piece), find_objects(parts.view(np.int32))
             for part in large:
-                one = parts == part
-                mask |= _split_one(one, elevation, height, rules) if sizes[part] > (rules.largest_seed or 0) else one
+                box = boxes[part - 1]
+                one = parts[box] == part
+                split = _split_one(one, elevation[box], number + 1, sizes) if pixels[part] > sizes.largest else one
+                mask[box] |= split
             return mask
     return piece
 
@@ -166,38 +178,41 @@ def _labels_above(image: RegionLabels, index: Index, where: NDArray[np.int64], h
     return label_objects(mask)
 
 
-def _levels(image: RegionLabels, across: Mapping[Index, NDArray[np.int64]], rules: ObjectRules) -> Iterator[Level]:
-    """The whole pieces, and their parts above one height after the other, until none is large enough."""
-    before: Level | None = None
-    for height in (0, *range(seed_level(rules.seed) + STEP, HIGHEST, STEP)):
-        joined, sizes, parents = RegionPieces(image.regions), list[NDArray[np.int64]](), list[NDArray[np.int64]]()
-        for index, where in across.items():
+def _levels(image: RegionLabels, crossing: Callable[[Index], NDArray[np.int64]], sizes: Sizes) -> list[Level]:
+    """The whole pieces, and their parts above one level after the other; regions are gone through once."""
+    heights = (0, *sizes.levels)
+    joined = [RegionPieces(image.regions) for _ in heights]
+    pixels, below = ([list[NDArray[np.int64]]() for _ in heights] for _ in range(2))
+    for index in image.regions:
+        where, before = crossing(index), np.zeros(0, np.uint32)
+        for number, height in enumerate(heights):
             labels = _labels_above(image, index, where, height)
-            joined.add(index, labels)
+            joined[number].add(index, labels)
             found = object_sizes(labels)
-            sizes.append(found.sizes[1:])
-            if before is not None:
-                below = _labels_above(image, index, where, before.height).reshape(-1)[found.firsts[1:]]
-                parents.append(before.whole(index, below))
-        component = joined.join()
+            pixels[number].append(found.sizes[1:])
+            if number:  # the part of the level below, among those of all regions
+                below[number].append(before[found.firsts[1:]].astype(np.int64) - 1 + joined[number - 1].of(index).start)
+            before = labels.reshape(-1)
+    levels = list[Level]()
+    for number, height in enumerate(heights):
+        component = joined[number].join()
         count = int(component.max(initial=-1)) + 1
-        pixels = np.bincount(component, np.concatenate(sizes), count).astype(np.int64)
-        of_whole = np.zeros(count, np.int64)
-        of_whole[component] = np.concatenate(parents) if parents else 0
-        before = Level(height, joined, component, pixels, of_whole)
-        yield before
-        if not (pixels >= least_part(rules)).any():
-            return
+        parents = np.zeros(count, np.int64)
+        if number:
+            parents[component] = levels[-1].component[np.concatenate(below[number])]
+        whole = np.bincount(component, np.concatenate(pixels[number]), count).astype(np.int64)
+        levels.append(Level(height, joined[number], component, whole, parents))
+    return levels
 
 
-def _choose(levels: Sequence[Level], rules: ObjectRules) -> list[NDArray[np.bool_]]:
+def _choose(levels: Sequence[Level], sizes: Sizes) -> list[NDArray[np.bool_]]:
     """Of each whole part of each level, whether it is a seed."""
-    ways = _ways(levels, least_part(rules))
+    ways = _ways(levels, sizes.least)
     chosen, split = [ways[0] == 0], ways[0] > 0
     for number, level in enumerate(levels[1:], start=1):
-        there = (level.sizes >= least_part(rules)) & split[level.parents]
+        there = (level.sizes >= sizes.least) & split[level.parents]
         lone = ways[number - 1][level.parents] == 1
-        split = there & (ways[number] > 0) & (lone | (level.sizes > (rules.largest_seed or 0)))
+        split = there & (ways[number] > 0) & (lone | (level.sizes > sizes.largest))
         chosen.append(there & ~split)
     return chosen
 
