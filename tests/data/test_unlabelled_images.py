@@ -1,5 +1,7 @@
 """Images without labels: which ones are taken, how much of each, and what is refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,29 @@ def test_images_that_have_labels_are_left_out(tmp_path, data):
     (tmp_path / "more" / "new.png").unlink()
     with pytest.raises(DatasetError, match=r"more \(--unlabelled\) has no image but those with labels; name others"):
         taken(tmp_path / "more", data)
+
+
+def test_files_of_the_dataset_and_copies_are_left_out_however_little_is_read(tmp_path, data, monkeypatch):
+    monkeypatch.setitem(unlabelled_images.MOST, 2, (6, 6))
+    folder = tmp_path / "data" / "images"
+    write(folder / "new.png", Image(noise(0), "YX"))
+    assert [image.name for image in taken(folder, data)] == ["new"]
+    (tmp_path / "copies").mkdir()
+    for path in folder.iterdir():
+        shutil.copy(path, tmp_path / "copies" / f"copy of {path.name}")
+    assert [image.name for image in taken(tmp_path / "copies", data)] == ["copy of new"]
+    with pytest.raises(DatasetError, match="no image but those with labels"):
+        taken(tmp_path / "data" / "labels", data)
+
+
+def test_of_a_dataset_of_one_image_whose_last_rows_are_held_out_nothing_is_taken(tmp_path):
+    labels, rows = np.zeros((64, 32), np.uint16), np.arange(8, 64, 16)
+    for number, row in enumerate(rows, start=1):
+        labels[row : row + 4, 8:16] = number
+    make_set(tmp_path / "data", [labels], images=[noise(0, (64, 32))])
+    data = load_training_set(tmp_path / "data", Normalization(), validation=0.25, target="distance")
+    with pytest.raises(DatasetError, match="no image but those with labels"):
+        taken(tmp_path / "data" / "images", data)
 
 
 def test_as_many_as_there_is_room_for_and_always_the_same(tmp_path, data):
@@ -115,7 +140,7 @@ def test_channels_fit_those_of_the_training_set(tmp_path):
 
 
 def test_what_cannot_be_read_is_named(tmp_path, data):
-    with pytest.raises(DatasetError, match=r"nowhere: there is no such file"):
+    with pytest.raises(DatasetError, match=r"nowhere: there is no such folder of images, or stack, for --unlabelled"):
         taken(tmp_path / "nowhere", data)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty \(--unlabelled\) has no image; name a folder of images, or a stack"):

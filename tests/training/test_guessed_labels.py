@@ -13,7 +13,7 @@ from biounet.config.object_rules import ObjectRules
 from biounet.core.array_store import ArrayFolder
 from biounet.core.errors import ConfigError, TrainingError
 from biounet.core.labels import IGNORE
-from biounet.io import Image, write
+from biounet.io import Image, read, write
 from biounet.segmentation import segment_objects
 from biounet.training.guessed_labels import GUESSED, SURE, guess
 from biounet.training.monitor import StoppedError
@@ -108,7 +108,8 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(folders, tmp_path, stop
     with pytest.raises(StoppedError):
         train(folders, tmp_path / "run", monitor=Stopping(stop), **{"train.target": target})
     train(folders, tmp_path / "run", resume=True)
-    assert [path.name for path in (tmp_path / "run" / GUESSED).iterdir()] == ["4"]  # of 10 steps
+    (folder,) = (tmp_path / "run" / GUESSED).iterdir()
+    assert folder.name.startswith("4-")  # of 10 steps
     whole, run = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "run"))
     assert whole == run
 
@@ -121,7 +122,8 @@ def test_they_are_learnt_from_once_they_are_guessed(folders, tmp_path):
     page = (tmp_path / "with" / "report.html").read_text()
     assert "6 of 6 images without labels, with those that were guessed" in page
     assert "Labels of 7" in page
-    labels = ArrayFolder(tmp_path / "with" / GUESSED / "4")
+    (folder,) = (tmp_path / "with" / GUESSED).iterdir()
+    labels = ArrayFolder(folder)
     assert len(labels) == 6
     assert labels[0,].shape == (32, 32)
     assert with_them.card.training["settings"]["train"]["unlabelled"] == str(folders[1])
@@ -134,7 +136,8 @@ def test_they_are_learnt_from_once_they_are_guessed(folders, tmp_path):
 def test_other_images_than_those_that_labels_were_guessed_for_are_refused(folders, tmp_path):
     with pytest.raises(StoppedError):
         train(folders, tmp_path / "run", monitor=Stopping(6))
-    next(folders[1].iterdir()).unlink()
+    path = folders[1] / "5.png"
+    write(path, Image(read(path).array[::-1].copy(), "YX"), overwrite=True)
     with pytest.raises(TrainingError, match=r"more \(--unlabelled\) are not those that labels were guessed for"):
         train(folders, tmp_path / "run", resume=True)
 
@@ -157,7 +160,7 @@ def test_the_command_takes_a_folder_or_the_word_none(command, folders, tmp_path)
         assert ("labels guessed for 6 images" in said) == guessed
     status, _, said = command("train", data, "--unlabelled", tmp_path / "no", "--out", tmp_path / "run", *words)
     assert (status, said.count("\n")) == (2, 1)
-    assert "there is no such folder of images; check the name" in said
+    assert "there is no such folder of images, or stack, for --unlabelled; check the name" in said
     status, out, said = command("check", data, "--unlabelled", more, *words)
     assert status == 0, said
     assert "6 images without labels" in out + said

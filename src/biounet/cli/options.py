@@ -39,9 +39,7 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="MODEL", help="Begin with a run, model file or shipped model.")
 ]
 Also = Annotated[Path | None, typer.Option(metavar="DATASET", help="Learn from these images as well.")]
-Unlabelled = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="Images without labels to learn from; labels are guessed.")
-]
+Unlabelled = Annotated[Path | None, typer.Option(metavar="PATH", help="Images without labels to learn from, or none.")]
 Minutes = Annotated[float | None, typer.Option(help="Wall-clock budget; 20 if nothing is said.")]
 Preset = Annotated[str | None, typer.Option(help="default, if nothing is said, or paper.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

@@ -29,7 +29,7 @@ def unlabelled_images(place: Path | None) -> str | None:
     """
     if place is None or str(place) == "none":
         return None
-    check_input(place, DatasetError, what="folder of images")
+    check_input(place, DatasetError, what="folder of images, or stack, for --unlabelled")
     return str(place)
 
 

@@ -271,11 +271,11 @@ class TrainConfig(Settings):
     also: str | None = None
     """Another dataset to learn from as well, such as that of the model to begin with, so that it is not forgotten."""
     also_share: Fraction = 0.5
-    """Share of the patches that are cut from `also`, and from `unlabelled` once its labels are guessed."""
+    """Share of the patches that are cut from `also` and, once its labels are guessed, from `unlabelled`, together."""
     unlabelled: str | None = None
     """A folder of images without labels, or a stack; the run guesses labels for some of them and learns from them, see
     `biounet.training.guessed_labels`."""
-    unlabelled_after: Fraction = 0.4
+    unlabelled_after: Annotated[float, Field(ge=0, lt=1)] = 0.4
     """Share of the run after which labels are guessed."""
     ignore_value: int | None = None
     """Number in label files that means unknown, such as 255; such pixels are neither trained on nor scored."""

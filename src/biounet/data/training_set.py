@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class TrainingSet:
     """How all images were normalised, if with the statistics of the training set; otherwise each image has its own."""
     target_normalization: Normalization | None = None
     """How target images are normalised."""
+    files: frozenset[Path] = frozenset()
+    """Files of all images and labels of the dataset, also of those that are not used."""
     further: int = 0
     """Number of images to train on, the last ones, that are of another dataset, see `TrainConfig.also`."""
 
@@ -175,7 +178,11 @@ def read_split(
         train = [image.within(left) for image in train] if of_memory else list(read_all(train))
     validation = read_all([find(dataset_split.other, pair) for pair in held_out])
     told = [*dataset_split.notes, *notes, *of_memory]
-    return TrainingSet(train, validation, task.name, told, target, further=dataset_split.further)
+    pairs = (*dataset_split.dataset.pairs, *dataset_split.other.pairs, *dataset_split.train)
+    files = {file.resolve() for pair in pairs for file in (pair.image, *pair.labels)}
+    return TrainingSet(
+        train, validation, task.name, told, target, files=frozenset(files), further=dataset_split.further
+    )
 
 
 def _tell_pixel_sizes(pairs: Sequence[Pair]) -> list[str]:

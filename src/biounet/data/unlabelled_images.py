@@ -1,5 +1,6 @@
 """Images without labels that a run may learn from as well (``--unlabelled``): some of them, or their middle parts."""
 
+import filecmp
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,49 +8,35 @@ from pathlib import Path
 import numpy as np
 
 from biounet.core.boxes import Box
-from biounet.core.errors import DatasetError
+from biounet.core.errors import DatasetError, ShapeError
 from biounet.core.labels import IGNORE
 from biounet.core.places import check_input
 from biounet.core.random import generator
+from biounet.core.words import counted
 from biounet.data.annotated_image import AnnotatedImage
 from biounet.data.normalize import Normalization
 from biounet.data.training_set import TrainingSet
 from biounet.io import Selection, image_files, open_selected, plain_name
 from biounet.io.frames import Frame, frames_of
 
-__all__ = ["check_unlabelled", "read_unlabelled"]
+__all__ = ["read_unlabelled"]
 
 
 MOST = {2: (1024, 1024), 3: (32, 512, 512)}
 """Pixels per spatial axis that are read at most, in the middle of an image (Y, X) or a volume (Z, Y, X)."""
 
 
-def check_unlabelled(place: Path) -> tuple[Path, ...]:
-    """Image files of a folder, or the file itself.
-
-    Raises
-    ------
-    DatasetError
-        If there is nothing of that name, or no image in the folder.
-    """
-    check_input(place, DatasetError)
-    files = image_files(place) if place.is_dir() else (place,)
-    if not files:
-        raise DatasetError(f"{place} (--unlabelled) has no image; name a folder of images, or a stack")
-    return files
-
-
 def read_unlabelled(
     place: Path, data: TrainingSet, normalization: Normalization, *, pixels: int, selection: Selection
 ) -> list[AnnotatedImage]:
-    """Images without labels, normalised as those of a training set; all their pixels are IGNORE.
+    """Images without labels, each normalised by what is read of it; all their pixels are IGNORE.
 
     Parameters
     ----------
     place : Path
         A folder of images, or an image. Of stacks and sequences frames are taken.
     data : TrainingSet
-        Its images, and those held out, are left out. Grey images are repeated to fit its channels.
+        Files of its dataset, and copies of them, are left out. Grey images are repeated to fit its channels.
     normalization : Normalization
     pixels : most pixels of all that are taken, at least one image
         Which ones are taken is drawn, always alike; each gives `MOST` pixels at most.
@@ -59,15 +46,19 @@ def read_unlabelled(
     Raises
     ------
     DatasetError, ImageError, ShapeError
-        If there is no image but those of the training set, or one cannot be read, or does not fit.
+        If there is no image but those of the dataset, or one cannot be read, or does not fit.
     """
     known = {image.statistics.image_hash for image in (*data.train, *data.validation)}
     taken, left = list[AnnotatedImage](), pixels
-    for name, frame in _drawn(check_unlabelled(place), data, selection):
+    for name, frame in _drawn(_others(place, data), data, selection):
         box = _middle(frame.shape[1:])
         if taken and np.prod(box.shape) > left:
             break
-        image = frame.read(Box((0, *box.start), (data.channels, *box.stop)))
+        try:
+            image = frame.read(Box((0, *box.start), (data.channels, *box.stop)))
+        except ShapeError as error:
+            have = counted(data.channels, "channel")
+            raise ShapeError(f"{place} (--unlabelled) does not fit a dataset of {have}: {error}") from error
         nothing = np.full(box.shape, IGNORE, np.int32)
         annotated = AnnotatedImage(name, normalization.measured(image).apply(image), nothing, nothing.astype(np.int64))
         if annotated.statistics.image_hash not in known:
@@ -76,6 +67,24 @@ def read_unlabelled(
     if not taken:
         raise DatasetError(f"{place} (--unlabelled) has no image but those with labels; name others, or leave it out")
     return sorted(taken, key=lambda image: image.name)
+
+
+def _others(place: Path, data: TrainingSet) -> list[Path]:
+    """Images in a folder, or the one that is named, but for the files of a dataset and copies of them."""
+    check_input(place, DatasetError, what="folder of images, or stack, for --unlabelled")
+    files = image_files(place) if place.is_dir() else (place,)
+    if not files:
+        raise DatasetError(f"{place} (--unlabelled) has no image; name a folder of images, or a stack")
+    known: dict[int, list[Path]] = {}
+    for path in data.files:
+        if path.is_file():
+            known.setdefault(path.stat().st_size, []).append(path)
+
+    def is_copy(path: Path) -> bool:
+        same_size = known.get(path.stat().st_size, []) if path.is_file() else []
+        return any(filecmp.cmp(path, other, shallow=False) for other in same_size)
+
+    return [path for path in files if path.resolve() not in data.files and not is_copy(path)]
 
 
 def _drawn(files: Sequence[Path], data: TrainingSet, selection: Selection) -> Iterator[tuple[str, Frame]]:

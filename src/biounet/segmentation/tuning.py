@@ -78,7 +78,7 @@ def tune_rules(
     quick : bool
         Try no more than eleven candidates: enough to compare two networks, and to see how many objects one finds.
     deadline : seconds of `time.monotonic`
-        From then on no more than the candidates of `quick` are tried.
+        From then on no more than the candidates of `quick`, and the largest seed, are tried.
     pixels : float
         Most pixels to make objects on. Of larger images parts are used, see `biounet.data.subset.spread_crops`.
     progress : (share) -> None

@@ -7,6 +7,8 @@ learns from there is how such images look. What it is not sure of stays unknown.
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +43,8 @@ GUESSED = "guessed"
 """Folder of a run with the labels that it guessed."""
 
 SURE = 0.8
-"""Least probability of a class, and least mean probability of the foreground in an object, that is learnt from."""
+"""Least probability of a class, and least mean probability of the foreground in an object, that is learnt from: of a
+network in the middle of its run, which nothing has calibrated."""
 
 
 PIXELS, PIXELS_A_MINUTE = 2**24, 2**20
@@ -115,9 +118,16 @@ class GuessedLabels:
 
     def begun(self, step: int) -> PatchSampler | None:
         """The samples of a run that goes on at a step; None if its labels were not guessed by then."""
-        found = [int(folder.name) for folder in self._folder.glob("[0-9]*") if folder.name.isdecimal()]
-        known = [number for number in found if number <= step]
-        return self._joined(max(known)) if known else None
+        found = [folder.name.split("-") for folder in self._folder.glob("[0-9]*-*")]
+        known = {int(at): digest for at, digest in found if int(at) <= step}
+        if not known:
+            return None
+        if known[max(known)] != self._digest:
+            raise TrainingError(
+                f"the images of {self.run.config.train.unlabelled} (--unlabelled) are not those that labels were "
+                "guessed for; bring them back, or train into a new folder"
+            )
+        return self._joined(max(known))
 
     def begin(self, net: nn.Module, step: int) -> tuple[PatchSampler, str]:
         """Guess labels by a network at a step, and write them; the samples, and a line about them."""
@@ -125,54 +135,58 @@ class GuessedLabels:
         if run.is_main_process:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir()
-            with replacing(self._folder / str(step)) as folder:
+            with replacing(self._labels_of(step)) as folder:
                 folder.mkdir()
                 store, rules = ArrayFolder(folder), self._rules(net)
                 for number, probabilities in enumerate(predict_images(net, self.images, run.validation)):
                     store[(number,)] = guess(probabilities, rules)
         broadcast(run.fabric, 0)  # nobody goes on before the labels are there
-        labels = self._read(step)
+        source, labels = self._joined(step), [image.labels for image in self.run.guessed]
         share = sum(int((each != IGNORE).sum()) for each in labels) / sum(each.size for each in labels)
-        images = counted(len(labels), "image")
-        return self._joined(step), f"labels guessed for {images} without any: {percent(share)} of the pixels are sure"
+        told = (
+            f"labels guessed for {counted(len(labels), 'image')} without any: {percent(share)} of the pixels are sure"
+        )
+        return source, told if share else f"{told}, so nothing is learnt from them"
 
     @property
     def _folder(self) -> Path:
         return self.run.folder / GUESSED
 
+    def _labels_of(self, step: int) -> Path:
+        """Folder of the labels that were guessed at a step, for these images."""
+        return self._folder / f"{step}-{self._digest}"
+
+    @cached_property
+    def _digest(self) -> str:
+        """Digest of the pixels of the images, in which no two sets agree."""
+        hashes = "".join(image.statistics.image_hash for image in self.images)
+        return sha256(hashes.encode()).hexdigest()[:16]
+
     def _rules(self, net: nn.Module) -> ObjectRules | None:
-        """Rules of objects that suit the network as it is; None where objects are not numbered."""
+        """Rules of objects that suit the network as it is, or those that stay; None where objects are not numbered."""
         validation = self.run.validation
-        if validation.rules is None or not validation.images:
+        if validation.rules is None or not (validation.images and validation.finalise):
             return validation.rules
         images = list(validation.tuning_images)
         held_out, more = (predict_images(net, part, validation) for part in (validation.images, images))
         # The quick search, and the largest seed: joined objects would be learnt as one.
         return tune(held_out, validation, validation.rules, more=more, images=images, deadline=0.0)[0]
 
-    def _read(self, step: int) -> list[NDArray[np.int32]]:
-        store = ArrayFolder(self._folder / str(step))
-        labels = [store[key] for key in store]
-        if [each.shape for each in labels] != [image.target.shape for image in self.images]:
-            raise TrainingError(
-                f"the images of {self.run.config.train.unlabelled} (--unlabelled) are not those that labels were "
-                "guessed for; bring them back, or train into a new folder"
-            )
-        return labels
-
     def _joined(self, step: int) -> PatchSampler:
-        """The labelled samples, and those with guessed labels after them."""
-        data, config = self.run.data, self.run.config
-        guessed = [
-            AnnotatedImage.of(image.name, image.image, labels, target=data.target, spacing=image.spacing)
-            for image, labels in zip(self.images, self._read(step), strict=True)
+        """The labelled samples, and those with guessed labels after them, which the report of the run shows."""
+        data, config, store = self.run.data, self.run.config, ArrayFolder(self._labels_of(step))
+        self.run.guessed = guessed = [
+            AnnotatedImage.of(image.name, image.image, store[number,], target=data.target, spacing=image.spacing)
+            for number, image in enumerate(self.images)
         ]
-        self.run.guessed, labelled = guessed, self.source.samples
-        store = SamplesOnDevice(labelled[0].image.device)
-        store.prepare([image.target.shape[-2] for image in guessed], lambda at: [to_sample(guessed[at], data, config)])
+        labelled = self.source.samples
+        samples = SamplesOnDevice(labelled[0].image.device)
+        samples.prepare(
+            [image.target.shape[-2] for image in guessed], lambda at: [to_sample(guessed[at], data, config)]
+        )
         spacing = [*self.source.anisotropy, *(image.anisotropy for image in guessed)] if self.source.anisotropy else ()
         further = self.source.further + len(guessed)
-        return replace(self.source, samples=_Joined(labelled, store), anisotropy=spacing, further=further)
+        return replace(self.source, samples=_Joined(labelled, samples), anisotropy=spacing, further=further)
 
 
 @dataclass(frozen=True)
