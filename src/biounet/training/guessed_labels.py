@@ -31,6 +31,7 @@ from biounet.data.sample_cache import SamplesOnDevice, to_sample
 from biounet.segmentation import segment_objects
 from biounet.training.choose_validation import tuned_pixels
 from biounet.training.distributed import broadcast
+from biounet.training.starting_model import FEW
 from biounet.training.validation import predict_images, tune
 
 if TYPE_CHECKING:
@@ -115,6 +116,15 @@ class GuessedLabels:
     def after(self) -> float:
         """Share of the run after which labels are guessed."""
         return self.run.config.train.unlabelled_after
+
+    @property
+    def takes_last(self) -> bool:
+        """Whether the last network is kept: where labels were guessed, and few images are held out.
+
+        They find a network from before the guess better as often as not, which the images without labels do not.
+        """
+        sure = any((image.labels != IGNORE).any() for image in self.run.guessed)
+        return sure and 0 < len(self.run.data.validation) < FEW
 
     def begun(self, step: int) -> PatchSampler | None:
         """The samples of a run that goes on at a step; None if its labels were not guessed by then."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -18,16 +17,17 @@ from torch import Tensor, nn
 
 from biounet.config import RunConfig
 from biounet.core.errors import ImageError, TrainingError
-from biounet.data.patches import Batch, PatchSampler
+from biounet.data.patches import PatchSampler
 from biounet.models.model_file import ModelCard, save_network
 from biounet.training.distributed import broadcast
+from biounet.training.run_batches import Later, RunBatches
 from biounet.training.run_folder import add_row, cut_log
 from biounet.training.starting_model import first_weights
 from biounet.training.step import State, train_step
 from biounet.training.time_budget import TimeBudget, TimeToFinalise
 from biounet.training.validation import ValidationResult
 
-__all__ = ["Intervals", "Later", "Report", "State", "Step", "Validate", "fit", "train_step"]
+__all__ = ["Intervals", "Report", "State", "Step", "Validate", "fit", "train_step"]
 
 
 Validate = Callable[[nn.Module], ValidationResult]
@@ -45,20 +45,6 @@ class Intervals:
 
 
 DEFAULT_INTERVALS = Intervals()
-
-
-class Later(Protocol):
-    """Samples that a run draws from in its second part, such as `biounet.training.guessed_labels.GuessedLabels`."""
-
-    @property
-    def after(self) -> float:
-        """Share of the run after which they are made."""
-
-    def begun(self, step: int) -> PatchSampler | None:
-        """The samples of a run that goes on at a step; None if they were not made by then."""
-
-    def begin(self, net: nn.Module, step: int) -> tuple[PatchSampler, str]:
-        """Make them at a step, by the running average of the weights; and a line about them."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +138,13 @@ def fit(
     state.gone = state.gone if state.step else clock() - began
     budget, keeper = TimeBudget(config.train, state.gone), _Keeper(state, card, folder, intervals)
     keeper.keep_first(validate if is_main_process and not begun and config.train.init else None)
-    reported, pieces, patches = clock() - began, state.pieces, _Patches(source, later, state, fabric, clock)
+    reported, pieces, patches = clock() - began, state.pieces, RunBatches(source, later, state, fabric, clock)
     progress = budget.progress(state.step, state.seconds)
     try:
         while (progress := broadcast(fabric, progress)) < 1:
             batch, told = patches.draw(progress)
             loss = train_step(state, batch, config.train, fabric=fabric, progress=progress)
+            keeper.takes_last = patches.takes_last
             note, pieces = told or _note_on_memory(state, pieces, config), state.pieces
             state.seconds = clock() - began
             before, progress = progress, max(progress, budget.progress(state.step, state.seconds))
@@ -179,32 +166,6 @@ def fit(
         raise
 
 
-class _Patches:
-    """The batches of a run, from the samples of its first and its second part, and how long steps wait for them."""
-
-    def __init__(
-        self, source: PatchSampler, later: Later | None, state: State, fabric: Fabric, clock: Callable[[], float]
-    ) -> None:
-        known = later.begun(state.step) if later else None
-        self._later, self._state, self._clock = None if known else later, state, clock
-        self._of_process = {"rank": fabric.global_rank, "ranks": fabric.world_size}
-        self._batches = (known or source).batches(state.step, **self._of_process)
-        self.waited = 0.0
-        """Seconds that steps waited for their patches; to be set back."""
-
-    def draw(self, progress: float) -> tuple[Batch, str]:
-        """The next batch, at a share of the run; and a line where the second part begins."""
-        told = ""
-        if self._later is not None and progress >= self._later.after:
-            self._batches.close()
-            source, told = self._later.begin(self._state.average, self._state.step)
-            self._batches, self._later = source.batches(self._state.step, **self._of_process), None
-        asked = self._clock()
-        batch = next(self._batches)
-        self.waited += self._clock() - asked
-        return batch, told
-
-
 class _Keeper:
     """Files of a run: the best network, a row of the log per report, checkpoints; none of a network that broke."""
 
@@ -216,6 +177,8 @@ class _Keeper:
         """Mean of the losses that were read last."""
         self.fault = ""
         """Why the run cannot go on, if it cannot."""
+        self.takes_last = False
+        """Whether a network is better than those before, whatever its score."""
 
     def keep(self, loss: Tensor, waiting: float, validate: Validate | None) -> Report | None:
         """Take in the loss of a step; now and then check it and write a checkpoint; report if `validate` is given."""
@@ -289,7 +252,7 @@ class _Keeper:
     def _keep_best(self, waiting: float, result: ValidationResult) -> Report:
         """Save the network if it is the best so far, and log a row; without a score, the last network is the best."""
         state, scores, score = self._state, result.scores, result.scores["score"]
-        best = state.best == -math.inf if math.isnan(score) else score >= state.best
+        best = state.best == -math.inf if math.isnan(score) else score >= state.best or self.takes_last
         if best:
             state.best = state.best if math.isnan(score) else score
             self._save_network(scores)
