@@ -1,7 +1,7 @@
 """Images without labels that a run may learn from as well (``--unlabelled``): some of them, or their middle parts."""
 
 import filecmp
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -70,30 +70,28 @@ def read_unlabelled(
 
 
 def _others(place: Path, data: TrainingSet) -> list[Path]:
-    """Images in a folder, or the one that is named, but for the files of a dataset and copies of them."""
+    """Images in a folder, or the one that is named, but for the files of a dataset."""
     check_input(place, DatasetError, what="folder of images, or stack, for --unlabelled")
     files = image_files(place) if place.is_dir() else (place,)
     if not files:
         raise DatasetError(f"{place} (--unlabelled) has no image; name a folder of images, or a stack")
-    known: dict[int, list[Path]] = {}
-    for path in data.files:
-        if path.is_file():
-            known.setdefault(path.stat().st_size, []).append(path)
+    return [path for path in files if path.resolve() not in data.files]
 
-    def is_copy(path: Path) -> bool:
-        same_size = known.get(path.stat().st_size, []) if path.is_file() else []
-        return any(filecmp.cmp(path, other, shallow=False) for other in same_size)
 
-    return [path for path in files if path.resolve() not in data.files and not is_copy(path)]
+def _is_copy(path: Path, files: Collection[Path]) -> bool:
+    """Whether a file has the bytes of one of others."""
+    return path.is_file() and any(other.is_file() and filecmp.cmp(path, other, shallow=False) for other in files)
 
 
 def _drawn(files: Sequence[Path], data: TrainingSet, selection: Selection) -> Iterator[tuple[str, Frame]]:
-    """Frames of files in a random order, first one of each file, then a second one; a file is open while it is used."""
+    """Frames of files in a random order, first one of each, then a second one; a file is open while it is used."""
     rng, dims, used = generator(0, 0, 0, stream="unlabelled"), len(data.largest), 0
     order = [files[at] for at in rng.permutation(len(files))]
     while order:
         more = []
         for path in order:
+            if not used and _is_copy(path, data.files):
+                continue
             with ExitStack() as stack:
                 image = stack.enter_context(open_selected(path, selection))
                 frames = frames_of(image, dims=dims, channels=data.channels, name=path.name)

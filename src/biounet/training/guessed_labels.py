@@ -5,7 +5,6 @@ learns from there is how such images look. What it is not sure of stays unknown.
 """
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -103,13 +102,12 @@ class GuessedLabels:
     Parameters
     ----------
     run : TrainingRun
-    images : without labels
+        With images in `unlabelled`.
     source : PatchSampler
         Of the labelled images.
     """
 
     run: "TrainingRun"
-    images: Sequence[AnnotatedImage]
     source: PatchSampler
 
     @property
@@ -148,7 +146,7 @@ class GuessedLabels:
             with replacing(self._labels_of(step)) as folder:
                 folder.mkdir()
                 store, rules = ArrayFolder(folder), self._rules(net)
-                for number, probabilities in enumerate(predict_images(net, self.images, run.validation)):
+                for number, probabilities in enumerate(predict_images(net, self.run.unlabelled, run.validation)):
                     store[(number,)] = guess(probabilities, rules)
         broadcast(run.fabric, 0)  # nobody goes on before the labels are there
         source, labels = self._joined(step), [image.labels for image in self.run.guessed]
@@ -169,7 +167,7 @@ class GuessedLabels:
     @cached_property
     def _digest(self) -> str:
         """Digest of the pixels of the images, in which no two sets agree."""
-        hashes = "".join(image.statistics.image_hash for image in self.images)
+        hashes = "".join(image.statistics.image_hash for image in self.run.unlabelled)
         return sha256(hashes.encode()).hexdigest()[:16]
 
     def _rules(self, net: nn.Module) -> ObjectRules | None:
@@ -187,7 +185,7 @@ class GuessedLabels:
         data, config, store = self.run.data, self.run.config, ArrayFolder(self._labels_of(step))
         self.run.guessed = guessed = [
             AnnotatedImage.of(image.name, image.image, store[number,], target=data.target, spacing=image.spacing)
-            for number, image in enumerate(self.images)
+            for number, image in enumerate(self.run.unlabelled)
         ]
         labelled = self.source.samples
         samples = SamplesOnDevice(labelled[0].image.device)

@@ -217,7 +217,7 @@ class TrainingRun:
         began = inf
         times: dict[str, Any] = {"began": self.began, "clock": self.clock}
         made = self._card(), self.folder
-        later = GuessedLabels(self, self.unlabelled, source) if self.unlabelled else None
+        later = GuessedLabels(self, source) if self.unlabelled else None
         steps = fit(self.config, source, self.validate, *made, fabric=self.fabric, resume=resume, later=later, **times)
         # Without `closing`, the error of a checkpoint that cannot be written when a run is stopped would be lost.
         with freed_memory_kept(), closing(steps):
